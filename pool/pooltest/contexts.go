@@ -1,0 +1,140 @@
+package pooltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+var contextDuties = []duty{
+	{
+		name: "a context that has ended before sends nothing",
+		why:  "a key that is set for nobody has to be deleted again, on a node that may not answer",
+		run:  endedBefore,
+	},
+	{
+		name: "a call that is cancelled on its way returns no later than its deadline",
+		why:  "not every client can be interrupted, but every one can be bounded, and the error must say which it was",
+		run:  cancelledDuring,
+	},
+	{
+		name: "a context that ends after the reply changes nothing",
+		why:  "every context of a lock is cancelled in the end, and connections are shared",
+		run:  cancelledAfter,
+	},
+	{
+		name: "a prompt reply arrives whatever the deadline",
+		why:  "locks are taken for ten milliseconds or a day, and an adapter may keep something for each duration",
+		run:  anyDeadline,
+	},
+	{
+		name: "a reply just before a far deadline is a reply",
+		why:  "a deadline is an upper bound, not a polling interval or a minimum",
+		run:  slowButInTime,
+	},
+	{
+		name: "a context without a deadline works",
+		why:  "not everything that a tool asks a server has one",
+		run:  withoutDeadline,
+	},
+}
+
+func endedBefore(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	mustEcho(tb, p, "a connection")
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	past, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancel()
+	nearlyPast, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+	defer cancel()
+	for _, ctx := range []context.Context{cancelled, past, nearlyPast} {
+		reply, err := p.Do(ctx, "SET", "key", "for nobody")
+		o := outcome{reply: reply, err: err}
+		<-ctx.Done()
+		o.endedBy(tb, ctx.Err())
+		o.neverSent(tb)
+	}
+	mustEcho(tb, p, "after it")
+	if n := s.count("SET"); n > 0 {
+		tb.Errorf("the server got %d commands whose contexts had ended before", n)
+	}
+}
+
+func cancelledDuring(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	arrived := make(chan struct{})
+	s.on("WAIT", func(p *peer, _ []string) {
+		close(arrived)
+		p.hold(nil)
+	})
+	// Connected beforehand, so that the deadline is for the command.
+	mustEcho(tb, p, "a connection")
+	ctx, cancel := context.WithTimeout(context.Background(), 3*short)
+	defer cancel()
+	go func() {
+		select {
+		case <-arrived:
+			cancel()
+		case <-s.over:
+		}
+	}()
+	o := overdue(tb, p, ctx, "WAIT")
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		tb.Skip("the machine took longer than the deadline to deliver one command")
+	}
+	o.endedBy(tb, context.Canceled)
+	o.maybeSent(tb)
+	mustEcho(tb, p, "after it")
+}
+
+func cancelledAfter(tb testing.TB, open Opener) {
+	_, p := setup(tb, open)
+	for i := range 20 {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		text := fmt.Sprint(i)
+		reply, err := p.Do(ctx, "ECHO", text)
+		cancel()
+		if err != nil || reply != text {
+			tb.Fatalf("ECHO %q: got %#v and error %v", text, reply, err)
+		}
+	}
+}
+
+func anyDeadline(tb testing.TB, open Opener) {
+	_, p := setup(tb, open)
+	mustEcho(tb, p, "a connection")
+	for timeout := time.Second; timeout < 48*time.Hour; timeout += timeout / 3 {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		text := timeout.String()
+		reply, err := p.Do(ctx, "ECHO", text)
+		cancel()
+		if err != nil || reply != text {
+			tb.Fatalf("ECHO %q: got %#v and error %v", text, reply, err)
+		}
+	}
+}
+
+func slowButInTime(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	s.on("SLOW", func(p *peer, _ []string) {
+		time.Sleep(short) // the case is about a server that takes its time
+		p.reply(simple("DONE"))
+	})
+	if reply := call(tb, p, "SLOW"); reply != "DONE" {
+		tb.Errorf("got %#v, want DONE", reply)
+	}
+}
+
+func withoutDeadline(tb testing.TB, open Opener) {
+	_, p := setup(tb, open)
+	cancellable, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, ctx := range []context.Context{context.Background(), cancellable} {
+		if reply, err := p.Do(ctx, "ECHO", "text"); err != nil || reply != "text" {
+			tb.Errorf("%v: got %#v and error %v", ctx, reply, err)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package pooltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+var deadlineDuties = []duty{
+	{
+		name: "a call to a frozen server returns at its deadline",
+		why:  "clients wait three seconds, five or for ever by default; one frozen node of three must cost nothing",
+		run:  frozen,
+	},
+	{
+		name: "a first call to a frozen server returns at its deadline",
+		why:  "a frozen server still accepts connections, and the greeting waits as long as a command does",
+		run:  frozenFromTheStart,
+	},
+	{
+		name: "a reply that stops halfway ends at the deadline",
+		why:  "a timeout that each byte starts anew is none",
+		run:  halfReply,
+	},
+	{
+		name: "a large command to a peer that does not read returns at its deadline",
+		why:  "a read timeout does not bound a write, which blocks once the socket's buffer is full",
+		run:  neverReads,
+	},
+	{
+		name: "more calls than connections, all to a frozen server, return at their deadlines",
+		why:  "a call that waits for a connection waits for a reply that does not come",
+		run:  exhausted,
+	},
+	{
+		name: "a late reply never reaches another call",
+		why:  `the late "granted" of one key, read as the answer for another, gives a lock to two`,
+		run:  lateReply,
+	},
+}
+
+func frozen(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	mustEcho(tb, p, "a connection")
+	s.freeze()
+	for range 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), short)
+		o := overdue(tb, p, ctx, "ECHO", "nobody is there")
+		cancel()
+		o.endedBy(tb, context.DeadlineExceeded)
+		if o.took < short-short/10 {
+			tb.Errorf("gave up after %v, the deadline was %v away", o.took, short)
+		}
+	}
+	s.thaw()
+	mustEcho(tb, p, "after it")
+}
+
+func frozenFromTheStart(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	s.freeze()
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	o := overdue(tb, p, ctx, "ECHO", "nobody is there")
+	o.endedBy(tb, context.DeadlineExceeded)
+	s.thaw()
+	mustEcho(tb, p, "after it")
+	if errors.Is(o.err, pool.ErrNotSent) && s.count("ECHO nobody is there") > 0 {
+		tb.Errorf("the server got a command of which the error %q said that it was not sent", o.err)
+	}
+}
+
+func halfReply(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	done := make(chan struct{})
+	s.on("HALF", func(p *peer, _ []string) {
+		for i := 0; ; i++ { // a byte now and then, as long as anybody listens
+			p.reply(raw("$1000\r\nhalf of it"[i%2:]))
+			select {
+			case <-done:
+				return
+			case <-p.server.over:
+				return
+			case <-time.After(short / 10):
+			}
+		}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	o := overdue(tb, p, ctx, "HALF")
+	close(done)
+	o.endedBy(tb, context.DeadlineExceeded)
+	o.maybeSent(tb)
+	mustEcho(tb, p, "after it")
+}
+
+func neverReads(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	mustEcho(tb, p, "a connection")
+	s.freeze()
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	o := overdue(tb, p, ctx, "SET", "key", strings.Repeat("x", 16<<20))
+	o.endedBy(tb, context.DeadlineExceeded)
+	s.thaw()
+	mustEcho(tb, p, "after it")
+}
+
+// exhausted also looks at what the errors promise: of the calls that failed,
+// the server may only get those whose error leaves that open, and none twice.
+func exhausted(tb testing.TB, open Opener) {
+	const calls = 64
+	s := startServer(tb)
+	inner := &scope{TB: tb}
+	defer inner.end()
+	p := open(inner, s.addr)
+	mustEcho(tb, p, "a connection")
+	s.freeze()
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	var all sync.WaitGroup
+	outcomes := make([]outcome, calls)
+	begun := time.Now()
+	for i := range outcomes {
+		all.Go(func() {
+			reply, err := p.Do(ctx, "MARK", fmt.Sprint(i))
+			outcomes[i] = outcome{reply, err, time.Since(begun)}
+		})
+	}
+	within(tb, short+slack, &all)
+	s.thaw()
+	inner.end()
+	s.drain()
+	for i, o := range outcomes {
+		o.endedBy(tb, context.DeadlineExceeded)
+		n := s.count(fmt.Sprintf("MARK %d", i))
+		if n > 1 {
+			tb.Errorf("command %d was sent %d times", i, n)
+		}
+		if n > 0 {
+			o.maybeSent(tb)
+		}
+	}
+}
+
+func lateReply(tb testing.TB, open Opener) {
+	const calls = 8
+	s, p := setup(tb, open)
+	release := make(chan struct{})
+	s.on("SLOW", func(p *peer, args []string) {
+		p.hold(release)
+		p.reply(bulk("late " + args[1]))
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range calls {
+		all.Go(func() {
+			if reply, err := p.Do(ctx, "SLOW", fmt.Sprint(i)); err == nil {
+				tb.Errorf("got %#v before it was sent", reply)
+			}
+		})
+	}
+	within(tb, short+slack, &all)
+	// The replies arrive while the next calls are under way.
+	close(release)
+	for i := range 10 * calls {
+		mustEcho(tb, p, fmt.Sprintf("mine %d", i))
+	}
+}

@@ -1,0 +1,88 @@
+// Package pooltest states what an adapter owes the lock, as named tests.
+//
+// An adapter is tested in a few lines:
+//
+//	func TestMyPool(t *testing.T) {
+//		pooltest.Run(t, func(tb testing.TB, addr string) pool.Pool {
+//			client := myclient.Dial(addr)
+//			tb.Cleanup(client.Close)
+//			return mypool.New(client)
+//		})
+//	}
+//
+// The suite brings its own server, which answers in the protocol that the
+// client asks for (RESP2, or RESP3 after HELLO 3), and which freezes, stalls,
+// hangs up or refuses as each case needs. So no Redis is needed, and a case that
+// fails does so for the reason that it names.
+//
+// Run it with the options that your users have, which are the client's
+// defaults, and once more with a connection pool of one: every duty holds there
+// as well. Give the client a password too (the server takes any), so that the
+// case about credentials has something to look for. Run it under -race.
+package pooltest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// An Opener opens a pool on the server at addr ("127.0.0.1:34567") and has
+// tb.Cleanup close it. Nothing may be listening at addr, so it sends nothing, or
+// does not mind if that fails.
+type Opener func(tb testing.TB, addr string) pool.Pool
+
+// Run runs every case on pools that open opens. It takes a few seconds.
+func Run(t *testing.T, open Opener) {
+	t.Helper()
+	for _, duty := range duties() {
+		t.Run(duty.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("why this is a duty: %s", duty.why)
+				}
+			})
+			duty.run(t, open)
+		})
+	}
+}
+
+// A duty is one case: a rule that package pool states, as a sentence, the
+// reason why the lock relies on it, and the test.
+type duty struct {
+	name string
+	why  string
+	run  func(tb testing.TB, open Opener)
+}
+
+func duties() []duty {
+	var all []duty
+	all = append(all, replyDuties...)
+	all = append(all, requestDuties...)
+	all = append(all, deadlineDuties...)
+	all = append(all, contextDuties...)
+	all = append(all, sendingDuties...)
+	all = append(all, sharingDuties...)
+	return all
+}
+
+const (
+	// short is the deadline of calls that cannot succeed.
+	short = 100 * time.Millisecond
+
+	// slack is what a call may take beyond its deadline: enough for a loaded
+	// machine and for an adapter that rounds, and far from the three to five
+	// seconds after which clients give up by themselves.
+	slack = 1500 * time.Millisecond
+)
+
+// patience bounds what must succeed. It is a variable for the suite's own test.
+var patience = 20 * time.Second
+
+// setup starts a server and opens a pool on it.
+func setup(tb testing.TB, open Opener) (*server, pool.Pool) {
+	tb.Helper()
+	s := startServer(tb)
+	return s, open(tb, s.addr)
+}

@@ -1,0 +1,98 @@
+package pooltest
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestASoundAdapterPasses(t *testing.T) {
+	Run(t, openReference(""))
+}
+
+// Each fault is one that a client or an adapter has had.
+func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
+	faults := map[string]string{
+		"waits":     "a call to a frozen server returns at its deadline",
+		"repeats":   "a command whose connection breaks is not sent again",
+		"reuses":    "a late reply never reaches another call",
+		"promises":  "a command whose connection breaks is not sent again",
+		"eager":     "a context that has ended before sends nothing",
+		"mute":      "a call to a frozen server returns at its deadline",
+		"rewords":   "an error of the server is a pool.Error with the server's text",
+		"fills":     "every kind of reply arrives as the Go value that the contract names",
+		"flattens":  "an error inside an array is an element of it",
+		"truncates": "a reply that is cut off is an error, and the command is not sent again",
+		"scribbles": "the slice of arguments is not changed",
+		"tells":     "the name stays the same, is short, and shows no credentials",
+		"forgets":   "no goroutine is left when the pool is closed",
+	}
+	for fault, name := range faults {
+		t.Run(fault, func(t *testing.T) {
+			if fault == "forgets" {
+				defer func(was time.Duration) { patience = was }(patience)
+				patience = time.Second // goroutines are waited for
+				remembered = make(chan struct{})
+				defer func() { close(remembered) }()
+			}
+			failures := attend(t, find(t, name), openReference(fault))
+			if len(failures) == 0 {
+				t.Fatalf("the duty %q passes an adapter with this fault", name)
+			}
+			t.Logf("noticed: %.200s", failures[0])
+		})
+	}
+}
+
+func find(t *testing.T, name string) duty {
+	t.Helper()
+	for _, d := range duties() {
+		if d.name == name {
+			return d
+		}
+	}
+	t.Fatalf("no duty %q", name)
+	return duty{}
+}
+
+// attend runs a duty that is to fail, and returns how it failed.
+func attend(t *testing.T, d duty, open Opener) []string {
+	w := &witness{scope: scope{TB: t}}
+	done := make(chan struct{})
+	go func() { // since a failure ends the goroutine
+		defer close(done)
+		d.run(w, open)
+	}()
+	<-done
+	w.end()
+	return w.failures
+}
+
+// witness takes down failures that would fail the test.
+type witness struct {
+	scope
+	mu       sync.Mutex // protects failures
+	failures []string
+}
+
+func (w *witness) note(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures = append(w.failures, strings.TrimSpace(text))
+}
+
+func (w *witness) Error(args ...any)                 { w.note(fmt.Sprintln(args...)) }
+func (w *witness) Errorf(format string, args ...any) { w.note(fmt.Sprintf(format, args...)) }
+
+func (w *witness) Fatal(args ...any) {
+	w.note(fmt.Sprintln(args...))
+	runtime.Goexit()
+}
+
+func (w *witness) Fatalf(format string, args ...any) {
+	w.note(fmt.Sprintf(format, args...))
+	runtime.Goexit()
+}

@@ -1,0 +1,228 @@
+package pooltest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// reference is a small adapter that does its duties, except for the one that
+// fault names. The suite must pass it without a fault, and notice each fault.
+type reference struct {
+	addr  string
+	fault string
+
+	mu   sync.Mutex // protects idle
+	idle []*link
+}
+
+// link is a connection.
+type link struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+// secret is the password that the reference shows with the fault "tells".
+const secret = "opensesame"
+
+// remembered ends the goroutines that the fault "forgets" leaves behind.
+var remembered chan struct{}
+
+func openReference(fault string) Opener {
+	return func(tb testing.TB, addr string) pool.Pool {
+		p := &reference{addr: addr, fault: fault}
+		tb.Cleanup(func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			for _, l := range p.idle {
+				l.Close()
+			}
+		})
+		return p
+	}
+}
+
+func (p *reference) String() string {
+	if p.fault == "tells" {
+		return "user:" + secret + "@" + p.addr
+	}
+	return p.addr
+}
+
+func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
+	if p.fault == "forgets" {
+		go func(end <-chan struct{}) { <-end }(remembered)
+	}
+	if len(args) == 0 {
+		return nil, unsent(errors.New("empty command"))
+	}
+	if err := ctx.Err(); err != nil && p.fault != "eager" {
+		return nil, unsent(err)
+	}
+	l, err := p.connect(ctx)
+	if err != nil {
+		return nil, unsent(because(ctx, err))
+	}
+	v, err := p.exchange(ctx, l, args)
+	if err != nil && p.fault == "repeats" {
+		l.Close()
+		if l, err = p.connect(ctx); err != nil {
+			return nil, because(ctx, err)
+		}
+		v, err = p.exchange(ctx, l, args)
+	}
+	if err != nil && !(p.fault == "reuses" && errors.Is(err, context.DeadlineExceeded)) {
+		l.Close()
+	} else {
+		p.mu.Lock()
+		p.idle = append(p.idle, l)
+		p.mu.Unlock()
+	}
+	if err != nil {
+		if p.fault == "promises" {
+			err = unsent(err)
+		}
+		return nil, err
+	}
+	if refusal, ok := v.(pool.Error); ok {
+		if p.fault == "rewords" {
+			refusal = "redis: " + refusal
+		}
+		return nil, refusal
+	}
+	return v, nil
+}
+
+func unsent(err error) error { return fmt.Errorf("%w: %w", pool.ErrNotSent, err) }
+
+// because names ctx as the reason where it is one.
+func because(ctx context.Context, err error) error {
+	if over := ctx.Err(); over != nil {
+		return fmt.Errorf("%w: %w", over, err)
+	}
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
+}
+
+func (p *reference) connect(ctx context.Context) (*link, error) {
+	p.mu.Lock()
+	if len(p.idle) > 0 {
+		l := p.idle[0]
+		p.idle = p.idle[1:]
+		p.mu.Unlock()
+		return l, nil
+	}
+	p.mu.Unlock()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", p.addr)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{conn, bufio.NewReader(conn)}
+	if _, err := p.exchange(ctx, l, []any{"AUTH", secret}); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (p *reference) exchange(ctx context.Context, l *link, args []any) (any, error) {
+	at, _ := ctx.Deadline()
+	if p.fault == "waits" {
+		at = time.Time{}
+	}
+	if err := l.SetDeadline(at); err != nil {
+		return nil, err
+	}
+	if p.fault != "waits" {
+		stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
+		defer stop()
+	}
+	b := fmt.Appendf(nil, "*%d\r\n", len(args))
+	for _, arg := range args {
+		text := fmt.Sprint(arg)
+		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(text), text)
+	}
+	if p.fault == "scribbles" {
+		args[len(args)-1] = "scribble"
+	}
+	if _, err := l.Write(b); err != nil {
+		return nil, because(ctx, err)
+	}
+	v, err := p.read(l.r)
+	if err != nil {
+		if p.fault == "mute" {
+			return nil, err
+		}
+		return nil, because(ctx, err)
+	}
+	return v, nil
+}
+
+func (p *reference) read(r *bufio.Reader) (any, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	if line = strings.TrimSuffix(line, "\r\n"); line == "" {
+		return nil, errors.New("empty line")
+	}
+	switch rest := line[1:]; line[0] {
+	case '+':
+		return rest, nil
+	case '-':
+		return pool.Error(rest), nil
+	case ':':
+		return strconv.ParseInt(rest, 10, 64)
+	case '$', '*':
+		n, err := strconv.Atoi(rest)
+		if err != nil {
+			return nil, err
+		}
+		if n < 0 {
+			if p.fault == "fills" {
+				return "", nil
+			}
+			return nil, nil
+		}
+		if line[0] == '*' {
+			return p.readAll(r, n)
+		}
+		text := make([]byte, n+2)
+		if _, err := io.ReadFull(r, text); err != nil {
+			if p.fault == "truncates" {
+				return string(text), nil
+			}
+			return nil, err
+		}
+		return string(text[:n]), nil
+	}
+	return nil, fmt.Errorf("no reply: %q", line)
+}
+
+func (p *reference) readAll(r *bufio.Reader, n int) (any, error) {
+	values := make([]any, n)
+	for i := range values {
+		v, err := p.read(r)
+		if err != nil {
+			return nil, err
+		}
+		if failure, ok := v.(pool.Error); ok && p.fault == "flattens" {
+			return failure, nil
+		}
+		values[i] = v
+	}
+	return values, nil
+}

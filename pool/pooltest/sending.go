@@ -1,0 +1,155 @@
+package pooltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+var sendingDuties = []duty{
+	{
+		name: "a command whose connection breaks is not sent again",
+		why:  `the first one may have taken the lock, and the second is then told "taken"`,
+		run:  sentOnce,
+	},
+	{
+		name: "a reply that is cut off is an error, and the command is not sent again",
+		why:  "half a reply is not a shorter one",
+		run:  cutReply,
+	},
+	{
+		name: "a reply that is no RESP is an error and ends its connection",
+		why:  "nobody knows where the next reply begins",
+		run:  nonsense,
+	},
+	{
+		name: "a refused connection is a command that was not sent",
+		why:  "a node that is down must not leave a debt of releases behind for every lock",
+		run:  refused,
+	},
+	{
+		name: "a connection that is closed during the greeting is a command that was not sent, or may have been",
+		why:  "a promise that is not certain is worse than none: the lock would leave a key behind",
+		run:  closedAtOnce,
+	},
+	{
+		name: "a server that was away is used again when it is back",
+		why:  "nodes restart, and a lock library outlives them",
+		run:  comesBack,
+	},
+}
+
+func sentOnce(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	breaks := map[string]func(*peer){"RESET": (*peer).reset, "HANGUP": (*peer).hangUp}
+	for name, end := range breaks {
+		s.on(name, func(p *peer, _ []string) { end(p) })
+		mustEcho(tb, p, "a connection")
+		o := attempt(p, name)
+		if o.err == nil {
+			tb.Fatalf("%s: got %#v from a server that sent nothing", name, o.reply)
+		}
+		o.maybeSent(tb)
+		if n := s.count(name); n != 1 {
+			tb.Errorf("%s: the command was sent %d times, want once", name, n)
+		}
+	}
+	mustEcho(tb, p, "after it")
+}
+
+func cutReply(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	for i, part := range []string{"$10\r\nhalf", "$10\r\n", "*2\r\n:1\r\n", "+O", ":1", "-ERR ha", "$2\r\nOK"} {
+		name := fmt.Sprintf("CUT%d", i)
+		s.on(name, func(p *peer, _ []string) {
+			p.reply(raw(part))
+			p.hangUp()
+		})
+		o := attempt(p, name)
+		if o.err == nil {
+			tb.Fatalf("%q, and then the end, was taken for the reply %#v", part, o.reply)
+		}
+		if refusal := pool.Error(""); errors.As(o.err, &refusal) {
+			tb.Errorf("%q, and then the end, was taken for the error %q", part, string(refusal))
+		}
+		o.maybeSent(tb)
+		if n := s.count(name); n != 1 {
+			tb.Errorf("%q: the command was sent %d times, want once", part, n)
+		}
+	}
+	mustEcho(tb, p, "after it")
+}
+
+func nonsense(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	for i, text := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n$2\r\nOK\r\n", "$ten\r\n", "?\r\n"} {
+		name := fmt.Sprintf("NONSENSE%d", i)
+		s.on(name, func(p *peer, _ []string) { p.reply(raw(text)) })
+		o := attempt(p, name)
+		if o.err == nil {
+			tb.Fatalf("%q was taken for the reply %#v", text, o.reply)
+		}
+		o.maybeSent(tb)
+		mustEcho(tb, p, "after it")
+	}
+}
+
+func refused(tb testing.TB, open Opener) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	p := open(tb, addr)
+	o := attempt(p, "SET", "key", "value")
+	if o.err == nil {
+		tb.Fatalf("got %#v from a port where nobody listens", o.reply)
+	}
+	o.neverSent(tb)
+	// The same, where the client is still trying when the time is up.
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	overdue(tb, p, ctx, "SET", "key", "value").neverSent(tb)
+}
+
+func closedAtOnce(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	for _, name := range []string{"HELLO", "AUTH", "SELECT", "CLIENT"} {
+		s.on(name, func(p *peer, _ []string) { p.hangUp() })
+	}
+	s.on("SET", func(p *peer, _ []string) { p.hangUp() })
+	o := attempt(p, "SET", "key", "value")
+	if o.err == nil {
+		tb.Fatalf("got %#v from a server that sent nothing", o.reply)
+	}
+	n := s.count("SET")
+	if n > 1 {
+		tb.Errorf("the command was sent %d times", n)
+	}
+	if n > 0 {
+		o.maybeSent(tb)
+	}
+}
+
+func comesBack(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	mustEcho(tb, p, "a connection")
+	s.stop()
+	for range 3 {
+		ctx, cancel := context.WithTimeout(context.Background(), short)
+		o := overdue(tb, p, ctx, "ECHO", "nobody is there")
+		cancel()
+		if o.err == nil {
+			tb.Fatalf("got %#v from a server that is gone", o.reply)
+		}
+	}
+	s.listen()
+	eventually(tb, "the server is back, but the pool is not", func() bool {
+		return echo(p, "after it") == nil
+	})
+}

@@ -1,0 +1,202 @@
+package pooltest
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A server speaks RESP on 127.0.0.1 and does what its case tells it to.
+type server struct {
+	tb   testing.TB
+	addr string
+
+	mu       sync.Mutex // protects the rest
+	listener net.Listener
+	conns    map[net.Conn]bool
+	running  chan struct{} // closed, except while the server is frozen
+	handlers map[string]handler
+	seen     map[string]int // commands that the server ran, by name and first argument
+	secrets  []string       // passwords that clients sent
+
+	serving sync.WaitGroup // one for each connection, and one for the listener
+	over    chan struct{}  // closed at the end of the test
+}
+
+// A handler runs one command on the connection that sent it.
+type handler func(p *peer, args []string)
+
+// startServer starts a server that ends with the test.
+func startServer(tb testing.TB) *server {
+	tb.Helper()
+	s := &server{
+		tb:       tb,
+		addr:     "127.0.0.1:0",
+		conns:    make(map[net.Conn]bool),
+		running:  make(chan struct{}),
+		handlers: make(map[string]handler),
+		seen:     make(map[string]int),
+		over:     make(chan struct{}),
+	}
+	close(s.running)
+	s.listen()
+	tb.Cleanup(func() {
+		close(s.over)
+		s.thaw()
+		s.stop()
+		s.serving.Wait()
+	})
+	return s
+}
+
+// listen starts to accept connections: at first on a free port, later, after
+// stop, on the same one.
+func (s *server) listen() {
+	s.tb.Helper()
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		s.tb.Fatalf("the test's own server: %v", err)
+	}
+	s.mu.Lock()
+	s.listener, s.addr = listener, listener.Addr().String()
+	s.mu.Unlock()
+	s.serving.Add(1)
+	go s.accept(listener)
+}
+
+// accept ends when its listener is closed.
+func (s *server) accept(listener net.Listener) {
+	defer s.serving.Done()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		if s.listener != listener { // stopped meanwhile
+			s.mu.Unlock()
+			conn.Close()
+			return
+		}
+		s.conns[conn] = true
+		s.serving.Add(1)
+		s.mu.Unlock()
+		go s.serve(conn)
+	}
+}
+
+// serve ends when its connection does.
+func (s *server) serve(conn net.Conn) {
+	defer s.serving.Done()
+	defer func() {
+		conn.Close()
+		s.mu.Lock()
+		delete(s.conns, conn)
+		s.mu.Unlock()
+	}()
+	p := &peer{server: s, conn: conn, protocol: 2}
+	r := bufio.NewReader(gated{s, conn})
+	for {
+		args, err := readCommand(r)
+		if err != nil || len(args) == 0 {
+			return
+		}
+		s.run(p, args)
+	}
+}
+
+// run hands one command to its handler. Commands without one are answered as
+// Redis does, if connecting needs them, or are an error.
+func (s *server) run(p *peer, args []string) {
+	name := strings.ToUpper(args[0])
+	s.mu.Lock()
+	handle, ok := s.handlers[name]
+	s.seen[name]++
+	if len(args) > 1 {
+		s.seen[name+" "+args[1]]++
+	}
+	s.mu.Unlock()
+	if !ok {
+		handle = greet
+	}
+	handle(p, args)
+}
+
+// on has commands of the given name run by handle.
+func (s *server) on(name string, handle handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers[name] = handle
+}
+
+// count returns how often the server ran a command: "NAME", or "NAME argument".
+func (s *server) count(command string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen[command]
+}
+
+// freeze does what SIGSTOP does: connections are established, bytes are taken
+// by the kernel as long as it has room, and nothing happens.
+func (s *server) freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = make(chan struct{})
+}
+
+// thaw does what SIGCONT does: everything that arrived meanwhile is run.
+func (s *server) thaw() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.running:
+	default:
+		close(s.running)
+	}
+}
+
+// awake waits until the server is not frozen.
+func (s *server) awake() {
+	s.mu.Lock()
+	running := s.running
+	s.mu.Unlock()
+	<-running
+}
+
+// stop closes all connections and refuses further ones.
+func (s *server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		s.listener.Close()
+		s.listener = nil
+	}
+	for conn := range s.conns {
+		conn.Close()
+	}
+}
+
+// drain waits until the clients have closed all connections, and so until the
+// server ran all that it will ever get.
+func (s *server) drain() {
+	s.tb.Helper()
+	eventually(s.tb, "connections are still open after the pool was closed", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.conns) == 0
+	})
+}
+
+// eventually waits until ok, and fails the test if that takes too long.
+func eventually(tb testing.TB, failure string, ok func() bool) {
+	tb.Helper()
+	for giveUp := time.Now().Add(patience); !ok(); {
+		if time.Now().After(giveUp) {
+			tb.Fatal(failure)
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
