@@ -1,0 +1,84 @@
+package goredis
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// clones hands the deadline of a context to go-redis in the one way that it
+// offers without a change of the user's options: [redis.Client.WithTimeout], a
+// shallow copy of the client on the same connections, with other timeouts. One
+// copy is kept per duration, and durations are rounded up to four significant
+// bits: at most an eighth too long, never too short, and eight copies for each
+// doubling, of which a lock with one node timeout uses one or two.
+//
+// The road not taken: client.WithTimeout(0).Options().ContextTimeoutEnabled =
+// true reaches the same with a single copy and to the nanosecond. But Options
+// is documented as read-only, and a go-redis that returns a copy one day would
+// silently bring back the five seconds in a user's build, where no test of ours
+// runs.
+//
+// The timeout counts from the moment when a connection was got, so a call that
+// waited for one may end up to that much later. It does not send its command
+// late: see [command.Args].
+type clones struct {
+	client *redis.Client // the user's
+	base   *redis.Client // the copy for contexts whose deadline is beyond limit
+	limit  time.Duration // the longer of the client's own timeouts
+
+	// byBucket is filled at first use and never emptied. Two callers may make
+	// the same copy at the same time; the second to store it drops its own.
+	byBucket [buckets]atomic.Pointer[redis.Client]
+}
+
+const (
+	shortest = time.Millisecond // below, go-redis would not get to the socket
+	longest  = time.Hour        // beyond, a deadline tells nothing about a command
+
+	keptBits   = 4
+	firstShift = 16 // of shortest: 20 bits less the four kept
+	lastShift  = 38 // of longest: 42 bits less the four kept
+	buckets    = (lastShift-firstShift+1)<<(keptBits-1) + 1
+)
+
+func (c *clones) init(client *redis.Client) {
+	opts := client.Options()
+	c.limit = max(opts.ReadTimeout, opts.WriteTimeout)
+	if opts.ReadTimeout <= 0 || opts.WriteTimeout <= 0 {
+		c.limit = 0 // none: go-redis turns "-1, no timeout" into 0
+	}
+	c.client, c.base = client, client.WithTimeout(c.limit)
+	if c.limit == 0 || c.limit > longest {
+		c.limit = longest
+	}
+}
+
+// get returns the client whose timeouts suit a deadline that is so far away. A
+// deadline shortens the client's own timeouts and never extends them.
+func (c *clones) get(left time.Duration) *redis.Client {
+	if left >= c.limit {
+		return c.base
+	}
+	timeout, bucket := roundUp(left)
+	if client := c.byBucket[bucket].Load(); client != nil {
+		return client
+	}
+	client := c.client.WithTimeout(timeout)
+	if !c.byBucket[bucket].CompareAndSwap(nil, client) {
+		return c.byBucket[bucket].Load()
+	}
+	return client
+}
+
+// roundUp rounds d up to four significant bits and says which of the buckets
+// that is. d is below longest.
+func roundUp(d time.Duration) (time.Duration, int) {
+	d = max(d, shortest)
+	shift := bits.Len64(uint64(d)) - keptBits
+	kept := int((int64(d) + 1<<shift - 1) >> shift) // 8 to 16
+	// 16 is the 8 of the next doubling, and gets its number.
+	return time.Duration(kept) << shift, (shift-firstShift)<<(keptBits-1) + kept - 1<<(keptBits-1)
+}

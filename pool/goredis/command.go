@@ -1,0 +1,151 @@
+package goredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/redis/go-redis/v9"
+)
+
+// command is one command on its way through go-redis, and what became of it.
+// One goroutine uses it, the caller's.
+//
+// It is not a redis.Cmd, since that reports a null as the error redis.Nil: a
+// lock that is granted would be an error, which go-redis looks through some
+// twenty times before it hands it on, for an allocation each. A RawWriteToCmd
+// has go-redis write the reply to the decoder while it reads it, and the decoder
+// decides what go-redis is to see as an error. (A RawCmd, which hands the bytes
+// over at the end, hides every error reply from go-redis: it would keep the
+// connection after READONLY, and a client behind Sentinel would talk to the
+// demoted master for ever.)
+type command struct {
+	redis.RawWriteToCmd
+	reply  decoder
+	ctx    context.Context
+	client *redis.Client // the clone whose timeouts suit ctx
+
+	inner bool // past the user's hooks: whoever asks for Args now writes them
+	ran   bool // got that far at least once
+	asked bool // Args was called, by anybody
+	sent  bool // Args was called by the client: the command may be on the wire
+	late  bool // ctx had ended by then: something else was sent instead
+
+	err error // what the client returned to the innermost hook
+}
+
+func newCommand(ctx context.Context, client *redis.Client, args []any) *command {
+	c := &command{ctx: ctx, client: client}
+	c.reply.reset()
+	// By value, for one allocation less. It holds an atomic; a copy is fine as
+	// long as nobody has seen the original.
+	c.RawWriteToCmd = *redis.NewRawWriteToCmd(ctx, &c.reply, args...)
+	return c
+}
+
+// NoRetry keeps the client from sending the command again after a failure that
+// may have come after the server ran it: a lost reply to SET NX, repeated, reads
+// "taken by somebody", and that somebody is us. It also keeps the command away
+// from the client-side cache.
+func (c *command) NoRetry() bool { return true }
+
+// Args is asked for by the client at the last moment, with a connection in hand,
+// to write the command into its buffer. That moment tells two things that an
+// error afterwards cannot tell with certainty.
+//
+// A command whose Args the client never asked for did not reach the server,
+// whatever failed: the dial, the handshake, the wait for a connection, a hook,
+// the client being closed.
+//
+// And a command whose context ended while it waited for a connection (a slow
+// handshake does that) must not be sent late: nobody waits for it, and the key
+// that it sets would have to be released again. To fail here would cost the
+// connection, and where handshakes take longer than the caller's patience there
+// would never be one. So a PING is sent in its place, and the connection kept.
+func (c *command) Args() []any {
+	c.asked = true
+	if !c.inner {
+		return c.RawWriteToCmd.Args()
+	}
+	if c.late || !c.sent && ended(c.ctx) != nil {
+		c.late = true
+		return ping
+	}
+	c.sent = true
+	return c.RawWriteToCmd.Args()
+}
+
+var ping = []any{"PING"}
+
+// String is what client.Do's command would print: the command and its reply.
+// Hooks log it.
+func (c *command) String() string {
+	plain := redis.NewCmd(c.ctx, c.RawWriteToCmd.Args()...)
+	plain.SetVal(c.reply.value)
+	plain.SetErr(c.Err())
+	return plain.String()
+}
+
+// run hands the command to the client and returns what the user's hooks expect,
+// which is what client.Do tells them: a null is redis.Nil there. A command that
+// came late they hear to be over, and not that a PING went well.
+func (c *command) run(ctx context.Context) error {
+	c.ran, c.inner = true, true
+	c.reply.reset()
+	c.err = c.client.Process(ctx, c)
+	c.inner = false
+	seen := c.err
+	switch {
+	case c.late:
+		seen = ended(c.ctx)
+	case seen == nil && c.reply.done && c.reply.value == nil:
+		seen = redis.Nil
+	}
+	c.SetErr(seen)
+	return seen
+}
+
+var (
+	errHook    = errors.New("goredis: a hook of the client did not pass the command on")
+	errNoReply = errors.New("goredis: the client returned without a reply")
+)
+
+// outcome returns the reply or what went wrong. hookErr is the error that came
+// out of the user's hooks; it counts only where they did not let the command
+// through, for they may wrap, replace or drop the client's error.
+func (c *command) outcome(hookErr error) (any, error) {
+	switch {
+	case c.late:
+		return nil, unsent(ended(c.ctx))
+	case !c.ran:
+		if hookErr == nil {
+			hookErr = errHook
+		}
+		return nil, c.failed(hookErr, !c.asked)
+	case c.err != nil:
+		return nil, c.failed(c.err, !c.sent)
+	case !c.reply.done:
+		return nil, c.failed(errNoReply, !c.sent)
+	}
+	return c.reply.value, nil
+}
+
+// failed returns err as the contract of [pool.Pool] wants it.
+func (c *command) failed(err error, certainlyUnsent bool) error {
+	if refusal := redis.Error(nil); errors.As(err, &refusal) {
+		err = pool.Error(refusal.Error())
+	} else if over := ended(c.ctx); over != nil && !errors.Is(err, over) {
+		err = fmt.Errorf("%w: %w", over, err)
+	}
+	if certainlyUnsent {
+		// A refusal gets here as well: of AUTH, HELLO or SELECT, which are sent
+		// before a connection's first command.
+		return unsent(err)
+	}
+	return err
+}
+
+func unsent(err error) error {
+	return fmt.Errorf("%w: %w", pool.ErrNotSent, err)
+}

@@ -1,0 +1,44 @@
+package goredis
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// hooked returns something that runs the user's hooks around a command and then
+// hands it to the clone that the command is for.
+//
+// The clones cannot do it: WithTimeout leaves the hooks behind (in go-redis 9.23,
+// a test holds it; a version that kept them would run them twice). A
+// [redis.Conn] takes them along, and a hook added to it is not added to the
+// client. Its own connection is never opened: the hook at the bottom does not
+// pass commands on to it. So what the documentation says about a Conn, that only
+// one goroutine may use it, which is about that connection, does not matter here.
+func hooked(client *redis.Client) *redis.Conn {
+	conn := client.Conn()
+	conn.AddHook(innermost{})
+	return conn
+}
+
+// innermost is the hook below all of the user's.
+type innermost struct{}
+
+func (innermost) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (innermost) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+var errForeign = errors.New("goredis: a hook of the client passed on another command than it got")
+
+func (innermost) ProcessHook(redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c, ok := cmd.(*command)
+		if !ok {
+			return errForeign
+		}
+		return c.run(ctx)
+	}
+}
