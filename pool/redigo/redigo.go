@@ -1,0 +1,149 @@
+// Package redigo lets the lock reach a Redis master through redigo
+// (github.com/gomodule/redigo).
+//
+//	connections := &redis.Pool{
+//		DialContext: func(ctx context.Context) (redis.Conn, error) {
+//			return redis.DialContext(ctx, "tcp", "redis-1:6379", redis.DialConnectTimeout(time.Second))
+//		},
+//		MaxIdle: 16,
+//	}
+//	node := redigo.New(connections, redigo.WithName("redis-1:6379"))
+//
+// Anything that hands out connections with a context will do (see [Source]).
+// It is not changed, and stays yours to close.
+//
+// # What it does that a plain Do does not
+//
+// redigo's Do takes no deadline, and without DialReadTimeout it waits for ever
+// for a server that is frozen. Here the deadline of the context bounds every
+// command, in place of DialReadTimeout. A context that is cancelled before its
+// deadline does not interrupt a small command that is on its way. A context
+// without a deadline leaves its call to the connection's own timeouts and to
+// its cancellation.
+//
+// # Options that matter
+//
+// Give redis.Pool a DialContext, not a Dial: what a Dial does cannot be
+// interrupted, and against a frozen server its AUTH or SELECT waits for ever
+// unless DialReadTimeout is set. The same holds for TestOnBorrow. Without one,
+// each idle connection that a restart of the server broke costs one failed
+// call. With MaxActive set, Wait decides whether a call beyond it waits (until
+// its context ends) or fails at once. MaxIdle should be at least the number of
+// locks that are acquired at the same moment: redigo's default of 0 dials for
+// every command.
+package redigo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/gomodule/redigo/redis"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// Source hands out connections to one Redis master. *[redis.Pool] is one. Each
+// connection is used for one command and closed, so that a pool gets it back.
+type Source interface {
+	GetContext(ctx context.Context) (redis.Conn, error)
+}
+
+var _ Source = (*redis.Pool)(nil)
+
+// Pool is one Redis master behind a redigo connection pool. It is safe for
+// concurrent use if its source is. Make it with [New].
+type Pool struct {
+	source Source
+	name   string
+}
+
+var _ pool.Pool = (*Pool)(nil)
+
+// Option is an option of [New].
+type Option func(*Pool)
+
+// WithName sets what [Pool.String] returns, and with it how this node is called
+// in errors and logs. The address is a good name.
+func WithName(name string) Option {
+	return func(p *Pool) { p.name = name }
+}
+
+// unnamed counts the pools of this process that were made without a name.
+var unnamed atomic.Int64
+
+// New returns the master behind source. It sends nothing, and panics if source
+// is nil.
+func New(source Source, opts ...Option) *Pool {
+	if source == nil {
+		panic("redigo: New(nil): no source")
+	}
+	p := &Pool{source: source}
+	for _, opt := range opts {
+		opt(p)
+	}
+	if p.name == "" {
+		p.name = "redigo#" + strconv.FormatInt(unnamed.Add(1), 10)
+	}
+	return p
+}
+
+// String returns the name given by [WithName]. A redigo pool does not know
+// where it dials to; without a name this is "redigo#1", "redigo#2" and so on,
+// in the order in which a process made them.
+func (p *Pool) String() string { return p.name }
+
+var errEmpty = errors.New("redigo: a command starts with its name, a string")
+
+// Do implements [pool.Pool].
+func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
+	name, ok := "", false
+	if len(args) > 0 {
+		name, ok = args[0].(string)
+	}
+	if !ok || name == "" {
+		// An empty name would make redigo wait for replies that nobody asked for.
+		return nil, unsent(errEmpty)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, unsent(err)
+	}
+	conn, err := p.source.GetContext(ctx)
+	if err != nil {
+		return nil, unsent(failed(ctx, err))
+	}
+	// Close cannot block. It reads what replies a connection still owes, but send
+	// leaves none to come: a command was answered, or its connection is closed.
+	defer conn.Close()
+	if err := conn.Err(); err != nil {
+		return nil, unsent(failed(ctx, err))
+	}
+	// A dial can outlast ctx. A command sent now would have no one to wait for
+	// it, and the connection is as good for the next call.
+	left, err := remaining(ctx)
+	if err != nil {
+		return nil, unsent(err)
+	}
+	v, err := send(ctx, left, conn, name, args[1:])
+	if err != nil {
+		return nil, failed(ctx, err)
+	}
+	return reply(v)
+}
+
+func unsent(err error) error {
+	return fmt.Errorf("%w: %w", pool.ErrNotSent, err)
+}
+
+// failed returns err as the contract of [pool.Pool] wants it. A refusal comes
+// from the dial as well: of AUTH or SELECT.
+func failed(ctx context.Context, err error) error {
+	if refusal := redis.Error(""); errors.As(err, &refusal) {
+		return pool.Error(refusal)
+	}
+	if over := ended(ctx); over != nil && !errors.Is(err, over) {
+		return fmt.Errorf("%w: %w", over, err)
+	}
+	return err
+}
