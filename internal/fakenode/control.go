@@ -1,0 +1,113 @@
+package fakenode
+
+import (
+	"strings"
+	"time"
+)
+
+// Set makes the node misbehave, or behave again.
+func (n *Node) Set(f Faults) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.faults = f
+}
+
+// Freeze stops the server: commands wait, and take effect on Thaw even if the
+// client has given up since.
+func (n *Node) Freeze() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if isClosed(n.thawed) {
+		n.thawed = make(chan struct{})
+	}
+}
+
+// Thaw lets a frozen server go on.
+func (n *Node) Thaw() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !isClosed(n.thawed) {
+		close(n.thawed)
+	}
+}
+
+// Lose forgets all keys and scripts, as a server does that restarts without
+// its data.
+func (n *Node) Lose() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.keys)
+	clear(n.scripts)
+}
+
+// Hold sets a key, as another client would.
+func (n *Node) Hold(key, value string, ttl time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.set(key, value, ttl.Milliseconds())
+}
+
+// Delete removes a key, as another client would.
+func (n *Node) Delete(key string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.keys, key)
+}
+
+// Get returns the value of a key, or "".
+func (n *Node) Get(key string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, _ := n.get(key)
+	return e.value
+}
+
+// Label returns the owner in the value of a key, or "".
+func (n *Node) Label(key string) string {
+	if parts := strings.SplitN(n.Get(key), ":", 3); len(parts) == 3 {
+		return parts[2]
+	}
+	return ""
+}
+
+// TTL returns how long a key still lives, or 0.
+func (n *Node) TTL(key string) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e, ok := n.get(key); ok {
+		return time.Until(e.expires)
+	}
+	return 0
+}
+
+// Log returns the commands that took effect, oldest first.
+func (n *Node) Log() []Command {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]Command(nil), n.log...)
+}
+
+// Count returns how many commands did the given thing.
+func (n *Node) Count(does string) int {
+	count := 0
+	for _, c := range n.Log() {
+		if c.Does == does {
+			count++
+		}
+	}
+	return count
+}
+
+// Calls returns how many calls of Do have not returned.
+func (n *Node) Calls() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.calls
+}
+
+// Refused returns how many connections were refused.
+func (n *Node) Refused() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.refused
+}

@@ -1,0 +1,257 @@
+// Package fakenode is a model of one Redis node for tests: a [pool.Pool] in
+// memory whose keys expire on the clock of the process, or of the
+// testing/synctest bubble, and which can be made to misbehave. It knows what
+// the lock sends, nothing else; that real servers agree is for tests with real
+// servers to show.
+package fakenode
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A Node is a fake Redis node and the client to it. Faults may be switched at
+// any time and concern the commands sent afterwards, except as noted.
+type Node struct {
+	name string
+
+	mu      sync.Mutex // protects the rest; never held across a wait
+	keys    map[string]entry
+	scripts map[string]string
+	thawed  chan struct{} // closed while not frozen
+	faults  Faults
+	log     []Command
+	calls   int // of Do that have not returned
+	refused int
+}
+
+// Faults say how a node misbehaves. The zero value is a healthy node.
+type Faults struct {
+	Refuse        bool          // the connection is refused: nothing is sent
+	Error         string        // commands are answered with this error
+	Delay         time.Duration // before a command takes effect
+	ReplyDelay    time.Duration // after it took effect
+	LoseRequests  bool          // commands vanish
+	LoseReplies   bool          // commands take effect, their replies vanish
+	Reset         bool          // the connection breaks at once; commands take effect all the same
+	Uninterrupted bool          // the client ignores its context, and gives up after ClientTimeout
+	NoNative      bool          // SET refuses NX together with GET, as before Redis 7
+}
+
+// ClientTimeout is the timeout of a client that ignores its context.
+const ClientTimeout = 3 * time.Minute
+
+// A Command is one that took effect.
+type Command struct {
+	Verb  string // SET, EVALSHA or EVAL
+	Does  string // acquire, extend, release or inspect
+	Key   string
+	Value string
+	At    time.Time
+}
+
+type entry struct {
+	value   string
+	expires time.Time
+}
+
+// New returns a healthy, empty node.
+func New(name string) *Node {
+	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]string)}
+	n.thawed = make(chan struct{})
+	close(n.thawed)
+	return n
+}
+
+// Pools returns n nodes, as nodes and as pools.
+func Pools(n int) ([]*Node, []pool.Pool) {
+	var nodes []*Node
+	var pools []pool.Pool
+	for i := range n {
+		node := New(fmt.Sprintf("node-%d", i+1))
+		nodes, pools = append(nodes, node), append(pools, node)
+	}
+	return nodes, pools
+}
+
+// String implements pool.Pool.
+func (n *Node) String() string { return n.name }
+
+// Do implements pool.Pool.
+func (n *Node) Do(ctx context.Context, args ...any) (any, error) {
+	n.mu.Lock()
+	f, thawed := n.faults, n.thawed
+	n.calls++
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		n.calls--
+		n.mu.Unlock()
+	}()
+	if f.Refuse {
+		n.mu.Lock()
+		n.refused++
+		n.mu.Unlock()
+		return nil, fmt.Errorf("%w: connection refused", pool.ErrNotSent)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, err)
+	}
+
+	// The server works on its own, whether the client waits or not.
+	type result struct {
+		reply any
+		err   error
+	}
+	answered := make(chan result, 1)
+	serve := func() {
+		<-thawed
+		if f.LoseRequests {
+			return
+		}
+		reply, err := n.execute(args, f)
+		if !f.LoseReplies {
+			answered <- result{reply, err}
+		}
+	}
+	if f.Reset {
+		time.AfterFunc(f.Delay, serve)
+		return nil, errors.New("connection reset by peer")
+	}
+	switch immediate := isClosed(thawed) && f.Delay == 0; {
+	case immediate:
+		serve()
+	case f.Delay > 0:
+		time.AfterFunc(f.Delay, serve)
+	default:
+		go serve() // ends when the node thaws
+	}
+	done, gaveUp := ctx.Done(), ctx.Err
+	if f.Uninterrupted {
+		own, cancel := context.WithTimeout(context.Background(), ClientTimeout)
+		defer cancel()
+		done, gaveUp = own.Done(), own.Err
+	}
+	select {
+	case r := <-answered:
+		if f.ReplyDelay > 0 {
+			select {
+			case <-time.After(f.ReplyDelay):
+			case <-done:
+				return nil, gaveUp()
+			}
+		}
+		return r.reply, r.err
+	case <-done:
+		return nil, gaveUp()
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// execute carries a command out.
+func (n *Node) execute(args []any, f Faults) (any, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if f.Error != "" {
+		return nil, pool.Error(f.Error)
+	}
+	verb := args[0].(string)
+	switch verb {
+	case "SET": // key value NX GET PX ttl
+		if f.NoNative {
+			return nil, pool.Error("ERR syntax error")
+		}
+		return n.run(Command{Verb: verb, Does: "acquire", Key: args[1].(string), Value: args[2].(string)}, args[6])
+	case "EVALSHA", "EVAL":
+		text := args[1].(string)
+		if verb == "EVAL" {
+			sum := sha1.Sum([]byte(text))
+			n.scripts[hex.EncodeToString(sum[:])] = text
+		} else if text = n.scripts[text]; text == "" {
+			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
+		}
+		c := Command{Verb: verb, Does: does(text), Key: args[3].(string)}
+		if len(args) > 4 {
+			c.Value = args[4].(string)
+		}
+		return n.run(c, args[len(args)-1])
+	}
+	return nil, pool.Error("ERR unknown command '" + verb + "'")
+}
+
+// does tells the scripts apart by what only they call.
+func does(text string) string {
+	switch {
+	case strings.Contains(text, "PEXPIRE"):
+		return "extend"
+	case strings.Contains(text, "DEL"):
+		return "release"
+	case strings.Contains(text, "PTTL"):
+		return "inspect"
+	}
+	return "acquire"
+}
+
+// run does what the commands of the lock are documented to do. ttl is in
+// milliseconds where there is one.
+func (n *Node) run(c Command, ttl any) (any, error) {
+	c.At = time.Now()
+	n.log = append(n.log, c)
+	held, exists := n.get(c.Key)
+	switch c.Does {
+	case "acquire":
+		if exists {
+			return held.value, nil
+		}
+		n.set(c.Key, c.Value, ttl)
+		return nil, nil
+	case "extend":
+		switch {
+		case !exists:
+			return int64(0), nil
+		case held.value != c.Value:
+			return held.value, nil
+		}
+		n.set(c.Key, c.Value, ttl)
+		return int64(1), nil
+	case "release":
+		if exists && held.value == c.Value {
+			delete(n.keys, c.Key)
+			return int64(1), nil
+		}
+		return int64(0), nil
+	}
+	if !exists {
+		return nil, nil
+	}
+	return []any{held.value, time.Until(held.expires).Milliseconds()}, nil
+}
+
+func (n *Node) get(key string) (entry, bool) {
+	e, ok := n.keys[key]
+	if ok && !e.expires.After(time.Now()) {
+		delete(n.keys, key)
+		return entry{}, false
+	}
+	return e, ok
+}
+
+func (n *Node) set(key, value string, ttl any) {
+	n.keys[key] = entry{value, time.Now().Add(time.Duration(ttl.(int64)) * time.Millisecond)}
+}

@@ -1,0 +1,34 @@
+package node
+
+// A Receiver is told what becomes of calls. Its methods may be called from any
+// goroutine, with no lock of the node held, and must not block.
+type Receiver interface {
+	// Answer is called exactly once per started call: with the node's answer,
+	// with one that matches context.DeadlineExceeded at its deadline, or with
+	// ErrBusy if the gate closed before it was sent.
+	Answer(c *Call, a Answer)
+	// Late is called once more for a call that was given up and had been handed
+	// to the client, when the client returns from it at last.
+	Late(c *Call, a Answer)
+}
+
+// A Call is one request on its way to one node. The exported fields are set
+// before Start and not changed afterwards.
+type Call struct {
+	Request  *Request
+	Deadline *Deadline // what the client gets as its context; the call is given up then
+	Receiver Receiver
+	Index    int // for the receiver: which node this is
+
+	state      callState // protected by Node.mu
+	prev, next *Call     // in flights
+}
+
+type callState uint8
+
+const (
+	queued  callState = iota // waits for a worker
+	sent                     // is with the client
+	givenUp                  // past its deadline
+	done
+)

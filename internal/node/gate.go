@@ -1,0 +1,115 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// gateLimit is how many calls may be in the dark before the gate closes.
+const gateLimit = 64
+
+var (
+	// ErrBusy is returned by Start for a node that does not answer: nothing
+	// was sent to it.
+	ErrBusy = errors.New("node does not answer; nothing sent while one probe is under way")
+
+	errNoAnswer  error = noAnswer{}
+	errNeverSent       = fmt.Errorf("%w: %w before a worker was free", pool.ErrNotSent, errNoAnswer)
+)
+
+// noAnswer is the error of a call that was given up at its deadline.
+type noAnswer struct{}
+
+func (noAnswer) Error() string        { return "no answer within the node timeout" }
+func (noAnswer) Is(target error) bool { return target == context.DeadlineExceeded }
+func (noAnswer) Timeout() bool        { return true }
+
+// A gate keeps a node that does not answer from collecting calls. A client that
+// gives up at its deadline leaves commands of unknown fate behind; one that
+// cannot be interrupted leaves goroutines behind. With more than gateLimit of
+// either the gate is closed: calls are refused before they owe the node
+// anything, and one PING at a time finds out when it answers again. So what a
+// node can hold stays flat however long it hangs.
+//
+// The PINGs follow the demand: a refused call sets one off. Where there was no
+// demand for a while nothing is known, and the call itself goes through.
+type gate struct {
+	silent int       // calls without an answer since the last answer
+	stuck  int       // calls that were given up and are still with the client
+	heard  time.Time // the last answer
+	since  time.Time // when the node last broke a silence
+	probe  *Call     // under way, until the client returns
+	tried  time.Time // when a call last ended without an answer
+}
+
+const (
+	probePause = 100 * time.Millisecond // between probes
+	probeStale = time.Second            // after it, what was tried says nothing about now
+)
+
+func (g *gate) closed() bool { return g.silent > gateLimit || g.stuck > gateLimit }
+
+// admit decides about a call: let it through, or refuse it, and if probe is
+// true send a PING in its place.
+func (g *gate) admit(c *Call) (ok, probe bool) {
+	switch {
+	case !g.closed():
+		return true, false
+	case g.probe != nil:
+		return false, false
+	case c.Deadline.from.Sub(g.tried) > probeStale:
+		g.probe = c
+		return true, false
+	}
+	return false, c.Deadline.from.Sub(g.tried) > probePause
+}
+
+// returned notes that the client returned from a call.
+func (g *gate) returned(c *Call, a Answer, now time.Time) {
+	late := c.state == givenUp
+	if late {
+		g.stuck--
+	}
+	if g.probe == c {
+		g.probe = nil
+	}
+	switch {
+	case a.Answered():
+		g.heard = now
+		if g.silent > 0 {
+			g.silent, g.since = 0, now
+		}
+	case late, errors.Is(a.Err, pool.ErrNotSent):
+		// A late failure was counted when it was given up. A command that was
+		// not sent says nothing about what the node owes.
+	default:
+		g.unanswered(c, now)
+	}
+}
+
+// gaveUp notes that a call passed its deadline while it was with the client.
+func (g *gate) gaveUp(c *Call, now time.Time) {
+	g.stuck++
+	g.unanswered(c, now)
+}
+
+// neverSent notes that a call left the queue without being sent.
+func (g *gate) neverSent(c *Call) {
+	if g.probe == c {
+		g.probe = nil
+	}
+}
+
+// unanswered counts a call for the silence of the node, unless the node
+// answered others since the call was started: then the fault is in the
+// connection.
+func (g *gate) unanswered(c *Call, now time.Time) {
+	g.tried = now
+	if g.heard.Before(c.Deadline.from) {
+		g.silent++
+	}
+}

@@ -1,0 +1,262 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+func TestCallIsGivenUpAtItsDeadlineThoughTheClientIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		fake.Set(fakenode.Faults{Uninterrupted: true})
+		fake.Freeze()
+		n := newNode(t, fake)
+		var r recorder
+		start := time.Now()
+		if err := n.Start(call(Acquire, "k", "v", &r)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(r.answers) != 1 || r.times[0].Sub(start) != timeout {
+			t.Fatalf("answers %v at %v", r.answers, r.times)
+		}
+		a := r.answers[0]
+		if !errors.Is(a.Err, context.DeadlineExceeded) || !a.InClient || errors.Is(a.Err, pool.ErrNotSent) {
+			t.Errorf("answer %+v", a)
+		}
+		if len(r.late) != 0 {
+			t.Errorf("late %v before the client returned", r.late)
+		}
+		fake.Thaw()
+		synctest.Wait()
+		if len(r.late) != 1 || r.late[0].Status != Granted {
+			t.Errorf("late %v, want the reply that came after all", r.late)
+		}
+	})
+}
+
+// flood makes calls, some per node timeout, for the given time, and returns how
+// many were refused.
+func flood(n *Node, r *recorder, perTimeout, rounds int) (refused int) {
+	for range rounds {
+		for range perTimeout {
+			if n.Start(call(Acquire, "k", "v", r)) != nil {
+				refused++
+			}
+		}
+		time.Sleep(timeout + time.Millisecond)
+		synctest.Wait()
+	}
+	return refused
+}
+
+func TestWhatAHangingNodeHoldsStaysFlatHoweverLongItHangs(t *testing.T) {
+	for name, faults := range map[string]fakenode.Faults{
+		"client that gives up": {},
+		"client that is stuck": {Uninterrupted: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakenode.New("a")
+				fake.Set(faults)
+				fake.Freeze()
+				n := newNode(t, fake)
+				var changes []error
+				n.Changed = func(failure error) { changes = append(changes, failure) }
+				var r recorder
+				flood(n, &r, 50, 2)
+				sent := len(r.answers)
+				if sent != 100 {
+					t.Fatalf("%d calls sent before the gate closed, want 100", sent)
+				}
+				refused := flood(n, &r, 50, 100)
+				if refused != 5000 {
+					t.Errorf("%d calls refused, want all 5000", refused)
+				}
+				if got := fake.Calls(); got > 101 {
+					t.Errorf("%d calls are with the client", got)
+				}
+				if len(changes) != 1 || !errors.Is(changes[0], context.DeadlineExceeded) {
+					t.Errorf("changes %v, want one report of the failure", changes)
+				}
+
+				fake.Thaw()
+				time.Sleep(time.Second)
+				n.Start(call(Acquire, "k", "v", &r)) // sets off the probe that finds out, or is it
+				time.Sleep(time.Second)
+				synctest.Wait()
+				wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+				if len(changes) != 2 || changes[1] != nil {
+					t.Errorf("changes %v, want failure and recovery", changes)
+				}
+			})
+		})
+	}
+}
+
+// A queue that is worked off against a node that hangs would send it every call
+// shortly before its deadline.
+func TestCallsThatWaitWhenTheGateClosesAreTurnedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		fake.Freeze()
+		n := newNode(t, fake)
+		var r recorder
+		const calls = 1000
+		for range calls {
+			n.Start(call(Acquire, "k", "v", &r))
+			time.Sleep(timeout / (2 * calls)) // they all wait by the time of the first deadline
+		}
+		time.Sleep(timeout)
+		synctest.Wait()
+		busy, answers := 0, r.count()
+		for _, a := range r.answers {
+			if errors.Is(a.Err, ErrBusy) {
+				busy++
+			}
+		}
+		fake.Thaw()
+		synctest.Wait()
+		if got := fake.Count("acquire"); answers != calls || got > maxWorkers+gateLimit+1 || busy == 0 {
+			t.Errorf("%d answers, %d of them busy; %d acquires took effect", answers, busy, got)
+		}
+	})
+}
+
+func TestProbesComeOneAtATimeAndLeaveNoKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		fake.Freeze()
+		n := newNode(t, fake)
+		var r recorder
+		flood(n, &r, 100, 1)
+		before := fake.Calls() // of the model's servers, none: all clients gave up
+		for range 100 {
+			n.Start(call(Acquire, "other", "v", &r))
+			if got := fake.Calls() - before; got > 1 {
+				t.Fatalf("%d probes at once", got)
+			}
+			time.Sleep(50 * time.Millisecond)
+			synctest.Wait()
+		}
+		fake.Thaw()
+		synctest.Wait()
+		if fake.Get("other") != "" {
+			t.Error("a refused acquire took effect")
+		}
+	})
+}
+
+func TestOneLostConnectionAmongAnswersIsNotASilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fake)
+		var r recorder
+		fake.Set(fakenode.Faults{LoseRequests: true})
+		n.Start(call(Acquire, "k", "v", &r))
+		synctest.Wait()
+		fake.Set(fakenode.Faults{})
+		time.Sleep(timeout / 2)
+		wantStatus(t, ask(t, n, Acquire, "j", "v"), Granted)
+		time.Sleep(timeout)
+		synctest.Wait()
+		if since, _, ok := n.Answering(); !ok || !since.IsZero() {
+			t.Errorf("a node that answers others counts as silent (since %v, ok %v)", since, ok)
+		}
+	})
+}
+
+func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fake)
+		fake.Freeze()
+		ask(t, n, Acquire, "k", "v")
+		if _, _, ok := n.Answering(); ok {
+			t.Error("a frozen node counts as answering")
+		}
+		fake.Thaw()
+		ask(t, n, Acquire, "k", "v")
+		if since, _, ok := n.Answering(); !ok || !since.Equal(time.Now()) {
+			t.Errorf("since %v, ok %v", since, ok)
+		}
+	})
+}
+
+func TestCallsAboveTheWorkersWaitAndAreNeverSentAfterTheirDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		fake.Set(fakenode.Faults{Uninterrupted: true})
+		fake.Freeze()
+		n := newNode(t, fake)
+		var r recorder
+		for range maxWorkers + 10 {
+			if err := n.Start(call(Acquire, "k", "v", &r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(timeout)
+		synctest.Wait()
+		never := 0
+		for _, a := range r.answers {
+			if errors.Is(a.Err, pool.ErrNotSent) {
+				never++
+			}
+		}
+		if len(r.answers) != maxWorkers+10 || never != 10 {
+			t.Errorf("%d answers, %d of them never sent", len(r.answers), never)
+		}
+		fake.Thaw()
+		synctest.Wait()
+		if got := fake.Count("acquire"); got != maxWorkers {
+			t.Errorf("%d acquires took effect, want %d", got, maxWorkers)
+		}
+	})
+}
+
+func parked(n *Node) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.parked.workers)
+}
+
+func TestNodeWithoutCallsLetsGoOfWorkersAndTimers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the bubble fails on a goroutine that stays
+		n := New(fakenode.New("a"))
+		for range 1000 {
+			ask(t, n, Acquire, "k", "v")
+		}
+		if got := parked(n); got != 1 {
+			t.Errorf("%d workers parked after calls one by one", got)
+		}
+		time.Sleep(2 * parkPeriod)
+		synctest.Wait()
+		if got := parked(n); n.workers != 0 || got != 0 || n.parked.armed || n.flying.armed || n.flying.first != nil {
+			t.Errorf("workers %d and %d, timers %v and %v", n.workers, got, n.parked.armed, n.flying.armed)
+		}
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted) // and goes on when there are
+		n.Stop()
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted) // and even when stopped
+	})
+}
+
+func TestNoMoreWorkersAreParkedThanAreOfUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, fakenode.New("a"))
+		var r recorder
+		for range 100 {
+			n.Start(call(Acquire, "k", "v", &r))
+		}
+		synctest.Wait()
+		if got := parked(n); got > maxParked || r.count() != 100 {
+			t.Errorf("%d workers parked, %d answers", got, r.count())
+		}
+	})
+}

@@ -1,0 +1,28 @@
+package node
+
+import "time"
+
+// failPeriod is how long every call must have failed for a node to be reported.
+const failPeriod = time.Second
+
+// health notices that a node fails, for whoever looks after it. What a node may
+// hold, and whether anything is sent to it, is for the gate to say: a server that
+// refuses every command at once costs nothing and is no use all the same.
+type health struct {
+	since    time.Time // of the first failure in a row; zero if the last call succeeded
+	reported bool
+}
+
+// note takes in what became of a call, and reports whether that is news.
+func (h *health) note(a Answer) (changed bool) {
+	switch {
+	case a.Err == nil || wrongType(a.Err): // the fault of one key
+		changed = h.reported
+		*h = health{}
+	case h.since.IsZero():
+		h.since = a.At
+	case !h.reported && a.At.Sub(h.since) >= failPeriod:
+		h.reported, changed = true, true
+	}
+	return changed
+}

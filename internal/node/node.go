@@ -1,0 +1,224 @@
+// Package node speaks to one Redis node: it knows the commands and scripts of
+// the lock and the differences between servers, and it bounds what a node that
+// does not answer can hold.
+package node
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// maxWorkers bounds the calls that are with the client at once, and so the
+// goroutines per node. Client pools rarely have more connections; calls above
+// it wait in a queue, without a goroutine, until their deadline.
+const maxWorkers = 128
+
+// A Node is one Redis node. It is safe for concurrent use.
+type Node struct {
+	pool pool.Pool
+
+	// Changed, if not nil, is called with an error when every call has failed for
+	// failPeriod, and with nil when one succeeds again. It must not block. It is
+	// set before the first call.
+	Changed func(failure error)
+
+	// What was learned about the server, until it changes.
+	noNative atomic.Bool               // it refused the native form of Acquire
+	loaded   [len(scripts)]atomic.Bool // it has the script of the verb
+
+	mu      sync.Mutex // protects the rest; never held while the client is called
+	gate    gate
+	health  health
+	flying  flights // calls neither answered nor given up
+	workers int     // that have a call
+	queue   []*Call // calls without a worker, oldest first
+	parked  parking // workers without a call
+}
+
+// New returns the node behind p.
+func New(p pool.Pool) *Node {
+	n := &Node{pool: p}
+	n.flying.init(n.giveUp)
+	n.parked.init(n.unpark)
+	return n
+}
+
+// String names the node, without credentials.
+func (n *Node) String() string { return n.pool.String() }
+
+// Start sends the call's request and returns at once; what becomes of it is
+// told to the receiver. If the gate is closed it returns ErrBusy instead: then
+// nothing was sent and the receiver hears nothing.
+func (n *Node) Start(c *Call) error {
+	n.mu.Lock()
+	ok, probe := n.gate.admit(c)
+	if probe {
+		// The refused call pays for a PING and gets as long as it had.
+		n.launch(n.newProbe(c))
+	}
+	if ok {
+		n.launch(c)
+	}
+	n.mu.Unlock()
+	if !ok {
+		return ErrBusy
+	}
+	return nil
+}
+
+// launch hands a call to a worker. n.mu is held.
+func (n *Node) launch(c *Call) {
+	n.flying.add(c)
+	if n.workers == maxWorkers {
+		n.queue = append(n.queue, c)
+		return
+	}
+	n.workers++
+	c.state = sent
+	if w := n.parked.take(); w != nil {
+		w <- c
+		return
+	}
+	go n.work(c) // ends when it finds no more calls and no place to park
+}
+
+var pingRequest = NewRequest(ping, Lease{}, 0)
+
+func (n *Node) newProbe(refused *Call) *Call {
+	deadline := MakeDeadline(context.Background(), time.Until(refused.Deadline.at))
+	n.gate.probe = &Call{Request: &pingRequest, Deadline: &deadline, Receiver: nobody{}}
+	return n.gate.probe
+}
+
+// nobody waits for a probe: the gate sees its answer.
+type nobody struct{}
+
+func (nobody) Answer(*Call, Answer) {}
+func (nobody) Late(*Call, Answer)   {}
+
+// finish tells the receiver what became of c.
+func (n *Node) finish(c *Call, a Answer) {
+	n.mu.Lock()
+	late := c.state == givenUp
+	if !late {
+		n.flying.remove(c)
+	}
+	a.At = time.Now()
+	n.gate.returned(c, a, a.At)
+	changed, failure := n.health.note(a), a.Err
+	if !n.health.reported {
+		failure = nil
+	}
+	c.state = done
+	refused := n.turnAway()
+	n.mu.Unlock()
+
+	if late {
+		c.Receiver.Late(c, a)
+	} else {
+		c.Receiver.Answer(c, a)
+	}
+	n.report(changed, failure, refused)
+}
+
+// turnAway takes the calls out of the queue if the gate has closed: they were
+// admitted before, but would only add to what the node holds. n.mu is held.
+func (n *Node) turnAway() (refused []*Call) {
+	if len(n.queue) == 0 || !n.gate.closed() {
+		return nil
+	}
+	for _, c := range n.queue {
+		if c.state == queued {
+			n.flying.remove(c)
+			n.gate.neverSent(c)
+			c.state = done
+			refused = append(refused, c)
+		}
+	}
+	n.queue = nil
+	return refused
+}
+
+func (n *Node) dequeue() *Call {
+	for len(n.queue) > 0 {
+		c := n.queue[0]
+		n.queue[0] = nil
+		n.queue = n.queue[1:]
+		if c.state == queued {
+			c.state = sent
+			return c
+		}
+	}
+	n.queue = nil // let go of the array that was sliced away
+	return nil
+}
+
+// giveUp ends the calls whose deadline has come. It runs on the timer of
+// n.flying.
+func (n *Node) giveUp() {
+	n.mu.Lock()
+	now := time.Now()
+	overdue := n.flying.due(now)
+	answers := make([]Answer, len(overdue))
+	changed := false
+	for i, c := range overdue {
+		withClient := c.state == sent
+		answers[i] = Answer{Err: errNoAnswer, InClient: withClient, At: now}
+		if withClient {
+			n.gate.gaveUp(c, now)
+		} else {
+			answers[i].Err = errNeverSent
+			n.gate.neverSent(c)
+		}
+		changed = n.health.note(answers[i]) || changed
+		c.state = givenUp
+	}
+	refused := n.turnAway()
+	n.mu.Unlock()
+
+	for i, c := range overdue {
+		c.Deadline.pass() // the client sees its context end
+		c.Receiver.Answer(c, answers[i])
+	}
+	n.report(changed, errNoAnswer, refused)
+}
+
+// report tells those concerned what calls have led to.
+func (n *Node) report(changed bool, failure error, refused []*Call) {
+	for _, c := range refused {
+		c.Receiver.Answer(c, Answer{Err: ErrBusy, At: time.Now()})
+	}
+	if changed && n.Changed != nil {
+		n.Changed(failure)
+	}
+}
+
+// Answering reports whether the node answered the last that was asked of it,
+// since when (the end of its last silence, zero if it never was silent), and
+// when it was heard last.
+func (n *Node) Answering() (since, heard time.Time, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gate.since, n.gate.heard, n.gate.silent == 0
+}
+
+// unpark runs on the timer of n.parked.
+func (n *Node) unpark() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.parked.tick()
+}
+
+// Stop lets go of the timers and of the workers without a call. Calls that are
+// under way still end at their deadline, and so does the node work, without
+// keeping anything in reserve.
+func (n *Node) Stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.flying.stopIfEmpty()
+	n.parked.close()
+}

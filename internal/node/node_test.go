@@ -1,0 +1,240 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+const (
+	ttl     = 8 * time.Second
+	timeout = 400 * time.Millisecond
+)
+
+func newNode(t *testing.T, p pool.Pool) *Node {
+	n := New(p)
+	t.Cleanup(n.Stop)
+	return n
+}
+
+// A recorder is a receiver that keeps what it is told.
+type recorder struct {
+	mu      sync.Mutex
+	answers []Answer
+	late    []Answer
+	times   []time.Time
+}
+
+func (r *recorder) Answer(_ *Call, a Answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers, r.times = append(r.answers, a), append(r.times, time.Now())
+}
+
+func (r *recorder) Late(_ *Call, a Answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.late = append(r.late, a)
+}
+
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.answers)
+}
+
+func call(verb Verb, key, value string, r *recorder) *Call {
+	request := NewRequest(verb, NewLease(key, value), ttl)
+	deadline := MakeDeadline(context.Background(), timeout)
+	return &Call{Request: &request, Deadline: &deadline, Receiver: r}
+}
+
+// ask makes one call and waits for its answer.
+func ask(t *testing.T, n *Node, verb Verb, key, value string) Answer {
+	t.Helper()
+	var r recorder
+	if err := n.Start(call(verb, key, value, &r)); err != nil {
+		return Answer{Err: err}
+	}
+	for synctest.Wait(); r.count() == 0; synctest.Wait() {
+		time.Sleep(time.Millisecond)
+	}
+	return r.answers[0]
+}
+
+func wantStatus(t *testing.T, a Answer, want Status) {
+	t.Helper()
+	if a.Status != want {
+		t.Errorf("status %d, want %d (error: %v)", a.Status, want, a.Err)
+	}
+}
+
+func TestEveryVerbReadsItsReplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fake)
+		wantStatus(t, ask(t, n, Inspect, "k", ""), Absent)
+		wantStatus(t, ask(t, n, Extend, "k", "v"), Absent)
+		wantStatus(t, ask(t, n, Release, "k", "v"), Absent)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		wantStatus(t, ask(t, n, Extend, "k", "v"), Extended)
+		time.Sleep(time.Second)
+		if a := ask(t, n, Inspect, "k", ""); a.Holder != "v" || a.TTL != 7*time.Second {
+			t.Errorf("Inspect: %+v", a)
+		}
+		for _, verb := range []Verb{Acquire, Extend} {
+			a := ask(t, n, verb, "k", "w")
+			wantStatus(t, a, Taken)
+			if a.Holder != "v" {
+				t.Errorf("%v: holder %q", verb, a.Holder)
+			}
+		}
+		wantStatus(t, ask(t, n, Release, "k", "w"), Absent)
+		if fake.Get("k") != "v" {
+			t.Error("a release without the value deleted the key")
+		}
+		wantStatus(t, ask(t, n, Release, "k", "v"), Deleted)
+	})
+}
+
+// A lost reply and a repeat, by the client or the network, must not read as
+// "taken".
+func TestAcquireThatFindsItsOwnValueIsGranted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, fakenode.New("a"))
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+	})
+}
+
+// An empty value of a foreign client is a value.
+func TestEmptyForeignValueHoldsTheKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		fake.Hold("k", "", time.Minute)
+		n := newNode(t, fake)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Taken)
+		wantStatus(t, ask(t, n, Extend, "k", "v"), Taken)
+		wantStatus(t, ask(t, n, Release, "k", "v"), Absent)
+		wantStatus(t, ask(t, n, Inspect, "k", ""), Taken)
+	})
+}
+
+func verbs(fake *fakenode.Node) (sent []string) {
+	for _, c := range fake.Log() {
+		sent = append(sent, c.Verb)
+	}
+	return sent
+}
+
+func TestScriptIsLoadedOnceAndAgainAfterTheServerLostIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fake)
+		ask(t, n, Release, "k", "v")
+		ask(t, n, Release, "k", "v")
+		fake.Lose()
+		ask(t, n, Release, "k", "v")
+		ask(t, n, Release, "k", "v")
+		want := []string{"EVAL", "EVALSHA", "EVAL", "EVALSHA"}
+		if got := verbs(fake); !reflect.DeepEqual(got, want) {
+			t.Errorf("took effect: %v, want %v", got, want)
+		}
+	})
+}
+
+func TestOldServerGetsTheScriptAndIsAskedAnewAfterAnUpgrade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		fake.Set(fakenode.Faults{NoNative: true})
+		n := newNode(t, fake)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted) // SET refused, then EVAL
+		wantStatus(t, ask(t, n, Acquire, "k", "w"), Taken)
+		fake.Set(fakenode.Faults{})
+		wantStatus(t, ask(t, n, Acquire, "k", "w"), Taken) // remembered: still the script
+		fake.Lose()                                        // restarted, as an upgrade does
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		wantStatus(t, ask(t, n, Acquire, "k", "w"), Taken) // native again
+		want := []string{"EVAL", "EVALSHA", "EVALSHA", "EVAL", "SET"}
+		if got := verbs(fake); !reflect.DeepEqual(got, want) {
+			t.Errorf("took effect: %v, want %v", got, want)
+		}
+	})
+}
+
+// prefixed is a proxy that puts words of its own before the server's error.
+type prefixed struct{ pool.Pool }
+
+func (p prefixed) Do(ctx context.Context, args ...any) (any, error) {
+	reply, err := p.Pool.Do(ctx, args...)
+	var e pool.Error
+	if errors.As(err, &e) {
+		err = fmt.Errorf("wrapped: %w", pool.Error("ERR backend said: "+string(e)))
+	}
+	return reply, err
+}
+
+func TestNoscriptIsFoundAnywhereInTheText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, prefixed{fakenode.New("a")})
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		wantStatus(t, ask(t, n, Release, "k", "v"), Deleted)
+	})
+}
+
+func TestUnexpectedReplyIsAnErrorAndNotAVote(t *testing.T) {
+	for _, verb := range []Verb{Acquire, Extend, Release, Inspect} {
+		r := NewRequest(verb, NewLease("k", "v"), ttl)
+		for _, reply := range []any{[]any{}, []any{"v", "1"}, 1.5, true} {
+			if a := r.answer(reply, nil); a.Status != Failed || a.Err == nil {
+				t.Errorf("%v: reply %v gives %+v", verb, reply, a)
+			}
+		}
+	}
+}
+
+func TestTTLIsRoundedUpToWholeMilliseconds(t *testing.T) {
+	for d, want := range map[time.Duration]int64{
+		time.Nanosecond:                       1, // and never 0, which would delete the key
+		time.Millisecond:                      1,
+		time.Millisecond + time.Nanosecond:    2,
+		8 * time.Second:                       8000,
+		8*time.Second + 999*time.Microsecond:  8001,
+		10*time.Millisecond - time.Nanosecond: 10,
+	} {
+		if got := millis(d); got != want {
+			t.Errorf("millis(%v) = %d, want %d", d, got, want)
+		}
+	}
+}
+
+func TestRefusalsComeWithARemedy(t *testing.T) {
+	for text, permanent := range map[string]bool{
+		"NOPERM this user has no permissions to run the 'evalsha' command":  true,
+		"WRONGPASS invalid username-password pair or user is disabled.":     true,
+		"NOAUTH Authentication required.":                                   true,
+		"WRONGTYPE Operation against a key holding the wrong kind of value": true,
+		"READONLY You can't write against a read only replica.":             false,
+		"OOM command not allowed when used memory > 'maxmemory'.":           false,
+		"LOADING Redis is loading the dataset in memory":                    false,
+	} {
+		err := fmt.Errorf("wrapped: %w", pool.Error(text))
+		if Remedy(err) == "" {
+			t.Errorf("%s: no remedy", text)
+		}
+		if Permanent(err) != permanent {
+			t.Errorf("%s: permanent is %v", text, !permanent)
+		}
+	}
+	if Remedy(errors.New("NOPERM")) != "" {
+		t.Error("an error that is not the server's has a remedy")
+	}
+}

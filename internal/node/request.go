@@ -1,0 +1,171 @@
+package node
+
+import (
+	"fmt"
+	"time"
+)
+
+// Verb is what a request asks of a node.
+type Verb uint8
+
+const (
+	Acquire Verb = iota // set the key to the value if it is free
+	Extend              // prolong the key if it holds the value
+	Release             // delete the key if it holds the value
+	Inspect             // look at the key
+	ping                // anything at all
+)
+
+func (v Verb) String() string {
+	return [...]string{"lock", "extend", "unlock", "inspect", "ping"}[v]
+}
+
+// A Lease is what one attempt to take a lock writes on the nodes. The value is
+// unique to the attempt.
+type Lease struct {
+	key, value any // boxed once: every request carries them
+}
+
+// NewLease returns the lease that stores value under key.
+func NewLease(key, value string) Lease { return Lease{key, value} }
+
+// Key returns the key on the nodes.
+func (l Lease) Key() string { return l.key.(string) }
+
+// A Request is one question, the same for every node. Its arguments are built
+// once and shared by all of them.
+type Request struct {
+	Verb  Verb
+	TTL   time.Duration // rounded up to whole milliseconds on the wire
+	lease Lease
+	first []any // in the form that nearly every server takes
+}
+
+// NewRequest builds the question verb about lease. Release and Inspect ignore
+// the ttl.
+func NewRequest(verb Verb, lease Lease, ttl time.Duration) Request {
+	r := Request{Verb: verb, TTL: ttl, lease: lease}
+	r.first = r.args(preferred[verb])
+	return r
+}
+
+// form is a way to put a request to a server.
+type form uint8
+
+const (
+	native  form = iota // a plain command
+	evalsha             // the script, by its hash
+	eval                // the script, by its text, which also loads it
+)
+
+// preferred is the form to try first on a server about which nothing is known.
+var preferred = [...]form{Acquire: native, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
+
+// args builds the command for one form.
+func (r *Request) args(f form) []any {
+	if r.Verb == ping {
+		return []any{"PING"}
+	}
+	if f == native {
+		return []any{"SET", r.lease.key, r.lease.value, "NX", "GET", "PX", millis(r.TTL)}
+	}
+	s := &scripts[r.Verb]
+	command, script := any("EVALSHA"), s.sha
+	if f == eval {
+		command, script = "EVAL", s.text
+	}
+	switch r.Verb {
+	case Release:
+		return []any{command, script, int64(1), r.lease.key, r.lease.value}
+	case Inspect:
+		return []any{command, script, int64(1), r.lease.key}
+	}
+	return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL)}
+}
+
+// millis rounds up: 0 would mean "delete now" to PEXPIRE and an error to SET,
+// and a key that lives a fraction of a millisecond longer is safe.
+func millis(d time.Duration) int64 {
+	return int64((d + time.Millisecond - 1) / time.Millisecond)
+}
+
+// Status is what a node said.
+type Status uint8
+
+const (
+	Failed   Status = iota // nothing usable: see Answer.Err
+	Granted                // Acquire: the key holds the value
+	Taken                  // Acquire, Extend, Inspect: another value holds the key
+	Extended               // Extend: the key held the value and was prolonged
+	Deleted                // Release: the key held the value and is gone
+	Absent                 // Extend, Inspect: there is no key; Release: it does not hold the value
+)
+
+// An Answer is what became of a request on one node.
+type Answer struct {
+	Status Status
+	Holder string        // the value found, if Taken
+	TTL    time.Duration // Inspect: how long the key still lives
+	Err    error         // why it Failed
+	At     time.Time     // when it was known
+	// InClient is set on the answer to a call that was given up while it was
+	// with the client: Receiver.Late follows.
+	InClient bool
+}
+
+// answer reads a reply.
+func (r *Request) answer(reply any, err error) Answer {
+	if err != nil {
+		return Answer{Err: err}
+	}
+	switch r.Verb {
+	case Acquire:
+		switch held := reply.(type) {
+		case nil:
+			return Answer{Status: Granted}
+		case string:
+			if held == r.lease.value {
+				// An earlier send of this very attempt took effect and its
+				// reply was lost. Nobody else knows the value.
+				return Answer{Status: Granted}
+			}
+			return Answer{Status: Taken, Holder: held}
+		}
+	case Extend:
+		switch held := reply.(type) {
+		case int64:
+			if held == 1 {
+				return Answer{Status: Extended}
+			}
+			return Answer{Status: Absent}
+		case string:
+			return Answer{Status: Taken, Holder: held}
+		}
+	case Release:
+		if n, ok := reply.(int64); ok {
+			if n == 1 {
+				return Answer{Status: Deleted}
+			}
+			return Answer{Status: Absent}
+		}
+	case ping:
+		return Answer{}
+	case Inspect:
+		if reply == nil {
+			return Answer{Status: Absent}
+		}
+		if pair, ok := reply.([]any); ok && len(pair) == 2 {
+			held, ok1 := pair[0].(string)
+			ms, ok2 := pair[1].(int64)
+			if ok1 && ok2 {
+				return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
+			}
+		}
+	}
+	return Answer{Err: fmt.Errorf("unexpected reply %T to %s: is this a Redis server?", reply, r.Verb)}
+}
+
+// Answered reports whether the server itself spoke: a reply, or a refusal.
+func (a Answer) Answered() bool {
+	return a.Err == nil || isRefusal(a.Err)
+}

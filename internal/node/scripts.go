@@ -1,0 +1,44 @@
+package node
+
+import (
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+	"strings"
+)
+
+//go:embed lua/acquire.lua
+var acquireLua string
+
+//go:embed lua/extend.lua
+var extendLua string
+
+//go:embed lua/release.lua
+var releaseLua string
+
+//go:embed lua/inspect.lua
+var inspectLua string
+
+// A script is boxed for the argument list once.
+type script struct{ text, sha any }
+
+var scripts = [...]script{
+	Acquire: newScript(acquireLua),
+	Extend:  newScript(extendLua),
+	Release: newScript(releaseLua),
+	Inspect: newScript(inspectLua),
+}
+
+// newScript leaves out the comments: they are for readers of this project, not
+// for the memory of every server.
+func newScript(source string) script {
+	var code []string
+	for line := range strings.Lines(source) {
+		if !strings.HasPrefix(line, "--") {
+			code = append(code, line)
+		}
+	}
+	text := strings.Join(code, "")
+	sum := sha1.Sum([]byte(text)) // what EVALSHA asks for, not a protection
+	return script{text: text, sha: hex.EncodeToString(sum[:])}
+}

@@ -1,0 +1,80 @@
+package node
+
+// work makes calls, one after the other, and then waits for more.
+func (n *Node) work(c *Call) {
+	var w worker
+	for c != nil {
+		n.finish(c, n.converse(c))
+		if c = n.nextCall(&w); c == nil && w != nil {
+			c = <-w // parked; nil when it is to end
+		}
+	}
+}
+
+// nextCall returns a call from the queue. If there is none it parks the worker,
+// or sets it to nil to end it.
+func (n *Node) nextCall(w *worker) *Call {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if c := n.dequeue(); c != nil {
+		return c
+	}
+	n.workers--
+	*w = n.parked.put(*w)
+	return nil
+}
+
+// converse puts the request to the server in the best form that it takes.
+func (n *Node) converse(c *Call) Answer {
+	r := c.Request
+	form := n.form(r.Verb)
+	args := r.first
+	for {
+		if form != preferred[r.Verb] {
+			args = r.args(form)
+		}
+		reply, err := n.pool.Do(c.Deadline, args...)
+		next, again := n.learn(r.Verb, form, err)
+		if !again {
+			return r.answer(reply, err)
+		}
+		form = next
+	}
+}
+
+// form chooses how to put a request of the verb. A script that this node has
+// not seen yet goes out as text, which loads it: asking by the hash first would
+// cost a round trip to hear that it is unknown.
+func (n *Node) form(v Verb) form {
+	switch {
+	case preferred[v] == native && !n.noNative.Load():
+		return native
+	case n.loaded[v].Load():
+		return evalsha
+	}
+	return eval
+}
+
+// learn notes what a reply says about the server, and chooses the form to try
+// next if it was a refusal of the form. That ends: forms only get more verbose.
+func (n *Node) learn(v Verb, f form, err error) (next form, again bool) {
+	switch {
+	case err == nil:
+		if f == eval {
+			n.loaded[v].Store(true)
+		}
+	case f == native && refusesNative(err):
+		n.noNative.Store(true)
+		return n.form(v), true
+	case f == evalsha && notLoaded(err):
+		// The server is not the one that the script was loaded into: restarted,
+		// failed over, upgraded, flushed. Whatever else was learned about it is
+		// forgotten with the script.
+		n.noNative.Store(false)
+		for i := range n.loaded {
+			n.loaded[i].Store(false)
+		}
+		return eval, true
+	}
+	return f, false
+}
