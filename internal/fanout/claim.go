@@ -1,0 +1,232 @@
+package fanout
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// A Claim is one attempt's value on all nodes, from the first command until no
+// node can carry it any more.
+//
+// On every node its commands are ordered: the next is sent only when the one
+// before was answered or given up. Once Release was called, every node ends
+// without the value: whatever is still under way there is followed by a
+// release, and a release that does not settle the node is repeated (debts).
+type Claim struct {
+	group   *Group
+	lease   node.Lease
+	timeout time.Duration // what a node gets for commands that no round waits for
+
+	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
+	seats    []seat
+	released bool
+	open     int       // seats not settled, once released
+	retake   time.Time // until when nodes that lost the value are taken again
+}
+
+// A seat is the claim on one node.
+type seat struct {
+	flying  *call // neither answered nor given up
+	waiting *call // comes next
+	stuck   int   // calls given up that are still with the client
+	touched bool  // something was sent that may have set the key
+	held    bool  // as last known, until kept
+	kept    time.Time
+	owing   bool // handed over to debts
+	settled bool // released, and the value cannot come back
+	freed   bool // a release of ours deleted the key, or may have
+	blind   bool // the release under way was sent while a call was stuck
+
+	// An acquire of unknown fate leaves a doubt until then, if the node answers
+	// meanwhile; see clean. While stuck > 0 there is no such moment yet.
+	doubt time.Time
+	life  time.Duration // of the key that it may set
+	// Until when the key may live if nobody deletes it.
+	alive time.Time
+}
+
+// NewClaim prepares an attempt to store value under key. Commands that no round
+// waits for get timeout each.
+func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
+	return &Claim{
+		group:   g,
+		lease:   node.NewLease(key, value),
+		timeout: timeout,
+		seats:   make([]seat, len(g.nodes)),
+	}
+}
+
+// Acquire asks every node to set the key for ttl. The clients get the values of
+// ctx, not its end.
+func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
+	return c.start(newRound(ctx, node.Acquire, c, ttl, c.timeout))
+}
+
+// Extend asks every node to prolong the key to ttl from now. A node that does
+// not have it any more is taken again if it answers before retake; that does
+// not count in this round: the majority that carries an extension must have
+// held the lock without a gap.
+func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time) *Round {
+	r := newRound(ctx, node.Extend, c, ttl, c.timeout)
+	c.mu.Lock()
+	c.retake = retake
+	c.mu.Unlock()
+	return c.start(r)
+}
+
+// Release asks every node to delete the key, and goes on until it is gone
+// everywhere. It may be repeated.
+func (c *Claim) Release(ctx context.Context) *Round {
+	r := newRound(ctx, node.Release, c, 0, c.timeout)
+	c.mu.Lock()
+	c.release()
+	c.mu.Unlock()
+	return c.start(r)
+}
+
+// Undo is Release for an attempt that failed: it leaves out nodes where nothing
+// was sent that could have set the key, and there is nothing to wait for.
+func (c *Claim) Undo() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.release()
+	for i := range c.seats {
+		if s := &c.seats[i]; s.flying == nil && !s.settled && !s.owing {
+			c.run(i, c.follow(i, nil))
+		}
+	}
+}
+
+func (c *Claim) release() {
+	if !c.released {
+		c.released = true
+		c.open = len(c.seats)
+		c.group.owe(c)
+	}
+}
+
+// Held is the number of nodes that carry the value, as last known. A node that
+// has confirmed nothing for a TTL does not.
+func (c *Claim) Held() int {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for i := range c.seats {
+		if s := &c.seats[i]; s.held && s.kept.After(now) {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Claim) start(r *Round) *Round {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.seats {
+		next, s := &r.calls[i], &c.seats[i]
+		if c.released && r.request.Verb != node.Release {
+			// It must not take the place of the release.
+			next.vote(node.Answer{Err: errSuperseded})
+			continue
+		}
+		if s.flying == nil {
+			c.run(i, next)
+			continue
+		}
+		if s.waiting != nil {
+			s.waiting.vote(node.Answer{Err: errSuperseded})
+		}
+		s.waiting = next
+	}
+	return r
+}
+
+// run starts a call on seat i, and the ones that follow from it as long as they
+// fail at once. The claim's mutex is held.
+func (c *Claim) run(i int, next *call) {
+	s := &c.seats[i]
+	for next != nil {
+		s.flying = next
+		if next.Request.Verb == node.Release && !s.owing {
+			s.blind = s.stuck > 0
+		}
+		err := c.group.nodes[i].Start(&next.Call)
+		if err == nil {
+			return
+		}
+		s.flying = nil
+		next.vote(node.Answer{Err: err}) // nothing was sent: nothing to learn
+		next = c.follow(i, next)
+	}
+}
+
+// Answer implements node.Receiver.
+func (c *Claim) Answer(nc *node.Call, a node.Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := nc.Index
+	s := &c.seats[i]
+	last := s.flying // the call that nc is part of: one flies at a time
+	s.flying = nil
+	s.learn(nc.Request.Verb, a, c.lifetime(nc))
+	if nc.Request.Verb == node.Release {
+		a = s.release(a)
+	}
+	last.vote(a)
+	c.run(i, c.follow(i, last))
+}
+
+// Late implements node.Receiver.
+func (c *Claim) Late(nc *node.Call, a node.Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.seats[nc.Index]
+	s.late(nc.Request.Verb, a, c.lifetime(nc))
+	if s.owing {
+		c.group.debts[nc.Index].hurry(c)
+	}
+}
+
+// lifetime is how long a key may live that the call sets now.
+func (c *Claim) lifetime(nc *node.Call) time.Duration {
+	return quorum.Lifetime(nc.Request.TTL, c.group.drift)
+}
+
+// follow chooses what seat i does after the call last (nil if there was none).
+// It returns nil if that is nothing. The claim's mutex is held.
+func (c *Claim) follow(i int, last *call) *call {
+	s := &c.seats[i]
+	if next := s.waiting; next != nil {
+		s.waiting = nil
+		return next
+	}
+	if !c.released {
+		if last.foundNoKey() && time.Now().Before(c.retake) {
+			return c.background(i, node.Acquire, last.Request.TTL)
+		}
+		return nil
+	}
+	switch {
+	case s.settled || s.owing:
+	case !s.touched || last.released() && !s.blind && s.clean(c.group.nodes[i]):
+		c.settle(i)
+	case last == nil || last.Request.Verb != node.Release:
+		return c.background(i, node.Release, 0)
+	default: // a release that did not settle it
+		s.owing = true
+		c.group.debts[i].add(c, i)
+	}
+	return nil
+}
+
+// background makes a call that no round waits for.
+func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
+	request := node.NewRequest(verb, c.lease, ttl)
+	deadline := node.MakeDeadline(context.Background(), c.timeout)
+	return &call{Call: node.Call{Request: &request, Deadline: &deadline, Receiver: c, Index: i}}
+}

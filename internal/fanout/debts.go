@@ -1,0 +1,241 @@
+package fanout
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+const (
+	// firstRepeat is the pause before a release is repeated whose answer proved
+	// nothing, because the acquire before it may still take effect. It doubles.
+	firstRepeat = 25 * time.Millisecond
+	// maxRepeat bounds it: what becomes of an acquire may take as long to be
+	// known as a client takes to return.
+	maxRepeat = 5 * time.Second
+	// probePause is the pause before a node that did not answer is tried again.
+	probePause = 100 * time.Millisecond
+	// maxPaying bounds the releases under way on a node that answers.
+	maxPaying = 16
+)
+
+// debts are the releases that one node still has to carry out. They are worked
+// off in the background, without a goroutine while none is due: one at a time
+// while the node is silent, a few at a time when it answers, each until it is
+// settled or the key cannot live any more.
+//
+// An answered release settles a seat only if it came after everything that may
+// have set the key. After an acquire of unknown fate nothing proves that but
+// time: when a stopped server goes on, commands that waited in other sockets
+// take effect after a release that was answered. So the release is repeated
+// until the acquire is too old to matter.
+type debts struct {
+	node *node.Node
+
+	mu     sync.Mutex // protects the rest; taken after Claim.mu, before Node.mu
+	queue  debtQueue
+	paying int
+	quiet  bool      // the last payment was not answered: one at a time now
+	hold   time.Time // no payment before, if quiet
+	timer  *time.Timer
+	epoch  int // counts stops
+}
+
+// A debt is a release that one claim still needs on the node.
+type debt struct {
+	claim *Claim
+	index int // of the node
+	due   time.Time
+	pause time.Duration // before the next repeat
+	epoch int           // in which it was taken on
+}
+
+// A payment is one attempt to pay. It is not reused: the client may hold on to
+// one that was given up.
+type payment struct {
+	node.Call
+	request  node.Request
+	deadline node.Deadline
+	book     *debts
+	debt     *debt
+}
+
+func newDebts(n *node.Node) *debts { return &debts{node: n} }
+
+// add takes over the release of a claim.
+func (b *debts) add(c *Claim, i int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.put(&debt{claim: c, index: i, pause: firstRepeat, epoch: b.epoch}, firstRepeat)
+	b.arm()
+}
+
+func (b *debts) put(d *debt, in time.Duration) {
+	d.due = time.Now().Add(in)
+	heap.Push(&b.queue, d)
+}
+
+// pay sends the releases that are due. It runs on the timer and after every
+// payment.
+func (b *debts) pay() {
+	for d := b.next(); d != nil; d = b.next() {
+		if !d.claim.owes(d.index) {
+			b.ended(d, 0)
+			continue
+		}
+		p := &payment{
+			request:  node.NewRequest(node.Release, d.claim.lease, 0),
+			deadline: node.MakeDeadline(context.Background(), d.claim.timeout),
+			book:     b,
+			debt:     d,
+		}
+		p.Call = node.Call{Request: &p.request, Deadline: &p.deadline, Receiver: p, Index: d.index}
+		if b.node.Start(&p.Call) != nil {
+			b.unanswered(d)
+		}
+	}
+}
+
+// next takes out a debt that is due, or sets the timer and returns nil.
+func (b *debts) next() *debt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	limit := maxPaying
+	if b.quiet {
+		limit = 1
+	}
+	if b.paying >= limit || len(b.queue) == 0 {
+		return nil // whoever is paying comes back here
+	}
+	if now := time.Now(); b.queue[0].due.After(now) || b.quiet && b.hold.After(now) {
+		b.arm()
+		return nil
+	}
+	b.paying++
+	return heap.Pop(&b.queue).(*debt)
+}
+
+// ended notes that a payment is over; again, if not 0, is when to repeat it.
+func (b *debts) ended(d *debt, again time.Duration) {
+	b.mu.Lock()
+	b.paying--
+	dropped := d.epoch != b.epoch
+	if again > 0 && !dropped {
+		b.put(d, again)
+	}
+	b.mu.Unlock()
+	if again > 0 && dropped {
+		d.claim.abandon(d.index)
+	}
+}
+
+func (b *debts) unanswered(d *debt) {
+	b.ended(d, probePause)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.quiet, b.hold = true, time.Now().Add(probePause)
+}
+
+// answered notes that the node answered a payment. After a silence everything
+// that is owed becomes due soon, and is repeated in short order again: commands
+// that the silence held back may take effect only now.
+func (b *debts) answered(d *debt, again time.Duration) {
+	b.ended(d, again)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.quiet {
+		return
+	}
+	b.quiet = false
+	for _, d := range b.queue {
+		d.pause = firstRepeat
+		d.due = time.Now().Add(firstRepeat)
+	}
+	heap.Init(&b.queue)
+	b.arm()
+}
+
+// arm sets the timer for the debt that is due first. b.mu is held.
+func (b *debts) arm() {
+	if len(b.queue) == 0 {
+		return
+	}
+	at := b.queue[0].due
+	if b.quiet && b.hold.After(at) {
+		at = b.hold
+	}
+	if b.timer == nil {
+		b.timer = time.AfterFunc(time.Until(at), b.pay)
+	} else {
+		b.timer.Reset(time.Until(at))
+	}
+}
+
+// Answer implements node.Receiver.
+func (p *payment) Answer(_ *node.Call, a node.Answer) {
+	b, d := p.book, p.debt
+	switch {
+	case !a.Answered():
+		d.claim.paid(d.index, a)
+		b.unanswered(d)
+	case d.claim.paid(d.index, a):
+		b.answered(d, 0)
+	default: // refused, or answered too early to prove anything
+		again := d.pause
+		d.pause = min(2*d.pause, maxRepeat)
+		b.answered(d, again)
+	}
+	b.pay()
+}
+
+// Late implements node.Receiver. A late release is one more, nothing else.
+func (p *payment) Late(*node.Call, node.Answer) {}
+
+// hurry is called when it became known what an acquire of the claim did: the
+// next release may settle it.
+func (b *debts) hurry(c *Claim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, d := range b.queue {
+		if d.claim == c {
+			d.pause, d.due = firstRepeat, time.Now()
+			heap.Fix(&b.queue, i)
+			break
+		}
+	}
+	b.arm()
+}
+
+// stop abandons what is owed. A lock that is unlocked later, because it outlived
+// its Locker, may still owe something new.
+func (b *debts) stop() {
+	b.mu.Lock()
+	b.epoch++
+	dropped := b.queue
+	b.queue = nil
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	b.mu.Unlock()
+	for _, d := range dropped {
+		d.claim.abandon(d.index)
+	}
+}
+
+// A debtQueue is a heap by due time.
+type debtQueue []*debt
+
+func (q debtQueue) Len() int           { return len(q) }
+func (q debtQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q debtQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *debtQueue) Push(d any)        { *q = append(*q, d.(*debt)) }
+func (q *debtQueue) Pop() any {
+	last := len(*q) - 1
+	d := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return d
+}

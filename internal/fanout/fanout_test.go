@@ -1,0 +1,470 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+const (
+	ttl     = 8 * time.Second
+	timeout = 400 * time.Millisecond
+)
+
+var background = context.Background()
+
+// onNodes runs f in a bubble on a group of n fake nodes, and checks that the
+// group is settled in the end and left nothing behind.
+func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		nodes, pools := fakenode.Pools(n)
+		g := NewGroup(pools, 0.01, nil)
+		f(t, g, nodes)
+		for _, n := range nodes {
+			n.Set(fakenode.Faults{})
+			n.Thaw()
+		}
+		for _, err := range g.Settle(background) {
+			t.Error(err)
+		}
+		g.Stop()
+		synctest.Wait()
+		for _, n := range nodes {
+			if n.Get("k") != "" {
+				t.Errorf("node %v still carries the key", n)
+			}
+		}
+	})
+}
+
+func wait(t *testing.T, r *Round, want quorum.Outcome) Result {
+	t.Helper()
+	result, ok := r.Wait(background)
+	if !ok || result.Outcome != want {
+		t.Fatalf("round: %+v %v, want %v", result, ok, want)
+	}
+	return result
+}
+
+func acquire(t *testing.T, g *Group) *Claim {
+	t.Helper()
+	c := g.NewClaim("k", "v", timeout)
+	wait(t, c.Acquire(background, ttl), quorum.Won)
+	synctest.Wait() // until the slower nodes have got the command, too
+	return c
+}
+
+func TestRoundIsDecidedAtTheDecidingAnswer(t *testing.T) {
+	onNodes(t, 5, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		for i, n := range nodes {
+			n.Set(fakenode.Faults{ReplyDelay: time.Duration(i) * 10 * time.Millisecond})
+		}
+		start := time.Now()
+		c := g.NewClaim("first", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		if took := time.Since(start); took != 20*time.Millisecond {
+			t.Errorf("won after %v, want 20ms: the third of five answers decides", took)
+		}
+		wait(t, c.Release(background), quorum.Won) // loads the script
+		time.Sleep(time.Second)
+		c = acquire(t, g)
+		start = time.Now()
+		wait(t, c.Release(background), quorum.Won)
+		// Nodes 4 and 5 still owe the answer to the acquire; 1 to 3 decide.
+		if took := time.Since(start); took != 20*time.Millisecond {
+			t.Errorf("released after %v, want 20ms", took)
+		}
+	})
+}
+
+func TestLostRoundIsDecidedWithoutTheSlowNode(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Hold("k", "other", time.Second)
+		nodes[1].Hold("k", "other", time.Second)
+		nodes[2].Freeze()
+		start := time.Now()
+		c := g.NewClaim("k", "v", timeout)
+		result := wait(t, c.Acquire(background, ttl), quorum.Lost)
+		if _, answered := result.Answer(2); time.Since(start) != 0 || answered {
+			t.Errorf("lost after %v: %+v", time.Since(start), result)
+		}
+		c.Undo()
+		time.Sleep(time.Second)
+	})
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Freeze()
+		nodes[1].Freeze()
+		ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
+		defer cancel()
+		c := g.NewClaim("k", "v", timeout)
+		start := time.Now()
+		if _, ok := c.Acquire(ctx, ttl).Wait(ctx); ok || time.Since(start) != 10*time.Millisecond {
+			t.Errorf("decided: %v, after %v", ok, time.Since(start))
+		}
+		c.Undo()
+	})
+}
+
+// The order of commands per claim and node: the release waits for the acquire.
+func TestReleaseIsSentOnlyAfterTheAcquireWasAnswered(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Delay: 300 * time.Millisecond})
+		c := acquire(t, g)
+		nodes[2].Set(fakenode.Faults{}) // a release sent now would overtake the acquire
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(250 * time.Millisecond)
+		if log := nodes[2].Log(); len(log) != 0 {
+			t.Errorf("sent before the acquire was answered: %v", log)
+		}
+		time.Sleep(100 * time.Millisecond)
+		log := nodes[2].Log()
+		if len(log) != 2 || log[0].Does != "acquire" || log[1].Does != "release" {
+			t.Errorf("node 3 saw %v, want acquire, then one release", log)
+		}
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+	})
+}
+
+func TestReleaseIsRepeatedAfterAnAcquireOfUnknownFate(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		// The acquire takes effect 640 ms after it was sent and given up: it
+		// waited somewhere, while the node answered others at once.
+		nodes[2].Set(fakenode.Faults{Delay: 640 * time.Millisecond})
+		c := acquire(t, g)
+		nodes[2].Set(fakenode.Faults{})
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(500 * time.Millisecond)
+		releases := nodes[2].Count("release")
+		if releases == 0 {
+			t.Error("no release after the acquire was given up")
+		}
+		time.Sleep(139 * time.Millisecond)
+		if nodes[2].Get("k") != "" {
+			t.Fatal("the acquire took effect too early for this test")
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if nodes[2].Get("k") == "" {
+			t.Fatal("the acquire did not take effect")
+		}
+		time.Sleep(400 * time.Millisecond)
+		if nodes[2].Get("k") != "" {
+			t.Error("the key is still there 400 ms later")
+		}
+		time.Sleep(2 * ttl)
+		var pauses []time.Duration
+		last := time.Time{}
+		for _, command := range nodes[2].Log() {
+			if command.Does == "release" {
+				pauses = append(pauses, command.At.Sub(last))
+				last = command.At
+			}
+		}
+		if len(pauses) < 5 || len(pauses) > 12 {
+			t.Errorf("%d releases until the TTL had passed: %v", len(pauses), pauses[1:])
+		}
+		if pauses[1] != 25*time.Millisecond || pauses[2] != 25*time.Millisecond && pauses[2] != 50*time.Millisecond {
+			t.Errorf("pauses %v, want 25, 50, 100 ms ...", pauses[1:])
+		}
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+	})
+}
+
+func TestFrozenNodeIsCleanOneSecondAfterTheThawHoweverLongItWasFrozen(t *testing.T) {
+	for _, frozen := range []time.Duration{time.Second, 7 * time.Second, time.Minute, 9 * time.Minute} {
+		t.Run(frozen.String(), func(t *testing.T) {
+			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+				held := g.NewClaim("k0", "v0", timeout)
+				wait(t, held.Acquire(background, ttl), quorum.Won)
+				nodes[1].Freeze()
+				end := time.Now().Add(frozen)
+				for i := 1; time.Now().Before(end); i++ {
+					key := fmt.Sprintf("k%d", i)
+					c := g.NewClaim(key, "v", timeout)
+					wait(t, c.Acquire(background, ttl), quorum.Won)
+					wait(t, c.Release(background), quorum.Won)
+					if i == 1 {
+						wait(t, held.Release(background), quorum.Won)
+					}
+					time.Sleep(frozen / 500)
+				}
+				nodes[1].Thaw()
+				time.Sleep(time.Second)
+				for _, command := range nodes[1].Log() {
+					if nodes[1].Get(command.Key) != "" {
+						t.Errorf("key %s is left", command.Key)
+					}
+				}
+				// All workers of the node at once, and as many again as come
+				// free before the gate closes.
+				if got := nodes[1].Count("acquire"); got == 0 || got > 300 {
+					t.Errorf("%d acquires waited in the frozen node", got)
+				}
+			})
+		})
+	}
+}
+
+func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Uninterrupted: true, ReplyDelay: 59 * time.Second})
+		c := acquire(t, g)
+		nodes[2].Set(fakenode.Faults{})
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(48 * time.Second) // far beyond the TTL: the client may still send it
+		if got := c.unsettled(); len(got) != 1 {
+			t.Errorf("unsettled nodes %v while the client is stuck", got)
+		}
+		time.Sleep(11*time.Second + 100*time.Millisecond)
+		if got := c.unsettled(); len(got) != 0 {
+			t.Errorf("unsettled nodes %v after the client returned", got)
+		}
+	})
+}
+
+// A connection that breaks says nothing about the command either.
+func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Reset: true, Delay: time.Second})
+		c := acquire(t, g)
+		nodes[2].Set(fakenode.Faults{})
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(999 * time.Millisecond)
+		if got := c.unsettled(); len(got) != 1 || nodes[2].Count("release") == 0 {
+			t.Errorf("unsettled nodes %v after %d releases", got, nodes[2].Count("release"))
+		}
+		time.Sleep(time.Second)
+		if nodes[2].Count("acquire") != 1 || nodes[2].Get("k") != "" {
+			t.Error("the key is there a second after the acquire took effect")
+		}
+	})
+}
+
+func TestNodeThatIsGoneIsTriedOneReleaseAtATime(t *testing.T) {
+	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		var claims []*Claim
+		for i := range 100 {
+			c := g.NewClaim(fmt.Sprint(i), "v", timeout)
+			wait(t, c.Acquire(background, ttl), quorum.Won)
+			claims = append(claims, c)
+		}
+		nodes[0].Set(fakenode.Faults{Refuse: true})
+		for _, c := range claims {
+			wait(t, c.Release(background), quorum.Lost)
+		}
+		time.Sleep(time.Second)
+		before := nodes[0].Refused()
+		time.Sleep(5 * time.Second)
+		if got := nodes[0].Refused() - before; got < 40 || got > 60 {
+			t.Errorf("%d tries in five seconds, want about ten a second", got)
+		}
+		nodes[0].Set(fakenode.Faults{})
+		time.Sleep(500 * time.Millisecond)
+		for _, c := range claims {
+			if nodes[0].Get(c.lease.Key()) != "" {
+				t.Fatal("a key is left half a second after the node came back")
+			}
+		}
+	})
+}
+
+func TestReleaseWithMixedAnswersWaitsForTheOpenOnes(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		nodes[1].Delete("k")
+		nodes[2].Delete("k")
+		nodes[1].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		nodes[2].Set(fakenode.Faults{ReplyDelay: 20 * time.Millisecond})
+		if result := wait(t, c.Release(background), quorum.Lost); !result.Denied() {
+			t.Errorf("%+v: a majority had lost it", result)
+		}
+	})
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		nodes[1].Delete("k")
+		nodes[2].Freeze() // it may have lost it, or not: nobody can tell
+		start := time.Now()
+		wait(t, c.Release(background), quorum.Won)
+		if took := time.Since(start); took != timeout {
+			t.Errorf("took %v, want the node timeout", took)
+		}
+	})
+}
+
+func TestUndoLeavesOutNodesThatWereNeverReached(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Set(fakenode.Faults{Refuse: true})
+		nodes[1].Set(fakenode.Faults{Refuse: true})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Lost)
+		nodes[0].Set(fakenode.Faults{})
+		nodes[1].Set(fakenode.Faults{})
+		c.Undo()
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		if len(nodes[0].Log())+len(nodes[1].Log()) != 0 || nodes[2].Count("release") != 1 {
+			t.Error("releases went to the wrong nodes")
+		}
+	})
+}
+
+func TestExtensionCountsANodeThatLostTheKeyOnlyFromTheNextRoundOn(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[0].Lose()
+		nodes[2].Freeze() // so that the re-taken node would decide
+		r := c.Extend(background, ttl, time.Now().Add(ttl))
+		wait(t, r, quorum.Lost)
+		if nodes[0].Get("k") == "" {
+			t.Error("the node was not taken again")
+		}
+		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
+
+func TestNoNodeIsTakenAgainAfterTheValidityOrTheRelease(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[0].Lose()
+		nodes[0].Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond})
+		c.Extend(background, ttl, time.Now().Add(50*time.Millisecond))
+		time.Sleep(time.Second)
+		if nodes[0].Get("k") != "" {
+			t.Error("taken again after the validity had ended")
+		}
+		c.Extend(background, ttl, time.Now().Add(time.Hour))
+		time.Sleep(50 * time.Millisecond)
+		c.Release(background)
+		time.Sleep(time.Second)
+		if got := nodes[0].Count("acquire"); got != 1 {
+			t.Errorf("%d acquires on node 1: taken again after the release", got)
+		}
+	})
+}
+
+func TestSettleSaysWhatIsLeftWhere(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[1].Freeze()
+		wait(t, c.Release(background), quorum.Won)
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		errs := g.Settle(ctx)
+		want := `node node-2: 1 releases not confirmed; these keys may be left until they expire: ["k"]`
+		if len(errs) != 1 || errs[0].Error() != want {
+			t.Errorf("%v, want %s", errs, want)
+		}
+	})
+}
+
+// Whatever one claim goes through, in whatever order the answers come, every
+// node ends without its value, and the release of one claim never touches
+// another's key.
+func TestRandomFaultsLeaveNoKeyBehind(t *testing.T) {
+	for seed := range uint64(100) {
+		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			for i := range 20 {
+				for _, n := range nodes {
+					n.Set(fakenode.Faults{
+						Delay:       time.Duration(r.IntN(2)*r.IntN(900)) * time.Millisecond,
+						ReplyDelay:  time.Duration(r.IntN(2)*r.IntN(900)) * time.Millisecond,
+						LoseReplies: r.IntN(8) == 0, LoseRequests: r.IntN(8) == 0,
+						Uninterrupted: r.IntN(4) == 0, Refuse: r.IntN(8) == 0,
+					})
+					if r.IntN(10) == 0 {
+						n.Freeze()
+					} else {
+						n.Thaw()
+					}
+				}
+				c := g.NewClaim("k", fmt.Sprintf("v%d", i), timeout)
+				ctx, cancel := context.WithTimeout(background, time.Duration(r.IntN(500))*time.Millisecond)
+				c.Acquire(ctx, ttl).Wait(ctx)
+				if r.IntN(2) == 0 {
+					c.Extend(background, ttl, time.Now().Add(time.Duration(r.IntN(3000))*time.Millisecond)).Wait(background)
+				}
+				if r.IntN(2) == 0 {
+					c.Undo()
+				} else {
+					c.Release(ctx).Wait(ctx)
+				}
+				cancel()
+				time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
+			}
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func TestSupersededCommandIsNotSent(t *testing.T) {
+	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Set(fakenode.Faults{Delay: 100 * time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		c.Acquire(background, ttl)
+		extension := c.Extend(background, ttl, time.Now().Add(ttl))
+		release := c.Release(background)
+		result := wait(t, extension, quorum.Lost)
+		if a, _ := result.Answer(0); !errors.Is(a.Err, errSuperseded) {
+			t.Errorf("extension: %v", a.Err)
+		}
+		wait(t, release, quorum.Won)
+		if nodes[0].Count("extend") != 0 {
+			t.Error("the extension was sent")
+		}
+	})
+}
+
+// A client that returns a little late: the release was sent, and executed, while
+// the acquire was still with it, and answered after the acquire's late reply.
+func TestReleaseSentBeforeTheLateReplySettlesNothing(t *testing.T) {
+	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Set(fakenode.Faults{Uninterrupted: true, Delay: 430 * time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		c.Acquire(background, ttl)
+		synctest.Wait()
+		nodes[0].Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond})
+		c.Undo() // sent at 400 ms, answered at 500 ms; the key is set at 430 ms
+		time.Sleep(505 * time.Millisecond)
+		if got := c.unsettled(); len(got) != 1 || nodes[0].Get("k") == "" {
+			t.Errorf("unsettled nodes %v, value %q", got, nodes[0].Get("k"))
+		}
+		time.Sleep(time.Second)
+		if nodes[0].Get("k") != "" {
+			t.Error("the key is left")
+		}
+	})
+}
+
+func TestExtensionDoesNotTakeThePlaceOfAWaitingRelease(t *testing.T) {
+	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Set(fakenode.Faults{Delay: 100 * time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		c.Acquire(background, ttl)
+		release := c.Release(background)
+		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Lost)
+		wait(t, release, quorum.Won)
+	})
+}

@@ -1,0 +1,139 @@
+// Package fanout puts one question to all nodes at once, decides at the first
+// moment that the outcome is certain, and afterwards brings every node into the
+// state that the outcome says, however late it answers.
+//
+//	Group  the nodes of a Locker
+//	Claim  one attempt's value on all nodes: what was sent where, what is known
+//	Round  one question to all nodes on behalf of a claim
+//	debts  the releases that one node still has to carry out
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A Group is the set of nodes that decide together. It is safe for concurrent
+// use.
+type Group struct {
+	nodes []*node.Node
+	debts []*debts
+	drift float64
+
+	mu        sync.Mutex
+	unsettled map[*Claim]struct{} // released, and not yet certain to be gone from every node
+	idle      chan struct{}       // made by Settle, closed when unsettled is empty
+}
+
+// NewGroup returns the group of the nodes behind pools. drift is how much
+// faster or slower than ours a node's clock may run, as a fraction. changed, if
+// not nil, is told when a node fails and, with nil, when it works again; it must
+// not block.
+func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failure error)) *Group {
+	g := &Group{drift: drift, unsettled: make(map[*Claim]struct{})}
+	for _, p := range pools {
+		n := node.New(p)
+		d := newDebts(n)
+		if changed != nil {
+			n.Changed = func(failure error) { changed(n, failure) }
+		}
+		g.nodes = append(g.nodes, n)
+		g.debts = append(g.debts, d)
+	}
+	return g
+}
+
+// Len is the number of nodes.
+func (g *Group) Len() int { return len(g.nodes) }
+
+// Majority is the number of nodes that decide.
+func (g *Group) Majority() int { return quorum.Majority(len(g.nodes)) }
+
+// Name names the node with index i.
+func (g *Group) Name(i int) string { return g.nodes[i].String() }
+
+func (g *Group) owe(c *Claim) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unsettled[c] = struct{}{}
+}
+
+func (g *Group) paid(c *Claim) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.unsettled, c)
+	if len(g.unsettled) == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
+}
+
+// Settle waits until every released claim is gone from every node, or until ctx
+// ends: then it returns one error per node that says which keys may be left.
+func (g *Group) Settle(ctx context.Context) []error {
+	g.mu.Lock()
+	if len(g.unsettled) == 0 {
+		g.mu.Unlock()
+		return nil
+	}
+	if g.idle == nil {
+		g.idle = make(chan struct{})
+	}
+	idle := g.idle
+	g.mu.Unlock()
+
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return g.report()
+	}
+}
+
+func (g *Group) report() []error {
+	g.mu.Lock()
+	var claims []*Claim
+	for c := range g.unsettled {
+		claims = append(claims, c)
+	}
+	g.mu.Unlock()
+
+	keys := make([][]string, len(g.nodes))
+	for _, c := range claims {
+		for _, i := range c.unsettled() {
+			keys[i] = append(keys[i], c.lease.Key())
+		}
+	}
+	var errs []error
+	for i, left := range keys {
+		if len(left) == 0 {
+			continue
+		}
+		errs = append(errs, fmt.Errorf("node %s: %d releases not confirmed; these keys may be left until they expire: %s", g.Name(i), len(left), List(left)))
+	}
+	return errs
+}
+
+// List shows the first few of names, in order.
+func List(names []string) string {
+	slices.Sort(names)
+	if len(names) > 5 {
+		return fmt.Sprintf("%q ...", names[:5])
+	}
+	return fmt.Sprintf("%q", names)
+}
+
+// Stop ends all background work. Releases that are not confirmed by then are
+// not repeated any more, and not reported again.
+func (g *Group) Stop() {
+	for i, n := range g.nodes {
+		g.debts[i].stop()
+		n.Stop()
+	}
+}

@@ -1,0 +1,136 @@
+package fanout
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// A Round is one question to all nodes. It is decided at the first moment that
+// the open answers cannot change the outcome.
+type Round struct {
+	request  node.Request
+	deadline node.Deadline
+	calls    []call
+
+	// Protected by the claim's mutex until decided is closed, then constant.
+	tally   quorum.Tally
+	outcome quorum.Outcome
+	decided chan struct{}
+}
+
+// A call is the round's question on its way to one node.
+type call struct {
+	node.Call
+	round   *Round      // nil if no round waits for it
+	answer  node.Answer // once there is one
+	counted bool        // the answer is part of the result, and constant with it
+}
+
+// released reports whether the call was a release and the node carried it out.
+func (c *call) released() bool {
+	return c != nil && c.Request.Verb == node.Release && c.answer.Status != node.Failed
+}
+
+// foundNoKey reports whether the call was an extension of a key that is gone.
+func (c *call) foundNoKey() bool {
+	return c != nil && c.Request.Verb == node.Extend && c.answer.Status == node.Absent
+}
+
+// A Result is a decided round.
+type Result struct {
+	quorum.Tally
+	Outcome quorum.Outcome
+	calls   []call
+}
+
+// Answer is what node i had said when the round was decided, or false if it had
+// said nothing yet.
+func (r Result) Answer(i int) (node.Answer, bool) {
+	if c := &r.calls[i]; c.counted {
+		return c.answer, true
+	}
+	return node.Answer{}, false
+}
+
+func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
+	n := c.group.Len()
+	r := &Round{
+		request:  node.NewRequest(verb, c.lease, ttl),
+		deadline: node.MakeDeadline(ctx, timeout),
+		calls:    make([]call, n),
+		tally:    quorum.Tally{Nodes: n},
+		decided:  make(chan struct{}),
+	}
+	for i := range r.calls {
+		r.calls[i].round = r
+		r.calls[i].Call = node.Call{Request: &r.request, Deadline: &r.deadline, Receiver: c, Index: i}
+	}
+	return r
+}
+
+// Wait returns the result as soon as the round is decided, or false if ctx ends
+// first. The nodes' timeout decides every round in the end.
+func (r *Round) Wait(ctx context.Context) (Result, bool) {
+	select {
+	case <-r.decided:
+	case <-ctx.Done():
+		select {
+		case <-r.decided: // both at once: an outcome is worth more
+		default:
+			return Result{}, false
+		}
+	}
+	return Result{Tally: r.tally, Outcome: r.outcome, calls: r.calls}, true
+}
+
+// count counts one node's answer, unless it comes too late. The claim's mutex is
+// held.
+func (r *Round) count(c *call) {
+	if r.outcome != quorum.Open {
+		return
+	}
+	c.counted = true
+	switch c.answer.Status {
+	case node.Granted, node.Extended, node.Deleted:
+		r.tally.Yes++
+	case node.Taken, node.Absent:
+		r.tally.No++
+	case node.Failed:
+		r.tally.Failed++
+	}
+	r.outcome = decide(r.request.Verb, r.tally)
+	if r.outcome != quorum.Open {
+		close(r.decided)
+	}
+}
+
+// decide says what the answers so far come to: the question is decided, and it
+// is known why.
+//
+// A majority that cannot be had any more is lost at once if it is plain who is
+// to blame: nodes that denied it, or nodes that failed. Where it takes both, the
+// open answers are waited for until a majority answered: "taken" and "no quorum"
+// call for different things, and one node that is down is no reason to take the
+// first for the second.
+//
+// To be rid of a lock, a majority that does not carry it is enough, whether it
+// was deleted there now or had gone before. But if so many had lost it before
+// that it was not held any more (Lost, with Denied), the caller must know. So
+// when the answers to a release are mixed, all are waited for.
+func decide(verb node.Verb, t quorum.Tally) quorum.Outcome {
+	outcome := t.Outcome()
+	if outcome != quorum.Lost || t.Denied() || t.Unreachable() {
+		return outcome
+	}
+	answered := t.Yes + t.No
+	switch {
+	case verb != node.Release && answered >= quorum.Majority(t.Nodes):
+		return quorum.Lost
+	case verb == node.Release && answered+t.Failed == t.Nodes:
+		return quorum.Won
+	}
+	return quorum.Open
+}

@@ -1,0 +1,129 @@
+package fanout
+
+import (
+	"errors"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// errSuperseded is the answer to a command that was still waiting when another
+// took its place, such as an extension overtaken by the release.
+var errSuperseded = errors.New("superseded before it was sent")
+
+// vote records the call's answer and passes it to the round that asked, if any.
+// The claim's mutex is held.
+func (c *call) vote(a node.Answer) {
+	c.answer = a
+	if c.round != nil {
+		c.round.count(c)
+	}
+}
+
+// forget is how long after its TTL an acquire of unknown fate is remembered
+// while the node answers nothing at all: a server that is stopped for longer,
+// and then goes on, may keep a stray key for one TTL.
+const forget = 10 * time.Minute
+
+// learn notes what the answer to a call says about the node. A key that the
+// call set lives no longer than life from now.
+func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
+	until := a.At.Add(life)
+	if verb == node.Release {
+		if a.Status == node.Deleted || a.Status == node.Absent {
+			s.held = false
+		}
+		return
+	}
+	switch a.Status {
+	case node.Granted, node.Extended:
+		s.held, s.kept = true, until
+		s.touched, s.alive = true, until
+	case node.Taken, node.Absent:
+		// Touched all the same: a release on a node that says "taken" costs
+		// little and covers a send that was doubled on the way.
+		s.held, s.touched = false, true
+	case node.Failed:
+		if nothingDone(a.Err) {
+			return
+		}
+		// Of unknown fate. A late extension prolongs the key that is there, if
+		// any; it never sets one, so only an acquire leaves a doubt.
+		s.touched, s.alive = true, until
+		switch {
+		case verb == node.Extend:
+		case a.InClient:
+			s.stuck++
+		default:
+			s.doubt, s.life = until, life
+		}
+	}
+}
+
+// late notes that the client returned from a call that had been given up.
+func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
+	if verb == node.Acquire {
+		s.stuck--
+	}
+	if verb == node.Release || nothingDone(a.Err) {
+		return
+	}
+	s.alive = a.At.Add(life)
+	switch {
+	case verb == node.Extend:
+	case a.Status == node.Granted:
+		s.held, s.kept = true, s.alive // from here on a release is certain to come after it
+	case a.Status == node.Failed:
+		s.doubt, s.life = s.alive, life
+	}
+}
+
+// release notes the answer to a release. Where an earlier release of ours has
+// deleted the key, or may have, a key that is gone is one that we deleted: it
+// says nothing about whether the lock was held.
+func (s *seat) release(a node.Answer) node.Answer {
+	switch {
+	case a.Status == node.Deleted, a.Status == node.Failed && !nothingDone(a.Err):
+		s.freed = true
+	case a.Status == node.Absent && s.freed:
+		a.Status = node.Deleted
+	}
+	return a
+}
+
+// clean reports whether a release that n answers now comes after everything
+// that may have set the key.
+//
+// An acquire of unknown fate leaves a doubt for as long as its key could live.
+// But a server that is stopped keeps the commands in its sockets, and carries
+// them out, with their whole TTL, when it goes on: so that time counts from the
+// end of the node's silence, if it was silent, and it must have answered
+// something since the acquire was given up.
+func (s *seat) clean(n *node.Node) bool {
+	switch {
+	case s.stuck > 0:
+		return false
+	case s.doubt.IsZero():
+		return true
+	}
+	now := time.Now()
+	switch {
+	case s.doubt.After(now):
+		return false
+	case now.Sub(s.doubt) > forget:
+		return true
+	}
+	since, heard, answering := n.Answering()
+	return answering && heard.After(s.doubt.Add(-s.life)) && now.Sub(since) >= s.life
+}
+
+// expired reports whether no key of the claim can be on n any more.
+func (s *seat) expired(n *node.Node) bool { return s.clean(n) && !s.alive.After(time.Now()) }
+
+// nothingDone reports whether a failed call certainly changed nothing: it was
+// not sent, or the server refused it.
+func nothingDone(err error) bool {
+	var refused pool.Error
+	return errors.Is(err, node.ErrBusy) || errors.Is(err, pool.ErrNotSent) || errors.As(err, &refused)
+}

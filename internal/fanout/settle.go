@@ -1,0 +1,76 @@
+package fanout
+
+import "github.com/quorumlock/quorumlock/internal/node"
+
+// What debts tells a claim about the releases that it sends on its behalf, and
+// what others ask about how far the claim is settled.
+
+// settle notes that the value is gone from node i for good.
+func (c *Claim) settle(i int) {
+	c.seats[i].settled, c.seats[i].owing = true, false
+	if c.open--; c.open == 0 {
+		c.group.paid(c)
+	}
+}
+
+// owes reports whether node i still needs a release, and settles it if no key
+// can live there any more. The release is to be sent now.
+func (c *Claim) owes(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.seats[i]
+	if s.expired(c.group.nodes[i]) {
+		c.settle(i)
+		return false
+	}
+	s.blind = s.stuck > 0
+	return true
+}
+
+// paid takes in the answer to a release that debts sent to node i, and reports
+// whether that settles the node.
+func (c *Claim) paid(i int, a node.Answer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.seats[i]
+	if a = s.release(a); a.Status == node.Failed {
+		return false
+	}
+	s.held = false
+	if s.blind || !s.clean(c.group.nodes[i]) {
+		return false
+	}
+	c.settle(i)
+	return true
+}
+
+// abandon gives up node i: what may be left there was reported.
+func (c *Claim) abandon(i int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settle(i)
+}
+
+// Doubtful reports whether it is unknown what some node did: it may set the key
+// later than its first TTL accounts for.
+func (c *Claim) Doubtful() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.seats {
+		if s := &c.seats[i]; s.flying != nil || s.stuck > 0 || !s.doubt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Claim) unsettled() (nodes []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.seats {
+		if !c.seats[i].settled {
+			nodes = append(nodes, i)
+		}
+	}
+	return nodes
+}
