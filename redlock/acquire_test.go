@@ -1,0 +1,355 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+)
+
+func TestEveryAttemptHasANonceOfItsOwn(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		f.nodes[0].Hold("job", "other", time.Second)
+		f.unlock(f.lock("job"))
+		seen := make(map[string]bool)
+		for _, c := range f.nodes[0].Log() {
+			if c.Does == "acquire" {
+				if seen[c.Value] {
+					t.Errorf("value %q was used for two attempts", c.Value)
+				}
+				seen[c.Value] = true
+			}
+		}
+		if len(seen) < 4 {
+			t.Errorf("only %d attempts in a second", len(seen))
+		}
+	})
+}
+
+// redsync HEAD: with one value for all attempts, the late release of the first
+// attempt deletes the key of the second, and there are two holders.
+func TestLateReleaseOfAnEarlyAttemptLeavesTheLaterOneAlone(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		// The first attempt is granted by a minority; its release on node 1 is
+		// held up until long after the second attempt has won.
+		f.nodes[1].Hold("job", "other", 100*time.Millisecond)
+		f.nodes[2].Hold("job", "other", 100*time.Millisecond)
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrTaken)
+		f.nodes[0].Set(fakenode.Faults{Delay: 300 * time.Millisecond})
+		synctest.Wait()
+		f.nodes[0].Set(fakenode.Faults{})
+		time.Sleep(150 * time.Millisecond)
+		k := f.lock("job")
+		time.Sleep(time.Second)
+		if _, err := f.TryLock(context.Background(), "job"); !errors.Is(err, ErrTaken) {
+			t.Errorf("second holder: %v", err)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestTakenOnTheFirstTryIsTriedAgain(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Hold("job", "other", 3*time.Second)
+		}
+		start := time.Now()
+		f.unlock(f.lock("job"))
+		if took := time.Since(start); took < 3*time.Second || took > 3250*time.Millisecond {
+			t.Errorf("waited %v for a lock that was free after 3s", took)
+		}
+	})
+}
+
+func TestMaxTriesCountsAttemptsAndDoesNotSleepAfterTheLast(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Hold("job", "other", time.Hour)
+		}
+		start := time.Now()
+		delay := WithRetryDelay(100*time.Millisecond, 100*time.Millisecond)
+		_, err := f.Lock(context.Background(), "job", WithMaxTries(3), delay)
+		wantIs(t, err, ErrTaken)
+		if took := time.Since(start); took != 200*time.Millisecond {
+			t.Errorf("three tries took %v, want two pauses of 100ms", took)
+		}
+		synctest.Wait()
+		if got := f.nodes[0].Count("acquire"); got != 3 {
+			t.Errorf("%d attempts", got)
+		}
+	})
+}
+
+func TestCancelledWaitMatchesTheContextAndWhatTheLastAttemptMet(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Hold("job", "other", time.Hour)
+		}
+		why := errors.New("shutting down")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(333*time.Millisecond, func() { cancel(why) })
+		start := time.Now()
+		_, err := f.Lock(ctx, "job")
+		if took := time.Since(start); took != 333*time.Millisecond {
+			t.Errorf("noticed the end of its context after %v", took)
+		}
+		wantIs(t, err, context.Canceled, why, ErrTaken)
+
+		_, err = f.Lock(context.Background(), "job", WithMaxWait(time.Second))
+		wantIs(t, err, context.DeadlineExceeded, ErrTaken)
+		if want := "on 2 of 3 nodes"; !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "foreign holder #") {
+			t.Errorf("error %q", err)
+		}
+	})
+}
+
+func TestMinorityOfForeignKeysDoesNotVeto(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[1].Hold("job", "other", time.Hour)
+		k := f.lock("job")
+		f.unlock(k)
+		f.nodes[1].Delete("job")
+	})
+}
+
+func TestOneConnectionErrorDoesNotDefeatTheQuorum(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Set(fakenode.Faults{Refuse: true})
+		f.unlock(f.lock("job"))
+	})
+}
+
+// node-redlock: two nodes, two clients, one vote each, for ever.
+func TestSplitVoteOfTwoNodesSettles(t *testing.T) {
+	inBubble(t, 2, func(f *fixture) {
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for range 50 {
+					k, err := f.Lock(context.Background(), "job")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					f.unlock(k)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// node-redlock#369: own minority votes survive the retries and block them.
+func TestVotesOfAFailedAttemptDoNotBlockTheNext(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Set(fakenode.Faults{Refuse: true})
+		f.nodes[1].Set(fakenode.Faults{Refuse: true})
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrNoQuorum)
+		f.nodes[0].Set(fakenode.Faults{})
+		f.nodes[1].Set(fakenode.Faults{})
+		f.wantCarriers("job", 0)
+		k, err := f.TryLock(context.Background(), "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestGrantThatComesTooLateIsRolledBack(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{ReplyDelay: 980 * time.Millisecond})
+		}
+		_, err := f.TryLock(context.Background(), "job", WithTTL(time.Second), WithNodeTimeout(990*time.Millisecond))
+		if err != nil {
+			t.Fatalf("8 ms are left: %v", err)
+		}
+		time.Sleep(10 * time.Second) // nobody unlocks it
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{ReplyDelay: 989 * time.Millisecond})
+		}
+		_, err = f.TryLock(context.Background(), "job", WithTTL(time.Second), WithNodeTimeout(990*time.Millisecond))
+		wantIs(t, err, ErrNoQuorum)
+		if !strings.Contains(err.Error(), "too late") {
+			t.Errorf("error %q does not say why", err)
+		}
+	})
+}
+
+// node-redlock#296: expiry was counted from the first attempt, so locks were born expired.
+func TestValidityIsCountedFromTheAttemptThatWon(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Hold("job", "other", time.Minute)
+		}
+		k := f.lock("job")
+		if left := time.Until(k.Until()); left != 7918*time.Millisecond {
+			t.Errorf("%v left of a lock granted after a minute", left)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestWaitingEndsAtOnceWhereNobodyButAnOperatorCanHelp(t *testing.T) {
+	for _, text := range []string{
+		"NOPERM this user has no permissions to run the 'set' command",
+		"WRONGPASS invalid username-password pair or user is disabled.",
+		"WRONGTYPE Operation against a key holding the wrong kind of value",
+	} {
+		inBubble(t, 3, func(f *fixture) {
+			f.nodes[0].Set(fakenode.Faults{Error: text})
+			f.unlock(f.lock("job")) // one of three is no reason to give up
+			f.nodes[1].Set(fakenode.Faults{Error: text})
+			start := time.Now()
+			_, err := f.Lock(context.Background(), "job")
+			wantIs(t, err, ErrNoQuorum)
+			if took := time.Since(start); took != 0 {
+				t.Errorf("%s: gave up after %v", text, took)
+			}
+			if !strings.Contains(err.Error(), "node node-1: "+text+" (") {
+				t.Errorf("error %q does not name node, reason and remedy", err)
+			}
+		})
+	}
+}
+
+func TestWaitingGoesOnThroughOutagesThatPass(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Error: "LOADING Redis is loading the dataset in memory"})
+		}
+		time.AfterFunc(time.Minute, func() {
+			for _, n := range f.nodes {
+				n.Set(fakenode.Faults{})
+			}
+		})
+		f.unlock(f.lock("job"))
+	})
+}
+
+func TestNodeThatHangsIsReportedBusyAndCountsAgainWhenItAnswers(t *testing.T) {
+	var mu sync.Mutex
+	var changes []string
+	trace := &Trace{Node: func(node string, down bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		changes = append(changes, node+map[bool]string{true: " down", false: " up"}[down])
+	}}
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Freeze()
+		f.nodes[1].Freeze()
+		for range 100 {
+			_, err := f.TryLock(context.Background(), "job")
+			wantIs(t, err, ErrNoQuorum)
+			synctest.Wait()
+		}
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrNoQuorum, ErrNodeBusy)
+		f.nodes[0].Thaw()
+		f.nodes[1].Thaw()
+		f.unlock(f.lock("job"))
+		mu.Lock()
+		defer mu.Unlock()
+		if len(changes) != 4 || !strings.HasSuffix(changes[0], "down") || !strings.HasSuffix(changes[3], "up") {
+			t.Errorf("changes: %v", changes)
+		}
+	}, WithTrace(trace))
+}
+
+// A minority that fails does not cost anything, so nobody would notice that the
+// next failure is one too many.
+func TestNodeThatFailsIsReportedThoughAMajorityWorks(t *testing.T) {
+	for name, faults := range map[string]fakenode.Faults{
+		"refuses connections": {Refuse: true},
+		"refuses commands":    {Error: "NOAUTH Authentication required."},
+		"loses replies":       {LoseReplies: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var changes []bool
+			trace := &Trace{Node: func(node string, down bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				if node == "node-2" {
+					changes = append(changes, down)
+				}
+			}}
+			inBubble(t, 3, func(f *fixture) {
+				k := f.lock("job", WithKeepAlive())
+				f.nodes[1].Set(faults)
+				time.Sleep(30 * time.Second)
+				if held, _ := k.Held(); held != 2 {
+					t.Errorf("held by %d nodes, and one has confirmed nothing for 30s", held)
+				}
+				f.nodes[1].Set(fakenode.Faults{})
+				time.Sleep(30 * time.Second)
+				if held, _ := k.Held(); held != 3 {
+					t.Errorf("held by %d nodes after the recovery", held)
+				}
+				f.unlock(k)
+				if held, _ := k.Held(); held != 0 {
+					t.Errorf("held by %d nodes after Unlock", held)
+				}
+			}, WithTrace(trace))
+			mu.Lock()
+			defer mu.Unlock()
+			if len(changes) != 2 || !changes[0] || changes[1] {
+				t.Errorf("changes %v, want down and up", changes)
+			}
+		})
+	}
+}
+
+func TestOneNodeThatIsDownDoesNotTurnTakenIntoNoQuorum(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		f.nodes[0].Set(fakenode.Faults{Refuse: true})
+		f.nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrTaken)
+		if want := "taken by me on 2 of 3 nodes"; !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q, want %q", err, want)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestTakenOnOneNodeIsNotTakenWithoutAMajorityOfAnswers(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Hold("job", "other", time.Minute)
+		f.nodes[1].Set(fakenode.Faults{Refuse: true})
+		f.nodes[2].Freeze()
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrNoQuorum)
+		if errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), "taken by foreign holder") {
+			t.Errorf("error %q", err)
+		}
+	})
+	inBubble(t, 2, func(f *fixture) { // one of two is enough to say no
+		f.nodes[0].Hold("job", "other", time.Minute)
+		f.nodes[1].Freeze()
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrTaken)
+	})
+}
+
+func TestTryLockReturnsByTheNodeTimeout(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Freeze()
+		f.nodes[1].Freeze()
+		start := time.Now()
+		_, err := f.TryLock(context.Background(), "job", WithNodeTimeout(123*time.Millisecond))
+		wantIs(t, err, ErrNoQuorum, context.DeadlineExceeded)
+		if took := time.Since(start); took != 123*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}

@@ -1,0 +1,196 @@
+package redlock
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+)
+
+func TestCloseEndsWaitsAndRenewalsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job", WithKeepAlive())
+		p := f.LockAsync(context.Background(), "job")
+		time.Sleep(time.Second)
+		err := f.Close(context.Background())
+		if err == nil || !strings.Contains(err.Error(), `1 locks are still held, until they are unlocked or expire: ["job"]`) {
+			t.Errorf("Close: %v", err)
+		}
+		_, err = p.Wait(context.Background())
+		wantIs(t, err, ErrClosed, ErrTaken)
+		wantIs(t, context.Cause(k.Context()), ErrClosed)
+		f.wantCarriers("job", 3)
+		wantIs(t, k.Extend(context.Background()), ErrClosed)
+		f.unlock(k)
+		f.wantCarriers("job", 0)
+
+		_, err = f.Lock(context.Background(), "job")
+		wantIs(t, err, ErrClosed)
+		_, err = f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrClosed)
+		wantIs(t, f.Do(context.Background(), "job", nil), ErrClosed)
+	})
+}
+
+func TestDoReportsThatTheLockerWasClosedUnderIt(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		done := make(chan error)
+		go func() {
+			done <- f.Do(context.Background(), "job", func(ctx context.Context) error {
+				<-ctx.Done()
+				return nil
+			})
+		}()
+		time.Sleep(time.Second)
+		f.Close(context.Background())
+		wantIs(t, <-done, ErrClosed)
+		f.wantCarriers("job", 0)
+	})
+}
+
+func TestCloseWaitsForStragglersAndSaysWhatItCouldNotSettle(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		synctest.Wait()
+		f.nodes[2].Freeze()
+		f.unlock(k)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		start := time.Now()
+		err := f.Close(ctx)
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		wantIs(t, err, context.DeadlineExceeded)
+		if err == nil || !strings.Contains(err.Error(), `node node-3: 1 releases not confirmed; these keys may be left until they expire: ["job"]`) {
+			t.Errorf("Close: %v", err)
+		}
+		f.nodes[2].Thaw()
+		time.Sleep(10 * time.Second)
+		f.nodes[2].Delete("job")
+		f.Locker = mustNew(t, f) // the fixture closes it
+	})
+}
+
+func TestCloseOfAnIdleLockerIsImmediateAndMayBeRepeated(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.unlock(f.lock("job"))
+		synctest.Wait()
+		start := time.Now()
+		for range 2 {
+			if err := f.Close(context.Background()); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+func TestLocksThatNobodyUnlocksAreForgotten(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		for range 20_000 {
+			name := time.Now().String()
+			if _, err := f.Lock(context.Background(), name); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := len(f.held); n > 3000 { // 800 are valid at a time
+			t.Errorf("%d locks are remembered", n)
+		}
+		time.Sleep(8 * time.Second)
+	})
+}
+
+func TestTenThousandHeldLocksHaveNoGoroutines(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		before := runtime.NumGoroutine()
+		var locks []*Lock
+		for i := range 10_000 {
+			locks = append(locks, f.lock(string(rune('a'+i%26))+time.Duration(i).String(), WithKeepAlive()))
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 100 {
+			t.Errorf("%d goroutines for 10,000 held locks", n)
+		}
+		for _, k := range locks {
+			if k.Context().Err() != nil {
+				t.Fatal(context.Cause(k.Context()))
+			}
+			f.unlock(k)
+		}
+	})
+}
+
+func TestMinuteOfLoadAgainstAFrozenNodeLeavesGoroutinesFlat(t *testing.T) {
+	for name, uninterrupted := range map[string]bool{"client that gives up": false, "client that is stuck": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				f.unlock(f.lock("job"))
+				synctest.Wait()
+				f.nodes[2].Set(fakenode.Faults{Uninterrupted: uninterrupted})
+				f.nodes[2].Freeze()
+				most := 0
+				end := time.Now().Add(time.Minute)
+				for time.Now().Before(end) {
+					start := time.Now()
+					f.unlock(f.lock("job"))
+					if took := time.Since(start); took != 0 {
+						t.Fatalf("a cycle took %v", took)
+					}
+					time.Sleep(5 * time.Millisecond)
+					most = max(most, f.nodes[2].Calls())
+				}
+				if most > 140 {
+					t.Errorf("%d calls hung at once", most)
+				}
+				f.nodes[2].Thaw()
+				time.Sleep(time.Second)
+				f.wantCarriers("job", 0)
+			})
+		})
+	}
+}
+
+func TestCloseAgainReturnsAndUnlockAfterCloseIsStillSettled(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		late := f.lock("late", WithTTL(time.Hour))
+		k := f.lock("job")
+		f.nodes[2].Set(fakenode.Faults{Refuse: true})
+		f.unlock(k)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := f.Close(ctx); err == nil || !strings.Contains(err.Error(), `["job"]`) {
+			t.Errorf("Close: %v", err)
+		}
+		start := time.Now()
+		if err := f.Close(context.Background()); err != nil || time.Since(start) != 0 {
+			t.Errorf("Close again: %v after %v", err, time.Since(start))
+		}
+		f.unlock(late)
+		f.nodes[2].Set(fakenode.Faults{})
+		time.Sleep(time.Second)
+		f.wantCarriers("late", 0)
+		f.nodes[2].Delete("job")
+	})
+}
+
+// The acquire of a lock that was granted without node 3, and that nobody unlocks.
+func TestStragglerOfALockThatExpiredIsReleased(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[2].Freeze()
+		k := f.lock("job")
+		<-k.Context().Done()
+		time.Sleep(time.Minute)
+		f.nodes[2].Thaw()
+		time.Sleep(time.Second)
+		f.wantCarriers("job", 0)
+	})
+}

@@ -1,0 +1,145 @@
+package redlock
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
+)
+
+// Context returns a context with the values of the context that the lock was
+// taken with, but not its cancellation. It ends when the lock is no longer
+// certainly held: at [Lock.Until] at the latest, whatever the nodes, the network
+// or an extension are doing. [context.Cause] then says why: [ErrExpired],
+// [ErrLost], [ErrReleased] or [ErrClosed].
+//
+// After a pause of the process or a sleep of the machine, Done is closed at the
+// first scheduling afterwards (within a quarter of a second after a sleep); Err
+// reads the clock and is right at once.
+//
+// Inside [Locker.Do] it ends with the caller's context, too.
+func (k *Lock) Context() context.Context {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ctx == nil {
+		parent := k.values
+		if !k.scoped {
+			parent = context.WithoutCancel(parent)
+		}
+		ctx, cancel := context.WithCancelCause(parent)
+		k.ctx = &lockContext{Context: ctx, lock: k, cancel: cancel}
+		if k.cause != nil {
+			cancel(k.cause)
+		} else {
+			k.arm()
+			k.locker.watchSleep()
+		}
+	}
+	return k.ctx
+}
+
+// arm sets the timer that ends the lock. k.mu is held.
+func (k *Lock) arm() {
+	if k.timer == nil && k.cause == nil {
+		k.timer = time.AfterFunc(k.remaining(k.locker.clock.Read()), k.deadline)
+	}
+}
+
+// deadline runs on the timer: the lock ends, or it was extended meanwhile and
+// the timer is set for the new end.
+func (k *Lock) deadline() {
+	if k.check() != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cause == nil {
+		k.timer.Reset(k.remaining(k.locker.clock.Read()))
+	}
+}
+
+// A lockContext is a context that reads the clock when it is asked.
+type lockContext struct {
+	context.Context // ends with the cause
+	lock            *Lock
+	cancel          context.CancelCauseFunc
+}
+
+type lockKey struct{}
+
+func (c *lockContext) Done() <-chan struct{} {
+	c.lock.check()
+	return c.Context.Done()
+}
+
+func (c *lockContext) Err() error {
+	c.lock.check()
+	return c.Context.Err()
+}
+
+func (c *lockContext) Value(key any) any {
+	if key == (lockKey{}) {
+		return c.lock
+	}
+	return c.Context.Value(key)
+}
+
+// FromContext returns the lock behind a context that stems from [Lock.Context]
+// or that [Locker.Do] gave to its function.
+func FromContext(ctx context.Context) (*Lock, bool) {
+	k, ok := ctx.Value(lockKey{}).(*Lock)
+	return k, ok
+}
+
+// sleepPeriod is how long after a sleep of the machine the contexts of locks
+// that expired meanwhile may still be open.
+const sleepPeriod = 250 * time.Millisecond
+
+// A sleepWatch notices that the machine slept or that its clock was set
+// forward. Timers follow the monotonic clock, which stands still in a sleep: one
+// that was due in 5 s is due in 5 s of being awake. So one timer per Locker
+// looks whether the wall clock ran ahead, while locks have contexts to end.
+type sleepWatch struct {
+	locks   int // with a context that has not ended
+	last    clock.Reading
+	timer   *time.Timer
+	running bool
+}
+
+// watchSleep counts one more lock to watch over.
+func (l *Locker) watchSleep() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := &l.sleep
+	w.locks++
+	if w.running {
+		return
+	}
+	w.running = true
+	w.last = l.clock.Read()
+	if w.timer == nil {
+		w.timer = time.AfterFunc(sleepPeriod, l.afterSleep)
+	} else {
+		w.timer.Reset(sleepPeriod)
+	}
+}
+
+func (l *Locker) afterSleep() {
+	now := l.clock.Read()
+	l.mu.Lock()
+	w := &l.sleep
+	var locks []*Lock
+	if now.Skew(w.last) > noise {
+		for k := range l.held {
+			locks = append(locks, k)
+		}
+	}
+	w.last = now
+	if w.running = w.locks > 0; w.running {
+		w.timer.Reset(sleepPeriod)
+	}
+	l.mu.Unlock()
+	for _, k := range locks {
+		k.check()
+	}
+}

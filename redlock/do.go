@@ -1,0 +1,50 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Do runs fn while it holds the lock called name. It waits for the lock like
+// [Locker.Lock] and keeps it alive until fn returns ([WithKeepAlive] is on). The
+// context of fn ends when the lock is lost and when ctx ends; it carries the
+// lock for [FromContext].
+//
+// If the lock could not be had, fn is not called and the error is that of Lock.
+// Otherwise the error joins fn's error and, if the lock was lost while fn ran,
+// one that matches [ErrLost] and says why, also when fn returned nil: what it
+// did may have overlapped with another holder. A release that could not be
+// confirmed is not an error of fn's work: it goes on in the background.
+//
+// If fn panics, the lock is released and the panic goes on.
+func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) (err error) {
+	lock, err := l.lock(ctx, name, append([]LockOption{WithKeepAlive()}, opts...), true)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// ctx may have ended; the release is still worth waiting for, which
+		// takes no longer than the node timeout.
+		unlockErr := lock.Unlock(context.WithoutCancel(ctx))
+		switch {
+		case errors.Is(unlockErr, ErrNotHeld):
+			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: %w", name, ErrLost, lock.loss(unlockErr)))
+		case unlockErr != nil:
+			l.logger.Warn("redlock: release not confirmed", "name", name, "err", unlockErr)
+		case errors.Is(lock.check(), ErrClosed):
+			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w", name, ErrClosed))
+		}
+	}()
+	return fn(lock.Context())
+}
+
+// loss says why a lock was lost.
+func (k *Lock) loss(unlockErr error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cause == nil || k.cause == ErrReleased {
+		return unlockErr // nobody noticed before
+	}
+	return k.cause
+}

@@ -1,0 +1,18 @@
+// Package redlock takes locks on independent Redis masters: a lock is granted
+// only if a majority of them agreed inside its validity window (Redlock, as on
+// the Redis page "Distributed Locks with Redis").
+//
+//	locker, err := redlock.New([]pool.Pool{
+//		goredis.New(redis1), goredis.New(redis2), goredis.New(redis3),
+//	})
+//	...
+//	err = locker.Do(ctx, "nightly-backup", func(ctx context.Context) error {
+//		return backup(ctx) // ctx ends if the lock is lost
+//	})
+//
+// What is promised, and under which assumptions, is argued in docs/guarantees.md.
+// In short: at most one holder at a time, as long as the nodes do not forget
+// what they acknowledged and their clocks run at about the same rate as ours. A
+// lock is a lease: a holder that is paused past [Lock.Until] no longer holds it,
+// and must look at [Lock.Context] before it goes on.
+package redlock

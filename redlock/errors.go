@@ -1,0 +1,179 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// What errors match, with [errors.Is]. These are a contract.
+var (
+	// ErrTaken: a majority of the nodes answered, and too many of them said that
+	// another holder has the lock. The error says who, and on how many of the
+	// nodes that had answered by then.
+	ErrTaken = errors.New("lock is taken")
+
+	// ErrNoQuorum: so many nodes failed that no majority of answers was possible.
+	// The error says what each node met that had failed by then.
+	ErrNoQuorum = errors.New("no quorum")
+
+	// ErrNotHeld: the lock to extend or to unlock had expired, had been lost,
+	// or had been released before.
+	ErrNotHeld = errors.New("lock is not held")
+
+	// ErrExpired, as a cause of Lock.Context(): the validity window ended.
+	ErrExpired = errors.New("lock expired")
+
+	// ErrLost, as a cause of Lock.Context(): a majority no longer carries the
+	// lock. [Locker.Do] returns it for any loss while fn ran.
+	ErrLost = errors.New("lock was lost")
+
+	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
+	ErrReleased = errors.New("lock was released")
+
+	// ErrNodeBusy is what one node met when it had left more than 64 commands in
+	// a row unanswered, so that nothing but one PING at a time is sent to it.
+	ErrNodeBusy = node.ErrBusy
+
+	// ErrClosed: the Locker was closed.
+	ErrClosed = errors.New("locker is closed")
+)
+
+// A QuorumError says how the nodes answered when no majority agreed. It matches
+// what it says (ErrTaken, ErrNoQuorum, ErrNotHeld, ErrLost) and, through its
+// node errors, what the nodes met, for example [context.DeadlineExceeded] or a
+// [*net.OpError].
+type QuorumError struct {
+	Op      string // "lock", "extend" or "unlock"
+	Name    string // of the lock
+	Granted int    // nodes that agreed when the outcome was certain
+	Needed  int    // nodes that had to
+	Total   int    // nodes that were asked
+	Holders []Holder
+	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
+	kind    error
+	note    string
+}
+
+// A Holder is somebody who has the lock on some nodes.
+type Holder struct {
+	Label string // as given by [WithOwner], or "foreign holder #..." for other libraries
+	Nodes int    // how many nodes said so
+}
+
+// A NodeError is what went wrong on one node.
+type NodeError struct {
+	Node string // as the pool names it
+	Err  error
+}
+
+func (e *NodeError) Error() string {
+	text := fmt.Sprintf("node %s: %v", e.Node, e.Err)
+	if remedy := node.Remedy(e.Err); remedy != "" {
+		text += " (" + remedy + ")"
+	}
+	return text
+}
+
+func (e *NodeError) Unwrap() error { return e.Err }
+
+func (e *QuorumError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "redlock: %s %q: %v", e.Op, e.Name, e.kind)
+	if e.kind != ErrTaken {
+		fmt.Fprintf(&b, ": %d of %d nodes agreed, %d needed", e.Granted, e.Total, e.Needed)
+	}
+	if e.note != "" {
+		b.WriteString("; " + e.note)
+	}
+	for i, h := range e.Holders {
+		separator := "; taken"
+		switch {
+		case i > 0:
+			separator = ","
+		case e.kind == ErrTaken:
+			separator = ""
+		}
+		fmt.Fprintf(&b, "%s by %s on %d of %d nodes", separator, h.Label, h.Nodes, e.Total)
+	}
+	if e.Nodes != nil {
+		for _, err := range e.Nodes.Errors {
+			b.WriteString("; " + err.Error())
+		}
+	}
+	return b.String()
+}
+
+// Unwrap lets errors.Is and errors.As see what the error says and what the
+// nodes met.
+func (e *QuorumError) Unwrap() []error {
+	if e.Nodes == nil {
+		return []error{e.kind}
+	}
+	return []error{e.kind, e.Nodes}
+}
+
+// permanent reports whether a majority stays impossible until somebody mends
+// the nodes or the configuration.
+func (e *QuorumError) permanent() bool {
+	bad := 0
+	if e.Nodes != nil {
+		for _, err := range e.Nodes.Errors {
+			if node.Permanent(err) {
+				bad++
+			}
+		}
+	}
+	return e.Total-bad < e.Needed
+}
+
+// newQuorumError describes a round.
+func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
+	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
+	for i := range r.Nodes {
+		a, answered := r.Answer(i)
+		switch {
+		case !answered:
+		case a.Status == node.Taken:
+			e.addHolder(holderOf(a.Holder))
+		case a.Status == node.Failed:
+			e.addNode(g.Name(i), a.Err)
+		}
+	}
+	slices.SortStableFunc(e.Holders, func(a, b Holder) int { return b.Nodes - a.Nodes })
+	return e
+}
+
+func (e *QuorumError) addNode(name string, err error) {
+	e.Nodes = multierror.Append(e.Nodes, &NodeError{Node: name, Err: err})
+}
+
+func (e *QuorumError) addHolder(label string) {
+	for i := range e.Holders {
+		if e.Holders[i].Label == label {
+			e.Holders[i].Nodes++
+			return
+		}
+	}
+	e.Holders = append(e.Holders, Holder{Label: label, Nodes: 1})
+}
+
+// interrupted is the error of a call that its context ended. It matches
+// ctx.Err(), the cause of that, and what the last attempt met.
+func interrupted(ctx context.Context, op, name string, last error) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != err {
+		err = fmt.Errorf("%w (%w)", err, cause)
+	}
+	if last == nil {
+		return fmt.Errorf("redlock: %s %q: %w", op, name, err)
+	}
+	return fmt.Errorf("redlock: %s %q: %w; the last attempt: %w", op, name, err, last)
+}

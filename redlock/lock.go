@@ -1,0 +1,241 @@
+package redlock
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
+	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// A Lock is one acquisition of a lock. It is safe for concurrent use.
+type Lock struct {
+	locker   *Locker
+	name     string
+	claim    *fanout.Claim
+	settings settings
+	values   context.Context // of the caller
+	scoped   bool            // Context() ends with values, too
+	start    clock.Reading   // just before the first send of the acquisition
+
+	mu       sync.Mutex // protects the rest; never held while a node is waited for
+	sent     clock.Reading
+	validity time.Duration // counted from sent
+	cause    error         // why the lock ended; nil while it is held
+	unlocked bool          // an Unlock was confirmed
+	partial  bool          // the last extension failed, and may have prolonged keys beyond the validity
+	failure  error         // of that extension
+	ctx      *lockContext  // made when first asked for
+	marked   *lockContext  // ctx when the lock ended
+	timer    *time.Timer   // ends the lock at its deadline; made with ctx
+	renewal  *time.Timer   // keep-alive
+	renewals context.Context
+	// endRenewals ends renewals, with the lock and with nothing else: not with
+	// the caller's context, which ends before the work does.
+	endRenewals context.CancelFunc
+	warned      bool          // of a failed renewal, since the last that did not fail
+	turn        chan struct{} // held by the extension under way; made by the first
+}
+
+// Name returns the name of the lock.
+func (k *Lock) Name() string { return k.name }
+
+// Until returns the end of the validity window: TTL x drift factor + 2 ms
+// before the nodes may forget the lock, counted from before it was asked for.
+// It moves with every extension. When the machine slept or its clock was set
+// forward, it moves back by as much.
+func (k *Lock) Until() time.Time {
+	now := k.locker.clock.Read()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	until := k.sent.Wall.Add(k.validity)
+	if ahead := now.Skew(k.sent); ahead > noise {
+		until = until.Add(-ahead)
+	}
+	return until
+}
+
+// noise is by how much two clocks of one machine may seem to differ only because
+// they are read one after the other or are being slewed. What is less is not
+// worth a result of Until that moves.
+const noise = time.Millisecond
+
+// Held returns how many of the nodes hold the lock, as last known: those that
+// confirmed it within the last TTL. A lock is granted as soon as a majority holds
+// it; the others are counted when they answer. Nodes that lost the lock are taken
+// again by extensions. Of a lock that has ended no node is counted.
+func (k *Lock) Held() (held, total int) {
+	if k.check() == nil {
+		held = k.claim.Held()
+	}
+	return held, k.locker.group.Len()
+}
+
+// Token returns the fencing token of the lock, or 0: this version does not
+// give tokens yet.
+func (k *Lock) Token() uint64 { return 0 }
+
+// remaining is how much validity is left. k.mu is held.
+func (k *Lock) remaining(now clock.Reading) time.Duration {
+	return k.validity - now.Since(k.sent)
+}
+
+// capped shortens a validity counted from k.sent so that it ends by WithMaxHold.
+func (k *Lock) capped(validity time.Duration) time.Duration {
+	if k.settings.maxHold == 0 {
+		return validity
+	}
+	return min(validity, k.settings.maxHold-k.sent.Since(k.start))
+}
+
+// check ends the lock if its validity has ended, and returns why it ended, or
+// nil while it is held.
+func (k *Lock) check() error {
+	now := k.locker.clock.Read()
+	k.mu.Lock()
+	ended := k.cause == nil && k.remaining(now) <= 0
+	if ended {
+		k.mark(k.whyExpired())
+	}
+	cause := k.cause
+	k.mu.Unlock()
+	if ended {
+		k.windUp()
+	}
+	return cause
+}
+
+// end notes that the lock is no longer certainly held. Only the first cause
+// counts; end reports whether it was this one.
+func (k *Lock) end(cause error) bool {
+	k.mu.Lock()
+	if k.cause != nil {
+		k.mu.Unlock()
+		return false
+	}
+	k.mark(cause)
+	k.mu.Unlock()
+	k.windUp()
+	return true
+}
+
+// mark sets the cause, which is nil so far. k.mu is held, and windUp follows
+// without it.
+func (k *Lock) mark(cause error) {
+	k.cause, k.marked = cause, k.ctx
+	for _, t := range []*time.Timer{k.timer, k.renewal} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// windUp does what follows from the end of the lock. What it reads does not
+// change any more.
+func (k *Lock) windUp() {
+	if k.marked != nil {
+		k.marked.cancel(k.cause)
+	}
+	if k.endRenewals != nil {
+		k.endRenewals()
+	}
+	k.locker.forget(k, k.marked != nil)
+	if k.cause == ErrReleased {
+		return
+	}
+	if k.cause != ErrClosed && (k.partial || k.claim.Doubtful()) {
+		// Keys may outlive the validity: an extension that did not reach a
+		// majority prolonged some, or an acquire of unknown fate may yet set one.
+		// Keys of their first TTL just expire.
+		k.claim.Undo()
+	}
+	k.locker.logger.Warn("redlock: lock lost", "name", k.name, "owner", k.locker.config.owner, "cause", k.cause)
+	if k.locker.trace.Lost != nil {
+		k.locker.trace.Lost(k.name, k.cause)
+	}
+}
+
+// whyExpired says what kept the lock from being extended, if anything did. k.mu
+// is held.
+func (k *Lock) whyExpired() error {
+	switch hold := k.settings.maxHold; {
+	case k.partial:
+		return fmt.Errorf("%w; the last extension: %w", ErrExpired, k.failure)
+	case hold > 0 && k.capped(k.settings.ttl) < k.settings.ttl:
+		return fmt.Errorf("%w: it was held for as long as WithMaxHold(%v) allows", ErrExpired, hold)
+	}
+	return ErrExpired
+}
+
+// forget is called when a lock ended.
+func (l *Locker) forget(k *Lock, watched bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, k)
+	if watched {
+		l.sleep.locks--
+	}
+}
+
+// Unlock releases the lock on all nodes. It returns nil once a majority
+// confirmed that it no longer carries the lock; the other nodes are released in
+// the background, however late they answer.
+//
+// The error matches [ErrNotHeld] if the lock had expired, was lost, or had been
+// unlocked before: somebody else may have held it meanwhile. It matches
+// [ErrNoQuorum] if too few nodes confirmed, and ctx.Err() if ctx ended first;
+// then the release goes on in the background, and Unlock may be called again to
+// wait for it. With a ctx that has ended already the release is started all the
+// same.
+//
+// The lock's context ends before the first node is asked.
+func (k *Lock) Unlock(ctx context.Context) error {
+	begin := k.locker.clock.Read()
+	k.mu.Lock()
+	first := k.cause == nil
+	if first && k.remaining(begin) > 0 {
+		k.mark(ErrReleased)
+	} else if first {
+		k.mark(k.whyExpired())
+	}
+	cause, unlocked := k.cause, k.unlocked
+	expired := cause == ErrClosed && k.remaining(begin) <= 0
+	k.mu.Unlock()
+	if first {
+		k.windUp()
+	}
+	switch {
+	case unlocked:
+		return fmt.Errorf("redlock: unlock %q: %w: it was unlocked before", k.name, ErrNotHeld)
+	case cause != ErrReleased && cause != ErrClosed || expired:
+		k.claim.Undo() // harmless where the key is gone, and kind where it is not
+		if expired {
+			cause = ErrExpired
+		}
+		return fmt.Errorf("redlock: unlock %q: %w: %w", k.name, ErrNotHeld, cause)
+	}
+
+	result, decided := k.claim.Release(ctx).Wait(ctx)
+	if !decided {
+		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, ctx.Err())
+	}
+	var err error
+	switch {
+	case result.Outcome == quorum.Won:
+		k.mu.Lock()
+		k.unlocked = true
+		k.mu.Unlock()
+	case result.Denied():
+		err = newQuorumError("unlock", k.name, ErrNotHeld, k.locker.group, result)
+	default:
+		err = newQuorumError("unlock", k.name, ErrNoQuorum, k.locker.group, result)
+	}
+	k.locker.traceRound("unlock", k.name, result.Yes, begin, err)
+	if err != nil {
+		return err
+	}
+	return nil
+}

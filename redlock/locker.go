@@ -1,0 +1,217 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
+	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A Locker takes locks on one set of nodes. It is safe for concurrent use; a
+// service needs one.
+type Locker struct {
+	group  *fanout.Group
+	config config
+	trace  Trace
+	logger *slog.Logger
+	clock  clock.Clock
+
+	closing chan struct{} // closed by Close
+
+	mu       sync.Mutex // protects the rest
+	closed   bool
+	calls    int                // calls and renewals under way
+	drained  chan struct{}      // made by Close, closed when calls is 0
+	held     map[*Lock]struct{} // locks that have not ended, as far as anybody noticed
+	sweepAt  int                // size of held at which to look for locks that expired unnoticed
+	sleep    sleepWatch
+	renewals renewalQueue
+}
+
+// New returns a Locker on the nodes behind pools. One node is allowed; an odd
+// number is best: with an even one a majority is no smaller than with one node
+// more. It refuses no pools, nil or repeated ones and options outside their
+// range, and says which. It does not connect to anything.
+//
+// The pools stay the caller's: Close does not close them.
+func New(pools []pool.Pool, opts ...Option) (*Locker, error) {
+	return newLocker(clock.System{}, pools, opts)
+}
+
+func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error) {
+	if err := checkPools(pools); err != nil {
+		return nil, err
+	}
+	cfg := defaults()
+	for _, o := range opts {
+		o.applyLocker(&cfg)
+	}
+	if err := cfg.check(cfg.drift); err != nil {
+		return nil, err
+	}
+	l := &Locker{
+		config:  cfg,
+		trace:   cfg.trace,
+		logger:  cfg.logger,
+		clock:   c,
+		closing: make(chan struct{}),
+		held:    make(map[*Lock]struct{}),
+	}
+	l.group = fanout.NewGroup(pools, cfg.drift, l.nodeChanged)
+	return l, nil
+}
+
+func checkPools(pools []pool.Pool) error {
+	if len(pools) == 0 {
+		return errors.New("redlock: New needs at least one pool")
+	}
+	seen := make(map[string]int)
+	for i, p := range pools {
+		if v := reflect.ValueOf(p); p == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+			return fmt.Errorf("redlock: pool %d is nil", i)
+		}
+		name := p.String()
+		if j, again := seen[name]; again {
+			return fmt.Errorf("redlock: pools %d and %d are both %q: a node that votes twice is no quorum; give each node once, and nodes that differ different names", j, i, name)
+		}
+		seen[name] = i
+	}
+	return nil
+}
+
+func (l *Locker) nodeChanged(n *node.Node, failure error) {
+	if failure != nil {
+		l.logger.Warn("redlock: node fails", "node", n.String(), "err", failure, "remedy", node.Remedy(failure))
+	} else {
+		l.logger.Info("redlock: node works again", "node", n.String())
+	}
+	if l.trace.Node != nil {
+		l.trace.Node(n.String(), failure != nil)
+	}
+}
+
+// enter notes that a call is under way, which Close waits for; leave that it
+// has ended.
+func (l *Locker) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	l.calls++
+	return nil
+}
+
+func (l *Locker) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.calls--; l.calls == 0 && l.drained != nil {
+		close(l.drained)
+		l.drained = nil
+	}
+}
+
+// begin makes a granted lock known to its Locker.
+func (l *Locker) begin(k *Lock) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		k.claim.Undo()
+		return fmt.Errorf("redlock: lock %q: %w", k.name, ErrClosed)
+	}
+	l.held[k] = struct{}{}
+	full := len(l.held) > l.sweepAt
+	l.mu.Unlock()
+	if full {
+		l.sweep()
+	}
+	if k.settings.keepAlive {
+		k.keepAlive()
+	}
+	return nil
+}
+
+// sweep ends the locks that expired without anybody looking, and returns the
+// others. A lock that nobody unlocks and whose context nobody asked for has no
+// timer, so something must forget it. Doing so whenever the number has doubled
+// costs little per lock.
+func (l *Locker) sweep() (held []*Lock) {
+	l.mu.Lock()
+	all := make([]*Lock, 0, len(l.held))
+	for k := range l.held {
+		all = append(all, k)
+	}
+	l.sweepAt = max(2*len(all), 1024)
+	l.mu.Unlock()
+	for _, k := range all {
+		if k.check() == nil {
+			held = append(held, k)
+		}
+	}
+	l.mu.Lock()
+	l.sweepAt = max(2*len(held), 1024)
+	l.mu.Unlock()
+	return held
+}
+
+// Close ends the Locker. Calls that wait for a lock return [ErrClosed]. Locks
+// that are held are not released, since whoever holds them may still be at
+// work: their contexts end with ErrClosed, renewals stop, and Unlock still
+// works. Then Close waits until every lock that was released, or that was never
+// granted, is gone from every node.
+//
+// Give ctx a deadline: with a node down that takes about a TTL, with one that
+// hangs as long as it hangs. If ctx ends before, Close gives that up and says which locks are still held
+// and which keys may be left on which nodes; they expire by themselves.
+// Close may be called again: it waits again and returns what is left.
+func (l *Locker) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.closing)
+	}
+	var drained chan struct{}
+	if l.calls > 0 {
+		if l.drained == nil {
+			l.drained = make(chan struct{})
+		}
+		drained = l.drained
+	}
+	l.mu.Unlock()
+
+	held := l.sweep()
+	var left []error
+	var names []string
+	for _, lock := range held {
+		if lock.end(ErrClosed) {
+			names = append(names, lock.name)
+		}
+	}
+	if len(names) > 0 {
+		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.List(names)))
+	}
+	if drained != nil {
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			left = append(left, errors.New("calls are still under way"))
+		}
+	}
+	left = append(left, l.group.Settle(ctx)...)
+	l.group.Stop()
+	if len(left) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("redlock: close: %w", errors.Join(left...))
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w (%w)", err, ctx.Err())
+	}
+	return err
+}

@@ -1,0 +1,76 @@
+package redlock
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// valuePrefix marks values of this library and the version of their form:
+//
+//	rl1:<32 hex digits of nonce>:<label of the owner>
+const valuePrefix = "rl1:"
+
+const nonceDigits = 32
+
+// newValue returns the value of one attempt. The nonce is new for every attempt,
+// not for every call: with one nonce for all attempts, a late release of an
+// early attempt would delete the key of a later one.
+func newValue(owner string) string {
+	var nonce [nonceDigits / 2]byte
+	rand.Read(nonce[:]) // never fails, see crypto/rand
+	b := make([]byte, 0, len(valuePrefix)+nonceDigits+1+maxLabel)
+	b = append(b, valuePrefix...)
+	b = hex.AppendEncode(b, nonce[:])
+	b = append(b, ':')
+	b = append(b, owner...)
+	return string(b)
+}
+
+// isLabel reports whether a label may be shown. Whoever can write to a node can
+// write one with line breaks, which would forge lines of a log.
+func isLabel(label string) bool {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	return label != "" && len(label) <= maxLabel && !strings.ContainsFunc(label, unprintable)
+}
+
+// holderOf names the holder of a value without giving the value away: whoever
+// knows it can release the lock.
+func holderOf(value string) string {
+	rest, ours := strings.CutPrefix(value, valuePrefix)
+	if ours && len(rest) > nonceDigits+1 && rest[nonceDigits] == ':' {
+		label := rest[nonceDigits+1:]
+		if _, err := hex.DecodeString(rest[:nonceDigits]); err == nil && isLabel(label) {
+			return label
+		}
+	}
+	sum := sha256.Sum256([]byte(value))
+	return fmt.Sprintf("foreign holder #%x", sum[:4])
+}
+
+// isSideKey reports whether a key has the form of those that belong to a lock
+// ("{key}:fence") or to a node: a lock of such a name would collide with them.
+func isSideKey(key string) bool {
+	if end := strings.LastIndex(key, "}:"); end > 0 && key[0] == '{' {
+		switch key[end+len("}:"):] {
+		case "fence", "queue", "wait", "wake":
+			return true
+		}
+	}
+	return key == "redlock:node" || key == "redlock:quarantine"
+}
+
+// keyOf returns the key of a lock on the nodes.
+func keyOf(prefix, name string) (string, error) {
+	if name == "" {
+		return "", fmt.Errorf("redlock: the name of a lock must not be empty")
+	}
+	key := prefix + name
+	if isSideKey(key) {
+		return "", fmt.Errorf("redlock: %q cannot be the key of a lock: keys of this form belong to other locks; choose another name or prefix", key)
+	}
+	return key, nil
+}

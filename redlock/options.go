@@ -1,0 +1,248 @@
+package redlock
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// An Option configures a [Locker]. Every [LockOption] is one too: given to
+// [New] it is the default for all locks of the Locker.
+type Option interface{ applyLocker(*config) }
+
+// A LockOption configures one lock, or, given to [New], all locks of a Locker.
+type LockOption interface {
+	Option
+	applyLock(*settings)
+}
+
+// settings are what may differ from lock to lock.
+type settings struct {
+	ttl         time.Duration
+	nodeTimeout time.Duration
+	timeoutSet  bool // nodeTimeout does not follow from ttl
+	retryMin    time.Duration
+	retryMax    time.Duration
+	maxTries    int
+	maxWait     time.Duration
+	maxHold     time.Duration
+	keepAlive   bool
+	waits       []string // names of the given options that say how to wait
+	bad         []error  // what is wrong with options by themselves
+}
+
+// config is the whole configuration of a Locker.
+type config struct {
+	settings
+	drift  float64
+	owner  string
+	prefix string
+	logger *slog.Logger
+	trace  Trace
+}
+
+func defaults() config {
+	return config{
+		settings: settings{ttl: 8 * time.Second, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond},
+		drift:    0.01,
+		owner:    defaultOwner(),
+		logger:   slog.New(slog.DiscardHandler),
+	}
+}
+
+func defaultOwner() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", host[:min(len(host), maxLabel-20)], os.Getpid())
+}
+
+type lockOption func(*settings)
+
+func (f lockOption) applyLocker(c *config) { f(&c.settings) }
+func (f lockOption) applyLock(s *settings) { f(s) }
+
+type lockerOption func(*config)
+
+func (f lockerOption) applyLocker(c *config) { f(c) }
+
+func (s *settings) refuse(format string, args ...any) {
+	s.bad = append(s.bad, fmt.Errorf("redlock: "+format, args...))
+}
+
+const (
+	minTTL = 10 * time.Millisecond
+	maxTTL = 365 * 24 * time.Hour
+)
+
+// WithTTL sets the time to live: how long the nodes keep the lock if it is
+// neither released nor extended, for instance because the process died. A lock
+// is valid for a little less, see [Lock.Until]. The default is 8 s, the range is
+// 10 ms to 365 days; fractions of a millisecond are rounded up on the nodes.
+func WithTTL(d time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		if s.ttl = d; d < minTTL || d > maxTTL {
+			s.refuse("WithTTL(%v): must be at least %v and at most %v", d, minTTL, maxTTL)
+		}
+	})
+}
+
+// WithNodeTimeout sets how long to wait for one node before its vote counts as
+// failed. It must be positive and below the TTL. The default is a twentieth of
+// the TTL, but at least 20 ms, at most 1 s and never more than half the TTL.
+func WithNodeTimeout(d time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		s.timeoutSet = true
+		if s.nodeTimeout = d; d <= 0 {
+			s.refuse("WithNodeTimeout(%v): must be above 0 and below the TTL", d)
+		}
+	})
+}
+
+// WithRetryDelay sets the pause between attempts of [Locker.Lock] to a random
+// time from shortest to longest, so that contenders that collided do not collide
+// again. The default is 50 ms to 250 ms; 0 < shortest <= longest is required.
+func WithRetryDelay(shortest, longest time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		s.waits = append(s.waits, "WithRetryDelay")
+		if s.retryMin, s.retryMax = shortest, longest; shortest <= 0 || longest < shortest {
+			s.refuse("WithRetryDelay(%v, %v): must be above 0, the shortest first", shortest, longest)
+		}
+	})
+}
+
+// WithMaxTries bounds the number of attempts of [Locker.Lock]. The default, 0,
+// is no bound: it tries until its context ends.
+func WithMaxTries(n int) LockOption {
+	return lockOption(func(s *settings) {
+		s.waits = append(s.waits, "WithMaxTries")
+		if s.maxTries = n; n < 0 {
+			s.refuse("WithMaxTries(%d): must be at least 1, or 0 for no bound", n)
+		}
+	})
+}
+
+// WithMaxWait bounds how long [Locker.Lock] waits, like a deadline on its
+// context would: the error matches [context.DeadlineExceeded]. The default, 0,
+// is no bound.
+func WithMaxWait(d time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		s.waits = append(s.waits, "WithMaxWait")
+		if s.maxWait = d; d < 0 {
+			s.refuse("WithMaxWait(%v): must be above 0, or 0 for no bound", d)
+		}
+	})
+}
+
+// WithKeepAlive extends the lock in the background, a third of the TTL after
+// the last time, until it is unlocked or lost or its Locker closes. It goes on
+// through errors as long as the lock is valid and stops at once when a majority
+// denies the lock. [Locker.Do] does it anyway.
+//
+// A lock that is neither unlocked nor lost is then held for as long as the
+// process lives: bound it with [WithMaxHold] where that can happen.
+func WithKeepAlive() LockOption {
+	return lockOption(func(s *settings) { s.keepAlive = true })
+}
+
+// WithMaxHold bounds how long a lock is held in all, extensions included. The
+// lock's context ends then with [ErrExpired] and the nodes forget it about that
+// time. It must not be below the TTL. The default, 0, is no bound.
+func WithMaxHold(d time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		if s.maxHold = d; d < 0 {
+			s.refuse("WithMaxHold(%v): must be at least the TTL, or 0 for no bound", d)
+		}
+	})
+}
+
+// WithDriftFactor sets by which fraction the clock of a node may run faster or
+// slower than ours; the validity of every lock is shorter by TTL x factor + 2 ms.
+// The default is 0.01, the range is [0, 1).
+func WithDriftFactor(f float64) Option {
+	return lockerOption(func(c *config) {
+		if c.drift = f; !(f >= 0 && f < 1) { // so that NaN is refused
+			c.refuse("WithDriftFactor(%v): must be in [0, 1)", f)
+		}
+	})
+}
+
+const maxLabel = 128
+
+// WithOwner sets the label that other contenders see in their error when this
+// Locker holds a lock. It does not have to be unique. The default is
+// host:pid; 1 to 128 bytes of printable characters are allowed.
+func WithOwner(label string) Option {
+	return lockerOption(func(c *config) {
+		c.owner = label
+		if !isLabel(label) {
+			c.refuse("WithOwner(%.40q): must be 1 to %d bytes of printable characters", label, maxLabel)
+		}
+	})
+}
+
+// WithPrefix sets what is put before every name to make the key on the nodes.
+// The default is nothing: the key is the name, as with redsync, so both
+// exclude each other.
+func WithPrefix(prefix string) Option {
+	return lockerOption(func(c *config) { c.prefix = prefix })
+}
+
+// WithLogger sets where the Locker reports what no caller is told: a lock that
+// was lost, the first of several failed renewals, a node that fails (Warn) and
+// works again (Info), failed attempts (Debug). The default is nowhere.
+func WithLogger(l *slog.Logger) Option {
+	return lockerOption(func(c *config) {
+		if c.logger = l; l == nil {
+			c.refuse("WithLogger(nil): leave the option out to log nowhere")
+		}
+	})
+}
+
+// WithTrace sets functions to call when something happens, for metrics.
+func WithTrace(t *Trace) Option {
+	return lockerOption(func(c *config) {
+		if t == nil {
+			c.refuse("WithTrace(nil): leave the option out to trace nothing")
+			return
+		}
+		c.trace = *t
+	})
+}
+
+// check completes the settings and reports everything that is wrong with them.
+func (s *settings) check(drift float64) error {
+	if s.bad != nil {
+		return errors.Join(s.bad...)
+	}
+	if !s.timeoutSet {
+		s.nodeTimeout = min(max(s.ttl/20, 20*time.Millisecond), time.Second, s.ttl/2)
+	}
+	if s.nodeTimeout >= s.ttl {
+		s.refuse("WithNodeTimeout(%v): must be below the TTL of %v", s.nodeTimeout, s.ttl)
+	}
+	if s.maxHold > 0 && s.maxHold < s.ttl {
+		s.refuse("WithMaxHold(%v): must not be below the TTL of %v", s.maxHold, s.ttl)
+	}
+	if quorum.Validity(s.ttl, drift) <= 0 {
+		s.refuse("WithDriftFactor(%v): leaves no validity of a TTL of %v: choose a smaller factor or a larger TTL", drift, s.ttl)
+	}
+	return errors.Join(s.bad...)
+}
+
+// with returns the settings of one call: the Locker's, changed by opts.
+func (s settings) with(opts []LockOption, drift float64) (settings, error) {
+	if len(opts) == 0 {
+		return s, nil // checked by New
+	}
+	s.waits = nil
+	for _, o := range opts {
+		o.applyLock(&s)
+	}
+	return s, s.check(drift)
+}

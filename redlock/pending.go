@@ -1,0 +1,103 @@
+package redlock
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// A Pending is a lock that was asked for. It is safe for concurrent use.
+type Pending struct {
+	name   string
+	done   chan struct{}
+	cancel context.CancelFunc
+
+	mu      sync.Mutex // protects the rest
+	lock    *Lock
+	err     error
+	taken   bool // Wait handed the lock out
+	givenUp bool
+}
+
+// LockAsync asks for the lock called name and returns at once. The request
+// lives until it is granted, ctx ends or it is cancelled; it fails as
+// [Locker.Lock] does. Either [Pending.Wait] for it or [Pending.Cancel] it: a
+// lock that nobody takes is held until it expires, and with [WithKeepAlive] for
+// as long as [WithMaxHold] allows.
+func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
+	request, cancel := context.WithCancel(ctx)
+	p := &Pending{name: name, done: make(chan struct{}), cancel: cancel}
+	go func() { // ends with the request
+		defer cancel()
+		lock, err := l.lock(request, name, opts, false)
+		p.grant(lock, err)
+	}()
+	return p
+}
+
+func (p *Pending) grant(lock *Lock, err error) {
+	p.mu.Lock()
+	p.lock, p.err = lock, err
+	unwanted := p.givenUp && lock != nil
+	if unwanted {
+		p.lock, p.err = nil, p.cancelled()
+	}
+	p.mu.Unlock()
+	if unwanted {
+		lock.discard()
+	}
+	close(p.done)
+}
+
+// Done is closed when the request was granted or has failed: Wait then returns
+// at once.
+func (p *Pending) Done() <-chan struct{} { return p.done }
+
+// Wait returns the lock, or the error of the request. If ctx ends first it
+// returns an error that matches ctx.Err() and the request goes on. Every call
+// returns the same lock.
+func (p *Pending) Wait(ctx context.Context) (*Lock, error) {
+	select {
+	case <-p.done:
+	default:
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return nil, interrupted(ctx, "wait for lock", p.name, nil)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = true
+	return p.lock, p.err
+}
+
+func (p *Pending) cancelled() error {
+	return fmt.Errorf("redlock: lock %q: %w", p.name, context.Canceled)
+}
+
+// Cancel gives the request up, and the lock if it was granted meanwhile. Once
+// Wait has returned the lock, it is the caller's and Cancel does nothing.
+func (p *Pending) Cancel() {
+	p.mu.Lock()
+	var lock *Lock
+	if !p.taken && !p.givenUp {
+		p.givenUp = true
+		lock = p.lock
+		if lock != nil {
+			p.lock, p.err = nil, p.cancelled()
+		}
+	}
+	p.mu.Unlock()
+	p.cancel()
+	if lock != nil {
+		lock.discard()
+	}
+}
+
+// discard releases a lock that nobody wants, in the background.
+func (k *Lock) discard() {
+	if k.end(ErrReleased) {
+		k.claim.Undo()
+	}
+}

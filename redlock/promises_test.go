@@ -1,0 +1,317 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+)
+
+// The tests in this file stand for the promises in docs/guarantees.md.
+
+// Promise 1.
+func TestAtMostOneHolder(t *testing.T) {
+	inBubble(t, 5, func(f *fixture) {
+		holders, granted := 0, 0
+		done := make(chan struct{})
+		for range 20 {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for range 20 {
+					k, err := f.Lock(context.Background(), "job")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if holders++; holders > 1 { // -race would tell, too
+						t.Error("two holders")
+					}
+					granted++
+					time.Sleep(time.Millisecond)
+					holders--
+					f.unlock(k)
+				}
+			}()
+		}
+		for range 20 {
+			<-done
+		}
+		if granted != 400 {
+			t.Errorf("%d granted", granted)
+		}
+	})
+}
+
+// Promise 2.
+func TestContextEndsAtUntilWhateverTheNodesDo(t *testing.T) {
+	for name, disturb := range map[string]func(f *fixture, k *Lock){
+		"nothing": func(*fixture, *Lock) {},
+		"all nodes frozen and an extension stuck": func(f *fixture, k *Lock) {
+			for _, n := range f.nodes {
+				n.Set(fakenode.Faults{Uninterrupted: true})
+				n.Freeze()
+			}
+			time.Sleep(k.settings.ttl - 200*time.Millisecond)
+			go k.Extend(context.Background())
+		},
+		"extensions that reach a minority": func(f *fixture, k *Lock) {
+			f.nodes[0].Freeze()
+			f.nodes[1].Freeze()
+			for range 3 {
+				if err := k.Extend(context.Background()); !errors.Is(err, ErrNoQuorum) {
+					t.Errorf("Extend: %v", err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				k := f.lock("job")
+				until := k.Until()
+				ctx := k.Context()
+				disturb(f, k)
+				<-ctx.Done()
+				if now := time.Now(); !now.Equal(until) {
+					t.Errorf("ended %v after Until()", now.Sub(until))
+				}
+				wantIs(t, context.Cause(ctx), ErrExpired)
+				wantIs(t, k.Unlock(context.Background()), ErrNotHeld, ErrExpired)
+			})
+		})
+	}
+}
+
+// Promise 2: after the machine slept, or somebody set its clock.
+func TestSleepOfTheMachineEndsTheLockAtOnce(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		quiet := f.lock("other") // nobody asked for its context
+		ctx := k.Context()
+		until := k.Until()
+		time.Sleep(time.Second)
+		f.clock.Step(time.Hour)
+		if got := until.Sub(k.Until()); got != time.Hour {
+			t.Errorf("Until() moved back by %v, want an hour", got)
+		}
+		wantIs(t, ctx.Err(), context.Canceled)
+		wantIs(t, context.Cause(ctx), ErrExpired)
+		wantIs(t, quiet.Extend(context.Background()), ErrNotHeld)
+	})
+	inBubble(t, 3, func(f *fixture) {
+		done := f.lock("job").Context().Done()
+		time.Sleep(time.Second)
+		f.clock.Step(time.Hour)
+		woke := time.Now()
+		<-done // nobody asks Err
+		if took := time.Since(woke); took > sleepPeriod {
+			t.Errorf("Done was closed %v after the sleep", took)
+		}
+	})
+}
+
+// Promise 7.
+func TestClockSetBackProlongsNothing(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		until := k.Until()
+		f.clock.Step(-time.Hour)
+		if !k.Until().Equal(until) {
+			t.Errorf("Until() moved by %v", k.Until().Sub(until))
+		}
+		<-k.Context().Done()
+		if !time.Now().Equal(until) {
+			t.Errorf("ended %v after Until()", time.Since(until))
+		}
+	})
+}
+
+// Promise 3.
+func TestNoCallOutlivesItsContext(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("held")
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Uninterrupted: true})
+			n.Freeze()
+		}
+		for name, call := range map[string]func(context.Context) error{
+			"Lock":    func(ctx context.Context) error { _, err := f.Lock(ctx, "job"); return err },
+			"TryLock": func(ctx context.Context) error { _, err := f.TryLock(ctx, "job"); return err },
+			"Do": func(ctx context.Context) error {
+				return f.Do(ctx, "job", func(context.Context) error { return nil })
+			},
+			"Extend": k.Extend,
+			"Wait":   func(ctx context.Context) error { _, err := f.LockAsync(ctx, "job").Wait(ctx); return err },
+		} {
+			for _, d := range []time.Duration{0, 100 * time.Millisecond} {
+				ctx, cancel := context.WithTimeout(context.Background(), d)
+				start := time.Now()
+				err := call(ctx)
+				if took := time.Since(start); took != d {
+					t.Errorf("%s took %v with %v to live", name, took, d)
+				}
+				wantIs(t, err, context.DeadlineExceeded)
+				cancel()
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := k.Unlock(ctx)
+		if took := time.Since(start); took != 100*time.Millisecond {
+			t.Errorf("Unlock took %v", took)
+		}
+		wantIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// Promise 4: the rollback must not use the dead context.
+func TestCancelInMidAcquireLeavesNothingBehind(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Delay: 200 * time.Millisecond})
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_, err := f.Lock(ctx, "job")
+		wantIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Second)
+		f.wantCarriers("job", 0)
+		for _, n := range f.nodes {
+			if n.Count("acquire") != 1 || n.Count("release") == 0 {
+				t.Errorf("%v: %v", n, n.Log())
+			}
+		}
+	})
+}
+
+// Promise 4: Unlock works with a cancelled context.
+func TestUnlockWithCancelledContextReleasesAllTheSame(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		synctest.Wait()
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{ReplyDelay: time.Millisecond}) // so that the end of ctx comes first
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		wantIs(t, k.Unlock(ctx), context.Canceled)
+		time.Sleep(time.Second)
+		f.wantCarriers("job", 0)
+	})
+}
+
+// Promise 4: an extension that fails may have prolonged keys beyond the lock's
+// validity.
+func TestFailedExtensionLeavesNoKeyBeyondTheValidity(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		time.Sleep(7 * time.Second)
+		f.nodes[0].Set(fakenode.Faults{Refuse: true})
+		f.nodes[1].Set(fakenode.Faults{Refuse: true})
+		wantIs(t, k.Extend(context.Background()), ErrNoQuorum)
+		synctest.Wait()
+		f.nodes[0].Set(fakenode.Faults{})
+		f.nodes[1].Set(fakenode.Faults{})
+		if ttl := f.nodes[2].TTL("job"); ttl != 8*time.Second {
+			t.Fatalf("node 3 was not prolonged: %v", ttl)
+		}
+		time.Sleep(time.Until(k.Until()))
+		f.wantCarriers("job", 0) // and not seven seconds later
+	})
+}
+
+// Promise 5.
+func TestExtendNeverRevives(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) { // expired
+		k := f.lock("job")
+		time.Sleep(8 * time.Second)
+		wantIs(t, k.Extend(context.Background()), ErrNotHeld, ErrExpired)
+		f.wantCarriers("job", 0)
+		if f.nodes[0].Count("extend") != 0 {
+			t.Error("a lock that expired was extended on a node")
+		}
+	})
+	inBubble(t, 3, func(f *fixture) { // expired, and another holder came and went
+		k := f.lock("job")
+		time.Sleep(9 * time.Second)
+		f.unlock(f.lock("job"))
+		wantIs(t, k.Extend(context.Background()), ErrNotHeld)
+	})
+	inBubble(t, 3, func(f *fixture) { // a majority forgot it
+		k := f.lock("job")
+		synctest.Wait()
+		f.nodes[0].Lose()
+		f.nodes[1].Lose()
+		ctx := k.Context()
+		wantIs(t, k.Extend(context.Background()), ErrNotHeld)
+		wantIs(t, context.Cause(ctx), ErrLost)
+		wantIs(t, k.Extend(context.Background()), ErrNotHeld, ErrLost)
+		f.wantCarriers("job", 0)
+	})
+	inBubble(t, 3, func(f *fixture) { // validity ends while the extension is under way
+		k := f.lock("job")
+		synctest.Wait()
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{ReplyDelay: 300 * time.Millisecond})
+		}
+		time.Sleep(7800 * time.Millisecond)
+		wantIs(t, k.Extend(context.Background()), ErrNotHeld, ErrExpired)
+		time.Sleep(time.Second)
+		f.wantCarriers("job", 0)
+	})
+}
+
+// Promise 5: a re-taken node counts from the next round on, so a majority that
+// carries an extension has held the lock without a gap.
+func TestRestartedNodeIsTakenAgainAndTheNextRestartIsSurvived(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job", WithKeepAlive())
+		for i := range 6 {
+			time.Sleep(8 * time.Second)
+			f.nodes[i%3].Lose()
+		}
+		time.Sleep(8 * time.Second)
+		if held, _ := k.Held(); held != 3 || k.Context().Err() != nil {
+			t.Errorf("held by %d nodes, context: %v", held, context.Cause(k.Context()))
+		}
+		f.unlock(k)
+	})
+}
+
+// Promise 6.
+func TestLostReplyAndRepeatNeverReadAsTaken(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{LoseReplies: true})
+		}
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrNoQuorum, context.DeadlineExceeded)
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{})
+		}
+		time.Sleep(200 * time.Millisecond)
+		k, err := f.TryLock(context.Background(), "job")
+		if err != nil {
+			t.Fatalf("taken by our own lost attempt: %v", err)
+		}
+		f.unlock(k)
+	})
+}
+
+// Promise 8 is checked by every bubble: it fails if a goroutine is left.
+func TestNothingRunsWhileALockIsHeld(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job", WithKeepAlive())
+		time.Sleep(time.Minute)
+		f.unlock(k)
+		synctest.Wait()
+		before := f.nodes[0].Log()
+		time.Sleep(time.Hour)
+		if after := f.nodes[0].Log(); len(after) != len(before) {
+			t.Errorf("%d commands after the unlock", len(after)-len(before))
+		}
+	})
+}

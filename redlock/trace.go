@@ -1,0 +1,44 @@
+package redlock
+
+import (
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
+)
+
+// A Trace has functions that a Locker calls when something happens, for metrics
+// and tests. Those that are nil are not called. They are called from any
+// goroutine, must be safe for concurrent use, and must return quickly: some run
+// on the path of a lock.
+type Trace struct {
+	// Round is called when the outcome of a round is known: an attempt to lock,
+	// an extension, a release.
+	Round func(RoundInfo)
+
+	// Lost is called when a lock ends other than by Unlock. cause matches
+	// ErrExpired, ErrLost or ErrClosed.
+	Lost func(name string, cause error)
+
+	// Node is called when every call to a node has failed for a second or longer,
+	// for whatever reason (down), and when one succeeds again. A majority may be
+	// healthy meanwhile: it is how to learn that the next failure may be one too
+	// many. A node that is not called is not watched.
+	Node func(node string, down bool)
+}
+
+// RoundInfo describes one round.
+type RoundInfo struct {
+	Op      string        // "lock", "extend" or "unlock"
+	Name    string        // of the lock
+	Granted int           // nodes that agreed when the outcome was certain
+	Total   int           // nodes that were asked
+	Elapsed time.Duration // from before the first send to the outcome
+	Err     error         // nil if a majority agreed
+}
+
+// traceRound reports a round that began at the given reading.
+func (l *Locker) traceRound(op, name string, granted int, begin clock.Reading, err error) {
+	if l.trace.Round != nil {
+		l.trace.Round(RoundInfo{op, name, granted, l.group.Len(), l.clock.Read().Since(begin), err})
+	}
+}
