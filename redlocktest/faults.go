@@ -1,0 +1,78 @@
+package redlocktest
+
+import "time"
+
+// Freeze stops the node as SIGSTOP stops a server: connections are accepted,
+// nothing is executed and nothing answered. What clients send meanwhile takes
+// effect on Thaw, even if they have hung up since. Freezing a frozen or a
+// stopped node does nothing.
+func (n *Node) Freeze() {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	if n.thawed == nil && n.run != nil {
+		n.thawed = make(chan struct{})
+	}
+}
+
+// Thaw ends a freeze: the commands that were held are executed, those of one
+// connection in their order. Thawing a node that is not frozen does nothing.
+func (n *Node) Thaw() {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	if n.thawed != nil {
+		close(n.thawed)
+		n.thawed = nil
+	}
+}
+
+// Delay makes the node wait this long before it executes each command. 0 ends
+// it, for commands that come from now on.
+func (n *Node) Delay(d time.Duration) {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	n.delay = d
+}
+
+// DropRequests makes commands vanish: nothing happens and nothing is answered,
+// as when the way to the node is cut. Connections are accepted.
+//
+// A connection on which a command vanished stays dead after the fault ended:
+// whatever else is sent on it vanishes as well. Else the client would take the
+// answer to its next command for that to the lost one, which TCP never does to
+// it. Clients open a new connection after a timeout.
+func (n *Node) DropRequests(on bool) {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	n.dropRequests = on
+}
+
+// DropReplies makes answers vanish, and messages to subscribers: commands take
+// effect and the client never learns of it. A connection on which an answer
+// vanished stays silent after the fault ended, while commands on it take effect.
+func (n *Node) DropReplies(on bool) {
+	n.dropReplies.Store(on)
+}
+
+// FailWith makes the node answer each command with this error and not execute
+// it, for example "OOM command not allowed when used memory > 'maxmemory'." or
+// "READONLY You can't write against a read only replica.". "" ends it.
+//
+// The commands by which clients open, check and close connections (HELLO,
+// AUTH, CLIENT, SELECT, PING, RESET, QUIT) are answered as ever, so that the
+// error meets the commands that matter.
+func (n *Node) FailWith(msg string) {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	n.failWith = msg
+}
+
+// FlushScripts empties the node's script cache, as SCRIPT FLUSH or a failover
+// does: EVALSHA is answered with NOSCRIPT until the script is sent again.
+func (n *Node) FlushScripts() {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	if n.run == nil {
+		return // it will start without scripts anyway
+	}
+	n.run.flushScripts()
+}

@@ -1,0 +1,170 @@
+package redlocktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// Node is one in-memory master and the way to it. It is safe for concurrent
+// use.
+type Node struct {
+	t        TB // nil for Start
+	listener listener
+	store    *miniredis.Miniredis // the data; its server is that of the current run
+
+	// lifecycle orders Stop, Start and Close. It is held while connections end;
+	// what they wait for is either woken by the end of the run or cut, so that
+	// takes no (virtual) time.
+	lifecycle sync.Mutex
+	closed    bool
+
+	// gate is held for reading while a command is executed and for writing
+	// while a fault is changed: thus a fault holds from the moment at which its
+	// method returned. It is never held across I/O or a wait.
+	gate         sync.RWMutex
+	run          *run          // nil while stopped
+	thawed       chan struct{} // closed by Thaw; nil unless frozen
+	delay        time.Duration
+	dropRequests bool
+	failWith     string
+
+	dropReplies atomic.Bool // read where an answer is written, not where a command is executed
+
+	clock    clock
+	counters counters
+}
+
+func newNode(t TB, number int, listen listenFunc) (*Node, error) {
+	n := &Node{t: t, store: miniredis.NewMiniRedis()}
+	n.counters.changed = make(chan struct{})
+	n.store.ClockTTL(true)
+	l, err := listen(number, n.serve)
+	if err != nil {
+		return nil, err
+	}
+	n.listener = l
+	if err := n.boot(false); err != nil {
+		l.shut()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Addr returns host and port, with an IP address as host. In-memory addresses
+// are made up (from 192.0.2.0/24, which is reserved for documentation): only
+// Dial reaches them.
+func (n *Node) Addr() string { return n.listener.addr() }
+
+// Dial connects to this node, in both modes, whatever network and addr say. Its
+// form is that of go-redis's Options.Dialer and redigo's DialContextFunc. While
+// the node is stopped the error matches syscall.ECONNREFUSED.
+func (n *Node) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := n.listener.dial(ctx)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		n.count(func(s *Stats) { s.Refused++ })
+	}
+	return conn, err
+}
+
+// Stop ends the node as SIGKILL ends a server: connections are cut, commands
+// that were held or delayed never take effect, new connections are refused. It
+// returns when nothing of the node is left running. Its data is kept for Start.
+// Stopping a stopped node does nothing.
+func (n *Node) Stop() {
+	n.lifecycle.Lock()
+	defer n.lifecycle.Unlock()
+	n.halt()
+}
+
+// Start starts a stopped node on the same address with its data, like a server
+// that persists everything. Its scripts are gone, as after every start of a
+// server; keys went on expiring. Starting a running node does nothing.
+//
+// An error means that another process took the port; with a cluster of New it
+// fails the test as well.
+func (n *Node) Start() error { return n.start(false) }
+
+// StartEmpty starts the node without its data, like a server without
+// persistence. A running node is stopped first. Errors are those of Start.
+func (n *Node) StartEmpty() error { return n.start(true) }
+
+func (n *Node) start(empty bool) error {
+	n.lifecycle.Lock()
+	defer n.lifecycle.Unlock()
+	var err error
+	switch {
+	case n.closed:
+		err = fmt.Errorf("redlocktest: start %s: its cluster was closed", n.Addr())
+	case empty:
+		n.halt()
+		err = n.boot(true)
+	case n.run == nil:
+		err = n.boot(false)
+	}
+	if err != nil && n.t != nil {
+		n.t.Helper()
+		n.t.Fatalf("%v", err)
+	}
+	return err
+}
+
+func (n *Node) close() {
+	n.lifecycle.Lock()
+	defer n.lifecycle.Unlock()
+	n.halt()
+	n.closed = true
+}
+
+// boot makes a run and opens the door to it.
+func (n *Node) boot(empty bool) error {
+	r, err := newRun(n)
+	if err != nil {
+		return err
+	}
+	if empty {
+		n.store.FlushAll()
+	}
+	n.gate.Lock()
+	n.run = r
+	n.gate.Unlock()
+	if err := n.listener.open(); err != nil {
+		n.halt()
+		return fmt.Errorf("redlocktest: start %s: %w", n.Addr(), err)
+	}
+	return nil
+}
+
+// halt ends the current run, if there is one.
+func (n *Node) halt() {
+	n.gate.Lock()
+	r := n.run
+	n.run = nil
+	n.thawed = nil // whoever was held wakes by the end of the run
+	n.gate.Unlock()
+	if r == nil {
+		return
+	}
+	close(r.over)
+	n.listener.shut()
+	n.store.Close() // cuts connections and waits for their goroutines
+	n.listener.wait()
+}
+
+// serve takes a new connection, or says that there is nobody to take it.
+func (n *Node) serve(conn net.Conn) bool {
+	n.gate.RLock()
+	defer n.gate.RUnlock()
+	if n.run == nil {
+		return false
+	}
+	n.run.server.ServeConn(&replyConn{Conn: conn, node: n})
+	return true
+}

@@ -1,0 +1,101 @@
+package redlocktest
+
+import (
+	"net"
+	"time"
+
+	"github.com/alicebob/miniredis/v2/server"
+)
+
+// pass takes a command through the node's faults and executes it if they let
+// it through.
+func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
+	n := r.node
+	if !r.sleep() {
+		return
+	}
+	n.gate.RLock()
+	defer n.gate.RUnlock()
+	for n.run == r && n.thawed != nil {
+		thawed := n.thawed
+		n.gate.RUnlock()
+		n.count(func(s *Stats) { s.Frozen++ })
+		select {
+		case <-thawed:
+		case <-r.over:
+		}
+		n.gate.RLock()
+	}
+
+	switch {
+	case n.run != r:
+		// The node was stopped: this command dies with it.
+	case n.dropRequests || p.mute:
+		p.mute = true
+		n.count(func(s *Stats) { s.DroppedRequests++ })
+	case n.failWith != "" && !handshake[name]:
+		c.WriteError(n.failWith)
+		n.count(func(s *Stats) { s.Failed++ })
+	default:
+		n.clock.follow(n.store)
+		if blocking[name] {
+			// A change of faults would wait for it, and everybody for the
+			// change: also the client that it waits for.
+			n.gate.RUnlock()
+			defer n.gate.RLock()
+		}
+		execute()
+		if !handshake[name] {
+			n.count(func(s *Stats) { s.Commands++ })
+		}
+	}
+}
+
+// sleep waits as long as the node's delay says, and returns false if the run
+// ended meanwhile.
+func (r *run) sleep() bool {
+	r.node.gate.RLock()
+	d := r.node.delay
+	r.node.gate.RUnlock()
+	if d <= 0 {
+		return true
+	}
+	r.node.count(func(s *Stats) { s.Delayed++ })
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.over:
+		return false
+	}
+}
+
+// handshake are the commands by which clients open, check and close
+// connections.
+var handshake = map[string]bool{
+	"AUTH": true, "CLIENT": true, "HELLO": true, "PING": true, "QUIT": true, "RESET": true, "SELECT": true,
+}
+
+// blocking are the commands that may wait for another client's command.
+var blocking = map[string]bool{
+	"BLMOVE": true, "BLMPOP": true, "BLPOP": true, "BRPOP": true, "BRPOPLPUSH": true, "BZMPOP": true,
+	"BZPOPMAX": true, "BZPOPMIN": true, "XREAD": true, "XREADGROUP": true,
+}
+
+// replyConn is the server's end of a connection.
+type replyConn struct {
+	net.Conn
+	node *Node
+	mute bool // an answer was lost on it; miniredis writes one at a time
+}
+
+// Write sends an answer, or loses it.
+func (c *replyConn) Write(b []byte) (int, error) {
+	if c.mute || c.node.dropReplies.Load() {
+		c.mute = true
+		c.node.count(func(s *Stats) { s.DroppedReplies++ })
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}

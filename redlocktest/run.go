@@ -1,0 +1,103 @@
+package redlocktest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/alicebob/miniredis/v2/server"
+)
+
+// run is the time between a start and a stop of a node: what a process is to a
+// server.
+type run struct {
+	node   *Node
+	server *server.Server
+	over   chan struct{} // closed when it ends
+
+	mu    sync.Mutex // protects peers
+	peers map[*server.Peer]*peer
+}
+
+// peer is what is known of a connection. It belongs to the goroutine that
+// executes the connection's commands.
+type peer struct {
+	executing bool // the command has passed the faults
+	mute      bool // a request was lost on it: nothing behind it arrives
+}
+
+// newRun makes a server over the node's data. miniredis makes one without a
+// listener in its Dial, whose connection is not needed.
+func newRun(n *Node) (*run, error) {
+	// Close ended this context, and commands that block would end at once.
+	n.store.Ctx, n.store.CtxCancel = context.WithCancel(context.Background())
+	conn, err := n.store.Dial()
+	if err != nil {
+		return nil, fmt.Errorf("redlocktest: start a server: %w", err)
+	}
+	if err := conn.Close(); err != nil {
+		return nil, fmt.Errorf("redlocktest: start a server: %w", err)
+	}
+	r := &run{
+		node:   n,
+		server: n.store.Server(),
+		over:   make(chan struct{}),
+		peers:  map[*server.Peer]*peer{},
+	}
+	r.server.SetPreHook(r.around)
+	r.flushScripts() // a server that starts knows none
+	return r, nil
+}
+
+// around is miniredis's hook, called before a command. It lets the command pass
+// the faults and then executes it itself, in a call of Dispatch that comes back
+// here and is waved through: so it knows when the command is done, which a
+// mere "before" does not. It returns true: the command needs nothing more.
+func (r *run) around(c *server.Peer, name string, args ...string) bool {
+	p := r.peer(c)
+	if p == nil || p.executing {
+		return false
+	}
+	r.pass(c, p, name, func() {
+		p.executing = true
+		defer func() { p.executing = false }()
+		r.server.Dispatch(c, append([]string{name}, args...))
+	})
+	return true
+}
+
+// peer returns the connection on which a command came, nil for a command from
+// inside a script. miniredis gives the latter a context before they come here
+// and a connection gets its own only from its first command: by that they are
+// told apart. A script's commands must not be held: a script is atomic, and
+// miniredis is locked while it runs.
+func (r *run) peer(c *server.Peer) *peer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.peers[c]
+	if p == nil && c.Ctx == nil {
+		p = &peer{}
+		r.peers[c] = p
+		c.OnDisconnect(func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			delete(r.peers, c)
+		})
+	}
+	return p
+}
+
+// flushScripts empties the script cache. miniredis offers that only as a
+// command, which here passes no fault.
+func (r *run) flushScripts() {
+	c := server.NewPeer(bufio.NewWriter(io.Discard))
+	r.mu.Lock()
+	r.peers[c] = &peer{executing: true}
+	r.mu.Unlock()
+	r.server.Dispatch(c, []string{"SCRIPT", "FLUSH"})
+	r.mu.Lock()
+	delete(r.peers, c)
+	r.mu.Unlock()
+}

@@ -1,0 +1,133 @@
+package redlocktest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+)
+
+// tcp is a door with a socket. Each connection is copied to and from one in
+// memory, so that behind the door both modes are the same: a frozen node takes
+// in what is sent, and a client that does not read blocks nobody.
+type tcp struct {
+	address string
+	serve   func(net.Conn) bool
+
+	mu    sync.Mutex // protects what follows
+	l     net.Listener
+	conns map[net.Conn]struct{} // nil while shut
+
+	copying sync.WaitGroup
+}
+
+// listenTCP chooses a port and keeps to it.
+//
+// The port is below the range from which the kernel takes the local ports of
+// outgoing connections (32768 and up on Linux, 49152 elsewhere): in that range
+// the port of a stopped node would sooner or later be the local end of some
+// client's connection, and the node could not start again.
+func listenTCP(_ int, serve func(net.Conn) bool) (listener, error) {
+	var last error
+	for range 100 {
+		port := 16000 + rand.IntN(16000)
+		t := &tcp{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), serve: serve}
+		if last = t.listen(); last == nil {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("redlocktest: find a free port: %w", last)
+}
+
+func (t *tcp) addr() string { return t.address }
+
+func (t *tcp) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", t.address)
+}
+
+// listen takes the port, without accepting yet.
+func (t *tcp) listen() error {
+	l, err := net.Listen("tcp", t.address)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.l = l
+	t.conns = map[net.Conn]struct{}{}
+	return nil
+}
+
+func (t *tcp) open() error {
+	l := t.listening()
+	if l == nil {
+		if err := t.listen(); err != nil {
+			return err
+		}
+		l = t.listening()
+	}
+	t.copying.Go(func() { // ends when shut closes l
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.take(conn)
+		}
+	})
+	return nil
+}
+
+func (t *tcp) listening() net.Listener {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.l
+}
+
+// take copies the connection to the node, in two goroutines. They end when the
+// client or the node closes it, or shut does.
+func (t *tcp) take(conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conns == nil {
+		conn.Close()
+		return
+	}
+	near, far := pipe(conn.RemoteAddr(), conn.LocalAddr())
+	if !t.serve(far) {
+		conn.Close()
+		return
+	}
+	t.conns[conn] = struct{}{}
+	t.copying.Go(func() {
+		_, _ = io.Copy(near, conn)
+		_ = near.CloseWrite() // the node executes the rest, then closes its end
+	})
+	t.copying.Go(func() {
+		_, _ = io.Copy(conn, near)
+		_ = conn.Close()
+		_ = near.Close()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.conns, conn)
+	})
+}
+
+func (t *tcp) shut() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.l != nil {
+		_ = t.l.Close()
+		t.l = nil
+	}
+	for conn := range t.conns {
+		_ = conn.Close()
+	}
+	t.conns = nil
+}
+
+func (t *tcp) wait() { t.copying.Wait() }
