@@ -1,0 +1,72 @@
+package redisproc
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// freePort returns a port below the range from which the kernel takes the
+// local ports of outgoing connections (32768 and up on Linux, 49152 elsewhere).
+// In that range the port of a killed server would sooner or later be the local
+// end of some client's connection, and the server could not come back on it.
+func freePort() (int, error) {
+	var last error
+	for range 100 {
+		port := 16000 + rand.IntN(16000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			last = err
+			continue
+		}
+		return port, l.Close()
+	}
+	return 0, fmt.Errorf("redisproc: find a free port: %w", last)
+}
+
+// awaitReady returns when p answers commands on the server's address, or with
+// the reason why it will not.
+func (s *Server) awaitReady(p *process) error {
+	deadline := time.NewTimer(10 * s.opts.Timeout)
+	defer deadline.Stop()
+	for {
+		err := s.ready(p)
+		if err == nil || errors.Is(err, errPortTaken) {
+			return err
+		}
+		select {
+		case <-p.gone:
+			if strings.Contains(s.Output(), "Address already in use") {
+				return errPortTaken
+			}
+			return errors.New("it ended")
+		case <-deadline.C:
+			return fmt.Errorf("it does not answer: %w", err)
+		case <-time.After(2 * time.Millisecond):
+			// A server tells nobody when it is ready: ask again.
+		}
+	}
+}
+
+// ready asks the server for its process id: an answer alone could be that of
+// another server which took the port.
+func (s *Server) ready(p *process) error {
+	reply, err := s.Do("INFO", "server")
+	var refusal Error
+	if errors.As(err, &refusal) && !strings.HasPrefix(string(refusal), "LOADING") {
+		return nil // it answers, and Args asked for a password or an ACL we do not know
+	}
+	if err != nil {
+		return err
+	}
+	info, _ := reply.(string)
+	if !strings.Contains(info, fmt.Sprintf("\nprocess_id:%d\r", p.pid)) {
+		return errPortTaken
+	}
+	_, err = s.Do("PING") // unlike INFO it is refused while data is loaded
+	return err
+}
