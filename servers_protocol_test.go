@@ -1,0 +1,204 @@
+package quorumlock_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/redisproc"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+// The tests of the core run on a model of a node and on miniredis. This holds
+// that both answer as a real server does: the same commands, in the same order,
+// get the same answers.
+
+// A backend is one node to compare: the protocol's way to it, and another
+// client's.
+type backend struct {
+	name   string
+	node   *node.Node
+	hold   func(key, value string, ttl time.Duration)
+	remove func(key string)
+}
+
+func backends(t *testing.T, lib library, wrap func(pool.Pool) pool.Pool) []backend {
+	server := redisproc.Start(t, redisproc.Options{})
+	kit := redlocktest.New(t, 1).Node(0)
+	model := fakenode.New("model")
+	must := func(args ...string) {
+		if _, err := server.Do(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := []backend{
+		{"redis-server", node.New(wrap(lib.open(t, server.Addr(), nil))), func(key, value string, ttl time.Duration) {
+			must("SET", key, value, "PX", strconv.FormatInt(ttl.Milliseconds(), 10))
+		}, func(key string) { must("DEL", key) }},
+		{"miniredis", node.New(wrap(lib.open(t, kit.Addr(), nil))), kit.Hold, func(key string) { kit.Delete(key) }},
+		{"model", node.New(wrap(model)), model.Hold, model.Delete},
+	}
+	for _, b := range all {
+		t.Cleanup(b.node.Stop)
+	}
+	return all
+}
+
+// ask puts one request and waits for its answer.
+func (b backend) ask(t testing.TB, verb node.Verb, key, value string, ttl time.Duration) node.Answer {
+	t.Helper()
+	request := node.NewRequest(verb, node.NewLease(key, value), ttl)
+	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
+	answered := make(answers, 1)
+	if err := b.node.Start(&node.Call{Request: &request, Deadline: &deadline, Receiver: answered}); err != nil {
+		t.Fatalf("%s: %v", b.name, err)
+	}
+	return <-answered
+}
+
+type answers chan node.Answer
+
+func (a answers) Answer(_ *node.Call, answer node.Answer) { a <- answer }
+func (a answers) Late(*node.Call, node.Answer)            {}
+
+// describe is what must be the same. Remaining times differ by how long it took
+// to ask: what is compared is that they are those of the last write, which are
+// hours apart.
+func describe(a node.Answer) string {
+	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh", a.Status, a.Holder, a.TTL.Hours())
+	if a.Err != nil {
+		text += ", refused"
+	}
+	return text
+}
+
+func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
+	wraps := map[string]func(pool.Pool) pool.Pool{
+		"with native commands": func(p pool.Pool) pool.Pool { return p },
+		"with scripts only":    func(p pool.Pool) pool.Pool { return scriptsOnly{p} },
+	}
+	for name, wrap := range wraps {
+		t.Run(name, func(t *testing.T) {
+			withEach(t, func(t *testing.T, lib library) {
+				all := backends(t, lib, wrap)
+				for seed := range uint64(100) {
+					tellAlike(t, all, seed)
+				}
+			})
+		})
+	}
+}
+
+// tellAlike does the same at random to all backends and compares what they say.
+func tellAlike(t *testing.T, all []backend, seed uint64) {
+	values := []string{"a", "b", "ab", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
+	random := rand.New(rand.NewPCG(seed, 1))
+	var story []string
+	for range 15 {
+		value := values[random.IntN(len(values))]
+		hours := time.Duration(1+random.IntN(9)) * time.Hour
+		act := random.IntN(6)
+		seen := make(map[string][]string)
+		for _, b := range all {
+			said := b.act(t, act, fmt.Sprint("key", seed), value, hours)
+			seen[said] = append(seen[said], b.name)
+		}
+		story = append(story, fmt.Sprintf("%d %q %v", act, value, hours))
+		if len(seen) != 1 {
+			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
+		}
+	}
+}
+
+// act does one thing and describes the answer.
+func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration) string {
+	switch act {
+	case 0:
+		b.hold(key, value, ttl)
+		return "held"
+	case 1:
+		b.remove(key)
+		return "removed"
+	}
+	verb := []node.Verb{node.Acquire, node.Extend, node.Release, node.Inspect}[act-2]
+	return describe(b.ask(t, verb, key, value, ttl))
+}
+
+// scriptsOnly is a server before Redis 7, which refuses SET with NX and GET.
+type scriptsOnly struct{ pool.Pool }
+
+func (s scriptsOnly) Do(ctx context.Context, args ...any) (any, error) {
+	if args[0] == "SET" {
+		return nil, pool.Error("ERR syntax error")
+	}
+	return s.Pool.Do(ctx, args...)
+}
+
+// Fractions of a millisecond are rounded up. 0 would delete the key and say
+// that it was extended.
+func TestShortTTLsExpireOnTimeAndNeverBefore(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		for _, b := range backends(t, lib, func(p pool.Pool) pool.Pool { return p }) {
+			const ttl = 60 * time.Millisecond
+			begun := time.Now()
+			if a := b.ask(t, node.Acquire, "key", "a", ttl); a.Status != node.Granted {
+				t.Errorf("%s: %+v", b.name, a)
+			}
+			eventually(t, "the key expires", func() bool { return b.ask(t, node.Inspect, "key", "a", 0).Status == node.Absent })
+			if lived := time.Since(begun); lived < ttl {
+				t.Errorf("%s: it lived for %v only", b.name, lived)
+			}
+			if a := b.ask(t, node.Extend, "key", "a", time.Hour); a.Status != node.Absent {
+				t.Errorf("%s: an expired key was extended: %+v", b.name, a)
+			}
+
+			if a := b.ask(t, node.Acquire, "short", "a", time.Microsecond); a.Status != node.Granted {
+				t.Errorf("%s: %+v", b.name, a)
+			}
+			b.ask(t, node.Acquire, "key", "a", time.Hour)
+			if a := b.ask(t, node.Extend, "key", "a", time.Microsecond); a.Status != node.Extended {
+				t.Errorf("%s: %+v", b.name, a)
+			}
+			eventually(t, "the key expires", func() bool { return b.ask(t, node.Inspect, "key", "a", 0).Status == node.Absent })
+		}
+	})
+}
+
+// An acquire in both forms has the same effect: what one wrote the other sees.
+func TestTheNativeAndTheScriptedAcquireExcludeEachOther(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		server := redisproc.Start(t, redisproc.Options{})
+		p := lib.open(t, server.Addr(), nil)
+		native, scripted := backend{name: "native", node: node.New(p)}, backend{name: "scripted", node: node.New(scriptsOnly{p})}
+		for i, pair := range [][2]backend{{native, scripted}, {scripted, native}} {
+			key := fmt.Sprint("key", i)
+			for _, step := range []struct {
+				by    backend
+				verb  node.Verb
+				value string
+				want  node.Status
+			}{
+				{pair[0], node.Acquire, "a", node.Granted},
+				{pair[1], node.Acquire, "b", node.Taken},
+				{pair[1], node.Acquire, "a", node.Granted}, // a repeat of the first, whose reply was lost
+				{pair[1], node.Release, "b", node.Absent},
+				{pair[0], node.Extend, "a", node.Extended},
+				{pair[1], node.Release, "a", node.Deleted},
+				{pair[0], node.Inspect, "", node.Absent},
+			} {
+				if a := step.by.ask(t, step.verb, key, step.value, time.Hour); a.Status != step.want {
+					t.Errorf("%s by the %s form of %q: %+v, want status %d", step.verb, step.by.name, step.value, a, step.want)
+				}
+			}
+		}
+		native.node.Stop()
+		scripted.node.Stop()
+	})
+}

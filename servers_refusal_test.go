@@ -1,0 +1,195 @@
+package quorumlock_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	goredisv9 "github.com/redis/go-redis/v9"
+
+	"github.com/quorumlock/quorumlock/internal/redisproc"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/redigo"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// lockerAs returns a Locker that logs in.
+func (lib library) lockerAs(t testing.TB, addrs []string, user, password string, opts ...redlock.Option) *redlock.Locker {
+	t.Helper()
+	as := library{lib.name, func(t testing.TB, addr string, _ dialFunc) pool.Pool {
+		if lib.name == viaGoRedis.name {
+			client := goredisv9.NewClient(&goredisv9.Options{Addr: addr, Username: user, Password: password})
+			t.Cleanup(func() { _ = client.Close() })
+			return goredis.New(client)
+		}
+		connections := &redis.Pool{MaxIdle: 16, DialContext: func(ctx context.Context) (redis.Conn, error) {
+			return redis.DialContext(ctx, "tcp", addr, redis.DialUsername(user), redis.DialPassword(password))
+		}}
+		t.Cleanup(func() { _ = connections.Close() })
+		return redigo.New(connections, redigo.WithName(addr))
+	}}
+	return as.locker(t, addrs, opts...)
+}
+
+// atOnce calls Lock without a deadline: where nobody but an operator can help,
+// it must not wait. The bound is generous, a hang is what it excludes.
+func atOnce(t testing.TB, locker *redlock.Locker, name string) error {
+	t.Helper()
+	result := make(chan error, 1)
+	go func() {
+		_, err := locker.Lock(context.Background(), name)
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		if err == nil {
+			t.Fatal("granted")
+		}
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatal("Lock waits for what cannot change by itself")
+		return nil
+	}
+}
+
+func TestANodeOutOfMemoryIsNamedAndTheOthersCarryTheLock(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{Args: []string{"--maxmemory-policy", "noeviction"}})
+		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
+		held := mustLock(t, locker, "held")
+
+		all[:1].must(t, "CONFIG", "SET", "maxmemory", "1")
+		lock := mustLock(t, locker, "job")
+		eventually(t, "two nodes carry the lock", func() bool { return all.carry("job") == 2 })
+		mustUnlock(t, lock)
+
+		all[:2].must(t, "CONFIG", "SET", "maxmemory", "1")
+		_, err := locker.TryLock(context.Background(), "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, all[0].Addr(), all[1].Addr(), "OOM", "raise maxmemory")
+
+		// To keep and to release a lock needs no memory.
+		if err := held.Extend(context.Background()); err != nil {
+			t.Error(err)
+		}
+		mustUnlock(t, held)
+		all[:2].must(t, "CONFIG", "SET", "maxmemory", "0")
+		mustUnlock(t, mustLock(t, locker, "job"))
+		all.wantEmpty(t, time.Now(), 100*time.Millisecond)
+	})
+}
+
+func TestAReadOnlyReplicaIsNoMaster(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		master := startServers(t, 1, redisproc.Options{})[0]
+		all[:1].must(t, "REPLICAOF", "127.0.0.1", strconv.Itoa(master.Port))
+		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
+		mustUnlock(t, mustLock(t, locker, "job")) // one of three may be one
+
+		all[:2].must(t, "REPLICAOF", "127.0.0.1", strconv.Itoa(master.Port))
+		_, err := locker.TryLock(context.Background(), "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, all[0].Addr(), "READONLY", "a lock needs masters")
+		all[:2].must(t, "REPLICAOF", "NO", "ONE")
+		mustUnlock(t, mustLock(t, locker, "job"))
+	})
+}
+
+func TestAWrongPasswordFailsAtOnceAndSaysWhatToDo(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{Password: "right"})
+		wrong := lib.lockerAs(t, all.addrs(), "", "wrong one")
+		err := atOnce(t, wrong, "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "node 127.0.0.1:", "WRONGPASS", "check the user name and password")
+
+		none := lib.locker(t, all.addrs())
+		err = atOnce(t, none, "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "NOAUTH", "password")
+
+		right := lib.lockerAs(t, all.addrs(), "", "right")
+		mustUnlock(t, mustLock(t, right, "job"))
+	})
+}
+
+func TestAnACLUserWithoutScriptsTakesTheLockAndIsToldWhatReleasingNeeds(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~*", "+set", "+get")
+		const ttl = 500 * time.Millisecond
+		locker := lib.lockerAs(t, all.addrs(), "worker", "pw", redlock.WithTTL(ttl), redlock.WithNodeTimeout(200*time.Millisecond))
+		lock := mustLock(t, locker, "job")
+		err := lock.Unlock(context.Background())
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "NOPERM", "allow its ACL user", "EVAL and EVALSHA")
+		eventually(t, "the lock expires", func() bool { return all.carry("job") == 0 })
+	})
+}
+
+// The rights that the remedy names are enough, on the lock's keys only.
+func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~lock:*",
+			"+set", "+get", "+del", "+pexpire", "+pttl", "+eval", "+evalsha")
+		locker := lib.lockerAs(t, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"))
+		lock := mustLock(t, locker, "job")
+		if err := lock.Extend(context.Background()); err != nil {
+			t.Error(err)
+		}
+		_, err := locker.TryLock(context.Background(), "job")
+		wantError(t, err, redlock.ErrTaken)
+		mustUnlock(t, lock)
+
+		elsewhere := lib.lockerAs(t, all.addrs(), "worker", "pw")
+		err = atOnce(t, elsewhere, "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "NOPERM", "on the lock's keys")
+	})
+}
+
+func TestScriptsThatTheServersForgotAreSentAgain(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		locker := lib.locker(t, all.addrs())
+		for range 3 {
+			lock := mustLock(t, locker, "job")
+			all.must(t, "SCRIPT", "FLUSH")
+			if err := lock.Extend(context.Background()); err != nil {
+				t.Error(err)
+			}
+			all.must(t, "SCRIPT", "FLUSH")
+			mustUnlock(t, lock)
+		}
+		all.wantEmpty(t, time.Now(), 100*time.Millisecond)
+	})
+}
+
+func TestADataKeyOfTheLocksNameIsReportedAndNotTouched(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		all[:2].must(t, "RPUSH", "job", "precious")
+		locker := lib.locker(t, all.addrs())
+		err := atOnce(t, locker, "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "WRONGTYPE", "choose another name or a prefix")
+		if errors.Is(err, redlock.ErrTaken) {
+			t.Errorf("%v: nobody holds it", err)
+		}
+		all[:2].must(t, "LPOP", "job") // would fail if the list were gone
+		mustUnlock(t, mustLock(t, locker, "job"))
+	})
+}

@@ -1,0 +1,202 @@
+package quorumlock_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/redisproc"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// servers are real redis-server processes that know nothing of each other.
+type servers []*redisproc.Server
+
+func startServers(t testing.TB, n int, opts redisproc.Options) (all servers) {
+	t.Helper()
+	for range n {
+		all = append(all, redisproc.Start(t, opts))
+	}
+	return all
+}
+
+func (all servers) addrs() (addrs []string) {
+	for _, s := range all {
+		addrs = append(addrs, s.Addr())
+	}
+	return addrs
+}
+
+func (all servers) freeze(t testing.TB) {
+	t.Helper()
+	for _, s := range all {
+		if err := s.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (all servers) thaw(t testing.TB) {
+	t.Helper()
+	for _, s := range all {
+		if err := s.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// must sends a command to every server.
+func (all servers) must(t testing.TB, args ...string) {
+	t.Helper()
+	for _, s := range all {
+		if _, err := s.Do(args...); err != nil {
+			t.Fatalf("%s on %s: %v", args, s.Addr(), err)
+		}
+	}
+}
+
+// keys lists the keys on all servers.
+func (all servers) keys(t testing.TB) (keys []string) {
+	t.Helper()
+	for i, s := range all {
+		reply, err := s.Do("KEYS", "*")
+		if err != nil {
+			t.Fatalf("KEYS on %s: %v", s.Addr(), err)
+		}
+		for _, key := range reply.([]any) {
+			keys = append(keys, fmt.Sprintf("%v on %d", key, i))
+		}
+	}
+	return keys
+}
+
+// carry is the number of servers that have the key.
+func (all servers) carry(key string) (n int) {
+	for _, s := range all {
+		if reply, err := s.Do("EXISTS", key); err == nil && reply == int64(1) {
+			n++
+		}
+	}
+	return n
+}
+
+// wantEmpty checks that a time after some moment no server has a key. It waits
+// for that time, also if there is none before: keys may come late, too.
+func (all servers) wantEmpty(t testing.TB, since time.Time, patience time.Duration) {
+	t.Helper()
+	var seen time.Duration
+	for time.Since(since) < patience {
+		if len(all.keys(t)) > 0 {
+			seen = time.Since(since)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if keys := all.keys(t); len(keys) > 0 {
+		t.Errorf("%v later there are %d keys left: %.200q", patience, len(keys), keys)
+		eventually(t, "no key is left", func() bool { return len(all.keys(t)) == 0 })
+		t.Logf("they are gone after %v", time.Since(since).Round(time.Millisecond))
+		return
+	}
+	t.Logf("the last key was seen %v after", seen.Round(time.Millisecond))
+}
+
+// A referee sees whether two hold a lock at the same time. It knows nothing of
+// nodes: only when a holder was told that it has the lock, and until when it
+// believed so. All holders are in this process, on one clock.
+type referee struct {
+	mu    sync.Mutex
+	holds []hold
+}
+
+type hold struct {
+	holder     string
+	begin, end time.Time
+}
+
+// holds notes a hold: begin is when Lock returned; it ends now, or ended when
+// the lock's context did, which cannot have been after Until.
+func (r *referee) held(holder string, begin time.Time, lock *redlock.Lock) {
+	end := time.Now()
+	if context.Cause(lock.Context()) != nil && lock.Until().Before(end) {
+		end = lock.Until()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.holds = append(r.holds, hold{holder, begin, end})
+}
+
+// judge fails the test if any two holds overlap, and returns their number.
+func (r *referee) judge(t testing.TB) int {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, a := range r.holds {
+		for _, b := range r.holds[:i] {
+			if a.begin.Before(b.end) && b.begin.Before(a.end) {
+				t.Errorf("two holders: %s from %s to %s, and %s from %s to %s",
+					a.holder, clockTime(a.begin), clockTime(a.end), b.holder, clockTime(b.begin), clockTime(b.end))
+			}
+		}
+	}
+	return len(r.holds)
+}
+
+func clockTime(t time.Time) string { return t.Format("05.000000") }
+
+// compete lets several workers take and release the lock called name, over and
+// over, each with a Locker of its own, until stop is called. Their errors do not
+// matter, only what the referee sees.
+func compete(t testing.TB, r *referee, name string, work time.Duration, lockers ...*redlock.Locker) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for i, locker := range lockers {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				lock, err := locker.Lock(ctx, name)
+				if err != nil {
+					continue // ctx ended
+				}
+				begin := time.Now()
+				select {
+				case <-lock.Context().Done():
+				case <-time.After(work):
+				case <-ctx.Done():
+				}
+				r.held(fmt.Sprintf("competitor %d", i), begin, lock)
+				_ = lock.Unlock(context.Background())
+			}
+		})
+	}
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
+func TestTheRefereeSeesTwoHolders(t *testing.T) {
+	second := func(n int) time.Time { return time.Unix(int64(n), 0) }
+	for name, c := range map[string]struct {
+		holds []hold
+		two   bool
+	}{
+		"one after the other": {[]hold{{"a", second(1), second(2)}, {"b", second(2), second(3)}}, false},
+		"overlapping":         {[]hold{{"a", second(1), second(3)}, {"b", second(2), second(4)}}, true},
+		"one inside another":  {[]hold{{"b", second(2), second(3)}, {"a", second(1), second(4)}}, true},
+	} {
+		trial := &verdict{TB: t}
+		(&referee{holds: c.holds}).judge(trial)
+		if trial.failed != c.two {
+			t.Errorf("%s: two holders seen: %v", name, trial.failed)
+		}
+	}
+}
+
+// A verdict notes that a test would have failed.
+type verdict struct {
+	testing.TB
+	failed bool
+}
+
+func (v *verdict) Errorf(string, ...any) { v.failed = true }
