@@ -1,0 +1,186 @@
+package quorumlock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	redigoclient "github.com/gomodule/redigo/redis"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/redigo"
+	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+// masters returns the addresses of three masters in memory: the examples run.
+func masters() (addrs []string, stop func()) {
+	cluster, err := redlocktest.Start(3)
+	if err != nil {
+		panic(err)
+	}
+	return cluster.Addrs(), cluster.Close
+}
+
+// Three masters through go-redis.
+func Example_goredis() {
+	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
+	defer stop()
+	ctx := context.Background()
+
+	var pools []pool.Pool
+	for _, addr := range addrs {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		defer client.Close()
+		pools = append(pools, goredis.New(client))
+	}
+	locker, err := redlock.New(pools)
+	if err != nil {
+		panic(err)
+	}
+	defer locker.Close(ctx)
+
+	lock, err := locker.Lock(ctx, "nightly-backup") // waits until ctx ends
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("locked", lock.Name())
+	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
+	// Output:
+	// locked nightly-backup
+	// unlocked: true
+}
+
+// Three masters through redigo.
+func Example_redigo() {
+	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
+	defer stop()
+	ctx := context.Background()
+
+	var pools []pool.Pool
+	for _, addr := range addrs {
+		connections := &redigoclient.Pool{
+			DialContext: func(ctx context.Context) (redigoclient.Conn, error) {
+				return redigoclient.DialContext(ctx, "tcp", addr)
+			},
+			MaxIdle: 16,
+		}
+		defer connections.Close()
+		pools = append(pools, redigo.New(connections, redigo.WithName(addr)))
+	}
+	locker, err := redlock.New(pools)
+	if err != nil {
+		panic(err)
+	}
+	defer locker.Close(ctx)
+
+	lock, err := locker.Lock(ctx, "nightly-backup") // waits until ctx ends
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("locked", lock.Name())
+	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
+	// Output:
+	// locked nightly-backup
+	// unlocked: true
+}
+
+// connect makes the Locker of the examples below.
+func connect(addrs []string, opts ...redlock.Option) (*redlock.Locker, func()) {
+	var pools []pool.Pool
+	var clients []*redis.Client
+	for _, addr := range addrs {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		clients = append(clients, client)
+		pools = append(pools, goredis.New(client))
+	}
+	locker, err := redlock.New(pools, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return locker, func() {
+		_ = locker.Close(context.Background())
+		for _, client := range clients {
+			_ = client.Close()
+		}
+	}
+}
+
+// Do waits for the lock, keeps it alive while the function runs, and releases
+// it. The function's context ends if the lock is lost.
+func Example_do() {
+	addrs, stop := masters()
+	defer stop()
+	locker, disconnect := connect(addrs)
+	defer disconnect()
+
+	err := locker.Do(context.Background(), "nightly-backup", func(ctx context.Context) error {
+		fmt.Println("backing up; still ours:", ctx.Err() == nil)
+		return nil
+	})
+	fmt.Println("lost or failed:", err != nil)
+	// Output:
+	// backing up; still ours: true
+	// lost or failed: false
+}
+
+// TryLock does not wait. If somebody else has the lock the error says who.
+func Example_tryLock() {
+	addrs, stop := masters()
+	defer stop()
+	locker, disconnect := connect(addrs, redlock.WithOwner("worker-1"))
+	defer disconnect()
+	other, disconnectOther := connect(addrs, redlock.WithOwner("worker-2"))
+	defer disconnectOther()
+	ctx := context.Background()
+
+	held, err := other.TryLock(ctx, "nightly-backup")
+	if err != nil {
+		panic(err)
+	}
+	defer held.Unlock(ctx)
+
+	_, err = locker.TryLock(ctx, "nightly-backup")
+	var refused *redlock.QuorumError
+	switch {
+	case errors.Is(err, redlock.ErrTaken) && errors.As(err, &refused):
+		fmt.Println("taken by", refused.Holders[0].Label)
+	case errors.Is(err, redlock.ErrNoQuorum):
+		fmt.Println("too few masters answer:", err)
+	}
+	// Output:
+	// taken by worker-2
+}
+
+// A lock that is kept alive lives as long as its holder wants, in leases of one
+// TTL. Its context ends when it is no longer certainly held.
+func Example_keepAlive() {
+	addrs, stop := masters()
+	defer stop()
+	locker, disconnect := connect(addrs)
+	defer disconnect()
+	ctx := context.Background()
+
+	lock, err := locker.Lock(ctx, "leader", redlock.WithTTL(5*time.Second), redlock.WithKeepAlive())
+	if err != nil {
+		panic(err)
+	}
+	for work := range 3 {
+		if lock.Context().Err() != nil {
+			fmt.Println("stop:", context.Cause(lock.Context()))
+			return
+		}
+		fmt.Println("work", work)
+	}
+	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
+	fmt.Println("ended:", context.Cause(lock.Context()))
+	// Output:
+	// work 0
+	// work 1
+	// work 2
+	// unlocked: true
+	// ended: lock was released
+}
