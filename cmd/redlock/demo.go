@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
+	"github.com/quorumlock/quorumlock/cmd/redlock/internal/demo"
+)
+
+type demoCommand struct {
+	Duration time.Duration `default:"25s" help:"How long it takes: 8s to 55s."`
+	Plain    bool          `help:"Write lines instead of drawing, as happens anyway where stdout is no terminal."`
+	Sabotage bool          `hidden:"" help:"Make nodes forget the lock behind the holder's back, so that two hold it."`
+}
+
+// Help is what "redlock demo --help" says besides the flags.
+func (*demoCommand) Help() string {
+	return `Example:
+
+  redlock demo
+
+Five masters in memory, six workers that want one lock. Nodes are stopped, frozen and restarted, twice so many that the holder loses the lock. You see who has it, for how long that is certain, and how many nodes agree. A referee watches that never two have it.
+
+NO_COLOR turns colours off.
+
+Exit codes:
+
+  0     never two held the lock
+  1     two held it at the same time
+  64    wrong flags
+  71    the masters could not be started
+  130   interrupted (128+n: by signal n)`
+}
+
+// Validate is called by the parser.
+func (d *demoCommand) Validate() error {
+	if d.Duration < demo.MinLength || d.Duration > demo.MaxLength {
+		return fmt.Errorf("--duration: must be %v to %v", demo.MinLength, demo.MaxLength)
+	}
+	return nil
+}
+
+var errNoLock = errors.New("no lock was granted: this machine seems too busy; try a longer --duration")
+
+// Run shows the demo, and the summary also if it was interrupted.
+func (d *demoCommand) Run(s *streams) error {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	code := make(chan int, 1)
+	go func() { // ends with ctx
+		select {
+		case sig := <-interrupts:
+			code <- exitSignal + child.Number(sig)
+			cancel()
+		case <-ctx.Done():
+			code <- 0
+		}
+	}()
+
+	run, err := demo.New(d.Duration, d.Sabotage)
+	if err != nil {
+		return endWith(exitSystem, err)
+	}
+	summary, err := run.Run(ctx, s.stdout, d.Plain)
+	if err != nil {
+		return endWith(exitSystem, err)
+	}
+	summary.Write(s.stdout)
+	cancel()
+	interrupted := <-code
+	switch {
+	case summary.Overlaps > 0:
+		return endWith(exitTwoHolders, nil)
+	case interrupted > 0:
+		return endWith(interrupted, nil)
+	case summary.Granted == 0:
+		return endWith(exitSystem, errNoLock)
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// environment is what the command gets: inherited, and what it may want to know
+// about the lock. The lock's value is not among it, since whoever knows that can
+// release the lock; and neither are the URLs of the nodes, with their passwords.
+func (r *runCommand) environment(inherited []string) []string {
+	own := []string{
+		"REDLOCK_NAME=" + r.Name,
+		"REDLOCK_KEY=" + r.Prefix + r.Name,
+		"REDLOCK_OWNER=" + r.Owner,
+		"REDLOCK_TTL_MS=" + strconv.FormatInt(r.TTL.Milliseconds(), 10),
+	}
+	hidden := append([]string{nodesVariable + "="}, own...)
+	env := slices.DeleteFunc(slices.Clone(inherited), func(entry string) bool {
+		return slices.ContainsFunc(hidden, func(h string) bool {
+			name, _, _ := strings.Cut(h, "=")
+			return strings.HasPrefix(entry, name+"=")
+		})
+	})
+	return append(env, own...)
+}

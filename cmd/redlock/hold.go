@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// hold is the time in which the command runs and the lock is held.
+type hold struct {
+	lock    *redlock.Lock
+	grace   time.Duration
+	signals <-chan os.Signal
+	say     *log.Logger
+	verbose bool
+	began   time.Time
+	lost    bool
+}
+
+// run runs the command and releases the lock, however the command ended.
+func (h *hold) run(path string, argv, env []string) error {
+	stillHeld := func() bool { return h.lock.Context().Err() == nil }
+	c, err := child.Start(path, argv, env, stillHeld)
+	if err != nil {
+		h.release()
+		return notStarted(argv[0], err)
+	}
+	h.watch(c)
+	// From here on the lock is of no use: what the command left behind in the
+	// background is on its own, as it is without redlock.
+	h.release()
+	if h.lost {
+		return endWith(exitLost, fmt.Errorf("the lock was lost; the command ended with exit code %d", c.Code()))
+	}
+	if code := c.Code(); code != 0 {
+		return endWith(code, nil)
+	}
+	return nil
+}
+
+// watch returns when the command has ended, and if the lock was lost, when its
+// children have ended, too.
+func (h *hold) watch(c *child.Child) {
+	end := h.lock.Context().Done()
+	var kill <-chan time.Time
+	for {
+		select {
+		case sig := <-h.signals:
+			c.Forward(sig)
+		case <-end:
+			end = nil
+			h.lost = true
+			h.say.Printf("the lock %q was lost: %s; the command gets SIGTERM now, SIGKILL after %v",
+				h.lock.Name(), trimmed(context.Cause(h.lock.Context())), h.grace)
+			c.Terminate()
+			kill = time.After(h.grace)
+		case <-kill:
+			kill = nil
+			c.Kill()
+		case <-c.Done():
+			if h.lost && !c.Gone(kill) {
+				c.Kill()
+			}
+			return
+		}
+	}
+}
+
+// release releases the lock. That is worth no more than a warning if it fails:
+// the lock expires. But it may also show that the lock was gone already, and
+// then the command was not alone.
+func (h *hold) release() {
+	err := h.lock.Unlock(context.Background()) // takes no longer than the node timeout
+	switch {
+	case h.lost:
+	case err == nil && h.verbose:
+		h.say.Printf("the lock %q was released after %v", h.lock.Name(), rounded(time.Since(h.began)))
+	case err == nil:
+	case errors.Is(err, redlock.ErrNotHeld):
+		h.lost = true
+		h.say.Printf("when the command ended, it turned out: %s", trimmed(err))
+	default:
+		h.say.Printf("warning: %s", trimmed(err))
+	}
+}
+
+// notStarted gives the reason why a command that was found did not start its
+// exit code.
+func notStarted(command string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return endWith(exitNotExec, fmt.Errorf("%s: %w (a script begins with a line such as #!/bin/sh)", command, err))
+	case errors.Is(err, fs.ErrPermission):
+		return endWith(exitNotExec, err)
+	case errors.Is(err, fs.ErrNotExist): // gone since we looked, or its interpreter is
+		return endWith(exitNotFound, err)
+	}
+	return endWith(exitSystem, fmt.Errorf("start %s: %w", command, err))
+}

@@ -1,0 +1,151 @@
+//go:build unix
+
+// Package child runs a command under another process's wing: signals are passed
+// on, job control works, and all of it can be made to end.
+//
+// # Process group and terminal
+//
+// The command leads a process group of its own. In redlock's group it would get
+// a terminal's Ctrl-C twice, from the kernel and passed on, and there would be
+// nobody to signal but the command itself: a signal to the shared group hits
+// redlock too, and the script that called it, and a shell script that gets
+// SIGTERM alone dies only when the program it is waiting for is done.
+//
+// The price is that the terminal belongs to redlock's group. So:
+//
+//   - Signals from the keyboard reach redlock, which passes them on, once.
+//   - A command that wants the terminal (a password prompt, an editor, a shell)
+//     is stopped by the kernel with SIGTTIN or SIGTTOU. Redlock sees that,
+//     makes the command's group the foreground one, if it was in the foreground
+//     itself, and lets the command go on; sudo(8) does the same. From then on
+//     the keyboard's signals go to the command alone.
+//   - When the command stops, redlock stops, so that the shell notices; when
+//     redlock is continued by fg or bg, so is the command.
+//
+// Handing the terminal over from the start would be simpler, but
+// "redlock run ... | less" would take it from less, and a Ctrl-C would end the
+// command but not the script around it.
+package child
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Child is a command that was started. Its methods may be called from any
+// goroutine.
+type Child struct {
+	pid         int // and its process group
+	tty         *terminal
+	mayContinue func() bool
+	done        chan struct{}
+	status      unix.WaitStatus // valid once done is closed
+	reaped      atomic.Bool     // see signalLeader
+}
+
+// Start starts the file at path with argv and env, on this process's standard
+// streams. mayContinue is asked before the command is continued after a stop.
+//
+// Linux ends the command with SIGKILL if this process dies, be it by SIGKILL:
+// nobody keeps its lock alive any more, and nobody is left to escalate from
+// SIGTERM. That reaches the command itself, not its children; elsewhere, nothing.
+func Start(path string, argv, env []string, mayContinue func() bool) (*Child, error) {
+	c := &Child{mayContinue: mayContinue, tty: openTerminal(), done: make(chan struct{})}
+	started := make(chan error)
+	go c.live(path, argv, env, started) // ends with the command
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// live starts the command and waits for it, on one operating system thread: the
+// signal at the parent's death comes when the *thread* that started the command
+// ends, and Go ends idle threads of goroutines that end while locked to them.
+func (c *Child) live(path string, argv, env []string, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer c.tty.close()
+
+	p, err := os.StartProcess(path, argv, &os.ProcAttr{
+		Env:   env,
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   attributes(),
+	})
+	if err != nil {
+		started <- err
+		return
+	}
+	c.pid = p.Pid
+	_ = p.Release() // it is waited for here, since os.Process does not tell of stops
+	started <- nil
+	c.wait()
+	c.tty.takeBack()
+	close(c.done)
+}
+
+// wait returns when the command has ended.
+func (c *Child) wait() {
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(c.pid, &status, unix.WUNTRACED, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil: // ECHILD: somebody else reaped it
+			c.reaped.Store(true)
+			return
+		case status.Stopped():
+			c.stopped(status.StopSignal())
+		default:
+			c.reaped.Store(true)
+			c.status = status
+			return
+		}
+	}
+}
+
+// stopped is called when the command was stopped.
+func (c *Child) stopped(sig syscall.Signal) {
+	wantsTerminal := sig == unix.SIGTTIN || sig == unix.SIGTTOU
+	switch {
+	case c.tty == nil || sig == unix.SIGSTOP:
+		// Nobody's job control: whoever stopped the command will continue it.
+		// The lock is kept meanwhile.
+	case wantsTerminal && c.tty.handTo(c.pid):
+		c.signalGroup(unix.SIGCONT)
+	default:
+		c.stopAlong()
+	}
+}
+
+// stopAlong stops this process until the shell continues it, and then continues
+// the command.
+func (c *Child) stopAlong() {
+	Suspend()
+	c.resume()
+}
+
+// resume continues a stopped command, if it may.
+func (c *Child) resume() {
+	if c.mayContinue() {
+		c.tty.restore(c.pid)
+		c.signalGroup(unix.SIGCONT)
+	}
+}
+
+// Done is closed when the command has ended. Its children may live on.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// Code is the command's exit code, 128+n if signal n ended it. It is valid once
+// Done is closed.
+func (c *Child) Code() int {
+	if c.status.Signaled() {
+		return 128 + int(c.status.Signal())
+	}
+	return c.status.ExitStatus()
+}

@@ -1,0 +1,118 @@
+//go:build unix
+
+package child
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// forwarded are the signals that are passed on, and whether to the whole process
+// group of the command.
+//
+// Those that mean "end", "stop" or "the window changed" go to the group, as a
+// terminal sends them: a shell acts on SIGTERM only when the program it waits
+// for has ended. The others are a private matter of the command ("reopen your
+// log"), and would kill a child that does not expect them.
+var forwarded = map[os.Signal]bool{
+	unix.SIGINT:   true,
+	unix.SIGTERM:  true,
+	unix.SIGHUP:   true,
+	unix.SIGQUIT:  true,
+	unix.SIGTSTP:  true,
+	unix.SIGWINCH: true,
+	unix.SIGUSR1:  false,
+	unix.SIGUSR2:  false,
+	unix.SIGALRM:  false,
+	unix.SIGCONT:  true,
+}
+
+// Notify has the signals that can be passed on sent to ch. Call it before the
+// lock is asked for, so that none is missed; [Ends] tells those that end the
+// wait for it.
+//
+// A signal that was ignored when this process started (nohup, a script's
+// background job) stays ignored, for the command as well: a signal that is
+// caught is reset to its default in a new process, an ignored one is inherited.
+func Notify(ch chan<- os.Signal) {
+	for sig := range forwarded {
+		if !signal.Ignored(sig) {
+			signal.Notify(ch, sig)
+		}
+	}
+}
+
+// Ends reports whether a signal asks to end.
+func Ends(sig os.Signal) bool {
+	switch sig {
+	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT:
+		return true
+	}
+	return false
+}
+
+// Suspends reports whether a signal asks to stop, as Ctrl-Z does.
+func Suspends(sig os.Signal) bool { return sig == unix.SIGTSTP }
+
+// Number returns the number of a signal.
+func Number(sig os.Signal) int { return int(sig.(unix.Signal)) }
+
+// Forward passes a signal on.
+func (c *Child) Forward(sig os.Signal) {
+	switch group, known := forwarded[sig]; {
+	case !known:
+	case sig == unix.SIGCONT:
+		c.resume()
+	case group:
+		c.signalGroup(sig.(unix.Signal))
+	default:
+		c.signalLeader(sig.(unix.Signal))
+	}
+}
+
+// Terminate asks the command and its children to end. What is stopped is
+// continued: it can only act on the signal then.
+func (c *Child) Terminate() {
+	c.signalGroup(unix.SIGTERM)
+	c.signalGroup(unix.SIGCONT)
+}
+
+// Kill ends the command and its children, except those that went into a process
+// group of their own.
+func (c *Child) Kill() { c.signalGroup(unix.SIGKILL) }
+
+// signalLeader signals the command itself, unless it was waited for: its number
+// may be another process's by then. (It may be in the instant between the wait
+// and the mark, if the system hands out all its numbers in that instant.)
+func (c *Child) signalLeader(sig unix.Signal) {
+	if !c.reaped.Load() {
+		_ = unix.Kill(c.pid, sig)
+	}
+}
+
+// signalGroup signals the command's group, which may outlive the command. As
+// long as one process is in it, its number is nobody else's.
+func (c *Child) signalGroup(sig unix.Signal) { _ = unix.Kill(-c.pid, sig) }
+
+// Gone returns true when nobody is left in the command's group, and false when
+// giveUp comes before. Nothing tells when a process that is not our child ends,
+// hence the polling.
+func (c *Child) Gone(giveUp <-chan time.Time) bool {
+	const interval = 10 * time.Millisecond
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if errors.Is(unix.Kill(-c.pid, 0), unix.ESRCH) {
+			return true
+		}
+		select {
+		case <-ticker.C:
+		case <-giveUp:
+			return false
+		}
+	}
+}

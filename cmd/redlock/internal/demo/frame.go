@@ -1,0 +1,222 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A canvas is what there is to draw on.
+type canvas struct {
+	width, height int
+	colours       bool
+	glyphs        glyphs
+}
+
+// glyphs are what bars are made of. All are one column wide.
+type glyphs struct{ full, empty, yes, no string }
+
+var (
+	unicodeGlyphs = glyphs{"█", "░", "■", "□"}
+	asciiGlyphs   = glyphs{"#", ".", "#", "-"}
+)
+
+const (
+	sideBySide = 78 // columns from which on nodes and workers stand side by side
+	nodeColumn = 42
+)
+
+// frame draws a view, in at most c.height lines of at most c.width columns. What
+// does not fit is left out from the bottom up, but for the latest events.
+func frame(v view, c canvas) []line {
+	lines := header(v, c)
+	lines = append(lines, nil)
+	lines = append(lines, holder(v, c)...)
+	lines = append(lines, nil)
+	if c.width >= sideBySide {
+		lines = append(lines, beside(nodeTable(v), workerTable(v), nodeColumn)...)
+	} else {
+		lines = append(lines, nodeTable(v)...)
+		lines = append(lines, nil)
+		lines = append(lines, workerTable(v)...)
+	}
+	lines = append(lines, nil)
+	lines = append(lines, lastEvents(v, max(c.height-len(lines), 3))...)
+	if len(lines) > c.height {
+		lines = lines[:c.height]
+	}
+	for i := range lines {
+		lines[i] = lines[i].cut(c.width)
+	}
+	return lines
+}
+
+func header(v view, c canvas) []line {
+	left := line{}.add(bold, "redlock demo").add(dim, "  "+setting(v))
+	clock := fmt.Sprintf("%.1f of %s", v.elapsed.Seconds(), seconds(v.total))
+	if c.width < sideBySide {
+		left = line{}.add(bold, "redlock demo  ")
+	}
+	return []line{left.pad(min(c.width, 100)-len(clock)).add(dim, clock), verdict(v)}
+}
+
+// setting is what is shown.
+func setting(v view) string {
+	return fmt.Sprintf("%d workers, %d masters, one lock, TTL %s", len(v.workers), len(v.nodes), seconds(v.ttl))
+}
+
+// verdict is what the referee has to say so far.
+func verdict(v view) line {
+	l := text(fmt.Sprintf("%d granted, %d lost, %d regained   ", v.tally.granted, v.tally.lost, v.tally.regained))
+	if v.overlaps > 0 {
+		return l.add(reverse, fmt.Sprintf("TWO HELD IT: %d %s", v.overlaps, plural(v.overlaps, "time", "times")))
+	}
+	return l.add(green, "never two at once")
+}
+
+// holder shows who has the lock, for how long it is certain, and how many nodes
+// agree.
+func holder(v view, c canvas) []line {
+	if len(v.holders) == 0 {
+		agree := countUp(v)
+		free := line{}.add(dim, "nobody")
+		if agree < majority {
+			free = free.add(red, fmt.Sprintf("   %d of %d nodes answer, %d needed", agree, len(v.nodes), majority))
+		}
+		return []line{
+			append(text("held by   "), free...),
+			text("valid     ").add(dim, bar(0, c)),
+			text("agreed    ").add(dim, strings.Repeat(c.glyphs.no+" ", len(v.nodes))),
+		}
+	}
+	h := v.holders[0]
+	who := text("held by   ")
+	for i, other := range v.holders {
+		if i > 0 {
+			who = who.add(reverse, " AND ")
+		}
+		who = who.add(workerStyle(other.worker), v.workers[other.worker].name)
+	}
+	who = who.add(dim, " for "+seconds(h.since))
+
+	share := float64(h.left) / float64(v.ttl)
+	colour := green
+	switch {
+	case share < 0.25:
+		colour = red
+	case share < 0.5:
+		colour = yellow
+	}
+	agreed := text("agreed    ").add(green, strings.Repeat(c.glyphs.yes+" ", h.held)).
+		add(dim, strings.Repeat(c.glyphs.no+" ", max(len(v.nodes)-h.held, 0))).
+		add(plain, fmt.Sprintf("  %d of %d nodes", h.held, len(v.nodes))).
+		add(dim, fmt.Sprintf(", %d needed", majority))
+	return []line{
+		who,
+		text("valid     ").add(colour, bar(share, c)).add(plain, "  "+seconds(h.left)),
+		agreed,
+	}
+}
+
+func countUp(v view) int {
+	n := 0
+	for _, node := range v.nodes {
+		if node.state == up {
+			n++
+		}
+	}
+	return n
+}
+
+// bar shows a share of a whole.
+func bar(share float64, c canvas) string {
+	size := min(max(c.width-20, 4), 60)
+	n := min(max(int(share*float64(size)+0.5), 0), size)
+	return strings.Repeat(c.glyphs.full, n) + strings.Repeat(c.glyphs.empty, size-n)
+}
+
+func nodeTable(v view) []line {
+	lines := []line{line{}.add(dim, "NODE    STATE    ITS KEY NAMES")}
+	for i, n := range v.nodes {
+		l := text(fmt.Sprintf("node %d  ", i+1))
+		switch n.state {
+		case up:
+			l = l.add(green, "up       ")
+		case stopped:
+			l = l.add(red, "stopped  ")
+		case frozen:
+			l = l.add(cyan, "frozen   ")
+		}
+		lines = append(lines, append(l, named(v, n)...))
+	}
+	return lines
+}
+
+// named shows whom the key on a node names.
+func named(v view, n nodeView) line {
+	if n.holder == "" {
+		return line{}.add(dim, "-")
+	}
+	note := line{}
+	if n.state != up {
+		note = note.add(dim, " (in its data)")
+	}
+	for i, w := range v.workers {
+		if w.name == n.holder {
+			return append(line{{workerStyle(i), n.holder}}, note...)
+		}
+	}
+	return append(text(n.holder), note...)
+}
+
+func workerTable(v view) []line {
+	lines := []line{line{}.add(dim, "WORKER     NOW    ACQUIRED  LOST")}
+	holding := map[int]bool{}
+	for _, h := range v.holders {
+		holding[h.worker] = true
+	}
+	for i, w := range v.workers {
+		l := line{}.add(workerStyle(i), fmt.Sprintf("%-9s", w.name)).add(plain, "  ")
+		switch {
+		case holding[i]:
+			l = l.add(bold, "holds")
+		case w.now == waits:
+			l = l.add(dim, "waits")
+		default:
+			l = l.add(dim, "rests")
+		}
+		l = l.add(plain, fmt.Sprintf("  %8d", w.acquired))
+		lost := dim
+		if w.lost > 0 {
+			lost = yellow
+		}
+		lines = append(lines, l.add(lost, fmt.Sprintf("  %4d", w.lost)))
+	}
+	return lines
+}
+
+func workerStyle(i int) style { return workerStyles[i%len(workerStyles)] }
+
+var eventStyles = map[eventKind]style{
+	faultEvent: bold, troubleEvent: dim, lossEvent: yellow, gainEvent: green, alarmEvent: reverse,
+}
+
+func lastEvents(v view, n int) []line {
+	events := v.events[max(len(v.events)-n, 0):]
+	var lines []line
+	for _, e := range events {
+		lines = append(lines, eventLine(e))
+	}
+	return lines
+}
+
+func eventLine(e event) line {
+	l := line{}.add(dim, stamp(e.at)+"  ").add(eventStyles[e.kind], e.text)
+	if e.times > 1 {
+		l = l.add(dim, fmt.Sprintf(" (%d times)", e.times))
+	}
+	return l
+}
+
+// stamp is the time since the beginning.
+func stamp(d time.Duration) string { return fmt.Sprintf("%5.1f s", d.Seconds()) }

@@ -1,0 +1,130 @@
+package demo
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// An output shows views as they come.
+type output interface {
+	show(view)
+	close()
+}
+
+// newOutput draws if stdout is a terminal that can, else it writes lines.
+func newOutput(stdout io.Writer, lines bool) output {
+	file, ok := stdout.(*os.File)
+	if lines || !ok || os.Getenv("TERM") == "dumb" {
+		return newLines(stdout)
+	}
+	if _, _, ok := terminalSize(file); !ok {
+		return newLines(stdout)
+	}
+	return newScreen(file)
+}
+
+// refresh is how often to take a view.
+const refresh = 100 * time.Millisecond
+
+// screen draws on a terminal, each view over the one before.
+//
+// It does so on the alternate screen: going up by the number of lines that were
+// drawn goes wrong as soon as the window gets narrower and lines wrap.
+type screen struct {
+	file   *os.File
+	canvas canvas
+	last   view
+}
+
+func newScreen(file *os.File) *screen {
+	s := &screen{file: file, canvas: canvas{colours: os.Getenv("NO_COLOR") == "", glyphs: asciiGlyphs}}
+	if speaksUnicode() {
+		s.canvas.glyphs = unicodeGlyphs
+	}
+	fmt.Fprint(file, "\x1b[?1049h\x1b[?25l\x1b[2J") // alternate screen, no cursor, empty
+	return s
+}
+
+// speaksUnicode reads the locale as the C library does.
+func speaksUnicode() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := strings.ToUpper(os.Getenv(name)); value != "" {
+			return strings.Contains(value, "UTF-8") || strings.Contains(value, "UTF8")
+		}
+	}
+	return false
+}
+
+func (s *screen) show(v view) {
+	s.last = v
+	s.canvas.width, s.canvas.height = 80, 24
+	if width, height, ok := terminalSize(s.file); ok {
+		s.canvas.width, s.canvas.height = width, height
+	}
+	w := bufio.NewWriter(s.file) // one write, so that nothing flickers
+	fmt.Fprint(w, "\x1b[H")
+	for i, l := range frame(v, s.canvas) {
+		if i > 0 {
+			fmt.Fprint(w, "\r\n")
+		}
+		fmt.Fprint(w, l.ansi(s.canvas.colours), "\x1b[K")
+	}
+	fmt.Fprint(w, "\x1b[J")
+	_ = w.Flush()
+}
+
+// close gives the terminal back, and leaves the story on it.
+func (s *screen) close() {
+	fmt.Fprint(s.file, "\x1b[?25h\x1b[?1049l")
+	for _, e := range s.last.events {
+		fmt.Fprintln(s.file, eventLine(e).cut(s.canvas.width).ansi(s.canvas.colours))
+	}
+}
+
+// lines writes what happens, and once a second how things stand.
+type lines struct {
+	w     io.Writer
+	shown int           // events
+	next  time.Duration // when to say how things stand
+}
+
+func newLines(w io.Writer) *lines { return &lines{w: w} }
+
+func (o *lines) show(v view) {
+	if o.next == 0 {
+		fmt.Fprintf(o.w, "redlock demo: %s, for %s\n", setting(v), seconds(v.total))
+	}
+	for _, e := range v.events[o.shown:] {
+		e.times = 1 // it only begins
+		fmt.Fprintln(o.w, eventLine(e).ansi(false))
+	}
+	o.shown = len(v.events)
+	if v.elapsed >= o.next {
+		o.next = v.elapsed.Truncate(time.Second) + time.Second
+		fmt.Fprintf(o.w, "%s  %s; %d granted, %d lost\n", stamp(v.elapsed), standing(v), v.tally.granted, v.tally.lost)
+	}
+}
+
+// standing says who holds the lock.
+func standing(v view) string {
+	if len(v.holders) == 0 {
+		who := "free just now" // between two holders
+		if countUp(v) < majority {
+			who = "held by nobody"
+		}
+		return fmt.Sprintf("%s; %d of %d nodes answer", who, countUp(v), len(v.nodes))
+	}
+	var names []string
+	for _, h := range v.holders {
+		names = append(names, v.workers[h.worker].name)
+	}
+	h := v.holders[0]
+	return fmt.Sprintf("held by %s for %s, valid for %s, agreed by %d of %d nodes so far",
+		strings.Join(names, " AND "), seconds(h.since), seconds(h.left), h.held, len(v.nodes))
+}
+
+func (o *lines) close() {}

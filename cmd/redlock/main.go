@@ -1,0 +1,103 @@
+// Command redlock takes Redlock locks from the command line: "redlock run" holds
+// one while a command runs, "redlock demo" shows one at work while nodes fail.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
+)
+
+const description = `A lock on several independent Redis (or Valkey) masters, granted only if a majority of them agrees.
+
+  redlock demo                                   see it at work, no Redis needed
+  redlock run --embedded --name try -- sleep 5   try it, no Redis needed
+  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup -- ./backup.sh`
+
+type cli struct {
+	Demo demoCommand `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
+	Run  runCommand  `cmd:"" help:"Hold a lock while a command runs."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
+}
+
+func main() {
+	redis.SetLogger(quiet{})
+	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// execute is the whole program, and returns its exit code. Everything that it
+// says about itself passes redact first.
+func execute(args []string, stdout, stderr io.Writer) int {
+	say := log.New(redacting{stderr}, "redlock: ", 0)
+	var c cli
+	ended := -1 // by --help or --version
+	parser, err := kong.New(&c,
+		kong.Name("redlock"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoAppDescFormat: true, WrapUpperBound: 100}),
+		kong.Vars{"version": version()},
+		kong.Exit(func(code int) { ended = max(ended, code) }),
+		kong.Bind(&streams{stdout: stdout, say: say}),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong: seen by every test
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case ended >= 0:
+		return ended
+	case err != nil:
+		say.Print(parserWords(err))
+		say.Print(`see "redlock --help", "redlock run --help", "redlock demo --help"`)
+		return exitUsage
+	}
+	return exitCode(parsed.Run(), say)
+}
+
+// streams is where a command writes to: what was asked for on stdout, what is
+// said about it on stderr.
+type streams struct {
+	stdout io.Writer
+	say    *log.Logger
+}
+
+// exitCode says what went wrong, if there is something to say, and returns the
+// code for it.
+func exitCode(err error, say *log.Logger) int {
+	var end *ending
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &end):
+		if end.err != nil {
+			say.Print(trimmed(end.err))
+		}
+		return end.code
+	}
+	say.Print(trimmed(err))
+	return exitSystem
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "redlock (devel)"
+	}
+	return fmt.Sprintf("redlock %s %s", info.Main.Version, info.GoVersion)
+}
+
+// quiet drops what go-redis logs by itself, such as failed dials: the errors of
+// the lock tell the same, and say which node.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}

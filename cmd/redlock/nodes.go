@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+// nodesVariable names the nodes where --node does not: on a command line every
+// user of the machine can read the passwords in the URLs.
+const nodesVariable = "REDLOCK_NODES"
+
+const embeddedNodes = 5
+
+// nodes are the masters to lock on, connected to when first used.
+type nodes struct {
+	pools   []pool.Pool
+	clients []*redis.Client
+	cluster *redlocktest.Cluster // of --embedded
+}
+
+// close ends the connections, and the masters in memory.
+func (n *nodes) close() {
+	for _, c := range n.clients {
+		_ = c.Close()
+	}
+	if n.cluster != nil {
+		n.cluster.Close()
+	}
+}
+
+// openNodes returns the nodes behind the URLs of --node, or of REDLOCK_NODES if
+// there are none, or masters in memory.
+func openNodes(urls []string, embedded bool) (*nodes, error) {
+	if len(urls) == 0 && !embedded {
+		urls = strings.Fields(os.Getenv(nodesVariable))
+	}
+	n := &nodes{}
+	switch {
+	case embedded && len(urls) > 0:
+		return nil, endWith(exitUsage, fmt.Errorf("--embedded starts masters of its own: leave --node out"))
+	case embedded:
+		cluster, err := redlocktest.Start(embeddedNodes)
+		if err != nil {
+			return nil, endWith(exitSystem, err)
+		}
+		n.cluster = cluster
+		for _, addr := range cluster.Addrs() {
+			n.add(&redis.Options{Addr: addr})
+		}
+	case len(urls) == 0:
+		return nil, endWith(exitUsage, fmt.Errorf("which nodes? Give --node once per Redis master, or set %s, or try --embedded", nodesVariable))
+	}
+	for i, u := range urls {
+		options, err := parseNode(u)
+		if err != nil {
+			return nil, endWith(exitUsage, fmt.Errorf("node %d: %w", i+1, err))
+		}
+		n.add(options)
+	}
+	return n, nil
+}
+
+func (n *nodes) add(options *redis.Options) {
+	options.DialerRetries = 1 // a server that refuses connections is news at once
+	if options.DialTimeout == 0 {
+		options.DialTimeout = 2 * time.Second // bounds what is left behind after the node timeout
+	}
+	client := redis.NewClient(options)
+	n.clients = append(n.clients, client)
+	n.pools = append(n.pools, goredis.New(client))
+}
+
+var schemes = []string{"redis", "rediss", "unix"}
+
+var (
+	// harmless matches what can be shown: a host, perhaps with a scheme, a port
+	// and a database. Any other form may have a password in it, of a URL with an
+	// "@" or of connection strings such as "host:6379,password=...".
+	harmless = regexp.MustCompile(`^(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d*)?$`)
+
+	// several matches a list of URLs or hosts. Other commas are left alone: one in
+	// a password is followed by an "@", one in a path or an option comes after "/"
+	// or "?".
+	several = regexp.MustCompile(`,(redis|rediss|unix)://|^(\w+://)?[^/?@,]+,[^@]*$`)
+)
+
+// parseNode reads the URL of a node. Its errors never show a part of the URL
+// that may be a password: a parser that failed does not know which part is.
+func parseNode(raw string) (*redis.Options, error) {
+	const form = "want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]"
+	scheme, _, found := strings.Cut(raw, "://")
+	switch {
+	case several.MatchString(raw):
+		return nil, fmt.Errorf("one URL per --node, and blanks between those in %s", nodesVariable)
+	case !found && harmless.MatchString(raw):
+		return nil, fmt.Errorf("%q is not a URL: give it as redis://%s", raw, raw)
+	case !found:
+		return nil, fmt.Errorf("not a URL: give it as redis://host:port; %s", form)
+	case !slices.Contains(schemes, scheme) && harmless.MatchString(raw):
+		return nil, fmt.Errorf("%q is not the URL of a Redis server: %s", raw, form)
+	case !slices.Contains(schemes, scheme):
+		return nil, fmt.Errorf("not the URL of a Redis server: %s", form)
+	}
+	parsed, err := url.Parse(raw)
+	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") { // "redis://:pass/word@host"
+		return nil, fmt.Errorf("not a valid URL: %s; special characters in a password must be percent-encoded", form)
+	}
+	options, err := redis.ParseURL(raw)
+	if err != nil {
+		return nil, err // about the database or an option behind "?"
+	}
+	return options, nil
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+	"regexp"
+	"strings"
+)
+
+// credentials matches the user and password of a URL.
+var credentials = regexp.MustCompile(`://[^\s"'@]*(?:@[^\s"'/@]*)*@`)
+
+// placeholder is what parseNode says in place of a user and a password.
+const placeholder = "://[user:password@"
+
+// redact removes user names and passwords of URLs. It is the second line of
+// defence: nothing that redlock says is made from a URL that was given to it.
+// But a URL put in the wrong place is taken for a command's name, for instance,
+// and then it stands in an error message.
+func redact(text string) string {
+	return credentials.ReplaceAllStringFunc(text, func(found string) string {
+		if found == placeholder {
+			return found // our own words, and nobody's password
+		}
+		return "://***@"
+	})
+}
+
+// redacting redacts what is written to it, a whole line at a time.
+type redacting struct{ io.Writer }
+
+func (r redacting) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(r.Writer, redact(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// trimmed is the text of an error without the prefix that the messages of this
+// command have anyway.
+func trimmed(err error) string {
+	return strings.TrimPrefix(err.Error(), "redlock: ")
+}

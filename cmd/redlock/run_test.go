@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+func TestTheCommandsOwnExitCodeIsPassedOn(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, code := range []int{0, 1, 64, 255} {
+		start(t, lockArgs(cluster, "sh", "-c", "exit "+strconv.Itoa(code))...).expectCode(code)
+	}
+}
+
+func TestACommandThatASignalEndsGives128PlusItsNumberAndTheLockIsReleased(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	start(t, lockArgs(cluster, "sh", "-c", "kill -KILL $$")...).expectCode(128 + int(syscall.SIGKILL))
+	if n := carriers(cluster); n != 0 {
+		t.Errorf("%d nodes still have the key", n)
+	}
+}
+
+func TestTheLockIsHeldWhileTheCommandRunsAndReleasedWhenItEnds(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	p := start(t, lockArgs(cluster, "sh", "-c", "echo ready; read line; exit 7")...)
+	p.expectLine("ready")
+	if n := carriers(cluster); n < 2 {
+		t.Errorf("%d nodes have the key", n)
+	}
+	_ = p.stdin.Close()
+	p.expectCode(7)
+	if n := carriers(cluster); n != 0 {
+		t.Errorf("%d nodes still have the key", n)
+	}
+}
+
+func TestALockThatIsTakenIs75AndSaysWhoHasIt(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	holder := start(t, with(lockArgs(cluster, "sh", "-c", "echo ready; read line"), "--owner", "host-7")...)
+	holder.expectLine("ready")
+	p := start(t, lockArgs(cluster, "echo", "ran")...)
+	if out := p.expectCode(exitNotAcquired); out != "" {
+		t.Errorf("the command ran: %q", out)
+	}
+	p.expectSaid("taken by host-7 on")
+	_ = holder.stdin.Close()
+	holder.expectCode(1) // of read, at the end of its input
+}
+
+func TestTooFewNodesAre69AndSayWhatEachMet(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	cluster.Node(0).Stop()
+	cluster.Node(2).Stop()
+	for _, flags := range [][]string{nil, {"--wait", "300ms"}} {
+		p := start(t, with(lockArgs(cluster, "echo", "ran"), flags...)...)
+		if out := p.expectCode(exitNoQuorum); out != "" {
+			t.Errorf("the command ran: %q", out)
+		}
+		p.expectSaid("connection refused")
+	}
+}
+
+func TestWaitGetsTheLockOnceItIsFree(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "somebody", 0)
+	}
+	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--wait", "25s")...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, n := range cluster.Nodes() { // it was refused at least once
+		if err := n.Await(ctx, func(s redlocktest.Stats) bool { return s.Commands >= 3 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range cluster.Nodes() {
+		n.Delete(lockName)
+	}
+	p.expectLine("ran")
+	p.expectCode(0)
+}
+
+func TestAWaitThatRunsOutIs75(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "somebody", 0)
+	}
+	began := time.Now()
+	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--wait", "1s")...)
+	p.expectCode(exitNotAcquired)
+	p.expectSaid("taken by foreign holder")
+	if d := time.Since(began); d < time.Second {
+		t.Errorf("it waited for %v", d)
+	}
+}
+
+func TestASignalEndsTheWaitAndNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	cluster.Node(0).Hold(lockName, "somebody", 0)
+	cluster.Node(1).Hold(lockName, "somebody", 0)
+	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--wait", "25s")...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := cluster.Node(2).Await(ctx, func(s redlocktest.Stats) bool { return s.Commands >= 1 }); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGTERM)
+	if out := p.expectCode(128 + int(syscall.SIGTERM)); out != "" {
+		t.Errorf("the command ran: %q", out)
+	}
+	if _, ok := cluster.Node(2).Get(lockName); ok {
+		t.Error("node 2 has the key of a lock that was not granted")
+	}
+}
+
+func TestACommandThatCannotRunIsFoundOutBeforeTheLockIsTaken(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	file := filepath.Join(t.TempDir(), "backup.sh")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, lockArgs(cluster, "no-such-command-anywhere")...).expectCode(exitNotFound)
+	start(t, lockArgs(cluster, filepath.Join(t.TempDir(), "missing"))...).expectCode(exitNotFound)
+	start(t, lockArgs(cluster, file)...).expectCode(exitNotExec)
+	for i, n := range cluster.Nodes() {
+		if s := n.Stats(); s.Commands != 0 {
+			t.Errorf("node %d got %d commands", i, s.Commands)
+		}
+	}
+}
+
+func TestAScriptWithoutInterpreterIs126AndReleasesTheLock(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	file := filepath.Join(t.TempDir(), "backup")
+	if err := os.WriteFile(file, []byte("echo ran\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, lockArgs(cluster, file)...)
+	p.expectCode(exitNotExec)
+	p.expectSaid("#!/bin/sh")
+	if n := carriers(cluster); n != 0 {
+		t.Errorf("%d nodes still have the key", n)
+	}
+}
+
+func TestWrongUsageIs64AndRunsNothing(t *testing.T) {
+	t.Setenv(nodesVariable, "")
+	for _, args := range [][]string{
+		{"run"},
+		{"nonsense"},
+		{"run", "--embedded", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x"},
+		{"run", "--embedded", "--name", "x", "--"},
+		{"run", "--name", "x", "--", "echo", "ran"},
+		{"run", "--embedded", "--node", "redis://localhost", "--name", "x", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x", "--ttl", "1ms", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x", "--wait", "-1s", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x", "--grace", "-1s", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x", "--owner", "a\nb", "--", "echo", "ran"},
+		{"run", "--node", "redis://r1", "--node", "redis://r1:6379", "--name", "x", "--", "echo", "ran"},
+		{"run", "--node", "http://r1", "--name", "x", "--", "echo", "ran"},
+		{"demo", "--duration", "1s"},
+		{"demo", "--duration", "2m"},
+	} {
+		p := start(t, args...)
+		code, out := p.end()
+		if code != exitUsage || out != "" || p.stderr.String() == "" {
+			t.Errorf("redlock %s: exit code %d, stdout %q, stderr %q", strings.Join(args, " "), code, out, p.stderr.String())
+		}
+	}
+}
+
+func TestTheCommandIsToldTheLockAndNoSecrets(t *testing.T) {
+	cluster := redlocktest.New(t, 3)
+	var urls []string
+	for _, addr := range cluster.Addrs() {
+		urls = append(urls, "redis://"+addr+"/0?max_retries=1")
+	}
+	t.Setenv(nodesVariable, strings.Join(urls, "\n "))
+	t.Setenv("REDLOCK_NAME", "of an outer lock")
+	p := start(t, "run", "--name", lockName, "--prefix", "jobs:", "--owner", "host-7", "--ttl", "3s", "--", "sh", "-c", "env | grep ^REDLOCK_ | sort; read line")
+	p.expectLine("REDLOCK_KEY=jobs:" + lockName)
+	p.expectLine("REDLOCK_NAME=" + lockName)
+	p.expectLine("REDLOCK_OWNER=host-7")
+	p.expectLine("REDLOCK_TTL_MS=3000")
+	if n := carriersOf(cluster, "jobs:"+lockName); n < 2 {
+		t.Errorf("%d nodes have the key that REDLOCK_KEY names", n)
+	}
+	_ = p.stdin.Close()
+	if rest := p.expectCode(1); rest != "" {
+		t.Errorf("and also %s", rest)
+	}
+}
+
+func TestEmbeddedNeedsNoRedis(t *testing.T) {
+	t.Parallel()
+	p := start(t, "run", "--embedded", "--name", "try", "--", "sh", "-c", "echo ran; exit 3")
+	p.expectLine("ran")
+	p.expectCode(3)
+	p.expectSaid("in memory")
+}
+
+func TestHelpAndVersionAreNoErrors(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"--version"}, {"run", "--help"}, {"demo", "--help"}, {}} {
+		if out := start(t, args...).expectCode(0); !strings.Contains(out, "redlock") {
+			t.Errorf("redlock %v says %q", args, out)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// What the parser and the library say is made for those who wrote a program with
+// them. Here it is put in the words of the command line. Texts that are not
+// recognised stay as they are: that is less kind, but not wrong.
+
+var (
+	missingUnit = regexp.MustCompile(`expected duration but got "([^"]*)": time: missing unit in duration "[^"]*"`)
+	option      = regexp.MustCompile(`\bWith(TTL|NodeTimeout|Owner)\(("(?:[^"\\]|\\.)*"|[^")]*)\): `)
+	releases    = regexp.MustCompile(`\b(\d+) releases not confirmed`)
+)
+
+var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", "Owner": "--owner"}
+
+// parserWords is what is wrong with the arguments.
+func parserWords(err error) string {
+	text := err.Error()
+	if strings.HasPrefix(text, `expected "<command>`) {
+		return errNoCommand.Error()
+	}
+	return missingUnit.ReplaceAllString(text, `"$1" has no unit (for example ${1}s)`)
+}
+
+// optionWords is what is wrong with the options of [redlock.New], which names
+// functions where the user gave flags.
+func optionWords(err error) error {
+	text := option.ReplaceAllStringFunc(err.Error(), func(call string) string {
+		parts := option.FindStringSubmatch(call)
+		return fmt.Sprintf("%s %s: ", flagOf[parts[1]], parts[2])
+	})
+	return errors.New(text)
+}
+
+// closeWords is what [redlock.Locker.Close] left, in one line.
+func closeWords(err error) string {
+	text := strings.TrimPrefix(trimmed(err), "close: ")
+	text = releases.ReplaceAllString(text, "releases not confirmed: $1")
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// refusalWords is why a lock was not granted.
+func (r *runCommand) refusalWords(err error) error {
+	var q *redlock.QuorumError
+	switch {
+	case !errors.As(err, &q) && r.Wait > 0:
+		return fmt.Errorf("%q was not granted within --wait %v: no attempt was over by then", r.Name, r.Wait)
+	case err == error(q): // of an attempt, not of a wait that ran out after it
+		return fmt.Errorf("%q was not granted: %s", r.Name, quorumWords(q))
+	case q != nil:
+		return fmt.Errorf("%q was not granted within --wait %v: %s", r.Name, r.Wait, quorumWords(q))
+	}
+	return err
+}
+
+func quorumWords(q *redlock.QuorumError) string {
+	if !errors.Is(q, redlock.ErrTaken) || len(q.Holders) == 0 {
+		return strings.TrimPrefix(q.Error(), fmt.Sprintf("redlock: %s %q: ", q.Op, q.Name))
+	}
+	var by []string
+	for _, h := range q.Holders {
+		by = append(by, fmt.Sprintf("by %s on %d of %d nodes", h.Label, h.Nodes, q.Total))
+	}
+	text := "taken " + strings.Join(by, ", ")
+	if q.Nodes != nil {
+		for _, err := range q.Nodes.Errors {
+			text += "; " + err.Error()
+		}
+	}
+	return text
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+func TestWrongUsageIsToldInTheWordsOfTheCommandLine(t *testing.T) {
+	t.Setenv(nodesVariable, "")
+	for _, c := range []struct {
+		args []string
+		want string // how the first line begins
+	}{
+		{[]string{"--node", "localhost", "--", "echo"}, `node 1: "localhost" is not a URL: give it as redis://localhost`},
+		{[]string{"--node", "r1:6379", "--", "echo"}, `node 1: "r1:6379" is not a URL: give it as redis://r1:6379`},
+		{[]string{"--node", "user:s3cret@r1", "--", "echo"}, "node 1: not a URL: give it as redis://host:port; want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]"},
+		{[]string{"--node", "http://r1", "--", "echo"}, `node 1: "http://r1" is not the URL of a Redis server: want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]`},
+		{[]string{"--node", "redis://a,redis://b", "--", "echo"}, "node 1: one URL per --node, and blanks between those in REDLOCK_NODES"},
+		{[]string{"--node", "redis://u:s3cret@a,redis://u:s3cret@b", "--", "echo"}, "node 1: one URL per --node, and blanks between those in REDLOCK_NODES"},
+		{[]string{"--embedded", "--ttl", "5", "--", "echo"}, `--ttl: "5" has no unit (for example 5s)`},
+		{[]string{"--embedded", "--ttl", "1ms", "--", "echo"}, "--ttl 1ms: must be "},
+		{[]string{"--embedded", "--node-timeout", "20s", "--", "echo"}, "--node-timeout 20s: must be "},
+		{[]string{"--embedded", "--owner", "a): b\n", "--", "echo"}, `--owner "a): b\n": must be `},
+		{[]string{"--embedded"}, "give the command after --"},
+		{[]string{"--embedded", "--"}, "give the command after --"},
+	} {
+		p := start(t, append([]string{"run", "--name", "x"}, c.args...)...)
+		p.expectCode(exitUsage)
+		first, _, _ := strings.Cut(p.stderr.String(), "\n")
+		if !strings.HasPrefix(first, "redlock: "+c.want) {
+			t.Errorf("%q: it says\n%s\nand does not begin with\nredlock: %s", c.args, first, c.want)
+		}
+	}
+}
+
+func TestANodeWithACommaInItsPasswordPathOrOptionIsOneNode(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"redis://:pa,ss@r1", "redis://u:p,w@r1:6379/0", "unix:///run/a,b", "redis://r1?client_name=a,b"} {
+		if _, err := parseNode(url); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+func TestAValueThatMayHaveAPasswordIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"user:s3cret", "user:s3cret@r1", "r1:6380,password=s3cret", "r1?password=s3cret", "http://user:s3cret", "http://r1/s3cret"} {
+		if _, err := parseNode(url); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+func TestARefusalSaysOnceWhichLockAndWhy(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "rl1:0123456789abcdef:first", 0)
+	}
+	for _, c := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, `redlock: "backup" was not granted: taken by `},
+		{[]string{"--wait", "500ms"}, `redlock: "backup" was not granted within --wait 500ms: taken by `},
+	} {
+		p := start(t, with(lockArgs(cluster, "echo", "ran"), c.flags...)...)
+		p.expectCode(exitNotAcquired)
+		said := p.stderr.String()
+		if !regexp.MustCompile(`^` + regexp.QuoteMeta(c.want) + `\S.* on [23] of 3 nodes\n`).MatchString(said) {
+			t.Errorf("it says\n%s", said)
+		}
+		if strings.Count(said, "redlock: ") != strings.Count(said, "\n") || strings.Contains(said, "deadline") {
+			t.Errorf("doubled prefixes or Go-speak:\n%s", said)
+		}
+	}
+}
+
+func TestTheReasonComesFirstAndThenWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	cluster.Node(0).Freeze()
+	cluster.Node(1).Freeze()
+	p := start(t, lockArgs(cluster, "echo", "ran")...)
+	p.expectCode(exitNoQuorum)
+	said := strings.Split(strings.TrimSpace(p.stderr.String()), "\n")
+	if len(said) != 2 || !strings.HasPrefix(said[0], `redlock: "backup" was not granted: no quorum: 1 of 3 nodes agreed, 2 needed; node `) ||
+		!strings.HasPrefix(said[1], "redlock: not every node confirmed the release; ") ||
+		strings.Count(said[1], "releases not confirmed: 1;") != 2 {
+		t.Errorf("it says\n%s", strings.Join(said, "\n"))
+	}
+}
+
+func TestVerboseTellsOfTheGrantAndTheRelease(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	p := start(t, with(lockArgs(cluster, "true"), "-v")...)
+	p.expectCode(0)
+	want := regexp.MustCompile(`^redlock: the lock "backup" was granted by [23] of 3 nodes so far, after [0-9.]+[mµ]?s
+redlock: the lock "backup" was released after [0-9.]+[mµ]?s
+$`)
+	if said := p.stderr.String(); !want.MatchString(said) {
+		t.Errorf("it says\n%s", said)
+	}
+	quiet := start(t, lockArgs(cluster, "true")...)
+	quiet.expectCode(0)
+	if said := quiet.stderr.String(); said != "" {
+		t.Errorf("without --verbose it says\n%s", said)
+	}
+}
+
+func TestWordsThatAreNotKnownStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	const text = "something else: WithDriftFactor(2): must be in [0, 1)"
+	err := errors.New(text)
+	for _, got := range []string{parserWords(err), optionWords(err).Error(), closeWords(err)} {
+		if got != text {
+			t.Errorf("it becomes %q", got)
+		}
+	}
+}
