@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	redigo "github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	goRedis      = "go-redis"
+	redigoClient = "redigo"
+)
+
+// redigoTimeout bounds connects, reads and writes of redigo.
+const redigoTimeout = time.Second
+
+// poolSize is how many connections a client may have to each server: one for
+// every worker, but 64 are enough to keep two cores busy. With 512 of them both
+// libraries are slower.
+func poolSize(workers int) int { return min(max(20, workers), 64) }
+
+// newGoRedis returns one client per server and what closes them.
+func newGoRedis(addrs []string, workers int) ([]*goredis.Client, func() error) {
+	clients := make([]*goredis.Client, len(addrs))
+	for i, addr := range addrs {
+		clients[i] = goredis.NewClient(&goredis.Options{Addr: addr, PoolSize: poolSize(workers)})
+	}
+	return clients, closeAll(clients)
+}
+
+// newRedigo returns one connection pool per server and what closes them.
+func newRedigo(addrs []string, workers int) ([]*redigo.Pool, func() error) {
+	pools := make([]*redigo.Pool, len(addrs))
+	for i, addr := range addrs {
+		pools[i] = &redigo.Pool{
+			DialContext: func(ctx context.Context) (redigo.Conn, error) {
+				return redigo.DialContext(ctx, "tcp", addr,
+					redigo.DialConnectTimeout(redigoTimeout),
+					redigo.DialReadTimeout(redigoTimeout),
+					redigo.DialWriteTimeout(redigoTimeout))
+			},
+			MaxIdle:   poolSize(workers),
+			MaxActive: poolSize(workers),
+			Wait:      true,
+		}
+	}
+	return pools, closeAll(pools)
+}
+
+func closeAll[C interface{ Close() error }](closers []C) func() error {
+	return func() error {
+		var errs []error
+		for _, c := range closers {
+			errs = append(errs, c.Close())
+		}
+		return errors.Join(errs...)
+	}
+}

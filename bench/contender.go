@@ -1,0 +1,62 @@
+package main
+
+import "fmt"
+
+// A contender is one library on one client, set up as a service would set it
+// up that read its documentation to the end.
+type contender struct {
+	lib    string
+	client string
+	// open connects to the servers, for so many workers at once.
+	open func(addrs []string, workers int) (session, error)
+}
+
+func (c contender) String() string { return c.lib + " on " + c.client }
+
+// A session is a contender that is connected.
+type session struct {
+	worker func(key string) worker
+	close  func() error
+}
+
+// A worker locks and unlocks one key, over and over. One goroutine uses it.
+type worker interface {
+	Lock() error
+	Unlock() error
+}
+
+// The libraries under comparison. A peer appears once per setting that has a
+// claim to be its best.
+const (
+	ours            = "quorumlock"
+	redsyncDefault  = "redsync"
+	redsyncFailFast = "redsync, fail-fast"
+)
+
+// contenders returns all of them on one client, ours first.
+func contenders(client string) ([]contender, error) {
+	switch client {
+	case goRedis:
+		return []contender{
+			{ours, client, oursOnGoRedis},
+			{redsyncDefault, client, redsyncOnGoRedis(false)},
+			{redsyncFailFast, client, redsyncOnGoRedis(true)},
+		}, nil
+	case redigoClient:
+		return []contender{
+			{ours, client, oursOnRedigo},
+			{redsyncDefault, client, redsyncOnRedigo(false)},
+			{redsyncFailFast, client, redsyncOnRedigo(true)},
+		}, nil
+	}
+	return nil, fmt.Errorf("unknown client %q: choose from %s, %s", client, goRedis, redigoClient)
+}
+
+// settings says how the contenders differ from their defaults.
+func settings() string {
+	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 400 ms), at most 32 tries, as redsync
+- redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), one mutex per worker, used again; "fail-fast" is WithFailFast(true), which answers when a majority agreed
+- go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512
+- redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen)
+`, ours, poolSize(1), redigoTimeout, poolSize(512))
+}

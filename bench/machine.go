@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// A machine names what the figures were measured on.
+type machine struct {
+	CPU      string
+	Cores    int
+	OS       string
+	Go       string
+	Redis    string
+	Versions []string // of the libraries, "path version"
+}
+
+func thisMachine() machine {
+	return machine{
+		CPU:      cpuModel(),
+		Cores:    runtime.NumCPU(),
+		OS:       runtime.GOOS + "/" + runtime.GOARCH,
+		Go:       runtime.Version(),
+		Redis:    redisVersion(),
+		Versions: libraryVersions(),
+	}
+}
+
+func (m machine) String() string {
+	return fmt.Sprintf("- %s, %d cores, %s, %s\n- redis-server %s, on loopback, without persistence, on the same cores\n- %s\n",
+		m.CPU, m.Cores, m.OS, m.Go, m.Redis, strings.Join(m.Versions, ", "))
+}
+
+func cpuModel() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return "unknown CPU"
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown CPU"
+}
+
+// redisVersion asks the binary that the servers are started from.
+func redisVersion() string {
+	binary := os.Getenv("REDIS_SERVER")
+	if binary == "" {
+		binary = "redis-server"
+	}
+	out, err := exec.Command(binary, "--version").Output()
+	if err != nil {
+		return "of unknown version"
+	}
+	for field := range strings.FieldsSeq(string(out)) {
+		if version, ok := strings.CutPrefix(field, "v="); ok {
+			return version
+		}
+	}
+	return "of unknown version"
+}
+
+func libraryVersions() []string {
+	var versions []string
+	build, _ := debug.ReadBuildInfo()
+	if build == nil {
+		return nil
+	}
+	for _, m := range build.Deps {
+		for _, lib := range []string{"go-redsync/redsync", "redis/go-redis", "gomodule/redigo"} {
+			if strings.Contains(m.Path, lib) {
+				versions = append(versions, m.Path+" "+m.Version)
+			}
+		}
+	}
+	return versions
+}

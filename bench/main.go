@@ -1,0 +1,133 @@
+// Bench measures the library beside redsync on the same clients and the same
+// real servers, in one run, and prints Markdown. See README.md.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	rounds  int
+	length  time.Duration
+	nodes   []int
+	workers []int
+	clients []string
+	frozen  bool
+	idle    int
+	out     string
+}
+
+func main() {
+	if err := run(parse(), os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parse() options {
+	o := options{nodes: []int{1, 3, 5}, workers: []int{1, 512}, clients: []string{goRedis, redigoClient}}
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario; every contender is measured once in each")
+	flag.DurationVar(&o.length, "time", time.Second, "length of one measurement, and of a freeze")
+	flag.BoolVar(&o.frozen, "frozen", true, "also measure n=3 with one server frozen")
+	flag.IntVar(&o.idle, "idle", 10_000, "locks to hold with keep-alive for the memory figure; 0 for none")
+	flag.StringVar(&o.out, "out", "", "file for the raw output, JSON lines")
+	flag.Func("nodes", "numbers of servers (default 1,3,5)", intsInto(&o.nodes))
+	flag.Func("workers", "numbers of workers (default 1,512)", intsInto(&o.workers))
+	flag.Func("clients", "Redis clients (default go-redis,redigo)", func(s string) error {
+		o.clients = strings.Split(s, ",")
+		return nil
+	})
+	flag.Parse()
+	return o
+}
+
+// intsInto reads a list of positive numbers.
+func intsInto(list *[]int) func(string) error {
+	return func(s string) error {
+		*list = nil
+		for field := range strings.SplitSeq(s, ",") {
+			n, err := strconv.Atoi(field)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is not a positive number", field)
+			}
+			*list = append(*list, n)
+		}
+		return nil
+	}
+}
+
+// scenarios lists them: healthy ones first.
+func (o options) scenarios() []scenario {
+	var all []scenario
+	for _, workers := range o.workers {
+		for _, n := range o.nodes {
+			all = append(all, scenario{Nodes: n, Workers: workers})
+		}
+	}
+	if o.frozen {
+		for _, workers := range o.workers {
+			all = append(all, scenario{Nodes: 3, Workers: workers, Frozen: true})
+		}
+	}
+	return all
+}
+
+func run(o options, out, progress io.Writer) (err error) {
+	raw, err := createRaw(o.out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, raw.close()) }()
+
+	m := thisMachine()
+	if err := raw.write(m); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
+	fmt.Fprintf(out, "%d rounds of %v per contender, in turn. Medians of the rounds; the range of the rounds in brackets; max over all.\n", o.rounds, o.length)
+
+	c := contest{clients: o.clients, rounds: o.rounds, length: o.length, progress: progress, record: raw.write}
+	for _, s := range o.scenarios() {
+		all, err := c.run(s)
+		if err != nil {
+			return err
+		}
+		writeTable(out, s, all)
+		if s.Frozen {
+			writeFreezeCost(out, all)
+		}
+	}
+	if o.idle == 0 {
+		return nil
+	}
+	return runIdle(o, raw, out, progress)
+}
+
+func runIdle(o options, raw *rawFile, out, progress io.Writer) error {
+	nodes, err := startServers(3)
+	if err != nil {
+		return err
+	}
+	defer nodes.stop()
+	writeIdleHeader(out)
+	for _, client := range o.clients {
+		fmt.Fprintf(progress, "%d held locks on %s\n", o.idle, client)
+		r, err := measureIdle(nodes, client, o.idle)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, r)
+		if err := raw.write(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
