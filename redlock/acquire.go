@@ -32,9 +32,10 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 // TryLock takes the lock called name if it is free: it makes one attempt, which
 // lasts no longer than the node timeout. The error matches [ErrTaken],
 // [ErrNoQuorum] or, if ctx ended first, ctx.Err(); a node that timed out matches
-// [context.DeadlineExceeded], too. On failure nothing is held. An attempt right
-// after one that failed may meet keys of it that are still being undone: taken by
-// this Locker's own label. Options that say how to wait are refused.
+// [context.DeadlineExceeded], too. On failure nothing is held. Where only
+// remains of this Locker's own released locks and failed attempts are in the way,
+// it waits until they are gone, which takes two node timeouts at most, and tries
+// again. Options that say how to wait are refused.
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {
@@ -74,11 +75,11 @@ func (l *Locker) acquire(ctx context.Context, name string, s settings, scoped bo
 		defer cancel()
 	}
 	var last error
-	for try := 1; ; try++ {
+	for try, again := 1, 0; ; try++ {
 		if wait.Err() != nil {
 			return nil, interrupted(wait, "lock", name, last)
 		}
-		lock, err := l.attempt(wait, ctx, name, key, s, scoped)
+		lock, remains, err := l.attempt(wait, ctx, name, key, s, scoped)
 		if err == nil {
 			return lock, nil
 		}
@@ -86,6 +87,12 @@ func (l *Locker) acquire(ctx context.Context, name string, s settings, scoped bo
 			return nil, interrupted(wait, "lock", name, last)
 		}
 		last = err
+		if remains != nil && again < maxAgain && l.outlast(wait, remains) {
+			again++
+			try--
+			continue
+		}
+		again = 0
 		if l.logger.Enabled(ctx, slog.LevelDebug) {
 			l.logger.DebugContext(ctx, "redlock: attempt failed", "name", name, "try", try, "err", err)
 		}
@@ -100,6 +107,26 @@ func (l *Locker) acquire(ctx context.Context, name string, s settings, scoped bo
 			return nil, interrupted(wait, "lock", name, last)
 		}
 	}
+}
+
+// maxAgain bounds the attempts that follow each other without a pause. Many
+// callers of one Locker that want the same lock would else go on meeting each
+// other's remains.
+const maxAgain = 3
+
+// outlast waits until the nodes are rid of claims that were released before. It
+// returns false if ctx ends or the Locker closes.
+func (l *Locker) outlast(ctx context.Context, remains []*fanout.Claim) bool {
+	for _, c := range remains {
+		select {
+		case <-c.Cleared():
+		case <-l.closing:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // pause waits before the next attempt. It returns false if ctx ends or the
@@ -137,7 +164,10 @@ var errInterrupted = errors.New("interrupted")
 // validity is left. The time is noted before the first send: validity counted
 // from any later moment can outlive the keys. On failure every node is asked to
 // delete the key, also those that did not answer.
-func (l *Locker) attempt(ctx, values context.Context, name, key string, s settings, scoped bool) (*Lock, error) {
+//
+// If only remains of earlier locks and attempts of this Locker kept it from
+// winning, attempt returns them, with its own.
+func (l *Locker) attempt(ctx, values context.Context, name, key string, s settings, scoped bool) (_ *Lock, remains []*fanout.Claim, _ error) {
 	claim := l.group.NewClaim(key, newValue(l.config.owner), s.nodeTimeout)
 	lock := &Lock{locker: l, name: name, claim: claim, settings: s, values: values, scoped: scoped}
 	lock.start = l.clock.Read()
@@ -147,17 +177,21 @@ func (l *Locker) attempt(ctx, values context.Context, name, key string, s settin
 	result, decided := claim.Acquire(ctx, s.ttl).Wait(ctx)
 	if !decided {
 		claim.Undo()
-		return nil, errInterrupted
+		return nil, nil, errInterrupted
 	}
 	elapsed := l.clock.Read().Since(lock.start)
 	if result.Outcome == quorum.Won && elapsed < lock.validity {
 		l.traceRound("lock", name, result.Yes, lock.start, nil)
-		return lock, l.begin(lock)
+		return lock, nil, l.begin(lock)
+	}
+	remains = l.group.Remains(result)
+	if remains != nil {
+		remains = append(remains, claim)
 	}
 	claim.Undo()
 	err := l.refusal(name, result, elapsed)
 	l.traceRound("lock", name, result.Yes, lock.start, err)
-	return nil, err
+	return nil, remains, err
 }
 
 // refusal is the error of an attempt that did not win.

@@ -54,6 +54,85 @@ func TestLateReleaseOfAnEarlyAttemptLeavesTheLaterOneAlone(t *testing.T) {
 	})
 }
 
+// Unlock returns when a majority is rid of the lock, so two of them in a row may
+// leave it on different nodes for a moment: together a majority.
+func TestRemainsOfOwnLocksAreWaitedForAndNotTaken(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		slow := func(i int, d time.Duration) { f.nodes[i].Set(fakenode.Faults{Delay: d}) }
+		slow(2, 30*time.Millisecond)
+		first := f.lock("job") // reaches node 2 only after it was unlocked elsewhere
+		synctest.Wait()
+		f.unlock(first)
+		slow(2, 0)
+		second := f.lock("job")
+		synctest.Wait()
+		slow(1, 60*time.Millisecond) // what its release takes there
+		f.unlock(second)
+		synctest.Wait()
+		slow(1, 0)
+		slow(2, 60*time.Millisecond) // what the release of the first one takes there
+		time.Sleep(40 * time.Millisecond)
+		slow(2, 0)
+		if f.nodes[1].Label("job") == "" || f.nodes[2].Label("job") == "" {
+			t.Fatal("there are no remains to meet")
+		}
+
+		start := time.Now()
+		third, err := f.TryLock(context.Background(), "job")
+		if err != nil {
+			t.Fatalf("nobody else wants it: %v", err)
+		}
+		if took := time.Since(start); took > 55*time.Millisecond {
+			t.Errorf("took %v, and the remains were gone after 50ms", took)
+		}
+		f.unlock(third)
+	})
+}
+
+func TestRemainsAreNotWaitedForWhereTheyAreNotWhatIsInTheWay(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[1].Hold("job", "other", time.Hour)
+		f.nodes[2].Set(fakenode.Faults{Error: "OOM command not allowed"})
+		time.AfterFunc(10*time.Millisecond, func() { // for the release
+			f.nodes[0].Set(fakenode.Faults{Delay: 60 * time.Millisecond})
+		})
+		f.nodes[1].Set(fakenode.Faults{Delay: 20 * time.Millisecond})
+		for range 2 {
+			_, err := f.TryLock(context.Background(), "job")
+			wantIs(t, err, ErrTaken)
+			synctest.Wait()
+			f.nodes[0].Set(fakenode.Faults{})
+		}
+		time.Sleep(time.Second)
+		if got := f.nodes[0].Count("acquire"); got != 2 {
+			t.Errorf("%d attempts, want one per TryLock", got)
+		}
+	})
+}
+
+func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		synctest.Wait()
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Delay: time.Second})
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		wantIs(t, k.Unlock(ctx), context.DeadlineExceeded)
+		synctest.Wait()
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{})
+		}
+		start := time.Now()
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrTaken)
+		if took := time.Since(start); took > 800*time.Millisecond {
+			t.Errorf("took %v, want two node timeouts at most", took)
+		}
+	})
+}
+
 func TestTakenOnTheFirstTryIsTriedAgain(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {

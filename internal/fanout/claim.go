@@ -24,8 +24,10 @@ type Claim struct {
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	seats    []seat
 	released bool
-	open     int       // seats not settled, once released
-	retake   time.Time // until when nodes that lost the value are taken again
+	open     int           // seats not settled, once released
+	hopeful  int           // of them, those not left to debts
+	cleared  chan struct{} // made by Cleared, closed when hopeful is 0
+	retake   time.Time     // until when nodes that lost the value are taken again
 }
 
 // A seat is the claim on one node.
@@ -104,7 +106,7 @@ func (c *Claim) Undo() {
 func (c *Claim) release() {
 	if !c.released {
 		c.released = true
-		c.open = len(c.seats)
+		c.open, c.hopeful = len(c.seats), len(c.seats)
 		c.group.owe(c)
 	}
 }
@@ -219,6 +221,7 @@ func (c *Claim) follow(i int, last *call) *call {
 		return c.background(i, node.Release, 0)
 	default: // a release that did not settle it
 		s.owing = true
+		c.clear()
 		c.group.debts[i].add(c, i)
 	}
 	return nil

@@ -27,8 +27,8 @@ type Group struct {
 	drift float64
 
 	mu        sync.Mutex
-	unsettled map[*Claim]struct{} // released, and not yet certain to be gone from every node
-	idle      chan struct{}       // made by Settle, closed when unsettled is empty
+	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
+	idle      chan struct{}     // made by Settle, closed when unsettled is empty
 }
 
 // NewGroup returns the group of the nodes behind pools. drift is how much
@@ -36,7 +36,7 @@ type Group struct {
 // not nil, is told when a node fails and, with nil, when it works again; it must
 // not block.
 func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failure error)) *Group {
-	g := &Group{drift: drift, unsettled: make(map[*Claim]struct{})}
+	g := &Group{drift: drift, unsettled: make(map[string]*Claim)}
 	for _, p := range pools {
 		n := node.New(p)
 		d := newDebts(n)
@@ -61,17 +61,44 @@ func (g *Group) Name(i int) string { return g.nodes[i].String() }
 func (g *Group) owe(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.unsettled[c] = struct{}{}
+	g.unsettled[c.lease.Value()] = c
 }
 
 func (g *Group) paid(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.unsettled, c)
+	delete(g.unsettled, c.lease.Value())
 	if len(g.unsettled) == 0 && g.idle != nil {
 		close(g.idle)
 		g.idle = nil
 	}
+}
+
+// Remains returns the released claims of this group that kept a round from being
+// won: nodes that still carried their values denied it, and no majority denied it
+// for another reason. A majority is enough to be rid of a lock, and two releases
+// in a row may have left out different nodes.
+func (g *Group) Remains(r Result) (remains []*Claim) {
+	if r.Outcome != quorum.Lost {
+		return nil
+	}
+	ours := 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range r.Nodes {
+		a, answered := r.Answer(i)
+		if !answered || a.Status != node.Taken {
+			continue
+		}
+		if c := g.unsettled[a.Holder]; c != nil {
+			ours++
+			remains = append(remains, c)
+		}
+	}
+	if r.Nodes-r.Failed-(r.No-ours) < g.Majority() {
+		return nil
+	}
+	return remains
 }
 
 // Settle waits until every released claim is gone from every node, or until ctx
@@ -99,7 +126,7 @@ func (g *Group) Settle(ctx context.Context) []error {
 func (g *Group) report() []error {
 	g.mu.Lock()
 	var claims []*Claim
-	for c := range g.unsettled {
+	for _, c := range g.unsettled {
 		claims = append(claims, c)
 	}
 	g.mu.Unlock()

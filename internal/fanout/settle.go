@@ -7,11 +7,42 @@ import "github.com/quorumlock/quorumlock/internal/node"
 
 // settle notes that the value is gone from node i for good.
 func (c *Claim) settle(i int) {
+	if !c.seats[i].owing {
+		c.clear()
+	}
 	c.seats[i].settled, c.seats[i].owing = true, false
 	if c.open--; c.open == 0 {
 		c.group.paid(c)
 	}
 }
+
+// clear notes that there is no more to hope for from one node: it is settled, or
+// left to debts.
+func (c *Claim) clear() {
+	if c.hopeful--; c.hopeful == 0 && c.cleared != nil {
+		close(c.cleared)
+		c.cleared = nil
+	}
+}
+
+// Cleared returns a channel that is closed when a released claim is gone from
+// every node that answers in time: after twice the time that a node gets, at the
+// latest.
+func (c *Claim) Cleared() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.hopeful == 0:
+		return closed
+	case c.cleared == nil:
+		c.cleared = make(chan struct{})
+	}
+	return c.cleared
+}
+
+var closed = make(chan struct{})
+
+func init() { close(closed) }
 
 // owes reports whether node i still needs a release, and settles it if no key
 // can live there any more. The release is to be sent now.

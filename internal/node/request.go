@@ -32,6 +32,9 @@ func NewLease(key, value string) Lease { return Lease{key, value} }
 // Key returns the key on the nodes.
 func (l Lease) Key() string { return l.key.(string) }
 
+// Value returns what the key holds.
+func (l Lease) Value() string { return l.value.(string) }
+
 // A Request is one question, the same for every node. Its arguments are built
 // once and shared by all of them.
 type Request struct {
