@@ -56,6 +56,13 @@ func (s scenario) entries(clients []string) ([]*entry, error) {
 	return all, nil
 }
 
+// A frozen server is measured in fewer and longer rounds: a peer may wait for
+// the end of the freeze in every call.
+const (
+	freezes = 5
+	freeze  = time.Second
+)
+
 // A contest runs scenarios.
 type contest struct {
 	clients  []string
@@ -86,6 +93,11 @@ func (c *contest) run(s scenario) ([]*entry, error) {
 	all, err := s.entries(c.clients)
 	if err != nil {
 		return nil, err
+	}
+	if s.Frozen {
+		longer := *c
+		longer.rounds, longer.length = freezes, freeze
+		c = &longer
 	}
 	for round := range c.rounds {
 		for _, e := range all {

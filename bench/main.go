@@ -34,8 +34,10 @@ func main() {
 
 func parse() options {
 	o := options{nodes: []int{1, 3, 5}, workers: []int{1, 512}, clients: []string{goRedis, redigoClient}}
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario; every contender is measured once in each")
-	flag.DurationVar(&o.length, "time", time.Second, "length of one measurement, and of a freeze")
+	// Short and many: the speed of a shared machine changes from second to second,
+	// and only what is measured side by side can be compared.
+	flag.IntVar(&o.rounds, "rounds", 41, "rounds of each scenario; every contender is measured once in each")
+	flag.DurationVar(&o.length, "time", 80*time.Millisecond, "length of one measurement")
 	flag.BoolVar(&o.frozen, "frozen", true, "also measure n=3 with one server frozen")
 	flag.IntVar(&o.idle, "idle", 10_000, "locks to hold with keep-alive for the memory figure; 0 for none")
 	flag.StringVar(&o.out, "out", "", "file for the raw output, JSON lines")
@@ -92,7 +94,7 @@ func run(o options, out, progress io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintf(out, "## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
-	fmt.Fprintf(out, "%d rounds of %v per contender, in turn. Medians of the rounds; the range of the rounds in brackets; max over all.\n", o.rounds, o.length)
+	fmt.Fprintf(out, "%d rounds of %v per contender, in turn (one server frozen: %d of %v). Medians of the rounds, quartiles in brackets; max over all.\n", o.rounds, o.length, freezes, freeze)
 
 	c := contest{clients: o.clients, rounds: o.rounds, length: o.length, progress: progress, record: raw.write}
 	for _, s := range o.scenarios() {

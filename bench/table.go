@@ -11,7 +11,7 @@ import (
 // writeTable prints a scenario as Markdown.
 func writeTable(w io.Writer, s scenario, all []*entry) {
 	fmt.Fprintf(w, "\n### %v\n\n", s)
-	fmt.Fprintln(w, "| client | library | cycles/s (range) | ours/peer (range) | Lock p50 / p99 / max | Unlock p50 / p99 / max | client CPU/cycle | ours/peer | allocs/cycle | B/cycle | failed |")
+	fmt.Fprintln(w, "| client | library | cycles/s (quartiles) | ours/peer (quartiles) | Lock p50 / p99 / max | Unlock p50 / p99 / max | client CPU/cycle | ours/peer | allocs/cycle | B/cycle | failed |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, e := range all {
 		ours := rival(e, all)
@@ -79,7 +79,7 @@ func (e *entry) failures() string {
 	return fmt.Sprintf("%d (%s)", failed, first[:min(len(first), most)])
 }
 
-// ratio is the median and the range of ours/peer over the rounds.
+// ratio is the median and the quartiles of ours/peer over the rounds.
 func ratio(ours, peer *entry, figure func(measurement) float64) string {
 	if ours == nil {
 		return ""
@@ -87,12 +87,13 @@ func ratio(ours, peer *entry, figure func(measurement) float64) string {
 	return spread(pairwise(each(ours.rounds, figure), each(peer.rounds, figure)), "%.2f")
 }
 
-// spread is a median and, in brackets, the range.
+// spread is a median and, in brackets, the quartiles.
 func spread(values []float64, format string) string {
 	if len(values) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf(format+" ("+format+"-"+format+")", median(values), slices.Min(values), slices.Max(values))
+	sorted := slices.Sorted(slices.Values(values))
+	return fmt.Sprintf(format+" ("+format+"-"+format+")", median(values), percentile(sorted, 25), percentile(sorted, 75))
 }
 
 // short writes a duration with three digits or so.

@@ -184,9 +184,8 @@ func (l *Locker) attempt(ctx, values context.Context, name, key string, s settin
 		l.traceRound("lock", name, result.Yes, lock.start, nil)
 		return lock, nil, l.begin(lock)
 	}
-	remains = l.group.Remains(result)
-	if remains != nil {
-		remains = append(remains, claim)
+	if found, ours := l.group.Remains(result); ours {
+		remains = append(found, claim)
 	}
 	claim.Undo()
 	err := l.refusal(name, result, elapsed)

@@ -101,6 +101,26 @@ func TestLostRoundIsDecidedWithoutTheSlowNode(t *testing.T) {
 	})
 }
 
+func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		first := acquire(t, g)
+		second := g.NewClaim("k", "v2", timeout)
+		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
+		second.Undo()
+		if _, found := g.Remains(lost); found {
+			t.Error("a lock that is held was taken for remains")
+		}
+		wait(t, first.Release(background), quorum.Won)
+		if remains, found := g.Remains(lost); !found || len(remains) == 0 {
+			t.Errorf("on its way: %v %v, want the claim", remains, found)
+		}
+		<-first.Cleared()
+		if remains, found := g.Remains(lost); !found || len(remains) != 0 {
+			t.Errorf("settled: %v %v, want nothing to wait for", remains, found)
+		}
+	})
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Freeze()

@@ -28,7 +28,9 @@ type Group struct {
 
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
-	idle      chan struct{}     // made by Settle, closed when unsettled is empty
+	gone      [32]string        // values of claims that were settled last
+	nextGone  int
+	idle      chan struct{} // made by Settle, closed when unsettled is empty
 }
 
 // NewGroup returns the group of the nodes behind pools. drift is how much
@@ -68,20 +70,21 @@ func (g *Group) paid(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.unsettled, c.lease.Value())
+	g.gone[g.nextGone] = c.lease.Value()
+	g.nextGone = (g.nextGone + 1) % len(g.gone)
 	if len(g.unsettled) == 0 && g.idle != nil {
 		close(g.idle)
 		g.idle = nil
 	}
 }
 
-// Remains returns the released claims of this group that kept a round from being
+// Remains reports whether released claims of this group kept a round from being
 // won: nodes that still carried their values denied it, and no majority denied it
-// for another reason. A majority is enough to be rid of a lock, and two releases
-// in a row may have left out different nodes.
-func (g *Group) Remains(r Result) (remains []*Claim) {
-	if r.Outcome != quorum.Lost {
-		return nil
-	}
+// or failed for another reason. It returns those that are not settled yet.
+//
+// A majority is enough to be rid of a lock, so two releases in a row may have
+// left out different nodes, together a majority.
+func (g *Group) Remains(r Result) (remains []*Claim, found bool) {
 	ours := 0
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -93,12 +96,11 @@ func (g *Group) Remains(r Result) (remains []*Claim) {
 		if c := g.unsettled[a.Holder]; c != nil {
 			ours++
 			remains = append(remains, c)
+		} else if slices.Contains(g.gone[:], a.Holder) { // since the node answered
+			ours++
 		}
 	}
-	if r.Nodes-r.Failed-(r.No-ours) < g.Majority() {
-		return nil
-	}
-	return remains
+	return remains, r.Outcome == quorum.Lost && ours > 0 && r.Nodes-r.Failed-(r.No-ours) >= g.Majority()
 }
 
 // Settle waits until every released claim is gone from every node, or until ctx
