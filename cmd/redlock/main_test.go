@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +27,19 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	heed()
 	goleak.VerifyTestMain(m)
+}
+
+// heed undoes what a shell does to background jobs and nohup to everything: they
+// ignore signals, and would pass that on to every process that a test starts. A
+// signal that is caught has its default effect in a child.
+func heed() {
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // patience is how long a test waits for something that happens at once.
