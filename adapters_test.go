@@ -61,6 +61,10 @@ func TestRedigoWithoutIdleConnectionsDoesItsDuties(t *testing.T) {
 	pooltest.Run(t, openRedigo(&redis.Pool{}, redis.DialReadTimeout(time.Minute), redis.DialWriteTimeout(time.Minute)))
 }
 
+func TestRedigoWithTwoConnectionsDoesItsDuties(t *testing.T) {
+	pooltest.Run(t, openRedigo(&redis.Pool{MaxIdle: 2, MaxActive: 2, Wait: true}, redis.DialPassword(secret)))
+}
+
 func openGoRedis(set func(*goredisv9.Options)) pooltest.Opener {
 	return func(tb testing.TB, addr string) pool.Pool {
 		opts := &goredisv9.Options{Addr: addr}

@@ -40,6 +40,15 @@
 // hook makes of an error is for traces, not for the lock: one that swallows
 // errors would otherwise turn a failure into a nil reply, which means "granted".
 //
+// # Subscriptions
+//
+// A process that waits for a lock listens for its release, on one connection for
+// each node. go-redis dials it with the client's options and does not count it for
+// PoolSize; PoolStats shows it under PubSubStats. It ends when nobody waits any
+// more, and with the client. An ACL user needs PING, SUBSCRIBE, UNSUBSCRIBE and the
+// channels for that; without them waiting takes longer, and nothing else changes.
+// Hooks around commands do not see what a subscription sends.
+//
 // # What it refuses
 //
 // A lock on N masters needs N independent servers, one for each Pool. A

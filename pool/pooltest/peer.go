@@ -7,6 +7,8 @@ type peer struct {
 	server   *server
 	conn     net.Conn
 	protocol int
+
+	listening listening
 }
 
 // reply sends v. That the client has hung up is its own affair.
@@ -48,7 +50,12 @@ func (g gated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// greet answers what clients send when they connect, and ECHO.
+// busy answers a client that listens and asks for something else.
+func busy(p *peer, args []string) {
+	p.reply(failure("ERR Can't execute '" + args[0] + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+}
+
+// greet answers what clients send when they connect or listen, and ECHO.
 func greet(p *peer, args []string) {
 	switch args[0] {
 	case "HELLO", "hello":
@@ -65,7 +72,11 @@ func greet(p *peer, args []string) {
 	case "SELECT", "select":
 		p.reply(simple("OK"))
 	case "PING", "ping":
-		p.reply(simple("PONG"))
+		p.ping(args[1:])
+	case "SUBSCRIBE", "subscribe":
+		p.subscribe(args[1:])
+	case "UNSUBSCRIBE", "unsubscribe":
+		p.unsubscribe(args[1:])
 	case "ECHO":
 		p.reply(bulk(args[1]))
 	default:

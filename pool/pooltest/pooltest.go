@@ -19,6 +19,11 @@
 // defaults, and once more with a connection pool of one: every duty holds there
 // as well. Give the client a password too (the server takes any), so that the
 // case about credentials has something to look for. Run it under -race.
+//
+// If the pool implements [pool.Subscriber], the suite's server publishes, refuses to
+// be listened to and breaks such connections as well. A subscription has to outlast
+// the client's read timeout; the case about silence notices one below 700 ms, which
+// megabytes under -race may need. So test that apart.
 package pooltest
 
 import (
@@ -34,6 +39,10 @@ import (
 type Opener func(tb testing.TB, addr string) pool.Pool
 
 // Run runs every case on pools that open opens. It takes a few seconds.
+//
+// The cases about subscriptions are for pools that implement [pool.Subscriber].
+// Others pass them, and so does one whose Subscribe returns an error that matches
+// [errors.ErrUnsupported], as a connection pool of one must.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, duty := range duties() {
@@ -64,6 +73,8 @@ func duties() []duty {
 	all = append(all, contextDuties...)
 	all = append(all, sendingDuties...)
 	all = append(all, sharingDuties...)
+	all = append(all, listeningDuties...)
+	all = append(all, partingDuties...)
 	return all
 }
 

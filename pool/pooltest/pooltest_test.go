@@ -29,12 +29,29 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"scribbles": "the slice of arguments is not changed",
 		"tells":     "the name stays the same, is short, and shows no credentials",
 		"forgets":   "no goroutine is left when the pool is closed",
+
+		"loses":      "messages follow their Joined event, unchanged and in order",
+		"hurries":    "messages follow their Joined event, unchanged and in order",
+		"confuses":   "one subscription listens to many channels",
+		"stays":      "a channel that was left is silent, and the others are not",
+		"impatient":  "silence does not end a subscription, and a ping brings an event",
+		"alternates": "channels are joined and left while another goroutine receives",
+		"hogs":       "commands work while a subscription is open",
+		"deaf":       "a subscription ends with its context, also on a frozen server",
+		"stubborn":   "subscribing to a frozen server ends with its context",
+		"claims":     "subscribing to a server that refuses connections is an error",
+		"reconnects": "a connection that breaks ends its subscription, and none takes its place",
+		"restores":   "a connection that breaks ends its subscription, and none takes its place",
+		"swallows":   "a Join that is refused ends its subscription with the server's text",
+		"keeps":      "no goroutine and no connection is left when a subscription is closed",
+		"lingers":    "no goroutine and no connection is left when a subscription is closed",
 	}
 	for fault, name := range faults {
 		t.Run(fault, func(t *testing.T) {
-			if fault == "forgets" {
+			switch fault {
+			case "forgets", "lingers", "keeps", "stays", "alternates", "hogs", "restores": // noticed when something does not come
 				defer func(was time.Duration) { patience = was }(patience)
-				patience = time.Second // goroutines are waited for
+				patience = time.Second
 				remembered = make(chan struct{})
 				defer func() { close(remembered) }()
 			}

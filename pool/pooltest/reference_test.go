@@ -24,6 +24,8 @@ type reference struct {
 
 	mu   sync.Mutex // protects idle
 	idle []*link
+
+	turn chan struct{} // has room for one, which a subscription takes with the fault "hogs"
 }
 
 // link is a connection.
@@ -40,7 +42,7 @@ var remembered chan struct{}
 
 func openReference(fault string) Opener {
 	return func(tb testing.TB, addr string) pool.Pool {
-		p := &reference{addr: addr, fault: fault}
+		p := &reference{addr: addr, fault: fault, turn: make(chan struct{}, 1)}
 		tb.Cleanup(func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -62,6 +64,14 @@ func (p *reference) String() string {
 func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 	if p.fault == "forgets" {
 		go func(end <-chan struct{}) { <-end }(remembered)
+	}
+	if p.fault == "hogs" {
+		select {
+		case p.turn <- struct{}{}:
+			defer func() { <-p.turn }()
+		case <-ctx.Done():
+			return nil, unsent(ctx.Err())
+		}
 	}
 	if len(args) == 0 {
 		return nil, unsent(errors.New("empty command"))
@@ -125,6 +135,10 @@ func (p *reference) connect(ctx context.Context) (*link, error) {
 		return l, nil
 	}
 	p.mu.Unlock()
+	return p.dial(ctx)
+}
+
+func (p *reference) dial(ctx context.Context) (*link, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", p.addr)
 	if err != nil {
@@ -150,11 +164,7 @@ func (p *reference) exchange(ctx context.Context, l *link, args []any) (any, err
 		stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
 		defer stop()
 	}
-	b := fmt.Appendf(nil, "*%d\r\n", len(args))
-	for _, arg := range args {
-		text := fmt.Sprint(arg)
-		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(text), text)
-	}
+	b := written(args)
 	if p.fault == "scribbles" {
 		args[len(args)-1] = "scribble"
 	}
@@ -169,6 +179,15 @@ func (p *reference) exchange(ctx context.Context, l *link, args []any) (any, err
 		return nil, because(ctx, err)
 	}
 	return v, nil
+}
+
+func written(args []any) []byte {
+	b := fmt.Appendf(nil, "*%d\r\n", len(args))
+	for _, arg := range args {
+		text := fmt.Sprint(arg)
+		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(text), text)
+	}
+	return b
 }
 
 func (p *reference) read(r *bufio.Reader) (any, error) {

@@ -48,6 +48,8 @@ func encode(b []byte, protocol int, v any) []byte {
 		return nothing(b, protocol, v)
 	case array:
 		return elements(b, '*', len(v), protocol, v)
+	case push:
+		return elements(b, '>', len(v), protocol, v)
 	case set:
 		return elements(b, '~', len(v), protocol, v)
 	case pairs:
@@ -66,6 +68,8 @@ func encode(b []byte, protocol int, v any) []byte {
 
 func downgrade(v any) any {
 	switch v := v.(type) {
+	case push:
+		return array(v)
 	case set:
 		return array(v)
 	case pairs:

@@ -16,7 +16,7 @@ type server struct {
 
 	mu       sync.Mutex // protects the rest
 	listener net.Listener
-	conns    map[net.Conn]bool
+	conns    map[net.Conn]*peer
 	running  chan struct{} // closed, except while the server is frozen
 	handlers map[string]handler
 	seen     map[string]int // commands that the server ran, by name and first argument
@@ -35,7 +35,7 @@ func startServer(tb testing.TB) *server {
 	s := &server{
 		tb:       tb,
 		addr:     "127.0.0.1:0",
-		conns:    make(map[net.Conn]bool),
+		conns:    make(map[net.Conn]*peer),
 		running:  make(chan struct{}),
 		handlers: make(map[string]handler),
 		seen:     make(map[string]int),
@@ -81,24 +81,24 @@ func (s *server) accept(listener net.Listener) {
 			conn.Close()
 			return
 		}
-		s.conns[conn] = true
+		p := &peer{server: s, conn: conn, protocol: 2}
+		s.conns[conn] = p
 		s.serving.Add(1)
 		s.mu.Unlock()
-		go s.serve(conn)
+		go s.serve(p)
 	}
 }
 
 // serve ends when its connection does.
-func (s *server) serve(conn net.Conn) {
+func (s *server) serve(p *peer) {
 	defer s.serving.Done()
 	defer func() {
-		conn.Close()
+		p.conn.Close()
 		s.mu.Lock()
-		delete(s.conns, conn)
+		delete(s.conns, p.conn)
 		s.mu.Unlock()
 	}()
-	p := &peer{server: s, conn: conn, protocol: 2}
-	r := bufio.NewReader(gated{s, conn})
+	r := bufio.NewReader(gated{s, p.conn})
 	for {
 		args, err := readCommand(r)
 		if err != nil || len(args) == 0 {
@@ -119,8 +119,14 @@ func (s *server) run(p *peer, args []string) {
 		s.seen[name+" "+args[1]]++
 	}
 	s.mu.Unlock()
-	if !ok {
+	switch {
+	case !p.mayRun(name):
+		handle = busy
+	case !ok:
 		handle = greet
+	}
+	if name == "SUBSCRIBE" {
+		p.listening.ever.Store(true) // also if it is refused
 	}
 	handle(p, args)
 }

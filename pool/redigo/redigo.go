@@ -31,6 +31,16 @@
 // its context ends) or fails at once. MaxIdle should be at least the number of
 // locks that are acquired at the same moment: redigo's default of 0 dials for
 // every command.
+//
+// # Subscriptions
+//
+// A process that waits for a lock listens for its release, on one connection for
+// each node, which is the source's and counts for MaxActive until nobody waits any
+// more. So a MaxActive has to leave one to spare. With a MaxActive of 1 there is no
+// subscription: waiting takes longer then, and nothing else changes. A Source of
+// your own that has a limit is not known to have one; give it room for one more.
+// DialReadTimeout does not end a subscription. Connections without ReceiveContext
+// or ReceiveWithTimeout have none either.
 package redigo
 
 import (

@@ -1,0 +1,87 @@
+package goredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/redis/go-redis/v9"
+)
+
+var _ pool.Subscriber = (*Pool)(nil)
+
+// greetTimeout bounds each step of a greeting, and of writing. go-redis lets a
+// context interrupt a dial and nothing after it.
+const greetTimeout = time.Second
+
+// Subscribe implements [pool.Subscriber]. The connection is dialed with the
+// client's options and does not count for its PoolSize. It ends with ctx, or with
+// the client.
+//
+// Of a server that froze just now it hears up to a second later that ctx has ended.
+func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
+	// A clone's subscriptions are the client's, and end when that is closed.
+	s := &subscription{ctx: ctx, conn: p.clones.get(greetTimeout).Subscribe(ctx)}
+	// Closing it is the one way to end a Receive. Close waits while it connects:
+	// that is why the clone is one with short timeouts.
+	s.closed = context.AfterFunc(ctx, func() { s.conn.Close() })
+	if err := s.conn.Ping(ctx); err != nil { // connects
+		s.Close()
+		return nil, s.failed(err)
+	}
+	return s, nil
+}
+
+// A subscription is a connection of go-redis's own. After a failure it connects
+// anew, joins all channels again, and only then returns the error. So it is closed
+// at the first error, and the new connection with it.
+type subscription struct {
+	ctx    context.Context
+	conn   *redis.PubSub
+	closed func() bool
+}
+
+func (s *subscription) Join(channel string) error  { return s.conn.Subscribe(s.ctx, channel) }
+func (s *subscription) Leave(channel string) error { return s.conn.Unsubscribe(s.ctx, channel) }
+func (s *subscription) Ping() error                { return s.conn.Ping(s.ctx) }
+
+func (s *subscription) Receive() (pool.Event, error) {
+	e, err := s.conn.ReceiveTimeout(s.ctx, 0)
+	switch e := e.(type) {
+	case *redis.Message:
+		return pool.Event{Kind: pool.Message, Channel: e.Channel, Message: e.Payload}, nil
+	case *redis.Subscription:
+		if e.Kind == "subscribe" {
+			return pool.Event{Kind: pool.Joined, Channel: e.Channel}, nil
+		}
+	}
+	if err != nil {
+		s.Close()
+		return pool.Event{}, s.failed(err)
+	}
+	return pool.Event{}, nil
+}
+
+// Close may be called again.
+func (s *subscription) Close() error {
+	s.closed()
+	if err := s.conn.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (s *subscription) failed(err error) error {
+	if refusal := redis.Error(nil); errors.As(err, &refusal) {
+		return pool.Error(refusal.Error())
+	}
+	if over := ended(s.ctx); over != nil && !errors.Is(err, over) {
+		return fmt.Errorf("%w: %w", over, err)
+	}
+	return err
+}

@@ -1,0 +1,210 @@
+package pooltest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// The cases about listening are over at once for a pool that is no
+// [pool.Subscriber], or that has no connection to spare.
+var listeningDuties = []duty{
+	{
+		name: "messages follow their Joined event, unchanged and in order",
+		why:  "who waits asks once more when the channel is joined, and counts on all that comes after that",
+		run:  messages,
+	},
+	{
+		name: "one subscription listens to many channels",
+		why:  "a process waits for many locks, and a node has better use for its connections",
+		run:  manyChannels,
+	},
+	{
+		name: "a channel that was left is silent, and the others are not",
+		why:  "a node would go on sending what nobody reads, for every lock that was ever waited for",
+		run:  leaving,
+	},
+	{
+		name: "silence does not end a subscription, and a ping brings an event",
+		why:  "locks are held for minutes, while clients give up on a read after seconds",
+		run:  silent,
+	},
+	{
+		name: "channels are joined and left while another goroutine receives",
+		why:  "that goroutine is always receiving; to interrupt it would lose messages",
+		run:  joinWhileReceiving,
+	},
+	{
+		name: "commands work while a subscription is open",
+		why:  "whoever hears of a release takes the lock, through the same pool",
+		run:  commandsMeanwhile,
+	},
+}
+
+// silence is longer than a read timeout that is short for a test.
+const silence = 700 * time.Millisecond
+
+func messages(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	l := subscribe(tb, p)
+	if l == nil {
+		return
+	}
+	texts := []string{"", "text", "line\r\nline\r\n", "\x00\xff$5\r\n", "", strings.Repeat("x", 100_000), "$-1", "-ERR", "last"}
+	s.on("SUBSCRIBE", func(p *peer, args []string) { p.subscribe(args[1:], texts...) })
+	l.asksFor("{my key}:\r\n\x00")
+	l.want(pool.Joined, "{my key}:\r\n\x00", "")
+	for _, text := range texts {
+		l.want(pool.Message, "{my key}:\r\n\x00", text)
+	}
+	for i := range 100 {
+		s.publish("{my key}:\r\n\x00", fmt.Sprint(i))
+		s.publish("{my key}", "for others")
+	}
+	for i := range 100 {
+		l.want(pool.Message, "{my key}:\r\n\x00", fmt.Sprint(i))
+	}
+	l.end()
+}
+
+func manyChannels(tb testing.TB, open Opener) {
+	const channels = 50
+	s, p := setup(tb, open)
+	l := subscribe(tb, p)
+	if l == nil {
+		return
+	}
+	name := func(i int) string { return fmt.Sprintf("channel %d", i) }
+	for i := range channels {
+		l.join(name(i))
+	}
+	for i := range channels {
+		s.publish(name(i), fmt.Sprint(i))
+	}
+	for i := range channels {
+		l.want(pool.Message, name(i), fmt.Sprint(i))
+	}
+	if n := len(s.listeners()); n != 1 {
+		tb.Errorf("one subscription has %d connections", n)
+	}
+	l.end()
+}
+
+func leaving(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	l := subscribe(tb, p)
+	if l == nil {
+		return
+	}
+	l.join("left")
+	l.join("kept")
+	for range 2 {
+		l.leaves("left")
+		eventually(tb, "a channel is still listened to after Leave", func() bool { return s.publish("left", "nobody hears") == 0 })
+		s.publish("left", "nobody hears")
+		s.publish("kept", "message")
+		for { // what came before it was left is right
+			e := l.next()
+			if e == (pool.Event{Kind: pool.Message, Channel: "kept", Message: "message"}) {
+				break
+			}
+			if e != (pool.Event{Kind: pool.Message, Channel: "left", Message: "nobody hears"}) {
+				tb.Fatalf("received %q", show(e))
+			}
+		}
+		l.join("left")
+		s.publish("left", "heard again")
+		l.want(pool.Message, "left", "heard again")
+	}
+	l.end()
+}
+
+func silent(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	l := subscribe(tb, p)
+	if l == nil {
+		return
+	}
+	l.join("channel")
+	for range 2 { // a timeout that was put off once may still come
+		select {
+		case <-l.broken:
+			tb.Fatalf("Receive, after silence: %v", l.err)
+		case <-time.After(silence): // the case is about it
+		}
+		for len(l.events) > 0 {
+			<-l.events
+		}
+		l.ask(l.s.Ping)
+		if e := l.any(); e.Kind != pool.Other {
+			tb.Errorf("the answer to a ping passes for %q", show(e))
+		}
+	}
+	s.publish("channel", "message")
+	l.want(pool.Message, "channel", "message")
+	l.end()
+}
+
+func joinWhileReceiving(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	l := subscribe(tb, p)
+	if l == nil {
+		return
+	}
+	const messages = 200
+	l.join("channel")
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		for i := range messages {
+			s.publish("channel", fmt.Sprint(i))
+		}
+	})
+	defer publishing.Wait()
+	for i := range messages {
+		l.asksFor(fmt.Sprint("other ", i))
+		l.ask(l.s.Ping)
+		l.leaves(fmt.Sprint("other ", i))
+	}
+	for heard, joined := 0, 0; heard < messages || joined < messages; {
+		e := l.next()
+		switch {
+		case e == pool.Event{Kind: pool.Joined, Channel: fmt.Sprint("other ", joined)}:
+			joined++
+		case e == pool.Event{Kind: pool.Message, Channel: "channel", Message: fmt.Sprint(heard)}:
+			heard++
+		default:
+			tb.Fatalf("received %q after %d messages and %d joins", show(e), heard, joined)
+		}
+	}
+	l.end()
+}
+
+func commandsMeanwhile(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	mustEcho(tb, p, "a connection")
+	l := subscribe(tb, p)
+	if l == nil {
+		return
+	}
+	l.join("channel")
+	var all sync.WaitGroup
+	for g := range 16 {
+		all.Go(func() {
+			for i := range 10 {
+				if err := echo(p, fmt.Sprintf("%d of %d", i, g)); err != nil {
+					tb.Error(err)
+					return
+				}
+			}
+		})
+	}
+	within(tb, patience+slack, &all)
+	s.publish("channel", "message")
+	l.want(pool.Message, "channel", "message")
+	l.end()
+	mustEcho(tb, p, "after it")
+}
