@@ -54,7 +54,7 @@ func backends(t *testing.T, lib library, wrap func(pool.Pool) pool.Pool) []backe
 // ask puts one request and waits for its answer.
 func (b backend) ask(t testing.TB, verb node.Verb, key, value string, ttl time.Duration) node.Answer {
 	t.Helper()
-	request := node.NewRequest(verb, node.NewLease(key, value), ttl)
+	request := node.NewRequest(verb, node.NewLease(key, value), ttl, node.Mark{Self: "me", TTL: ttl})
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
 	if err := b.node.Start(&node.Call{Request: &request, Deadline: &deadline, Receiver: answered}); err != nil {
@@ -72,7 +72,7 @@ func (a answers) Late(*node.Call, node.Answer)            {}
 // to ask: what is compared is that they are those of the last write, which are
 // hours apart.
 func describe(a node.Answer) string {
-	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh", a.Status, a.Holder, a.TTL.Hours())
+	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q", a.Status, a.Holder, a.TTL.Hours(), a.Awaited)
 	if a.Err != nil {
 		text += ", refused"
 	}
@@ -98,13 +98,13 @@ func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
 
 // tellAlike does the same at random to all backends and compares what they say.
 func tellAlike(t *testing.T, all []backend, seed uint64) {
-	values := []string{"a", "b", "ab", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
+	values := []string{"a", "b", "me.1", "ab", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
 	random := rand.New(rand.NewPCG(seed, 1))
 	var story []string
 	for range 15 {
 		value := values[random.IntN(len(values))]
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
-		act := random.IntN(6)
+		act := random.IntN(8)
 		seen := make(map[string][]string)
 		for _, b := range all {
 			said := b.act(t, act, fmt.Sprint("key", seed), value, hours)
@@ -126,8 +126,11 @@ func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration
 	case 1:
 		b.remove(key)
 		return "removed"
+	case 2:
+		b.hold("{"+key+"}:wait", value, ttl)
+		return "marked"
 	}
-	verb := []node.Verb{node.Acquire, node.Extend, node.Release, node.Inspect}[act-2]
+	verb := []node.Verb{node.Acquire, node.Wait, node.Extend, node.Release, node.Inspect}[act-3]
 	return describe(b.ask(t, verb, key, value, ttl))
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 // valuePrefix marks values of this library and the version of their form:
@@ -51,25 +53,13 @@ func holderOf(value string) string {
 	return fmt.Sprintf("foreign holder #%x", sum[:4])
 }
 
-// isSideKey reports whether a key has the form of those that belong to a lock
-// ("{key}:fence") or to a node: a lock of such a name would collide with them.
-func isSideKey(key string) bool {
-	if end := strings.LastIndex(key, "}:"); end > 0 && key[0] == '{' {
-		switch key[end+len("}:"):] {
-		case "fence", "queue", "wait", "wake":
-			return true
-		}
-	}
-	return key == "redlock:node" || key == "redlock:quarantine"
-}
-
 // keyOf returns the key of a lock on the nodes.
 func keyOf(prefix, name string) (string, error) {
 	if name == "" {
 		return "", fmt.Errorf("redlock: the name of a lock must not be empty")
 	}
 	key := prefix + name
-	if isSideKey(key) {
+	if node.IsSideKey(key) {
 		return "", fmt.Errorf("redlock: %q cannot be the key of a lock: keys of this form belong to other locks; choose another name or prefix", key)
 	}
 	return key, nil

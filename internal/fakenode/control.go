@@ -70,6 +70,13 @@ func (n *Node) Label(key string) string {
 	return ""
 }
 
+// Told is how many messages were published on a channel.
+func (n *Node) Told(channel string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.told[channel]
+}
+
 // TTL returns how long a key still lives, or 0.
 func (n *Node) TTL(key string) time.Duration {
 	n.mu.Lock()

@@ -31,6 +31,9 @@ type Node struct {
 	log     []Command
 	calls   int // of Do that have not returned
 	refused int
+	told    map[string]int // messages by channel
+
+	listening map[*subscription]bool
 }
 
 // Faults say how a node misbehaves. The zero value is a healthy node.
@@ -43,6 +46,7 @@ type Faults struct {
 	LoseReplies   bool          // commands take effect, their replies vanish
 	Reset         bool          // the connection breaks at once; commands take effect all the same
 	Uninterrupted bool          // the client ignores its context, and gives up after ClientTimeout
+	Deaf          bool          // those who listen hear nothing
 	NoNative      bool          // SET refuses NX together with GET, as before Redis 7
 }
 
@@ -53,6 +57,7 @@ const ClientTimeout = 3 * time.Minute
 type Command struct {
 	Verb  string // SET, EVALSHA or EVAL
 	Does  string // acquire, extend, release or inspect
+	Waits bool   // an acquire of somebody who waits
 	Key   string
 	Value string
 	At    time.Time
@@ -65,7 +70,7 @@ type entry struct {
 
 // New returns a healthy, empty node.
 func New(name string) *Node {
-	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]string)}
+	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]string), told: make(map[string]int), listening: make(map[*subscription]bool)}
 	n.thawed = make(chan struct{})
 	close(n.thawed)
 	return n
@@ -177,7 +182,7 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		if f.NoNative {
 			return nil, pool.Error("ERR syntax error")
 		}
-		return n.run(Command{Verb: verb, Does: "acquire", Key: args[1].(string), Value: args[2].(string)}, args[6])
+		return n.run(Command{Verb: verb, Does: "acquire", Key: args[1].(string), Value: args[2].(string)}, args[6:])
 	case "EVALSHA", "EVAL":
 		text := args[1].(string)
 		if verb == "EVAL" {
@@ -187,10 +192,12 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
 		}
 		c := Command{Verb: verb, Does: does(text), Key: args[3].(string)}
-		if len(args) > 4 {
-			c.Value = args[4].(string)
+		rest := args[4:]
+		if len(rest) > 0 {
+			c.Value, rest = rest[0].(string), rest[1:]
 		}
-		return n.run(c, args[len(args)-1])
+		c.Waits = c.Does == "acquire" && len(rest) > 1
+		return n.run(c, rest)
 	}
 	return nil, pool.Error("ERR unknown command '" + verb + "'")
 }
@@ -202,25 +209,30 @@ func does(text string) string {
 		return "extend"
 	case strings.Contains(text, "DEL"):
 		return "release"
-	case strings.Contains(text, "PTTL"):
-		return "inspect"
+	case strings.Contains(text, "'SET'"):
+		return "acquire"
 	}
-	return "acquire"
+	return "inspect"
 }
 
-// run does what the commands of the lock are documented to do. ttl is in
-// milliseconds where there is one.
-func (n *Node) run(c Command, ttl any) (any, error) {
+// run does what the commands of the lock are documented to do. args follow the
+// value: the TTL in milliseconds, if there is one, and what wakes those who wait.
+func (n *Node) run(c Command, args []any) (any, error) {
 	c.At = time.Now()
 	n.log = append(n.log, c)
 	held, exists := n.get(c.Key)
 	switch c.Does {
 	case "acquire":
-		if exists {
+		switch {
+		case !exists:
+			n.set(c.Key, c.Value, args[0])
+			return nil, nil
+		case !c.Waits:
 			return held.value, nil
+		case held.value != c.Value:
+			n.set(args[1].(string), args[2].(string), args[3])
 		}
-		n.set(c.Key, c.Value, ttl)
-		return nil, nil
+		return []any{held.value, time.Until(held.expires).Milliseconds()}, nil
 	case "extend":
 		switch {
 		case !exists:
@@ -228,14 +240,27 @@ func (n *Node) run(c Command, ttl any) (any, error) {
 		case held.value != c.Value:
 			return held.value, nil
 		}
-		n.set(c.Key, c.Value, ttl)
+		n.set(c.Key, c.Value, args[0])
 		return int64(1), nil
 	case "release":
-		if exists && held.value == c.Value {
-			delete(n.keys, c.Key)
+		if !exists || held.value != c.Value {
+			return int64(0), nil
+		}
+		delete(n.keys, c.Key)
+		if len(args) == 0 {
 			return int64(1), nil
 		}
-		return int64(0), nil
+		waits, awaited := n.get(args[0].(string))
+		if !awaited {
+			return int64(1), nil
+		}
+		channel := strings.TrimSuffix(args[0].(string), "wait") + "wake"
+		if strings.HasPrefix(waits.value, args[1].(string)+".") {
+			n.publish(channel, "")
+			return int64(1), nil
+		}
+		n.publish(channel, waits.value)
+		return waits.value, nil
 	}
 	if !exists {
 		return nil, nil

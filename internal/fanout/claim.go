@@ -24,6 +24,8 @@ type Claim struct {
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	seats    []seat
 	released bool
+	announce bool          // releases are heard of by those who wait
+	mark     node.Mark     // that Wait leaves
 	open     int           // seats not settled, once released
 	hopeful  int           // of them, those not left to debts
 	cleared  chan struct{} // made by Cleared, closed when hopeful is 0
@@ -68,6 +70,13 @@ func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
 	return c.start(newRound(ctx, node.Acquire, c, ttl, c.timeout))
 }
 
+// Wait asks like Acquire. Nodes where the lock is taken say for how long, and
+// publish its release if that comes before the mark is over.
+func (c *Claim) Wait(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
+	c.mark = mark // nobody else has the claim yet
+	return c.start(newRound(ctx, node.Wait, c, ttl, c.timeout))
+}
+
 // Extend asks every node to prolong the key to ttl from now. A node that does
 // not have it any more is taken again if it answers before retake; that does
 // not count in this round: the majority that carries an extension must have
@@ -81,17 +90,20 @@ func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time)
 }
 
 // Release asks every node to delete the key, and goes on until it is gone
-// everywhere. It may be repeated.
+// everywhere. Those who wait for it hear of it. It may be repeated.
 func (c *Claim) Release(ctx context.Context) *Round {
-	r := newRound(ctx, node.Release, c, 0, c.timeout)
 	c.mu.Lock()
+	c.announce = true
 	c.release()
+	r := newRound(ctx, node.Release, c, 0, c.timeout)
 	c.mu.Unlock()
 	return c.start(r)
 }
 
 // Undo is Release for an attempt that failed: it leaves out nodes where nothing
-// was sent that could have set the key, and there is nothing to wait for.
+// was sent that could have set the key, there is nothing to wait for, and nobody
+// hears of it: contenders that undid their attempts would wake each other for
+// ever.
 func (c *Claim) Undo() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,9 +239,22 @@ func (c *Claim) follow(i int, last *call) *call {
 	return nil
 }
 
+// request builds the question verb about the claim. If it is a release, the
+// claim's mutex is held.
+func (c *Claim) request(verb node.Verb, ttl time.Duration) node.Request {
+	var mark node.Mark
+	switch {
+	case verb == node.Wait:
+		mark = c.mark
+	case verb == node.Release && c.announce:
+		mark.Self = c.group.self
+	}
+	return node.NewRequest(verb, c.lease, ttl, mark)
+}
+
 // background makes a call that no round waits for.
 func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
-	request := node.NewRequest(verb, c.lease, ttl)
+	request := c.request(verb, ttl)
 	deadline := node.MakeDeadline(context.Background(), c.timeout)
 	return &call{Call: node.Call{Request: &request, Deadline: &deadline, Receiver: c, Index: i}}
 }

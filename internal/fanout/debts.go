@@ -87,7 +87,7 @@ func (b *debts) pay() {
 			continue
 		}
 		p := &payment{
-			request:  node.NewRequest(node.Release, d.claim.lease, 0),
+			request:  d.claim.repeat(),
 			deadline: node.MakeDeadline(context.Background(), d.claim.timeout),
 			book:     b,
 			debt:     d,

@@ -110,6 +110,10 @@ func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
 		if _, found := g.Remains(lost); found {
 			t.Error("a lock that is held was taken for remains")
 		}
+		for _, n := range nodes {
+			n.Set(fakenode.Faults{Delay: time.Millisecond, ReplyDelay: time.Millisecond})
+		}
+		nodes[2].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
 		wait(t, first.Release(background), quorum.Won)
 		if remains, found := g.Remains(lost); !found || len(remains) == 0 {
 			t.Errorf("on its way: %v %v, want the claim", remains, found)

@@ -10,6 +10,8 @@ package fanout
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,6 +27,7 @@ type Group struct {
 	nodes []*node.Node
 	debts []*debts
 	drift float64
+	self  any // a string that tells this group from others that wait for the same lock
 
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
@@ -38,7 +41,7 @@ type Group struct {
 // not nil, is told when a node fails and, with nil, when it works again; it must
 // not block.
 func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failure error)) *Group {
-	g := &Group{drift: drift, unsettled: make(map[string]*Claim)}
+	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim)}
 	for _, p := range pools {
 		n := node.New(p)
 		d := newDebts(n)
@@ -50,6 +53,16 @@ func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failu
 	}
 	return g
 }
+
+// newSelf returns a name that is no secret: it releases nothing.
+func newSelf() string {
+	var id [8]byte
+	rand.Read(id[:]) // never fails, see crypto/rand
+	return hex.EncodeToString(id[:])
+}
+
+// Self is the name of this group in marks.
+func (g *Group) Self() string { return g.self.(string) }
 
 // Len is the number of nodes.
 func (g *Group) Len() int { return len(g.nodes) }

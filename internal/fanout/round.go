@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -55,10 +56,52 @@ func (r Result) Answer(i int) (node.Answer, bool) {
 	return node.Answer{}, false
 }
 
+// Free is how long the lock is still held by others, 0 if that is not known: the
+// time until keys have expired on so many nodes that a majority is free.
+func (r Result) Free() time.Duration {
+	var left []time.Duration
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Taken && a.TTL > 0 {
+			left = append(left, a.TTL)
+		}
+	}
+	slices.Sort(left)
+	need := quorum.Majority(r.Nodes) - r.Yes
+	if need < 1 || need > len(left) {
+		return 0
+	}
+	return left[need-1]
+}
+
+// Split reports whether the lock is probably held by nobody: contenders have taken
+// it on some nodes each, and are giving it back.
+func (r Result) Split() bool {
+	holders := make(map[string]int)
+	most := 0
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Taken {
+			holders[a.Holder]++
+			most = max(most, holders[a.Holder])
+		}
+	}
+	return most > 0 && 2*most <= r.Yes+r.No
+}
+
+// Awaited says who else waits for the lock, as a node knows that released it, or
+// "".
+func (r Result) Awaited() string {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Awaited != "" {
+			return a.Awaited
+		}
+	}
+	return ""
+}
+
 func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
 	n := c.group.Len()
 	r := &Round{
-		request:  node.NewRequest(verb, c.lease, ttl),
+		request:  c.request(verb, ttl),
 		deadline: node.MakeDeadline(ctx, timeout),
 		calls:    make([]call, n),
 		tally:    quorum.Tally{Nodes: n},

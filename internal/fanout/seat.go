@@ -63,7 +63,7 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 
 // late notes that the client returned from a call that had been given up.
 func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
-	if verb == node.Acquire {
+	if verb.Sets() {
 		s.stuck--
 	}
 	if verb == node.Release || nothingDone(a.Err) {

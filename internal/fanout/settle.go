@@ -58,6 +58,13 @@ func (c *Claim) owes(i int) bool {
 	return true
 }
 
+// repeat builds the release for debts.
+func (c *Claim) repeat() node.Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.request(node.Release, 0)
+}
+
 // paid takes in the answer to a release that debts sent to node i, and reports
 // whether that settles the node.
 func (c *Claim) paid(i int, a node.Answer) bool {

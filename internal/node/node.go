@@ -86,7 +86,7 @@ func (n *Node) launch(c *Call) {
 	go n.work(c) // ends when it finds no more calls and no place to park
 }
 
-var pingRequest = NewRequest(ping, Lease{}, 0)
+var pingRequest = NewRequest(ping, Lease{}, 0, Mark{})
 
 func (n *Node) newProbe(refused *Call) *Call {
 	deadline := MakeDeadline(context.Background(), time.Until(refused.Deadline.at))

@@ -52,7 +52,7 @@ func (r *recorder) count() int {
 }
 
 func call(verb Verb, key, value string, r *recorder) *Call {
-	request := NewRequest(verb, NewLease(key, value), ttl)
+	request := NewRequest(verb, NewLease(key, value), ttl, Mark{Self: "me", TTL: time.Second})
 	deadline := MakeDeadline(context.Background(), timeout)
 	return &Call{Request: &request, Deadline: &deadline, Receiver: r}
 }
@@ -192,7 +192,7 @@ func TestNoscriptIsFoundAnywhereInTheText(t *testing.T) {
 
 func TestUnexpectedReplyIsAnErrorAndNotAVote(t *testing.T) {
 	for _, verb := range []Verb{Acquire, Extend, Release, Inspect} {
-		r := NewRequest(verb, NewLease("k", "v"), ttl)
+		r := NewRequest(verb, NewLease("k", "v"), ttl, Mark{})
 		for _, reply := range []any{[]any{}, []any{"v", "1"}, 1.5, true} {
 			if a := r.answer(reply, nil); a.Status != Failed || a.Err == nil {
 				t.Errorf("%v: reply %v gives %+v", verb, reply, a)

@@ -10,6 +10,7 @@ type Verb uint8
 
 const (
 	Acquire Verb = iota // set the key to the value if it is free
+	Wait                // the same, and if it is not free say for how long, and that we wait
 	Extend              // prolong the key if it holds the value
 	Release             // delete the key if it holds the value
 	Inspect             // look at the key
@@ -17,8 +18,11 @@ const (
 )
 
 func (v Verb) String() string {
-	return [...]string{"lock", "extend", "unlock", "inspect", "ping"}[v]
+	return [...]string{"lock", "lock", "extend", "unlock", "inspect", "ping"}[v]
 }
+
+// Sets reports whether the verb may set the key.
+func (v Verb) Sets() bool { return v == Acquire || v == Wait }
 
 // A Lease is what one attempt to take a lock writes on the nodes. The value is
 // unique to the attempt.
@@ -41,13 +45,21 @@ type Request struct {
 	Verb  Verb
 	TTL   time.Duration // rounded up to whole milliseconds on the wire
 	lease Lease
+	mark  Mark
 	first []any // in the form that nearly every server takes
 }
 
+// A Mark is what those who wait for a lock leave on the nodes, so that its
+// release is published. The zero Mark leaves nothing, and tells nobody.
+type Mark struct {
+	Self any           // a string: who waits, or who releases; see release.lua
+	TTL  time.Duration // of the mark
+}
+
 // NewRequest builds the question verb about lease. Release and Inspect ignore
-// the ttl.
-func NewRequest(verb Verb, lease Lease, ttl time.Duration) Request {
-	r := Request{Verb: verb, TTL: ttl, lease: lease}
+// the ttl, only Wait and Release need a mark.
+func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) Request {
+	r := Request{Verb: verb, TTL: ttl, lease: lease, mark: mark}
 	r.first = r.args(preferred[verb])
 	return r
 }
@@ -62,7 +74,7 @@ const (
 )
 
 // preferred is the form to try first on a server about which nothing is known.
-var preferred = [...]form{Acquire: native, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
+var preferred = [...]form{Acquire: native, Wait: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
 
 // args builds the command for one form.
 func (r *Request) args(f form) []any {
@@ -78,7 +90,12 @@ func (r *Request) args(f form) []any {
 		command, script = "EVAL", s.text
 	}
 	switch r.Verb {
+	case Wait:
+		return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL), SideKey(r.lease.Key(), "wait"), r.mark.Self, millis(r.mark.TTL)}
 	case Release:
+		if r.mark.Self != nil {
+			return []any{command, script, int64(1), r.lease.key, r.lease.value, SideKey(r.lease.Key(), "wait"), r.mark.Self}
+		}
 		return []any{command, script, int64(1), r.lease.key, r.lease.value}
 	case Inspect:
 		return []any{command, script, int64(1), r.lease.key}
@@ -97,8 +114,8 @@ type Status uint8
 
 const (
 	Failed   Status = iota // nothing usable: see Answer.Err
-	Granted                // Acquire: the key holds the value
-	Taken                  // Acquire, Extend, Inspect: another value holds the key
+	Granted                // Acquire, Wait: the key holds the value
+	Taken                  // Acquire, Wait, Extend, Inspect: another value holds the key
 	Extended               // Extend: the key held the value and was prolonged
 	Deleted                // Release: the key held the value and is gone
 	Absent                 // Extend, Inspect: there is no key; Release: it does not hold the value
@@ -108,9 +125,11 @@ const (
 type Answer struct {
 	Status Status
 	Holder string        // the value found, if Taken
-	TTL    time.Duration // Inspect: how long the key still lives
-	Err    error         // why it Failed
-	At     time.Time     // when it was known
+	TTL    time.Duration // Wait, Inspect: how long the key still lives, negative if for ever
+	// Awaited is set on the answer to a release if somebody else waits: who.
+	Awaited string
+	Err     error     // why it Failed
+	At      time.Time // when it was known
 	// InClient is set on the answer to a call that was given up while it was
 	// with the client: Receiver.Late follows.
 	InClient bool
@@ -134,6 +153,13 @@ func (r *Request) answer(reply any, err error) Answer {
 			}
 			return Answer{Status: Taken, Holder: held}
 		}
+	case Wait:
+		switch a := lookedAt(reply); {
+		case reply == nil, a.Holder == r.lease.value && a.Status == Taken:
+			return Answer{Status: Granted}
+		case a.Status == Taken:
+			return a
+		}
 	case Extend:
 		switch held := reply.(type) {
 		case int64:
@@ -145,7 +171,10 @@ func (r *Request) answer(reply any, err error) Answer {
 			return Answer{Status: Taken, Holder: held}
 		}
 	case Release:
-		if n, ok := reply.(int64); ok {
+		switch n := reply.(type) {
+		case string:
+			return Answer{Status: Deleted, Awaited: n}
+		case int64:
 			if n == 1 {
 				return Answer{Status: Deleted}
 			}
@@ -157,15 +186,26 @@ func (r *Request) answer(reply any, err error) Answer {
 		if reply == nil {
 			return Answer{Status: Absent}
 		}
-		if pair, ok := reply.([]any); ok && len(pair) == 2 {
-			held, ok1 := pair[0].(string)
-			ms, ok2 := pair[1].(int64)
-			if ok1 && ok2 {
-				return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
-			}
+		if a := lookedAt(reply); a.Status == Taken {
+			return a
 		}
 	}
 	return Answer{Err: fmt.Errorf("unexpected reply %T to %s: is this a Redis server?", reply, r.Verb)}
+}
+
+// lookedAt reads who holds a key and for how long.
+func lookedAt(reply any) Answer {
+	if pair, ok := reply.([]any); ok && len(pair) == 2 {
+		held, ok1 := pair[0].(string)
+		ms, ok2 := pair[1].(int64)
+		if ms == 0 {
+			ms = 1 // PTTL rounds down; 0 is for answers that do not tell
+		}
+		if ok1 && ok2 {
+			return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
+		}
+	}
+	return Answer{}
 }
 
 // Answered reports whether the server itself spoke: a reply, or a refusal.

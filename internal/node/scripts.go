@@ -10,6 +10,9 @@ import (
 //go:embed lua/acquire.lua
 var acquireLua string
 
+//go:embed lua/wait.lua
+var waitLua string
+
 //go:embed lua/extend.lua
 var extendLua string
 
@@ -24,6 +27,7 @@ type script struct{ text, sha any }
 
 var scripts = [...]script{
 	Acquire: newScript(acquireLua),
+	Wait:    newScript(waitLua),
 	Extend:  newScript(extendLua),
 	Release: newScript(releaseLua),
 	Inspect: newScript(inspectLua),

@@ -1,0 +1,132 @@
+package fakenode
+
+import (
+	"context"
+	"errors"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+var _ pool.Subscriber = (*Node)(nil)
+
+// A subscription is one connection that listens.
+type subscription struct {
+	node     *Node
+	ctx      context.Context
+	events   chan pool.Event
+	broken   chan error
+	channels map[string]bool // protected by Node.mu
+}
+
+// Subscribe implements [pool.Subscriber].
+func (n *Node) Subscribe(ctx context.Context) (pool.Subscription, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.faults.Refuse {
+		n.refused++
+		return nil, errors.New("connection refused")
+	}
+	s := &subscription{node: n, ctx: ctx, events: make(chan pool.Event, 1000), broken: make(chan error, 1), channels: make(map[string]bool)}
+	n.listening[s] = true
+	return s, nil
+}
+
+func (s *subscription) Join(channel string) error {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	if text := s.node.faults.Error; text != "" {
+		s.hangUp(pool.Error(text))
+		return nil
+	}
+	s.channels[channel] = true
+	s.tell(pool.Event{Kind: pool.Joined, Channel: channel})
+	return nil
+}
+
+func (s *subscription) Leave(channel string) error {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	delete(s.channels, channel)
+	s.tell(pool.Event{})
+	return nil
+}
+
+func (s *subscription) Ping() error {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	s.tell(pool.Event{})
+	return nil
+}
+
+// tell is like a socket: it carries what the server says, unless nobody reads.
+// Node.mu is held.
+func (s *subscription) tell(e pool.Event) {
+	if s.node.faults.Deaf || !isClosed(s.node.thawed) {
+		return
+	}
+	select {
+	case s.events <- e:
+	default:
+	}
+}
+
+func (s *subscription) hangUp(err error) {
+	select {
+	case s.broken <- err:
+	default:
+	}
+}
+
+func (s *subscription) Receive() (pool.Event, error) {
+	select {
+	case e := <-s.events:
+		return e, nil
+	case err := <-s.broken:
+		return pool.Event{}, err
+	case <-s.ctx.Done():
+		return pool.Event{}, s.ctx.Err()
+	}
+}
+
+func (s *subscription) Close() error {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	delete(s.node.listening, s)
+	return nil
+}
+
+// publish tells all that listen. Node.mu is held.
+func (n *Node) publish(channel, message string) {
+	n.told[channel]++
+	for s := range n.listening {
+		if s.channels[channel] {
+			s.tell(pool.Event{Kind: pool.Message, Channel: channel, Message: message})
+		}
+	}
+}
+
+// Publish does what another client does with PUBLISH.
+func (n *Node) Publish(channel, message string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.publish(channel, message)
+}
+
+// HangUp breaks the connections that listen.
+func (n *Node) HangUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for s := range n.listening {
+		s.hangUp(errors.New("connection reset by peer"))
+	}
+}
+
+// Listening is how many connections listen, and to how many channels in all.
+func (n *Node) Listening() (connections, channels int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for s := range n.listening {
+		channels += len(s.channels)
+	}
+	return len(n.listening), channels
+}
