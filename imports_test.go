@@ -32,10 +32,11 @@ var law = map[string][]string{
 	"internal/clock":     {},
 	"internal/node":      {"pool"},
 	"internal/fanout":    {"internal/quorum", "internal/node", "pool"},
+	"internal/listen":    {"pool"},
 	"internal/fakenode":  {"pool"},
 	"internal/redisproc": {},
 	"redlock": {
-		"internal/clock", "internal/quorum", "internal/node", "internal/fanout", "pool",
+		"internal/clock", "internal/quorum", "internal/node", "internal/fanout", "internal/listen", "pool",
 		"github.com/hashicorp/go-multierror",
 	},
 	"redlocktest": {"github.com/alicebob/miniredis/v2", "github.com/alicebob/miniredis/v2/server"},
