@@ -12,12 +12,14 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// Lock takes the lock called name. If it is taken, or if too few nodes answer,
-// it tries again until ctx ends (or [WithMaxWait], [WithMaxTries]): then the
-// error matches ctx.Err() and what the last attempt met, [ErrTaken] or
-// [ErrNoQuorum]; at the end of [WithMaxTries] it is that of the last attempt. A
-// node that timed out matches [context.DeadlineExceeded], too: ask ctx.Err()
-// whether it was yours that ended.
+// Lock takes the lock called name. Callers of one Locker stand in line for it:
+// who came first is served first, and only the first in line talks to the nodes.
+// If others hold the lock, or if too few nodes answer, it tries again when a
+// release is heard of, when the lock expires, and after every retry delay, until
+// ctx ends (or [WithMaxWait], [WithMaxTries]): then the error matches ctx.Err()
+// and what the last attempt met, [ErrTaken] or [ErrNoQuorum]; at the end of
+// [WithMaxTries] it is that of the last attempt. A node that timed out matches
+// [context.DeadlineExceeded], too: ask ctx.Err() whether it was yours that ended.
 //
 // Lock gives up early where waiting cannot help: the Locker was closed
 // ([ErrClosed]), or so many nodes refuse (a wrong password, missing ACL rights, a
@@ -45,73 +47,186 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 		return nil, err
 	}
 	s.maxTries, s.maxWait = 1, 0
-	return l.acquire(ctx, name, s, false)
+	r, err := l.newRequest(ctx, name, s)
+	if err != nil {
+		return nil, err
+	}
+	return l.acquire(ctx, r)
 }
 
+// lock waits in line, and then for the lock.
 func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scoped bool) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err != nil {
 		return nil, err
 	}
-	return l.acquire(ctx, name, s, scoped)
+	r, err := l.newRequest(ctx, name, s)
+	if err != nil {
+		return nil, err
+	}
+	r.scoped = scoped
+	if s.maxWait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.maxWait)
+		defer cancel()
+	}
+	var holder *Lock
+	if r.place, holder = l.lines.join(r.key); holder != nil {
+		holder.Context() // makes it end at its deadline also when nobody asks
+	}
+	granted := false
+	defer func() {
+		if !granted { // also if a Trace panics: others stand behind
+			r.place.leave()
+		}
+	}()
+	k, err := l.acquire(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	granted = true
+	if r.place.granted(k) {
+		k.Context()
+	}
+	return k, nil
 }
 
-// acquire makes attempts until one wins. A scoped lock's context ends with ctx
-// too.
-func (l *Locker) acquire(ctx context.Context, name string, s settings, scoped bool) (*Lock, error) {
+// A request is one call of Lock or TryLock.
+type request struct {
+	name, key string
+	settings
+	values context.Context // of the caller, whatever bounds the wait
+	scoped bool            // the lock's context ends with values, too
+	place  *place          // nil if it does not wait
+	tries  int             // attempts so far, without extra ones
+	extra  bool            // the attempt comes earlier than it would by itself
+	next   time.Time       // when one comes by itself
+	last   error           // what the last of them met
+	met    bool            // others want the lock, too
+	splits int             // attempts in a row that nobody won
+	passed int             // times that somebody else was let try first, up to maxPassed
+	self   string          // its name in marks, once it left one
+	ear    *ear            // once others were met
+}
+
+func (l *Locker) newRequest(values context.Context, name string, s settings) (*request, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {
 		return nil, err
 	}
+	return &request{name: name, key: key, settings: s, values: values}, nil
+}
+
+// acquire makes attempts until one wins.
+func (l *Locker) acquire(ctx context.Context, r *request) (*Lock, error) {
 	if err := l.enter(); err != nil {
-		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
+		return nil, fmt.Errorf("redlock: lock %q: %w", r.name, err)
 	}
 	defer l.leave()
-
-	wait := ctx // the lock's context gets the values of ctx, whatever bounds the wait
-	if s.maxWait > 0 {
-		var cancel context.CancelFunc
-		wait, cancel = context.WithTimeout(ctx, s.maxWait)
-		defer cancel()
+	if r.place != nil {
+		if !l.stand(ctx, r) || !l.yield(ctx, r) {
+			return nil, l.gaveUp(ctx, r)
+		}
+		defer l.deafen(r)
 	}
-	var last error
-	for try, again := 1, 0; ; try++ {
-		if wait.Err() != nil {
-			return nil, interrupted(wait, "lock", name, last)
-		}
-		lock, remains, err := l.attempt(wait, ctx, name, key, s, scoped)
-		if err == nil {
+	for again := 0; ctx.Err() == nil; {
+		lock, o := l.attempt(ctx, r)
+		switch {
+		case o.err == nil:
 			return lock, nil
+		case lock != nil:
+			return nil, o.err // closed meanwhile
+		case o.err == errInterrupted:
+			return nil, l.gaveUp(ctx, r)
 		}
-		if err == errInterrupted {
-			return nil, interrupted(wait, "lock", name, last)
-		}
-		last = err
-		if remains != nil && again < maxAgain && l.outlast(wait, remains) {
+		r.last = o.err
+		r.place.failed(o.err)
+		if o.remains != nil && again < maxAgain && l.outlast(ctx, o.remains) {
 			again++
-			try--
 			continue
 		}
 		again = 0
+		if !r.extra {
+			r.tries++
+		}
+		r.met = true
 		if l.logger.Enabled(ctx, slog.LevelDebug) {
-			l.logger.DebugContext(ctx, "redlock: attempt failed", "name", name, "try", try, "err", err)
+			l.logger.DebugContext(ctx, "redlock: attempt failed", "name", r.name, "try", r.tries, "err", o.err)
 		}
 		var q *QuorumError
-		if try == s.maxTries || errors.As(err, &q) && q.permanent() {
-			return nil, err
+		if r.tries == r.maxTries || errors.As(o.err, &q) && q.permanent() {
+			return nil, o.err
 		}
-		if !l.pause(wait, s) {
-			if l.isClosed() {
-				return nil, fmt.Errorf("redlock: lock %q: %w; the last attempt: %w", name, ErrClosed, last)
+		if r.place != nil && r.ear == nil {
+			l.listen(r)
+		}
+		if !l.await(ctx, r, o) {
+			break
+		}
+	}
+	return nil, l.gaveUp(ctx, r)
+}
+
+// gaveUp is the error of a request that did not end by itself.
+func (l *Locker) gaveUp(ctx context.Context, r *request) error {
+	switch {
+	case r.tries > 0 && r.tries == r.maxTries:
+		return r.last
+	case ctx.Err() == nil && l.isClosed() && r.last == nil:
+		return fmt.Errorf("redlock: lock %q: %w", r.name, ErrClosed)
+	case ctx.Err() == nil && l.isClosed():
+		return fmt.Errorf("redlock: lock %q: %w; the last attempt: %w", r.name, ErrClosed, r.last)
+	}
+	return interrupted(ctx, "lock", r.name, r.last)
+}
+
+// stand waits until the request is the first of its line. What it would have met
+// meanwhile, had it asked the nodes after every pause, is known: the lock is
+// taken. So that costs its tries.
+func (l *Locker) stand(ctx context.Context, r *request) bool {
+	for r.place.turn != nil {
+		var pause <-chan time.Time
+		if r.maxTries > 0 {
+			timer := time.NewTimer(r.delay())
+			defer timer.Stop()
+			pause = timer.C
+		}
+		select {
+		case <-r.place.turn:
+			return ctx.Err() == nil
+		case <-pause:
+			r.tries++
+			r.last = l.notInTurn(r)
+			if r.tries == r.maxTries {
+				return false
 			}
-			return nil, interrupted(wait, "lock", name, last)
+		case <-l.closing:
+			r.last = l.notInTurn(r)
+			return false
+		case <-ctx.Done():
+			r.last = l.notInTurn(r)
+			return false
 		}
+	}
+	return true
+}
+
+// notInTurn is what a caller meets who is not the first in line: what the first
+// met, or that he has it.
+func (l *Locker) notInTurn(r *request) error {
+	before, met := r.place.before()
+	if met != nil {
+		return met
+	}
+	return &QuorumError{
+		Op: "lock", Name: r.name, Needed: l.group.Majority(), Total: l.group.Len(), kind: ErrTaken,
+		Holders: []Holder{{Label: l.config.owner}},
+		note:    fmt.Sprintf("%d callers of this Locker come first", before),
 	}
 }
 
 // maxAgain bounds the attempts that follow each other without a pause. Many
-// callers of one Locker that want the same lock would else go on meeting each
-// other's remains.
+// callers that want the same lock would else go on meeting each other's remains.
 const maxAgain = 3
 
 // outlast waits until the nodes are rid of claims that were released before. It
@@ -129,13 +244,32 @@ func (l *Locker) outlast(ctx context.Context, remains []*fanout.Claim) bool {
 	return true
 }
 
-// pause waits before the next attempt. It returns false if ctx ends or the
-// Locker closes.
-func (l *Locker) pause(ctx context.Context, s settings) bool {
-	d := s.retryMin
+// delay is the pause before the next attempt.
+func (s *settings) delay() time.Duration {
 	if s.retryMax > s.retryMin {
-		d += rand.N(s.retryMax - s.retryMin)
+		return s.retryMin + rand.N(s.retryMax-s.retryMin)
 	}
+	return s.retryMin
+}
+
+// yield lets another Locker try first that waits for the same lock, as the release
+// before found out: the longer, the more often the line went on before. It returns
+// false if ctx ends or the Locker closes.
+func (l *Locker) yield(ctx context.Context, r *request) bool {
+	row, took := r.place.passed()
+	if row == 0 {
+		return true
+	}
+	r.met = true
+	d := r.delay()
+	if row < maxRow {
+		d = min(d, r.holdOff(took, row-1))
+	}
+	return l.pause(ctx, d)
+}
+
+// pause waits. It returns false if ctx ends or the Locker closes.
+func (l *Locker) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -159,38 +293,63 @@ func (l *Locker) isClosed() bool {
 // errInterrupted is returned by attempt if its context ended before the outcome.
 var errInterrupted = errors.New("interrupted")
 
+// An outcome is what became of an attempt that failed.
+type outcome struct {
+	err error
+	// remains are those of earlier locks and attempts of this Locker, with the
+	// attempt's own, if nothing else kept it from winning.
+	remains []*fanout.Claim
+	free    time.Duration // when the lock will have expired, 0 if that is not known
+	split   bool          // probably nobody has it
+	missing int           // nodes that must become free
+	took    time.Duration // the attempt
+}
+
 // attempt is Redlock as on the Redis page "Distributed Locks with Redis": note
 // the time, ask all nodes, and the lock is ours if a majority granted it and
 // validity is left. The time is noted before the first send: validity counted
 // from any later moment can outlive the keys. On failure every node is asked to
 // delete the key, also those that did not answer.
-//
-// If only remains of earlier locks and attempts of this Locker kept it from
-// winning, attempt returns them, with its own.
-func (l *Locker) attempt(ctx, values context.Context, name, key string, s settings, scoped bool) (_ *Lock, remains []*fanout.Claim, _ error) {
-	claim := l.group.NewClaim(key, newValue(l.config.owner), s.nodeTimeout)
-	lock := &Lock{locker: l, name: name, claim: claim, settings: s, values: values, scoped: scoped}
+func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
+	claim := l.group.NewClaim(r.key, newValue(l.config.owner), r.nodeTimeout)
+	lock := &Lock{locker: l, name: r.name, claim: claim, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
 	lock.start = l.clock.Read()
 	lock.sent = lock.start
-	lock.validity = lock.capped(quorum.Validity(s.ttl, l.config.drift))
+	lock.validity = lock.capped(quorum.Validity(r.ttl, l.config.drift))
 
-	result, decided := claim.Acquire(ctx, s.ttl).Wait(ctx)
+	r.ear.clear()
+	result, decided := l.ask(ctx, r, claim).Wait(ctx)
 	if !decided {
 		claim.Undo()
-		return nil, nil, errInterrupted
+		return nil, outcome{err: errInterrupted}
 	}
 	elapsed := l.clock.Read().Since(lock.start)
 	if result.Outcome == quorum.Won && elapsed < lock.validity {
-		l.traceRound("lock", name, result.Yes, lock.start, nil)
-		return lock, nil, l.begin(lock)
+		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
+		return lock, outcome{err: l.begin(lock)}
 	}
-	if found, ours := l.group.Remains(result); ours {
-		remains = append(found, claim)
+	o := outcome{
+		err:     l.refusal(r.name, result, elapsed),
+		free:    result.Free(),
+		split:   result.Outcome == quorum.Lost && result.Split(),
+		missing: l.group.Majority() - result.Yes,
+		took:    elapsed,
+	}
+	if remains, ours := l.group.Remains(result); ours {
+		o.remains = append(remains, claim)
 	}
 	claim.Undo()
-	err := l.refusal(name, result, elapsed)
-	l.traceRound("lock", name, result.Yes, lock.start, err)
-	return nil, remains, err
+	l.traceRound("lock", r.name, result.Yes, lock.start, o.err)
+	return nil, o
+}
+
+// ask starts the round of an attempt. Where others want the lock it leaves a mark
+// that lives until the next attempt.
+func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
+	if r.place == nil || !r.met {
+		return claim.Acquire(ctx, r.ttl)
+	}
+	return claim.Wait(ctx, r.ttl, l.mark(r))
 }
 
 // refusal is the error of an attempt that did not win.

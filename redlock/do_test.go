@@ -152,7 +152,11 @@ func TestLockAsyncReturnsAtOnceAndWaitDeliversTheLock(t *testing.T) {
 			t.Error("Wait returned another lock")
 		}
 		p.Cancel() // too late: the lock is the caller's
-		f.wantCarriers("job", 3)
+		synctest.Wait()
+		// The third may have been asked before it carried out the first's release.
+		if n := f.carriers("job"); n < 2 {
+			t.Errorf("%d nodes carry it", n)
+		}
 		f.unlock(k)
 	})
 }

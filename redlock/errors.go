@@ -65,7 +65,7 @@ type QuorumError struct {
 // A Holder is somebody who has the lock on some nodes.
 type Holder struct {
 	Label string // as given by [WithOwner], or "foreign holder #..." for other libraries
-	Nodes int    // how many nodes said so
+	Nodes int    // how many nodes said so; 0 if none was asked: it is this Locker itself
 }
 
 // A NodeError is what went wrong on one node.
@@ -90,9 +90,6 @@ func (e *QuorumError) Error() string {
 	if e.kind != ErrTaken {
 		fmt.Fprintf(&b, ": %d of %d nodes agreed, %d needed", e.Granted, e.Total, e.Needed)
 	}
-	if e.note != "" {
-		b.WriteString("; " + e.note)
-	}
 	for i, h := range e.Holders {
 		separator := "; taken"
 		switch {
@@ -101,7 +98,13 @@ func (e *QuorumError) Error() string {
 		case e.kind == ErrTaken:
 			separator = ""
 		}
-		fmt.Fprintf(&b, "%s by %s on %d of %d nodes", separator, h.Label, h.Nodes, e.Total)
+		fmt.Fprintf(&b, "%s by %s", separator, h.Label)
+		if h.Nodes > 0 {
+			fmt.Fprintf(&b, " on %d of %d nodes", h.Nodes, e.Total)
+		}
+	}
+	if e.note != "" {
+		b.WriteString("; " + e.note)
 	}
 	if e.Nodes != nil {
 		for _, err := range e.Nodes.Errors {

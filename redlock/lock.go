@@ -20,6 +20,7 @@ type Lock struct {
 	values   context.Context // of the caller
 	scoped   bool            // Context() ends with values, too
 	start    clock.Reading   // just before the first send of the acquisition
+	place    *place          // in the line of those who want it; nil for TryLock
 
 	mu       sync.Mutex // protects the rest; never held while a node is waited for
 	sent     clock.Reading
@@ -144,8 +145,9 @@ func (k *Lock) windUp() {
 	}
 	k.locker.forget(k, k.marked != nil)
 	if k.cause == ErrReleased {
-		return
+		return // the place is given up with the release
 	}
+	defer k.place.leave()
 	if k.cause != ErrClosed && (k.partial || k.claim.Doubtful()) {
 		// Keys may outlive the validity: an extension that did not reach a
 		// majority prolonged some, or an acquire of unknown fate may yet set one.
@@ -218,10 +220,12 @@ func (k *Lock) Unlock(ctx context.Context) error {
 		return fmt.Errorf("redlock: unlock %q: %w: %w", k.name, ErrNotHeld, cause)
 	}
 
+	defer k.place.leave()
 	result, decided := k.claim.Release(ctx).Wait(ctx)
 	if !decided {
 		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, ctx.Err())
 	}
+	k.place.released(result.Awaited(), k.locker.clock.Read().Since(begin))
 	var err error
 	switch {
 	case result.Outcome == quorum.Won:

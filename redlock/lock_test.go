@@ -18,6 +18,8 @@ type fixture struct {
 	t     *testing.T
 	nodes []*fakenode.Node
 	clock *clock.Fake
+	// others are further Lockers on the same nodes, closed in the end.
+	others []*Locker
 }
 
 // inBubble runs f in a bubble on n fake nodes. The bubble itself fails the test
@@ -31,14 +33,16 @@ func inBubble(t *testing.T, n int, f func(f *fixture), opts ...Option) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fixture := &fixture{l, t, nodes, fake}
+		fixture := &fixture{Locker: l, t: t, nodes: nodes, clock: fake}
 		f(fixture)
 		for _, n := range nodes {
 			n.Thaw()
 			n.Set(fakenode.Faults{})
 		}
-		if err := fixture.Close(context.Background()); err != nil {
-			t.Errorf("Close: %v", err)
+		for _, l := range append(fixture.others, l) {
+			if err := l.Close(context.Background()); err != nil {
+				t.Errorf("Close: %v", err)
+			}
 		}
 	})
 }

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/listen"
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/pool"
 )
@@ -23,7 +25,10 @@ type Locker struct {
 	logger *slog.Logger
 	clock  clock.Clock
 
-	closing chan struct{} // closed by Close
+	lines   lines
+	ears    []*listen.Listener // one for each node, nil where the client cannot listen
+	marks   atomic.Uint64      // numbers those who wait
+	closing chan struct{}      // closed by Close
 
 	mu       sync.Mutex // protects the rest
 	closed   bool
@@ -61,9 +66,11 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		trace:   cfg.trace,
 		logger:  cfg.logger,
 		clock:   c,
+		lines:   newLines(),
 		closing: make(chan struct{}),
 		held:    make(map[*Lock]struct{}),
 	}
+	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, l.nodeChanged)
 	return l, nil
 }
@@ -202,6 +209,11 @@ func (l *Locker) Close(ctx context.Context) error {
 		case <-drained:
 		case <-ctx.Done():
 			left = append(left, errors.New("calls are still under way"))
+		}
+	}
+	for _, node := range l.ears {
+		if node != nil {
+			node.Close(ctx)
 		}
 	}
 	left = append(left, l.group.Settle(ctx)...)

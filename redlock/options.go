@@ -106,7 +106,8 @@ func WithNodeTimeout(d time.Duration) LockOption {
 
 // WithRetryDelay sets the pause between attempts of [Locker.Lock] to a random
 // time from shortest to longest, so that contenders that collided do not collide
-// again. The default is 50 ms to 250 ms; 0 < shortest <= longest is required.
+// again. What is heard of the lock meanwhile brings an attempt forward; this is
+// the longest that a free lock goes unnoticed. The default is 50 ms to 250 ms; 0 < shortest <= longest is required.
 func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithRetryDelay")
@@ -116,8 +117,10 @@ func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	})
 }
 
-// WithMaxTries bounds the number of attempts of [Locker.Lock]. The default, 0,
-// is no bound: it tries until its context ends.
+// WithMaxTries bounds the number of attempts of [Locker.Lock]: of the first one,
+// and those that follow a retry delay. What is heard of the lock may bring extra
+// ones. For a caller in line behind others of the same Locker every retry delay
+// counts. The default, 0, is no bound: it tries until its context ends.
 func WithMaxTries(n int) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithMaxTries")

@@ -98,6 +98,7 @@ func (p *Pending) Cancel() {
 // discard releases a lock that nobody wants, in the background.
 func (k *Lock) discard() {
 	if k.end(ErrReleased) {
-		k.claim.Undo()
+		k.claim.Release(context.Background())
+		k.place.leave()
 	}
 }

@@ -1,0 +1,223 @@
+package redlock
+
+import (
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// Those who call Lock on one Locker for the same name stand in line, in order of
+// arrival. Only the first of a line talks to the nodes; the others cost a node
+// nothing, however many they are. Whoever was granted the lock stays in front
+// until it ends, so the second does not ask in vain.
+//
+// What is handed on is the turn, never the lock: every acquisition is a fresh one
+// with a value of its own.
+type lines struct {
+	mu    sync.Mutex
+	byKey map[string]line // those that somebody stands in, or that have a rival
+	ears  map[string]*ear // by channel, of those in front that wait
+
+	sweepAt int // size of byKey at which to look for rivals that are gone
+}
+
+// A line is a list of places.
+type line struct {
+	first, last *place
+	met         error         // the last attempt, if nobody has got the lock since
+	rival       string        // who waits at another Locker, as the last release found
+	row         int           // releases one after the other that found the same one waiting
+	took        time.Duration // the last of them
+	at          time.Time     // the last of them
+}
+
+// maxRow is how many locks in a row a line may get, while the same caller of another
+// Locker waits, until the next one in line lets a whole retry delay pass. It hears of
+// a release before anybody else does, and could win every time.
+const maxRow = 8
+
+// A place is one caller in a line.
+type place struct {
+	lines *lines
+	key   string
+	turn  chan struct{} // closed when it is the first; nil if it was from the start
+
+	// Protected by lines.mu.
+	ahead, behind *place
+	lock          *Lock // once it was granted
+	gone          bool
+}
+
+func newLines() lines { return lines{byKey: make(map[string]line), ears: make(map[string]*ear)} }
+
+// join stands a caller in line. If somebody in front holds the lock, it is
+// returned: nobody else may be watching for its end.
+func (l *lines) join(key string) (p *place, holder *Lock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p = &place{lines: l, key: key}
+	in := l.byKey[key]
+	if in.first == nil {
+		if time.Since(in.at) > maxMark {
+			in = line{} // the rival is gone, as far as anybody knows
+		}
+		in.first = p
+	} else {
+		p.turn = make(chan struct{})
+		p.ahead, in.last.behind = in.last, p
+		holder = in.first.lock
+	}
+	in.last = p
+	l.byKey[key] = in
+	return p, holder
+}
+
+// granted notes that the first of a line has the lock, and reports whether
+// somebody waits for its end.
+func (p *place) granted(k *Lock) (awaited bool) {
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.lock = k
+	if in, ok := l.byKey[p.key]; ok && !p.gone {
+		in.met = nil
+		l.byKey[p.key] = in
+	}
+	return p.behind != nil
+}
+
+// released notes what a release found out, who waits at another Locker, and how long
+// it took.
+func (p *place) released(rival string, took time.Duration) {
+	if p == nil {
+		return
+	}
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if in, ok := l.byKey[p.key]; ok && !p.gone {
+		if rival != in.rival {
+			in.rival, in.row = rival, 0
+		}
+		in.row++
+		in.took, in.at = took, time.Now()
+		l.byKey[p.key] = in
+	}
+}
+
+// passed is how many locks in a row the line was granted while the same caller of
+// another Locker waits, 0 if none does, and how long a round trip takes.
+func (p *place) passed() (row int, took time.Duration) {
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.byKey[p.key]
+	if in.rival == "" {
+		return 0, 0
+	}
+	return in.row, in.took
+}
+
+// listen has an ear told of what is heard on a channel.
+func (l *lines) listen(channel string, e *ear) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ears[channel] = e
+}
+
+// unlisten ends that, unless the next in line listens already.
+func (l *lines) unlisten(channel string, e *ear) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ears[channel] == e {
+		delete(l.ears, channel)
+	}
+}
+
+// tell passes on what node i said.
+func (l *lines) tell(i int, event pool.Event) {
+	l.mu.Lock()
+	e := l.ears[event.Channel]
+	l.mu.Unlock()
+	if e != nil {
+		e.note(i, event)
+	}
+}
+
+// leave gives up the place, if there is one. It may be called again.
+func (p *place) leave() {
+	if p == nil {
+		return
+	}
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.gone {
+		return
+	}
+	p.gone = true
+	in := l.byKey[p.key]
+	if p.ahead == nil {
+		in.first = p.behind
+	} else {
+		p.ahead.behind = p.behind
+	}
+	if p.behind == nil {
+		in.last = p.ahead
+	} else {
+		p.behind.ahead = p.ahead
+	}
+	if p.ahead == nil && in.first != nil {
+		close(in.first.turn)
+	}
+	p.ahead, p.behind = nil, nil
+	if in.first == nil && in.rival == "" {
+		delete(l.byKey, p.key)
+		return
+	}
+	l.byKey[p.key] = in
+	if in.first == nil {
+		l.sweep()
+	}
+}
+
+// sweep forgets the lines that nobody stands in and whose rivals have not been
+// heard of lately. Doing so whenever the number has doubled costs little per line.
+// l.mu is held.
+func (l *lines) sweep() {
+	if len(l.byKey) <= l.sweepAt {
+		return
+	}
+	for key, in := range l.byKey {
+		if in.first == nil && time.Since(in.at) > maxMark {
+			delete(l.byKey, key)
+		}
+	}
+	l.sweepAt = max(2*len(l.byKey), 64)
+}
+
+// failed notes what an attempt of the first in line met.
+func (p *place) failed(err error) {
+	if p == nil {
+		return
+	}
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if in, ok := l.byKey[p.key]; ok && !p.gone {
+		in.met = err
+		l.byKey[p.key] = in
+	}
+}
+
+// before is how many stand in front, and what the last attempt of the line met: nil
+// if one of them has the lock, or nobody has asked yet.
+func (p *place) before() (n int, met error) {
+	p.lines.mu.Lock()
+	defer p.lines.mu.Unlock()
+	for q := p.ahead; q != nil; q = q.ahead {
+		n++
+	}
+	return n, p.lines.byKey[p.key].met
+}

@@ -1,0 +1,213 @@
+package redlock
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/listen"
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// Who waits for a lock that another process holds asks again when there is reason
+// to: the release was published, the holder's TTL is over, or, whatever was lost
+// or never sent, when the retry delay has passed. What is heard decides nothing but
+// when to ask.
+
+// An ear hears what the nodes say about one lock.
+type ear struct {
+	self  string        // the name of who listens, in marks
+	stirs chan struct{} // has room for one: something was heard
+
+	mu     sync.Mutex // protects the rest
+	joined []bool     // nodes that are listened to, or were
+	told   []bool     // nodes that said something since the last attempt began
+	free   []bool     // of them, those that said that the lock was released
+	named  bool       // one of them said that it is our turn
+	other  bool       // one of them said that it is somebody else's
+	nobody bool       // one of them did not say whose turn it is
+}
+
+// clear forgets what was heard: an attempt begins.
+func (e *ear) clear() {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.told)
+	clear(e.free)
+	e.named, e.other, e.nobody = false, false, false
+	select {
+	case <-e.stirs:
+	default:
+	}
+}
+
+// note takes in what node i said.
+func (e *ear) note(i int, event pool.Event) {
+	e.mu.Lock()
+	e.told[i] = true
+	e.joined[i] = true
+	if event.Kind == pool.Message {
+		e.free[i] = true
+		switch event.Message {
+		case e.self:
+			e.named = true
+		case "":
+			e.nobody = true
+		default:
+			e.other = true
+		}
+	}
+	e.mu.Unlock()
+	select {
+	case e.stirs <- struct{}{}:
+	default:
+	}
+}
+
+// heard reports whether it is worth to ask: as many nodes said something as were
+// missing, or all that can be heard told of a release. It also says whether to ask
+// at once, or else, whether it is somebody else's turn first or nobody's.
+func (e *ear) heard(missing int) (enough, now, others bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	enough = count(e.told) >= missing || count(e.free) > 0 && count(e.free) >= count(e.joined)
+	return enough, e.named || !e.other && !e.nobody, e.other
+}
+
+func count(flags []bool) (n int) {
+	for _, set := range flags {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// listeners returns what listens to the nodes: nil for those whose client cannot.
+func (l *Locker) listeners(pools []pool.Pool) []*listen.Listener {
+	all := make([]*listen.Listener, len(pools))
+	for i, p := range pools {
+		if s, ok := p.(pool.Subscriber); ok {
+			all[i] = listen.New(s, func(e pool.Event) { l.lines.tell(i, e) })
+		}
+	}
+	return all
+}
+
+// listen lends an ear to the request's lock.
+func (l *Locker) listen(r *request) {
+	r.ear = &ear{self: l.mark(r).Self.(string), stirs: make(chan struct{}, 1), joined: make([]bool, len(l.ears)), told: make([]bool, len(l.ears)), free: make([]bool, len(l.ears))}
+	channel := node.SideKey(r.key, "wake")
+	l.lines.listen(channel, r.ear)
+	for i, node := range l.ears {
+		if node != nil && node.Want(channel) {
+			r.ear.note(i, pool.Event{Kind: pool.Joined})
+		}
+	}
+}
+
+// deafen takes it away.
+func (l *Locker) deafen(r *request) {
+	if r.ear == nil {
+		return
+	}
+	channel := node.SideKey(r.key, "wake")
+	l.lines.unlisten(channel, r.ear)
+	for _, node := range l.ears {
+		if node != nil {
+			node.Drop(channel)
+		}
+	}
+}
+
+// maxSplits bounds the quick attempts that follow each other.
+const maxSplits = 5
+
+// maxMark bounds how long a node remembers that somebody waits who may be gone.
+const maxMark = 10 * time.Second
+
+// mark is what an attempt leaves. It lives until the next one is over.
+func (l *Locker) mark(r *request) node.Mark {
+	if r.self == "" {
+		r.self = fmt.Sprintf("%s.%d", l.group.Self(), l.marks.Add(1))
+	}
+	return node.Mark{Self: r.self, TTL: min(r.retryMax+r.nodeTimeout, maxMark)}
+}
+
+// await waits until there is reason to ask again. It returns false if ctx ends or
+// the Locker closes.
+//
+// What comes earlier than the retry delay is extra: it costs no tries, and the
+// retry delay goes on meanwhile.
+func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
+	if !r.extra {
+		r.next = time.Now().Add(r.delay())
+		r.extra = true
+	}
+	at := r.next
+	sooner := func(d time.Duration) bool {
+		t := time.Now().Add(d)
+		if t.Before(at) {
+			at = t
+			return true
+		}
+		return false
+	}
+	if r.ear != nil && r.retryMax+r.nodeTimeout > maxMark {
+		sooner(maxMark / 2) // to renew the mark
+	}
+	if o.free > 0 {
+		sooner(o.free + rand.N(r.retryMin/10+1)) // a little at random: others know the same
+	}
+	if r.splits++; !o.split {
+		r.splits = 0
+	} else if r.splits <= maxSplits {
+		sooner(o.took + rand.N(r.retryMin/4+1))
+	}
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	var stirs <-chan struct{}
+	if r.ear != nil {
+		stirs = r.ear.stirs
+	}
+	for {
+		select {
+		case <-timer.C:
+			r.extra = at.Before(r.next)
+			return true
+		case <-stirs:
+			enough, now, others := r.ear.heard(o.missing)
+			switch {
+			case !enough:
+				continue
+			case now:
+				return true
+			case others:
+				r.passed = min(r.passed+1, maxPassed)
+			}
+			if d := r.holdOff(o.took, r.passed); sooner(d) {
+				timer.Reset(d)
+			}
+		case <-l.closing:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// holdOff is how long to let somebody else try first: he needs a round trip, and
+// took is about what one takes, unless it was an odd one. The more often that was in
+// vain, passed times, the more others there are, and one of them is enough to ask.
+func (s *settings) holdOff(took time.Duration, passed int) time.Duration {
+	took = min(took, s.retryMin/10)
+	return took + rand.N((2*took+time.Millisecond)<<passed)
+}
+
+const maxPassed = 5

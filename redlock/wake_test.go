@@ -1,0 +1,347 @@
+package redlock
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// contention is what callers of several Lockers meet that want the same lock all
+// the time, for a second.
+func contention(f *fixture, lockers, callers int, hold time.Duration) (waits []time.Duration, served []int) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	holders := 0
+	served = make([]int, lockers)
+	end := time.Now().Add(time.Second)
+	for i := range lockers {
+		l := mustNew(f.t, f)
+		defer l.Close(context.Background())
+		for range callers {
+			all.Go(func() {
+				for {
+					start := time.Now()
+					if !start.Before(end) {
+						return
+					}
+					k, err := l.Lock(context.Background(), "job")
+					if err != nil {
+						f.t.Error(err)
+						return
+					}
+					mu.Lock()
+					waits = append(waits, time.Since(start))
+					served[i]++
+					if holders++; holders != 1 {
+						f.t.Error("two holders")
+					}
+					mu.Unlock()
+					time.Sleep(hold)
+					mu.Lock()
+					holders--
+					mu.Unlock()
+					if err := k.Unlock(context.Background()); err != nil {
+						f.t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	slices.Sort(waits)
+	return waits, served
+}
+
+// A round trip takes 200us here and a lock is held for 1ms, so that one handed over
+// within two round trips is taken 700 times in a second. Polling makes hundreds
+// of milliseconds of most waits, and seconds of the longest.
+func TestContendersAreServedWithoutPolling(t *testing.T) {
+	for lockers, longest := range map[int]time.Duration{
+		1:  60 * time.Millisecond,
+		2:  100 * time.Millisecond,
+		4:  200 * time.Millisecond,
+		8:  300 * time.Millisecond,
+		32: 600 * time.Millisecond,
+	} {
+		inBubble(t, 3, func(f *fixture) {
+			for _, n := range f.nodes {
+				n.Set(fakenode.Faults{Delay: 100 * time.Microsecond, ReplyDelay: 100 * time.Microsecond})
+			}
+			waits, served := contention(f, lockers, 32/lockers, time.Millisecond)
+			if len(waits) < 600 {
+				t.Errorf("%d lockers: only %d locks in a second", lockers, len(waits))
+			}
+			if most := waits[len(waits)-1]; most > longest {
+				t.Errorf("%d lockers: the longest wait took %v", lockers, most)
+			}
+			// One caller each, of 32, is served some twenty times: that varies.
+			if least, most := slices.Min(served), slices.Max(served); lockers < 32 && 3*least < most {
+				t.Errorf("%d lockers: some were served %d times and some %d times", lockers, least, most)
+			}
+		})
+	}
+}
+
+// awaited returns a fixture's lock, and a request for it that waits on another
+// Locker and hears what the nodes say. By itself it would not ask again for an hour.
+func awaited(f *fixture, opts ...LockOption) (*Lock, *Pending) {
+	f.t.Helper()
+	k := f.lock("job", WithTTL(time.Hour))
+	other := mustNew(f.t, f)
+	f.others = append(f.others, other)
+	next := other.LockAsync(context.Background(), "job", append([]LockOption{WithTTL(2 * time.Hour), WithRetryDelay(time.Hour, time.Hour)}, opts...)...)
+	synctest.Wait()
+	time.Sleep(time.Second)
+	return k, next
+}
+
+// mustWake checks that a request is granted within d.
+func (f *fixture) mustWake(next *Pending, d time.Duration) *Lock {
+	f.t.Helper()
+	start := time.Now()
+	k, err := next.Wait(context.Background())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if took := time.Since(start); took > d {
+		f.t.Errorf("woken after %v, want %v", took, d)
+	}
+	return k
+}
+
+func TestReleaseWakesAWaiterOfAnotherLocker(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 0))
+	})
+}
+
+func TestAWaiterIsWokenThoughSomeNodesSayNothing(t *testing.T) {
+	for name, deaf := range map[string]int{"one of three": 1, "two of three": 2} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				for _, n := range f.nodes[:deaf] {
+					n.Set(fakenode.Faults{Deaf: true})
+				}
+				// The others are heard when they know that somebody waits: from
+				// the second attempt on.
+				k, next := awaited(f, WithRetryDelay(100*time.Millisecond, 150*time.Millisecond))
+				time.Sleep(10 * time.Millisecond) // not the moment of an attempt
+				f.unlock(k)
+				f.unlock(f.mustWake(next, 0))
+			})
+		})
+	}
+}
+
+// Whatever is heard or not: the retry delay comes in the end.
+func TestAWaiterThatHearsNothingAsksAgainByItself(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Deaf: true})
+		}
+		k, next := awaited(f)
+		f.unlock(k)
+		f.unlock(f.mustWake(next, maxMark))
+	})
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		f.nodes[0].Set(fakenode.Faults{Deaf: true})
+		other, err := New([]pool.Pool{cannotListen{f.nodes[0]}, cannotListen{f.nodes[1]}, cannotListen{f.nodes[2]}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close(context.Background())
+		next := other.LockAsync(context.Background(), "job")
+		time.Sleep(time.Second)
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 250*time.Millisecond))
+	})
+}
+
+// cannotListen is a client without pub/sub.
+type cannotListen struct{ pool.Pool }
+
+func TestAWaiterHearsAgainAfterItsConnectionBroke(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		for _, n := range f.nodes {
+			n.HangUp()
+		}
+		time.Sleep(time.Second) // it connects again meanwhile
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 0))
+	})
+}
+
+// A connection may die without a sign: then nothing is heard, pings included.
+func TestAWaiterHearsAgainAfterItsConnectionDiedSilently(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Deaf: true})
+		}
+		time.Sleep(30 * time.Second)
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{})
+		}
+		time.Sleep(10 * time.Second)
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 0))
+	})
+}
+
+// What is heard decides nothing but when to ask.
+func TestForgedMessagesCostAttemptsAndNothingElse(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		before := acquires(f.nodes[0])
+		const forged = 100
+		for range forged {
+			for _, n := range f.nodes {
+				n.Publish("{job}:wake", "somebody")
+				n.Publish("{other}:wake", "somebody")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if got := acquires(f.nodes[0]) - before; got > forged+10 {
+			t.Errorf("%d attempts after %d forged messages of each node", got, forged)
+		}
+		select {
+		case <-next.Done():
+			t.Error("granted by a message")
+		default:
+		}
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 0))
+	})
+}
+
+func TestNothingIsListenedToAfterTheWait(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		for _, n := range f.nodes {
+			if conns, channels := n.Listening(); conns != 1 || channels != 1 {
+				t.Errorf("%d connections listen to %d channels, want 1 and 1", conns, channels)
+			}
+		}
+		next.Cancel()
+		time.Sleep(3 * time.Second)
+		for _, n := range f.nodes {
+			if conns, channels := n.Listening(); conns+channels != 0 {
+				t.Errorf("%d connections listen to %d channels", conns, channels)
+			}
+		}
+		f.unlock(k)
+	})
+}
+
+func TestAnUncontendedLockNeitherMarksNorListens(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for range 3 {
+			f.unlock(f.lock("job"))
+		}
+		synctest.Wait()
+		for _, n := range f.nodes {
+			if got := len(n.Log()); got != 6 {
+				t.Errorf("%d commands for three locks", got)
+			}
+			if conns, _ := n.Listening(); conns != 0 || n.Told("{job}:wake") != 0 || n.Get("{job}:wait") != "" {
+				t.Error("there is a trace of waiting")
+			}
+		}
+	})
+}
+
+func TestCancelledWaiterLeavesNoTraceBeyondItsMark(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		other := mustNew(t, f)
+		defer other.Close(context.Background())
+		_, err := other.Lock(context.Background(), "job", WithMaxWait(time.Second))
+		wantIs(t, err, context.DeadlineExceeded, ErrTaken)
+		synctest.Wait()
+		if f.carriers("{job}:wait") != 3 {
+			t.Error("there was no mark")
+		}
+		time.Sleep(700 * time.Millisecond)
+		if n := f.carriers("{job}:wait"); n != 0 {
+			t.Errorf("%d marks are left", n)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestCloseEndsListening(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		f.others[0].Close(context.Background())
+		_, err := next.Wait(context.Background())
+		wantIs(t, err, ErrClosed, ErrTaken)
+		for _, n := range f.nodes {
+			if conns, _ := n.Listening(); conns != 0 {
+				t.Errorf("%d connections listen", conns)
+			}
+		}
+		f.unlock(k)
+	})
+}
+
+// Two that took a node each, and are giving it back, do not wait as if somebody
+// held the lock.
+func TestSplitVoteIsRepeatedSoonAndCostsNoTries(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Hold("job", "one", time.Hour)
+		f.nodes[1].Hold("job", "another", time.Hour)
+		time.AfterFunc(7*time.Millisecond, func() {
+			f.nodes[0].Delete("job")
+			f.nodes[1].Delete("job")
+		})
+		start := time.Now()
+		k := f.lock("job", WithRetryDelay(200*time.Millisecond, time.Hour), WithTTL(3*time.Hour), WithMaxTries(2))
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestOneThatIsNamedByANodeGoesFirst(t *testing.T) {
+	e := &ear{self: "me", stirs: make(chan struct{}, 1), joined: make([]bool, 3), told: make([]bool, 3), free: make([]bool, 3)}
+	says := func(i int, who string) { e.note(i, pool.Event{Kind: pool.Message, Message: who}) }
+	wants := func(missing int, enough, now, others bool) {
+		t.Helper()
+		if e, n, o := e.heard(missing); e != enough || n != now || o != others {
+			t.Errorf("heard enough %v, ask now %v, others first %v; want %v, %v, %v", e, n, o, enough, now, others)
+		}
+	}
+	says(0, "")
+	says(1, "")
+	wants(2, true, false, false)
+	says(1, "somebody else")
+	wants(2, true, false, true)
+	says(2, "me")
+	wants(2, true, true, true)
+	e.clear()
+	wants(1, false, true, false) // nothing: an attempt began
+	e.note(0, pool.Event{Kind: pool.Joined})
+	wants(1, true, true, false)
+}
+
+func TestTheNextWaiterFindsTheChannelStillJoined(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		next.Cancel()
+		next = f.others[0].LockAsync(context.Background(), "job", WithRetryDelay(time.Hour, time.Hour), WithTTL(2*time.Hour))
+		time.Sleep(2 * time.Second) // the mark of the first is over
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 0))
+	})
+}
