@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
-
-	"github.com/quorumlock/quorumlock/internal/fanout"
-	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
 // Lock takes the lock called name. Callers of one Locker stand in line for it:
@@ -225,25 +222,6 @@ func (l *Locker) notInTurn(r *request) error {
 	}
 }
 
-// maxAgain bounds the attempts that follow each other without a pause. Many
-// callers that want the same lock would else go on meeting each other's remains.
-const maxAgain = 3
-
-// outlast waits until the nodes are rid of claims that were released before. It
-// returns false if ctx ends or the Locker closes.
-func (l *Locker) outlast(ctx context.Context, remains []*fanout.Claim) bool {
-	for _, c := range remains {
-		select {
-		case <-c.Cleared():
-		case <-l.closing:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
 // delay is the pause before the next attempt.
 func (s *settings) delay() time.Duration {
 	if s.retryMax > s.retryMin {
@@ -288,81 +266,4 @@ func (l *Locker) isClosed() bool {
 	default:
 		return false
 	}
-}
-
-// errInterrupted is returned by attempt if its context ended before the outcome.
-var errInterrupted = errors.New("interrupted")
-
-// An outcome is what became of an attempt that failed.
-type outcome struct {
-	err error
-	// remains are those of earlier locks and attempts of this Locker, with the
-	// attempt's own, if nothing else kept it from winning.
-	remains []*fanout.Claim
-	free    time.Duration // when the lock will have expired, 0 if that is not known
-	split   bool          // probably nobody has it
-	missing int           // nodes that must become free
-	took    time.Duration // the attempt
-}
-
-// attempt is Redlock as on the Redis page "Distributed Locks with Redis": note
-// the time, ask all nodes, and the lock is ours if a majority granted it and
-// validity is left. The time is noted before the first send: validity counted
-// from any later moment can outlive the keys. On failure every node is asked to
-// delete the key, also those that did not answer.
-func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
-	claim := l.group.NewClaim(r.key, newValue(l.config.owner), r.nodeTimeout)
-	lock := &Lock{locker: l, name: r.name, claim: claim, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
-	lock.start = l.clock.Read()
-	lock.sent = lock.start
-	lock.validity = lock.capped(quorum.Validity(r.ttl, l.config.drift))
-
-	r.ear.clear()
-	result, decided := l.ask(ctx, r, claim).Wait(ctx)
-	if !decided {
-		claim.Undo()
-		return nil, outcome{err: errInterrupted}
-	}
-	elapsed := l.clock.Read().Since(lock.start)
-	if result.Outcome == quorum.Won && elapsed < lock.validity {
-		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
-		return lock, outcome{err: l.begin(lock)}
-	}
-	o := outcome{
-		err:     l.refusal(r.name, result, elapsed),
-		free:    result.Free(),
-		split:   result.Outcome == quorum.Lost && result.Split(),
-		missing: l.group.Majority() - result.Yes,
-		took:    elapsed,
-	}
-	if remains, ours := l.group.Remains(result); ours {
-		o.remains = append(remains, claim)
-	}
-	claim.Undo()
-	l.traceRound("lock", r.name, result.Yes, lock.start, o.err)
-	return nil, o
-}
-
-// ask starts the round of an attempt. Where others want the lock it leaves a mark
-// that lives until the next attempt.
-func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
-	if r.place == nil || !r.met {
-		return claim.Acquire(ctx, r.ttl)
-	}
-	return claim.Wait(ctx, r.ttl, l.mark(r))
-}
-
-// refusal is the error of an attempt that did not win.
-func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration) error {
-	if r.Outcome == quorum.Won {
-		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
-		err.note = fmt.Sprintf("too late: after %v no validity was left of the TTL", elapsed.Round(time.Microsecond))
-		return err
-	}
-	// Without a majority of answers nobody knows whether the lock is free, even
-	// if one node said that it is not.
-	if r.Unreachable() {
-		return newQuorumError("lock", name, ErrNoQuorum, l.group, r)
-	}
-	return newQuorumError("lock", name, ErrTaken, l.group, r)
 }

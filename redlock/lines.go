@@ -59,7 +59,7 @@ func (l *lines) join(key string) (p *place, holder *Lock) {
 	p = &place{lines: l, key: key}
 	in := l.byKey[key]
 	if in.first == nil {
-		if time.Since(in.at) > maxMark {
+		if in.rival != "" && time.Since(in.at) > maxMark {
 			in = line{} // the rival is gone, as far as anybody knows
 		}
 		in.first = p
