@@ -22,13 +22,6 @@ type listening struct {
 	ever atomic.Bool // it asked to listen at least once
 }
 
-// hears reports whether a peer listens to a channel.
-func (p *peer) hears(channel string) bool {
-	p.listening.mu.Lock()
-	defer p.listening.mu.Unlock()
-	return slices.Contains(p.listening.channels, channel)
-}
-
 // mayRun reports whether Redis would run a command of this name. To a RESP2 client
 // that listens it answers little else than what is about listening.
 func (p *peer) mayRun(name string) bool {
