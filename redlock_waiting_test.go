@@ -16,10 +16,14 @@ func TestInABubbleAReleaseWakesAWaiterOfAnotherLockerAtOnce(t *testing.T) {
 		lock := q.lock("job")
 		next := q.rival.LockAsync(context.Background(), "job", redlock.WithRetryDelay(3*time.Second, 3*time.Second))
 		time.Sleep(time.Second)
-		for i, node := range q.Nodes() {
-			if mark, _ := node.Get("{job}:wait"); mark == "" {
-				q.Errorf("node %d has no mark", i)
+		marks := 0
+		for _, node := range q.Nodes() {
+			if mark, _ := node.Get("{job}:wait"); mark != "" {
+				marks++
 			}
+		}
+		if marks < 2 { // the third may have been free when the waiter asked first
+			q.Errorf("%d nodes have a mark", marks)
 		}
 		begun := time.Now()
 		mustUnlock(q, lock)

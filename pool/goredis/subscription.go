@@ -27,31 +27,38 @@ func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	}
 	// A clone's subscriptions are the client's, and end when that is closed.
 	s := &subscription{ctx: ctx, conn: p.clones.get(greetTimeout).Subscribe(ctx)}
-	// Closing it is the one way to end a Receive. Close waits while it connects:
-	// that is why the clone is one with short timeouts.
-	s.closed = context.AfterFunc(ctx, func() { s.conn.Close() })
 	if err := s.conn.Ping(ctx); err != nil { // connects
-		s.Close()
+		s.conn.Close()
 		return nil, s.failed(err)
 	}
+	// Closing it is the one way to end a Receive. Not before it is connected: Close
+	// would wait for that, with a mutex, and so stop the time of a synctest bubble.
+	s.closed = context.AfterFunc(ctx, func() { s.conn.Close() })
 	return s, nil
 }
 
-// A subscription is a connection of go-redis's own. After a failure it connects
-// anew, joins all channels again, and only then returns the error. So it is closed
-// at the first error, and the new connection with it.
+// A subscription is a connection of go-redis's own. After a failure that would
+// connect anew and join all channels again, before it returns the error, and hold
+// a mutex meanwhile. With a context that has ended, which nothing else asks about,
+// it cannot.
 type subscription struct {
 	ctx    context.Context
 	conn   *redis.PubSub
 	closed func() bool
 }
 
-func (s *subscription) Join(channel string) error  { return s.conn.Subscribe(s.ctx, channel) }
-func (s *subscription) Leave(channel string) error { return s.conn.Unsubscribe(s.ctx, channel) }
-func (s *subscription) Ping() error                { return s.conn.Ping(s.ctx) }
+var noMore = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+func (s *subscription) Join(channel string) error  { return s.conn.Subscribe(noMore, channel) }
+func (s *subscription) Leave(channel string) error { return s.conn.Unsubscribe(noMore, channel) }
+func (s *subscription) Ping() error                { return s.conn.Ping(noMore) }
 
 func (s *subscription) Receive() (pool.Event, error) {
-	e, err := s.conn.ReceiveTimeout(s.ctx, 0)
+	e, err := s.conn.ReceiveTimeout(noMore, 0)
 	switch e := e.(type) {
 	case *redis.Message:
 		return pool.Event{Kind: pool.Message, Channel: e.Channel, Message: e.Payload}, nil
