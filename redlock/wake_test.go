@@ -134,8 +134,11 @@ func TestAWaiterIsWokenThoughSomeNodesSayNothing(t *testing.T) {
 				// the second attempt on.
 				k, next := awaited(f, WithRetryDelay(100*time.Millisecond, 150*time.Millisecond))
 				time.Sleep(10 * time.Millisecond) // not the moment of an attempt
+				// The last node to release is one that is heard. Who hears of
+				// one release only may else come too early for the others.
+				f.nodes[2].Set(fakenode.Faults{Delay: time.Millisecond})
 				f.unlock(k)
-				f.unlock(f.mustWake(next, 0))
+				f.unlock(f.mustWake(next, 5*time.Millisecond))
 			})
 		})
 	}
