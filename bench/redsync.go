@@ -35,19 +35,29 @@ func redsyncSession(pools []redsyncpool.Pool, failFast bool, closeAll func() err
 	rs := redsync.New(pools...)
 	return session{
 		worker: func(key string) worker {
-			return redsyncWorker{rs.NewMutex(key, redsync.WithFailFast(failFast))}
+			return &redsyncWorker{rs: rs, key: key, failFast: failFast}
 		},
 		close: closeAll,
 	}
 }
 
-type redsyncWorker struct{ mutex *redsync.Mutex }
+// A redsyncWorker makes a Mutex for every acquisition, as a service does for every
+// job: it holds the state of one, and must not be shared.
+type redsyncWorker struct {
+	rs       *redsync.Redsync
+	key      string
+	failFast bool
+	mutex    *redsync.Mutex
+}
 
-func (w redsyncWorker) Lock() error { return w.mutex.Lock() }
+func (w *redsyncWorker) Lock() error {
+	w.mutex = w.rs.NewMutex(w.key, redsync.WithFailFast(w.failFast))
+	return w.mutex.Lock()
+}
 
 var errNoMajority = errors.New("redsync: unlock reached no majority")
 
-func (w redsyncWorker) Unlock() error {
+func (w *redsyncWorker) Unlock() error {
 	ok, err := w.mutex.Unlock()
 	if !ok && err == nil {
 		return errNoMajority
