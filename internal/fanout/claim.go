@@ -25,7 +25,8 @@ type Claim struct {
 	seats    []seat
 	released bool
 	announce bool          // releases are heard of by those who wait
-	mark     node.Mark     // that Wait leaves
+	mark     node.Mark     // that Wait and Turn leave
+	back     bool          // released on the way back into the line
 	open     int           // seats not settled, once released
 	hopeful  int           // of them, those not left to debts
 	cleared  chan struct{} // made by Cleared, closed when hopeful is 0
@@ -77,6 +78,12 @@ func (c *Claim) Wait(ctx context.Context, ttl time.Duration, mark node.Mark) *Ro
 	return c.start(newRound(ctx, node.Wait, c, ttl, c.timeout))
 }
 
+// Turn asks like Wait, but a node refuses as long as others come first in line.
+func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
+	c.mark = mark // nobody else has the claim yet
+	return c.start(newRound(ctx, node.Turn, c, ttl, c.timeout))
+}
+
 // Extend asks every node to prolong the key to ttl from now. A node that does
 // not have it any more is taken again if it answers before retake; that does
 // not count in this round: the majority that carries an extension must have
@@ -104,9 +111,16 @@ func (c *Claim) Release(ctx context.Context) *Round {
 // was sent that could have set the key, there is nothing to wait for, and nobody
 // hears of it: contenders that undid their attempts would wake each other for
 // ever.
-func (c *Claim) Undo() {
+func (c *Claim) Undo() { c.undo(false) }
+
+// Retreat is Undo for an attempt that will be followed by another: where it was
+// granted it goes back into the line.
+func (c *Claim) Retreat() { c.undo(true) }
+
+func (c *Claim) undo(back bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.back = back
 	c.release()
 	for i := range c.seats {
 		if s := &c.seats[i]; s.flying == nil && !s.settled && !s.owing {
@@ -121,6 +135,13 @@ func (c *Claim) release() {
 		c.open, c.hopeful = len(c.seats), len(c.seats)
 		c.group.owe(c)
 	}
+}
+
+// Leave asks every node to forget the place of this group in the line for a lock, if
+// its ticket is not larger than top. The claim is one that took nothing.
+func (c *Claim) Leave(ctx context.Context, top int64) {
+	c.mark.Line.Ticket = top // nobody else has the claim yet
+	c.Release(ctx)
 }
 
 // Held is the number of nodes that carry the value, as last known. A node that
@@ -244,10 +265,11 @@ func (c *Claim) follow(i int, last *call) *call {
 func (c *Claim) request(verb node.Verb, ttl time.Duration) node.Request {
 	var mark node.Mark
 	switch {
-	case verb == node.Wait:
+	case verb == node.Wait || verb == node.Turn:
 		mark = c.mark
-	case verb == node.Release && c.announce:
+	case verb == node.Release && (c.announce || c.mark.Line.Ticket > 0):
 		mark.Self = c.group.self
+		mark.Line.Ticket, mark.Line.Back = c.mark.Line.Ticket, c.back
 	}
 	return node.NewRequest(verb, c.lease, ttl, mark)
 }

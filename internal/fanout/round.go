@@ -73,6 +73,37 @@ func (r Result) Free() time.Duration {
 	return left[need-1]
 }
 
+// Last is the largest ticket that a node has seen, if the round asked for a turn.
+func (r Result) Last() (last int64) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered {
+			last = max(last, a.Last)
+		}
+	}
+	return last
+}
+
+// First is the smallest ticket of those who stand in line, as far as nodes said, or
+// 0 if there is none.
+func (r Result) First() (first int64) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.First > 0 && (first == 0 || a.First < first) {
+			first = a.First
+		}
+	}
+	return first
+}
+
+// Queued is the number of nodes where the lock is free and others come first.
+func (r Result) Queued() (n int) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Queued {
+			n++
+		}
+	}
+	return n
+}
+
 // Split reports whether the lock is probably held by nobody: contenders have taken
 // it on some nodes each, and are giving it back.
 func (r Result) Split() bool {
@@ -139,7 +170,7 @@ func (r *Round) count(c *call) {
 	switch c.answer.Status {
 	case node.Granted, node.Extended, node.Deleted:
 		r.tally.Yes++
-	case node.Taken, node.Absent:
+	case node.Taken, node.Queued, node.Absent:
 		r.tally.No++
 	case node.Failed:
 		r.tally.Failed++

@@ -58,10 +58,14 @@ func (c *Claim) owes(i int) bool {
 	return true
 }
 
-// repeat builds the release for debts.
+// repeat builds the release for debts. By then the attempts that followed have
+// said who stands in line.
 func (c *Claim) repeat() node.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.back {
+		return node.NewRequest(node.Release, c.lease, 0, node.Mark{})
+	}
 	return c.request(node.Release, 0)
 }
 

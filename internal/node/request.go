@@ -11,6 +11,7 @@ type Verb uint8
 const (
 	Acquire Verb = iota // set the key to the value if it is free
 	Wait                // the same, and if it is not free say for how long, and that we wait
+	Turn                // the same as Wait, but others who stand in line come first
 	Extend              // prolong the key if it holds the value
 	Release             // delete the key if it holds the value
 	Inspect             // look at the key
@@ -18,11 +19,11 @@ const (
 )
 
 func (v Verb) String() string {
-	return [...]string{"lock", "lock", "extend", "unlock", "inspect", "ping"}[v]
+	return [...]string{"lock", "lock", "lock", "extend", "unlock", "inspect", "ping"}[v]
 }
 
 // Sets reports whether the verb may set the key.
-func (v Verb) Sets() bool { return v == Acquire || v == Wait }
+func (v Verb) Sets() bool { return v == Acquire || v == Wait || v == Turn }
 
 // A Lease is what one attempt to take a lock writes on the nodes. The value is
 // unique to the attempt.
@@ -54,10 +55,23 @@ type Request struct {
 type Mark struct {
 	Self any           // a string: who waits, or who releases; see release.lua
 	TTL  time.Duration // of the mark
+	Line Line          // Turn, and the release of what it took
+}
+
+// A Line is what a Locker tells the nodes about its callers who stand in line for
+// a lock. They have tickets, in ascending order; only the first of them asks, and
+// the nodes keep one place for all of them. See turn.lua.
+type Line struct {
+	Ticket int64         // of the first, 0 if it has none yet
+	Next   int64         // of the second, 0 if there is none, or none yet
+	Last   int64         // the largest
+	Count  int64         // of callers
+	Lease  time.Duration // how long the place is kept without being asked for
+	Back   bool          // Release: it goes back to its place
 }
 
 // NewRequest builds the question verb about lease. Release and Inspect ignore
-// the ttl, only Wait and Release need a mark.
+// the ttl, only Wait, Turn and Release need a mark.
 func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) Request {
 	r := Request{Verb: verb, TTL: ttl, lease: lease, mark: mark}
 	r.first = r.args(preferred[verb])
@@ -74,7 +88,7 @@ const (
 )
 
 // preferred is the form to try first on a server about which nothing is known.
-var preferred = [...]form{Acquire: native, Wait: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
+var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
 
 // args builds the command for one form.
 func (r *Request) args(f form) []any {
@@ -92,9 +106,20 @@ func (r *Request) args(f form) []any {
 	switch r.Verb {
 	case Wait:
 		return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL), SideKey(r.lease.Key(), "wait"), r.mark.Self, millis(r.mark.TTL)}
+	case Turn:
+		line := r.mark.Line
+		return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL), SideKey(r.lease.Key(), "wait"), r.mark.Self, millis(r.mark.TTL),
+			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count}
 	case Release:
 		if r.mark.Self != nil {
-			return []any{command, script, int64(1), r.lease.key, r.lease.value, SideKey(r.lease.Key(), "wait"), r.mark.Self}
+			args := []any{command, script, int64(1), r.lease.key, r.lease.value, SideKey(r.lease.Key(), "wait"), r.mark.Self}
+			switch line := r.mark.Line; {
+			case line.Back:
+				args = append(args, line.Ticket, "back")
+			case line.Ticket > 0:
+				args = append(args, line.Ticket)
+			}
+			return args
 		}
 		return []any{command, script, int64(1), r.lease.key, r.lease.value}
 	case Inspect:
@@ -114,8 +139,9 @@ type Status uint8
 
 const (
 	Failed   Status = iota // nothing usable: see Answer.Err
-	Granted                // Acquire, Wait: the key holds the value
-	Taken                  // Acquire, Wait, Extend, Inspect: another value holds the key
+	Granted                // Acquire, Wait, Turn: the key holds the value
+	Taken                  // Acquire, Wait, Turn, Extend, Inspect: another value holds the key
+	Queued                 // Turn: the key is free, and others come first
 	Extended               // Extend: the key held the value and was prolonged
 	Deleted                // Release: the key held the value and is gone
 	Absent                 // Extend, Inspect: there is no key; Release: it does not hold the value
@@ -125,7 +151,9 @@ const (
 type Answer struct {
 	Status Status
 	Holder string        // the value found, if Taken
-	TTL    time.Duration // Wait, Inspect: how long the key still lives, negative if for ever
+	TTL    time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
+	Last   int64         // Turn: the largest ticket that the node has seen
+	First  int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
 	// Awaited is set on the answer to a release if somebody else waits: who.
 	Awaited string
 	Err     error     // why it Failed
@@ -158,6 +186,13 @@ func (r *Request) answer(reply any, err error) Answer {
 		case reply == nil, a.Holder == r.lease.value && a.Status == Taken:
 			return Answer{Status: Granted}
 		case a.Status == Taken:
+			return a
+		}
+	case Turn:
+		if last, granted := reply.(int64); granted {
+			return Answer{Status: Granted, Last: last}
+		}
+		if a := queuedBehind(reply); a.Status != Failed {
 			return a
 		}
 	case Extend:
@@ -206,6 +241,28 @@ func lookedAt(reply any) Answer {
 		}
 	}
 	return Answer{}
+}
+
+// free is the remaining time to live of a key that does not exist.
+const free = -2
+
+// queuedBehind reads why it is not our turn.
+func queuedBehind(reply any) Answer {
+	four, ok := reply.([]any)
+	if !ok || len(four) != 4 {
+		return Answer{}
+	}
+	last, ok1 := four[2].(int64)
+	first, ok2 := four[3].(int64)
+	a := lookedAt(four[:2])
+	if !ok1 || !ok2 || a.Status != Taken {
+		return Answer{}
+	}
+	if four[1] == int64(free) {
+		a = Answer{Status: Queued}
+	}
+	a.Last, a.First = last, first
+	return a
 }
 
 // Answered reports whether the server itself spoke: a reply, or a refusal.

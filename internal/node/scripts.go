@@ -13,6 +13,9 @@ var acquireLua string
 //go:embed lua/wait.lua
 var waitLua string
 
+//go:embed lua/turn.lua
+var turnLua string
+
 //go:embed lua/extend.lua
 var extendLua string
 
@@ -28,6 +31,7 @@ type script struct{ text, sha any }
 var scripts = [...]script{
 	Acquire: newScript(acquireLua),
 	Wait:    newScript(waitLua),
+	Turn:    newScript(turnLua),
 	Extend:  newScript(extendLua),
 	Release: newScript(releaseLua),
 	Inspect: newScript(inspectLua),

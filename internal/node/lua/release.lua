@@ -5,25 +5,57 @@
 -- ARGV[2]  the name of the mark that somebody waits, "{key}:wait"; without it
 --          nobody is told, with it they are on channel "{key}:wake"
 -- ARGV[3]  who releases; those who leave marks are called that, a dot and a number
--- Replies  0 if the key is gone or holds another value, 1 if deleted, else who left
---          the mark last, if that was not ARGV[3]
--- The message says the same, and nothing if it was ARGV[3]. Telling is a hint: an
--- ACL user who may lock may not be allowed to read the mark or to publish.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+-- ARGV[4]  the ticket of the acquisition, if it stood in line (see turn.lua): it
+--          leaves the line
+-- ARGV[5]  'back' if it goes back to its place instead, since it was not granted
+--          by enough nodes; then nobody is told
+-- Replies  0 if the key is gone or holds another value, 1 if deleted, else who is
+--          the first in line, or who left the mark last, if that was not ARGV[3]
+-- The message says the same: the first in line, ARGV[3] itself included, or else
+-- who left the mark, and nothing if it was ARGV[3]. Telling is a hint: an ACL user
+-- who may lock may not be allowed to read the mark or to publish.
+local held = redis.call('GET', KEYS[1])
+local ours = held == ARGV[1]
+if ours then
+  redis.call('DEL', KEYS[1])
+elseif not ARGV[4] then
   return 0
 end
-redis.call('DEL', KEYS[1])
-if not ARGV[2] then
-  return 1
+
+local base = ARGV[2] and string.sub(ARGV[2], 1, -5)
+if ARGV[5] == 'back' then
+  if ours then
+    redis.call('ZADD', base .. 'queue', ARGV[4], ARGV[3])
+    return 1
+  end
+  return 0
 end
-local waits = redis.pcall('GET', ARGV[2])
+if ARGV[4] then
+  local place = redis.call('ZSCORE', base .. 'queue', ARGV[3])
+  if not place or tonumber(place) <= tonumber(ARGV[4]) then
+    redis.call('ZREM', base .. 'queue', ARGV[3])
+    redis.call('HDEL', base .. 'lease', ARGV[3])
+  end
+  if redis.call('EXISTS', base .. 'queue') == 0 then
+    redis.call('DEL', base .. 'lease')
+  end
+  if held and not ours then
+    return 0
+  end
+end
+
+local waits = ARGV[2] and redis.pcall('GET', ARGV[2])
 if type(waits) ~= 'string' then
-  return 1
+  return ours and 1 or 0
 end
-local channel = string.sub(ARGV[2], 1, -5) .. 'wake'
+local first = redis.pcall('ZRANGE', base .. 'queue', 0, 0)[1]
+if first then
+  redis.pcall('PUBLISH', base .. 'wake', first)
+  return ours and (first == ARGV[3] and 1 or first) or 0
+end
 if string.sub(waits, 1, #ARGV[3] + 1) == ARGV[3] .. '.' then
-  redis.pcall('PUBLISH', channel, '')
-  return 1
+  redis.pcall('PUBLISH', base .. 'wake', '')
+  return ours and 1 or 0
 end
-redis.pcall('PUBLISH', channel, waits)
-return waits
+redis.pcall('PUBLISH', base .. 'wake', waits)
+return ours and waits or 0
