@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 // Lock takes the lock called name. Callers of one Locker stand in line for it:
@@ -53,6 +55,16 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 
 // lock waits in line, and then for the lock.
 func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scoped bool) (*Lock, error) {
+	r, err := l.join(ctx, name, opts)
+	if err != nil {
+		return nil, err
+	}
+	r.scoped = scoped
+	return l.wait(ctx, r)
+}
+
+// join stands a caller in line.
+func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*request, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err != nil {
 		return nil, err
@@ -61,15 +73,19 @@ func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scope
 	if err != nil {
 		return nil, err
 	}
-	r.scoped = scoped
-	if s.maxWait > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.maxWait)
-		defer cancel()
-	}
 	var holder *Lock
-	if r.place, holder = l.lines.join(r.key); holder != nil {
+	if r.place, holder = l.lines.join(r.key, r.fair); holder != nil {
 		holder.Context() // makes it end at its deadline also when nobody asks
+	}
+	return r, nil
+}
+
+// wait waits for the lock on behalf of a caller in line.
+func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
+	if r.maxWait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.maxWait)
+		defer cancel()
 	}
 	granted := false
 	defer func() {
@@ -104,6 +120,10 @@ type request struct {
 	passed int             // times that somebody else was let try first, up to maxPassed
 	self   string          // its name in marks, once it left one
 	ear    *ear            // once others were met
+
+	// With WithFair.
+	said  node.Line // by the last attempt
+	apart bool      // which no majority answered
 }
 
 func (l *Locker) newRequest(values context.Context, name string, s settings) (*request, error) {
@@ -114,21 +134,42 @@ func (l *Locker) newRequest(values context.Context, name string, s settings) (*r
 	return &request{name: name, key: key, settings: s, values: values}, nil
 }
 
-// acquire makes attempts until one wins.
+// acquire waits for its turn and makes attempts until one wins.
 func (l *Locker) acquire(ctx context.Context, r *request) (*Lock, error) {
 	if err := l.enter(); err != nil {
 		return nil, fmt.Errorf("redlock: lock %q: %w", r.name, err)
 	}
 	defer l.leave()
+	k, err := l.contend(ctx, r)
+	if err != nil {
+		l.stepOut(r, r.place.leave())
+	}
+	return k, err
+}
+
+// contend makes attempts until one wins.
+func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 	if r.place != nil {
-		if !l.stand(ctx, r) || !l.yield(ctx, r) {
+		defer l.deafen(r)
+		if !l.stand(ctx, r) || !r.fair && !l.yield(ctx, r) {
 			return nil, l.gaveUp(ctx, r)
 		}
-		defer l.deafen(r)
+		if r.ear = r.place.inherit(); r.ear != nil {
+			r.met = true
+			if !l.await(ctx, r, outcome{missing: l.group.Majority()}) {
+				return nil, l.gaveUp(ctx, r)
+			}
+		}
 	}
 	for again := 0; ctx.Err() == nil; {
 		lock, o := l.attempt(ctx, r)
 		switch {
+		case o.err == nil && r.fair && r.place != nil:
+			// The next in line asks from now on, so that his place is kept.
+			if r.place.succeed(r.said, r.ear) {
+				r.ear = nil
+			}
+			return lock, nil
 		case o.err == nil:
 			return lock, nil
 		case lock != nil:
@@ -151,11 +192,15 @@ func (l *Locker) acquire(ctx context.Context, r *request) (*Lock, error) {
 			l.logger.DebugContext(ctx, "redlock: attempt failed", "name", r.name, "try", r.tries, "err", o.err)
 		}
 		var q *QuorumError
-		if r.tries == r.maxTries || errors.As(o.err, &q) && q.permanent() {
+		if r.tries > 0 && r.tries == r.maxTries || errors.As(o.err, &q) && q.permanent() {
 			return nil, o.err
 		}
 		if r.place != nil && r.ear == nil {
 			l.listen(r)
+		}
+		if r.place != nil && r.fair && l.queue(r, o) {
+			r.expect()
+			continue
 		}
 		if !l.await(ctx, r, o) {
 			break

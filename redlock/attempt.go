@@ -23,6 +23,12 @@ type outcome struct {
 	split   bool          // probably nobody has it
 	missing int           // nodes that must become free
 	took    time.Duration // the attempt
+
+	// With WithFair.
+	answers int   // nodes that granted or denied it
+	queued  bool  // on some it is free, and others come first
+	last    int64 // the largest ticket
+	first   int64 // the smallest that waits
 }
 
 // attempt is Redlock as on the Redis page "Distributed Locks with Redis": note
@@ -33,6 +39,9 @@ type outcome struct {
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	claim := l.group.NewClaim(r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock := &Lock{locker: l, name: r.name, claim: claim, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
+	if r.fair {
+		lock.place = nil // it was given up by the time that the lock is released
+	}
 	lock.start = l.clock.Read()
 	lock.sent = lock.start
 	lock.validity = lock.capped(quorum.Validity(r.ttl, l.config.drift))
@@ -40,11 +49,14 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	r.ear.clear()
 	result, decided := l.ask(ctx, r, claim).Wait(ctx)
 	if !decided {
-		claim.Undo()
+		claim.Retreat() // those behind keep the place
 		return nil, outcome{err: errInterrupted}
 	}
 	elapsed := l.clock.Read().Since(lock.start)
 	if result.Outcome == quorum.Won && elapsed < lock.validity {
+		if r.fair && r.place != nil {
+			r.place.draw(result.Last(), 0)
+		}
 		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
 		return lock, outcome{err: l.begin(lock)}
 	}
@@ -54,11 +66,15 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		split:   result.Outcome == quorum.Lost && result.Split(),
 		missing: l.group.Majority() - result.Yes,
 		took:    elapsed,
+		answers: result.Yes + result.No,
+		queued:  result.Queued() > 0,
+		last:    result.Last(),
+		first:   result.First(),
 	}
 	if remains, ours := l.group.Remains(result); ours {
 		o.remains = append(remains, claim)
 	}
-	claim.Undo()
+	claim.Retreat()
 	l.traceRound("lock", r.name, result.Yes, lock.start, o.err)
 	return nil, o
 }
@@ -66,7 +82,10 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 // ask starts the round of an attempt. Where others want the lock it leaves a mark
 // that lives until the next attempt.
 func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
-	if r.place == nil || !r.met {
+	switch {
+	case r.fair:
+		return l.turn(ctx, r, claim)
+	case r.place == nil || !r.met:
 		return claim.Acquire(ctx, r.ttl)
 	}
 	return claim.Wait(ctx, r.ttl, l.mark(r))

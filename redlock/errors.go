@@ -140,6 +140,9 @@ func (e *QuorumError) permanent() bool {
 // newQuorumError describes a round.
 func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
 	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
+	if n := r.Queued(); n > 0 {
+		e.note = fmt.Sprintf("free on %d of %d nodes, but others are before us in line", n, r.Nodes)
+	}
 	for i := range r.Nodes {
 		a, answered := r.Answer(i)
 		switch {

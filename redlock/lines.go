@@ -30,6 +30,13 @@ type line struct {
 	row         int           // releases one after the other that found the same one waiting
 	took        time.Duration // the last of them
 	at          time.Time     // the last of them
+
+	// With WithFair.
+	joined uint64 // who joined last
+	asked  uint64 // who had joined last when the last attempt began
+	count  int64  // of places
+	top    int64  // the largest ticket that an attempt named, 0 if none did
+	front  int64  // the smallest of all Lockers, as the nodes said, 0 if they did not
 }
 
 // maxRow is how many locks in a row a line may get, while the same caller of another
@@ -42,10 +49,15 @@ type place struct {
 	lines *lines
 	key   string
 	turn  chan struct{} // closed when it is the first; nil if it was from the start
+	news  chan struct{} // has room for one: somebody joined behind
+	fair  bool          // it draws a ticket
+	seq   uint64        // in the order of joining
 
 	// Protected by lines.mu.
 	ahead, behind *place
 	lock          *Lock // once it was granted
+	ticket        int64 // with WithFair, once the nodes were asked for the last one
+	ear           *ear  // that of who was granted the lock before, whose attempt announced the ticket
 	gone          bool
 }
 
@@ -53,20 +65,26 @@ func newLines() lines { return lines{byKey: make(map[string]line), ears: make(ma
 
 // join stands a caller in line. If somebody in front holds the lock, it is
 // returned: nobody else may be watching for its end.
-func (l *lines) join(key string) (p *place, holder *Lock) {
+func (l *lines) join(key string, fair bool) (p *place, holder *Lock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p = &place{lines: l, key: key}
 	in := l.byKey[key]
+	in.joined++
+	in.count++
+	p = &place{lines: l, key: key, fair: fair, news: make(chan struct{}, 1), seq: in.joined}
 	if in.first == nil {
 		if in.rival != "" && time.Since(in.at) > maxMark {
-			in = line{} // the rival is gone, as far as anybody knows
+			in = line{joined: in.joined, count: in.count} // the rival is gone, as far as anybody knows
 		}
 		in.first = p
 	} else {
 		p.turn = make(chan struct{})
 		p.ahead, in.last.behind = in.last, p
 		holder = in.first.lock
+		select {
+		case in.first.news <- struct{}{}:
+		default:
+		}
 	}
 	in.last = p
 	l.byKey[key] = in
@@ -145,19 +163,21 @@ func (l *lines) tell(i int, event pool.Event) {
 	}
 }
 
-// leave gives up the place, if there is one. It may be called again.
-func (p *place) leave() {
+// leave gives up the place, if there is one. It may be called again. If nobody is
+// left in the line it returns the largest ticket that the nodes were told.
+func (p *place) leave() (top int64) {
 	if p == nil {
-		return
+		return 0
 	}
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.gone {
-		return
+		return 0
 	}
 	p.gone = true
 	in := l.byKey[p.key]
+	in.count--
 	if p.ahead == nil {
 		in.first = p.behind
 	} else {
@@ -172,14 +192,18 @@ func (p *place) leave() {
 		close(in.first.turn)
 	}
 	p.ahead, p.behind = nil, nil
+	if in.first == nil {
+		top, in.top = in.top, 0
+	}
 	if in.first == nil && in.rival == "" {
 		delete(l.byKey, p.key)
-		return
+		return top
 	}
 	l.byKey[p.key] = in
 	if in.first == nil {
 		l.sweep()
 	}
+	return top
 }
 
 // sweep forgets the lines that nobody stands in and whose rivals have not been

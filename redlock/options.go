@@ -31,8 +31,10 @@ type settings struct {
 	maxWait     time.Duration
 	maxHold     time.Duration
 	keepAlive   bool
-	waits       []string // names of the given options that say how to wait
-	bad         []error  // what is wrong with options by themselves
+	fair        bool
+	lease       time.Duration // 0: follows from the others
+	waits       []string      // names of the given options that say how to wait
+	bad         []error       // what is wrong with options by themselves
 }
 
 // config is the whole configuration of a Locker.
@@ -164,6 +166,35 @@ func WithMaxHold(d time.Duration) LockOption {
 	})
 }
 
+// WithFair serves those who wait first come first served, across processes: who
+// stood in line on a majority of the nodes before another one asked gets the lock
+// before it. Use it for all calls for a name: those without it, and other libraries,
+// take the lock whenever they find it free. So may anybody where a majority of the
+// nodes lost the line with their data: order may be lost, exclusion is not.
+//
+// A free lock that nobody waits for costs the same as without. An ACL user needs
+// the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, EXISTS, PEXPIRE
+// and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait".
+func WithFair() LockOption {
+	return lockOption(func(s *settings) { s.fair = true })
+}
+
+// minLease is the default of WithPlaceLease where nodes answer soon.
+const minLease = 2 * time.Second
+
+// WithPlaceLease sets how long [WithFair] keeps the place of a process that stopped
+// asking: so much longer may everybody behind it wait when it died. Processes that
+// wait ask three times in that time, whatever the retry delay. It must be at least
+// four times the node timeout. The default is that, but at least 2 s.
+func WithPlaceLease(d time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		s.waits = append(s.waits, "WithPlaceLease")
+		if s.lease = d; d <= 0 {
+			s.refuse("WithPlaceLease(%v): must be above 0", d)
+		}
+	})
+}
+
 // WithDriftFactor sets by which fraction the clock of a node may run faster or
 // slower than ours; the validity of every lock is shorter by TTL x factor + 2 ms.
 // The default is 0.01, the range is [0, 1).
@@ -235,7 +266,18 @@ func (s *settings) check(drift float64) error {
 	if quorum.Validity(s.ttl, drift) <= 0 {
 		s.refuse("WithDriftFactor(%v): leaves no validity of a TTL of %v: choose a smaller factor or a larger TTL", drift, s.ttl)
 	}
+	if s.lease > 0 && s.lease < 4*s.nodeTimeout {
+		s.refuse("WithPlaceLease(%v): must be at least %v, four times the node timeout", s.lease, 4*s.nodeTimeout)
+	}
 	return errors.Join(s.bad...)
+}
+
+// placeLease is how long a place in line is kept.
+func (s *settings) placeLease() time.Duration {
+	if s.lease > 0 {
+		return s.lease
+	}
+	return max(minLease, 4*s.nodeTimeout)
 }
 
 // with returns the settings of one call: the Locker's, changed by opts.

@@ -11,6 +11,7 @@ type Pending struct {
 	name   string
 	done   chan struct{}
 	cancel context.CancelFunc
+	place  *place // nil if it was refused
 
 	mu      sync.Mutex // protects the rest
 	lock    *Lock
@@ -19,18 +20,25 @@ type Pending struct {
 	givenUp bool
 }
 
-// LockAsync asks for the lock called name and returns at once. The request
+// LockAsync asks for the lock called name and returns at once. The request stands in
+// line from then on: those of one caller are granted in the order of the calls. It
 // lives until it is granted, ctx ends or it is cancelled; it fails as
 // [Locker.Lock] does. Either [Pending.Wait] for it or [Pending.Cancel] it: a
 // lock that nobody takes is held until it expires, and with [WithKeepAlive] for
 // as long as [WithMaxHold] allows.
 func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
-	request, cancel := context.WithCancel(ctx)
+	life, cancel := context.WithCancel(ctx)
 	p := &Pending{name: name, done: make(chan struct{}), cancel: cancel}
+	r, err := l.join(ctx, name, opts)
+	if err != nil {
+		cancel()
+		p.grant(nil, err)
+		return p
+	}
+	p.place = r.place
 	go func() { // ends with the request
 		defer cancel()
-		lock, err := l.lock(request, name, opts, false)
-		p.grant(lock, err)
+		p.grant(l.wait(life, r))
 	}()
 	return p
 }
@@ -52,6 +60,19 @@ func (p *Pending) grant(lock *Lock, err error) {
 // Done is closed when the request was granted or has failed: Wait then returns
 // at once.
 func (p *Pending) Done() <-chan struct{} { return p.done }
+
+// Position returns how many callers come first: those of the same Locker and, with
+// [WithFair], those of others, where callers who have given up may be counted too.
+// known is false as long as the nodes have not said how many stand in line at other
+// Lockers, and without WithFair. It is 0 for a request that was granted or has failed.
+func (p *Pending) Position() (ahead int, known bool) {
+	select {
+	case <-p.done:
+		return 0, true
+	default:
+		return p.place.position()
+	}
+}
 
 // Wait returns the lock, or the error of the request. If ctx ends first it
 // returns an error that matches ctx.Err() and the request goes on. Every call

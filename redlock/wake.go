@@ -20,6 +20,7 @@ import (
 // An ear hears what the nodes say about one lock.
 type ear struct {
 	self  string        // the name of who listens, in marks
+	line  string        // the name of his Locker, in lines
 	stirs chan struct{} // has room for one: something was heard
 
 	mu     sync.Mutex // protects the rest
@@ -55,10 +56,10 @@ func (e *ear) note(i int, event pool.Event) {
 	if event.Kind == pool.Message {
 		e.free[i] = true
 		switch event.Message {
-		case e.self:
-			e.named = true
 		case "":
 			e.nobody = true
+		case e.self, e.line:
+			e.named = true
 		default:
 			e.other = true
 		}
@@ -102,7 +103,7 @@ func (l *Locker) listeners(pools []pool.Pool) []*listen.Listener {
 
 // listen lends an ear to the request's lock.
 func (l *Locker) listen(r *request) {
-	r.ear = &ear{self: l.mark(r).Self.(string), stirs: make(chan struct{}, 1), joined: make([]bool, len(l.ears)), told: make([]bool, len(l.ears)), free: make([]bool, len(l.ears))}
+	r.ear = &ear{self: l.mark(r).Self.(string), line: l.group.Self(), stirs: make(chan struct{}, 1), joined: make([]bool, len(l.ears)), told: make([]bool, len(l.ears)), free: make([]bool, len(l.ears))}
 	channel := node.SideKey(r.key, "wake")
 	l.lines.listen(channel, r.ear)
 	for i, node := range l.ears {
@@ -114,6 +115,9 @@ func (l *Locker) listen(r *request) {
 
 // deafen takes it away.
 func (l *Locker) deafen(r *request) {
+	if r.ear == nil {
+		r.ear = r.place.inherit()
+	}
 	if r.ear == nil {
 		return
 	}
@@ -137,7 +141,19 @@ func (l *Locker) mark(r *request) node.Mark {
 	if r.self == "" {
 		r.self = fmt.Sprintf("%s.%d", l.group.Self(), l.marks.Add(1))
 	}
-	return node.Mark{Self: r.self, TTL: min(r.retryMax+r.nodeTimeout, maxMark)}
+	return node.Mark{Self: r.self, TTL: l.markTTL(r)}
+}
+
+func (l *Locker) markTTL(r *request) time.Duration {
+	return min(r.retryMax+r.nodeTimeout, maxMark)
+}
+
+// expect notes when an attempt comes by itself.
+func (r *request) expect() {
+	if !r.extra {
+		r.next = time.Now().Add(r.delay())
+		r.extra = true
+	}
 }
 
 // await waits until there is reason to ask again. It returns false if ctx ends or
@@ -146,10 +162,7 @@ func (l *Locker) mark(r *request) node.Mark {
 // What comes earlier than the retry delay is extra: it costs no tries, and the
 // retry delay goes on meanwhile.
 func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
-	if !r.extra {
-		r.next = time.Now().Add(r.delay())
-		r.extra = true
-	}
+	r.expect()
 	at := r.next
 	sooner := func(d time.Duration) bool {
 		t := time.Now().Add(d)
@@ -162,19 +175,25 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 	if r.ear != nil && r.retryMax+r.nodeTimeout > maxMark {
 		sooner(maxMark / 2) // to renew the mark
 	}
+	if r.fair {
+		sooner(r.placeLease() / 3) // to keep the place
+	}
 	if o.free > 0 {
 		sooner(o.free + rand.N(r.retryMin/10+1)) // a little at random: others know the same
 	}
-	if r.splits++; !o.split {
+	if r.splits++; !o.split || o.queued {
 		r.splits = 0
 	} else if r.splits <= maxSplits {
 		sooner(o.took + rand.N(r.retryMin/4+1))
 	}
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
-	var stirs <-chan struct{}
+	var stirs, news <-chan struct{}
 	if r.ear != nil {
 		stirs = r.ear.stirs
+	}
+	if r.fair {
+		news = r.place.news
 	}
 	for {
 		select {
@@ -188,11 +207,17 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 				continue
 			case now:
 				return true
+			case others && r.fair:
+				continue // it is their turn, and they were told
 			case others:
 				r.passed = min(r.passed+1, maxPassed)
 			}
 			if d := r.holdOff(o.took, r.passed); sooner(d) {
 				timer.Reset(d)
+			}
+		case <-news:
+			if sooner(drawPause) {
+				timer.Reset(drawPause)
 			}
 		case <-l.closing:
 			return false

@@ -1,0 +1,151 @@
+package redlock
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// With WithFair the lines of all Lockers are one, first come first served.
+//
+// Every caller draws a ticket: one more than the largest that any of a majority of
+// the nodes has seen. Then the nodes are told, and a node grants a free lock only to
+// the smallest ticket that it knows. A caller whose ticket is known to a majority is
+// served before anybody who begins later: he asks a majority for the largest ticket,
+// one node is in both, and so his is larger; and to be granted the lock he needs a
+// majority that knows of nobody before him.
+//
+// Only the first of a Locker's line asks, so the nodes keep one place for each
+// Locker, with the ticket of its first, and the largest ticket of all. The tickets of
+// those behind him are known here: they move into the place when their turn comes. A
+// node does so by itself when it grants the lock, since between a grant and what the
+// next one says the lock may have been released.
+//
+// A place is kept for as long as its Locker goes on asking, and a lease longer. A
+// Locker that reaches no majority asks without a ticket, so it loses its place: it
+// would be in the way of somebody who needs the few nodes that it reaches. When it
+// reaches a majority again, it takes its place again.
+//
+// Nothing of this keeps exclusion; the majority does.
+
+// drawPause is how long somebody who needs a ticket waits for others who need one,
+// and for an attempt that is made anyway.
+const drawPause = 5 * time.Millisecond
+
+// says is what an attempt tells the nodes about the line that p is the first of.
+func (p *place) says(lease time.Duration) node.Line {
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.byKey[p.key]
+	in.asked = in.joined
+	said := node.Line{Ticket: p.ticket, Count: in.count, Lease: lease}
+	if p.behind != nil {
+		said.Next = p.behind.ticket
+	}
+	for q := in.last; q != nil; q = q.ahead {
+		if q.ticket > 0 {
+			said.Last = q.ticket
+			break
+		}
+	}
+	in.top = max(in.top, said.Last)
+	l.byKey[p.key] = in
+	return said
+}
+
+// draw gives tickets after last to those who joined before the attempt began and
+// have none. It reports whether there were any. first is the smallest ticket of all
+// Lockers.
+func (p *place) draw(last, first int64) (drawn bool) {
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.byKey[p.key]
+	if first > 0 {
+		in.front = first
+		l.byKey[p.key] = in
+	}
+	for q := p; q != nil && q.seq <= in.asked; q = q.behind {
+		if q.fair && q.ticket == 0 {
+			q.ticket = last + 1
+			drawn = true
+		}
+		last = max(last, q.ticket)
+	}
+	return drawn
+}
+
+// succeed leaves the place after its attempt was granted. The next in line, if that
+// attempt announced it, has a place already, and inherits the ear: the lock may be
+// released before he is awake. It reports whether there is one.
+func (p *place) succeed(said node.Line, e *ear) (inherited bool) {
+	l := p.lines
+	l.mu.Lock()
+	if next := p.behind; next != nil && next.ticket > 0 && next.ticket == said.Next {
+		next.ear, inherited = e, true
+	}
+	l.mu.Unlock()
+	p.leave()
+	return inherited
+}
+
+// inherit takes the ear that was left to p, nil if none was.
+func (p *place) inherit() *ear {
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := p.ear
+	p.ear = nil
+	return e
+}
+
+// position is how many callers come first: those of this Locker, and of others at most
+// as many as have smaller tickets. known is false if the nodes have not said yet.
+func (p *place) position() (ahead int, known bool) {
+	l := p.lines
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for q := p.ahead; q != nil; q = q.ahead {
+		ahead++
+	}
+	front := l.byKey[p.key].front
+	if p.ticket == 0 || front == 0 || p.gone {
+		return ahead, false
+	}
+	return max(ahead, int(p.ticket-front)), true
+}
+
+// turn asks for the lock when it is our turn.
+func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
+	mark := node.Mark{Self: l.group.Self(), Line: node.Line{Lease: r.placeLease()}}
+	if r.place != nil {
+		mark.TTL = l.markTTL(r)
+		r.said = r.place.says(r.placeLease())
+		if r.apart {
+			r.said.Ticket, r.said.Next = 0, 0
+		}
+		mark.Line = r.said
+	}
+	return claim.Turn(ctx, r.ttl, mark)
+}
+
+// queue draws tickets after an attempt that failed, and reports whether the nodes
+// are to be told of them.
+func (l *Locker) queue(r *request, o outcome) bool {
+	// So many answers that one is from a node of every majority.
+	r.apart = o.answers <= l.group.Len()-l.group.Majority()
+	return !r.apart && r.place.draw(o.last, o.first)
+}
+
+// stepOut tells the nodes that nobody of ours with a ticket up to top stands in line
+// any more.
+func (l *Locker) stepOut(r *request, top int64) {
+	if top == 0 {
+		return
+	}
+	claim := l.group.NewClaim(r.key, newValue(l.config.owner), r.nodeTimeout)
+	claim.Leave(context.Background(), top)
+}

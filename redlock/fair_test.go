@@ -1,0 +1,69 @@
+package redlock
+
+import (
+	"testing"
+	"time"
+)
+
+// Who joined after an attempt began gets no ticket from its answers: somebody may
+// have been told to a majority in between.
+func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
+	l := newLines()
+	first, _ := l.join("job", true)
+	plain, _ := l.join("job", false)
+	if said := first.says(time.Second); said.Ticket != 0 || said.Next != 0 || said.Last != 0 || said.Count != 2 {
+		t.Errorf("at first: %+v", said)
+	}
+	late, _ := l.join("job", true)
+	if !first.draw(6, 3) || first.ticket != 7 || plain.ticket != 0 || late.ticket != 0 {
+		t.Errorf("tickets %d, %d, %d", first.ticket, plain.ticket, late.ticket)
+	}
+	first.says(time.Second)
+	if !first.draw(9, 3) || first.ticket != 7 || late.ticket != 10 {
+		t.Errorf("tickets %d, %d, %d", first.ticket, plain.ticket, late.ticket)
+	}
+	plain.leave()
+	if said := first.says(time.Second); said.Ticket != 7 || said.Next != 10 || said.Last != 10 || said.Count != 2 {
+		t.Errorf("in the end: %+v", said)
+	}
+	if first.draw(20, 3) {
+		t.Error("everybody had a ticket")
+	}
+	if ahead, known := late.position(); ahead != 10-3 || !known {
+		t.Errorf("%d come first, known: %v", ahead, known)
+	}
+	if top := first.leave(); top != 0 {
+		t.Errorf("somebody is left, and the nodes are told to forget %d", top)
+	}
+	if top := late.leave(); top != 10 {
+		t.Errorf("nobody is left, and the nodes are told to forget %d", top)
+	}
+}
+
+// The ear goes to the next in line only if the nodes keep a place for him: else he
+// would wait for a message that names somebody else.
+func TestTheNextInLineInheritsTheEarIfTheNodesKnowOfHim(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		l := newLines()
+		first, _ := l.join("job", true)
+		next, _ := l.join("job", true)
+		first.says(time.Second)
+		first.draw(0, 0)
+		said := first.says(time.Second)
+		if !known {
+			said.Next = 0
+		}
+		e := &ear{}
+		if first.succeed(said, e) != known || (next.inherit() == e) != known {
+			t.Errorf("known %v: wrong", known)
+		}
+		if next.inherit() != nil {
+			t.Error("inherited twice")
+		}
+		select {
+		case <-next.turn:
+		default:
+			t.Error("it is not the turn of the next")
+		}
+	}
+}
