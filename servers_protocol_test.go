@@ -54,7 +54,12 @@ func backends(t *testing.T, lib library, wrap func(pool.Pool) pool.Pool) []backe
 // ask puts one request and waits for its answer.
 func (b backend) ask(t testing.TB, verb node.Verb, key, value string, ttl time.Duration) node.Answer {
 	t.Helper()
-	request := node.NewRequest(verb, node.NewLease(key, value), ttl, node.Mark{Self: "me", TTL: ttl})
+	return b.askAs(t, verb, key, value, ttl, node.Mark{Self: "me", TTL: ttl})
+}
+
+func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time.Duration, mark node.Mark) node.Answer {
+	t.Helper()
+	request := node.NewRequest(verb, node.NewLease(key, value), ttl, mark)
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
 	if err := b.node.Start(&node.Call{Request: &request, Deadline: &deadline, Receiver: answered}); err != nil {
@@ -72,7 +77,7 @@ func (a answers) Late(*node.Call, node.Answer)            {}
 // to ask: what is compared is that they are those of the last write, which are
 // hours apart.
 func describe(a node.Answer) string {
-	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q", a.Status, a.Holder, a.TTL.Hours(), a.Awaited)
+	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d", a.Status, a.Holder, a.TTL.Hours(), a.Awaited, a.First, a.Last)
 	if a.Err != nil {
 		text += ", refused"
 	}
@@ -132,6 +137,58 @@ func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration
 	}
 	verb := []node.Verb{node.Acquire, node.Wait, node.Extend, node.Release, node.Inspect}[act-3]
 	return describe(b.ask(t, verb, key, value, ttl))
+}
+
+// The line of those who wait, with places that expire. The model does not know it:
+// what is tested about it is tested with servers that run Lua.
+func TestRealServersAndMiniredisKeepTheSameLine(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2]
+		for seed := range uint64(200) {
+			standAlike(t, all, seed)
+		}
+	})
+}
+
+func standAlike(t *testing.T, all []backend, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	key := fmt.Sprint("line", seed)
+	var story []string
+	for range 25 {
+		verb := node.Turn
+		if random.IntN(3) == 0 {
+			verb = node.Release
+		}
+		value := []string{"a", "b", "c"}[random.IntN(3)]
+		mark := node.Mark{Self: []string{"one", "two", "three"}[random.IntN(3)], Line: node.Line{
+			Ticket: int64(random.IntN(6)), Count: 1, Lease: time.Duration(1+random.IntN(9)) * time.Hour,
+		}}
+		mark.Line.Last = mark.Line.Ticket
+		if mark.Line.Ticket > 0 && random.IntN(2) == 0 {
+			mark.Line.Next = mark.Line.Ticket + int64(1+random.IntN(3))
+			mark.Line.Last = mark.Line.Next + int64(random.IntN(100))
+		}
+		if random.IntN(2) == 0 {
+			mark.TTL = time.Hour
+		}
+		if random.IntN(5) == 0 {
+			mark.Line.Lease = time.Millisecond
+		}
+		mark.Line.Back = verb == node.Release && mark.Line.Ticket > 0 && random.IntN(2) == 0
+		hours := time.Duration(1+random.IntN(9)) * time.Hour
+		seen := make(map[string][]string)
+		for _, b := range all {
+			said := describe(b.askAs(t, verb, key, value, hours, mark))
+			seen[said] = append(seen[said], b.name)
+		}
+		story = append(story, fmt.Sprintf("%d %q %+v", verb, value, mark))
+		if len(seen) != 1 {
+			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
+		}
+		if mark.Line.Lease == time.Millisecond {
+			time.Sleep(3 * time.Millisecond) // so that it is over
+		}
+	}
 }
 
 // scriptsOnly is a server before Redis 7, which refuses SET with NX and GET.

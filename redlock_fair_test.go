@@ -1,0 +1,358 @@
+package quorumlock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+// First come first served, across Lockers, with the real clients, Lua and pub/sub,
+// in virtual time.
+
+// placeLease is the default.
+const placeLease = 2 * time.Second
+
+// A wire is a Locker's way to the masters, which can be cut.
+type wire struct {
+	cluster *redlocktest.Cluster
+	mu      sync.Mutex
+	cut     map[string]bool // by address
+	conns   map[net.Conn]string
+}
+
+func newWire(cluster *redlocktest.Cluster) *wire {
+	return &wire{cluster: cluster, cut: make(map[string]bool), conns: make(map[net.Conn]string)}
+}
+
+func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut[addr] {
+		return nil, errors.New("cut")
+	}
+	conn, err := w.cluster.Dial(ctx, network, addr)
+	if err == nil {
+		w.conns[conn] = addr
+	}
+	return conn, err
+}
+
+// sever cuts the way to some masters.
+func (w *wire) sever(nodes ...*redlocktest.Node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, node := range nodes {
+		w.cut[node.Addr()] = true
+		for conn, addr := range w.conns {
+			if addr == node.Addr() {
+				_ = conn.Close() // is as good as cut if it fails
+				delete(w.conns, conn)
+			}
+		}
+	}
+}
+
+func (w *wire) mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.cut)
+}
+
+// A crowd is those who wait, fairly, for one lock.
+type crowd struct {
+	q    *quorumTest
+	mu   sync.Mutex
+	next int
+	got  []int // in the order in which they were served
+	done sync.WaitGroup
+}
+
+// arrive lets somebody wait, and work for a millisecond once it is served.
+func (c *crowd) arrive(l *redlock.Locker, opts ...redlock.LockOption) *redlock.Pending {
+	i := c.next
+	c.next++
+	pending := l.LockAsync(context.Background(), "job", append(opts, redlock.WithFair())...)
+	c.done.Go(func() {
+		lock, err := pending.Wait(context.Background())
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		if err != nil {
+			c.q.Errorf("waiter %d: %v", i, err)
+			return
+		}
+		c.mu.Lock()
+		c.got = append(c.got, i)
+		c.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		mustUnlock(c.q, lock)
+	})
+	time.Sleep(10 * time.Millisecond) // it has its place by now
+	return pending
+}
+
+// mustBeServed waits until all were, in the order of arrival.
+func (c *crowd) mustBeServed() {
+	c.q.Helper()
+	c.done.Wait()
+	if !slices.IsSorted(c.got) || len(c.got) == 0 {
+		c.q.Errorf("served in the order %v", c.got)
+	}
+}
+
+// onLine runs a test with a third Locker, whose wire can be cut.
+func onLine(t *testing.T, n int, test func(q *quorumTest, third *redlock.Locker, w *wire), opts ...redlock.Option) {
+	t.Helper()
+	withEach(t, func(t *testing.T, lib library) {
+		synctest.Test(t, func(t *testing.T) {
+			cluster := redlocktest.NewInMemory(t, n)
+			q := newQuorumTest(t, lib, cluster, cluster.Dial, opts...)
+			w := newWire(cluster)
+			third := lib.newLocker(t, cluster.Addrs(), w.dial, append(opts, redlock.WithOwner("third"))...)
+			t.Cleanup(func() {
+				w.mend()
+				q.mend()
+				settle(t, third)
+			})
+			test(q, third, w)
+			q.mend()
+			w.mend()
+			time.Sleep(3 * placeLease)
+			for i, node := range q.Nodes() {
+				for _, key := range node.Keys() {
+					if strings.HasPrefix(key, "{job}:") {
+						t.Errorf("key %q is left on node %d", key, i)
+					}
+				}
+			}
+		})
+	})
+}
+
+func TestInABubbleFairWaitersOfSeveralLockersAreServedInTheOrderOfArrival(t *testing.T) {
+	faults := map[string]func(q *quorumTest){
+		"all well":       func(*quorumTest) {},
+		"one is down":    func(q *quorumTest) { q.Node(1).Stop() },
+		"one is frozen":  func(q *quorumTest) { q.Node(2).Freeze() },
+		"one is flushed": func(q *quorumTest) { q.Node(0).FlushScripts() },
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+				lockers := []*redlock.Locker{q.ours, q.rival, third}
+				lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
+				c := &crowd{q: q}
+				const waiters = 30
+				for i := range waiters {
+					if i == waiters/2 {
+						fault(q)
+					}
+					c.arrive(lockers[(i*i+i/3)%len(lockers)]) // some twice in a row
+				}
+				time.Sleep(3 * placeLease) // places are kept
+				begun := time.Now()
+				mustUnlock(q, lock)
+				c.mustBeServed()
+				if took := time.Since(begun); took > 2*waiters*time.Millisecond {
+					q.Errorf("%d locks of a millisecond took %v", waiters, took)
+				}
+			})
+		})
+	}
+}
+
+func TestInABubbleAMasterThatLostTheLineLearnsItAgain(t *testing.T) {
+	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
+		c := &crowd{q: q}
+		for range 2 {
+			for _, l := range []*redlock.Locker{third, q.rival, q.ours} {
+				c.arrive(l)
+			}
+		}
+		for _, node := range q.Nodes() { // one after the other
+			if err := node.StartEmpty(); err != nil {
+				q.Fatal(err)
+			}
+			time.Sleep(4 * time.Second) // a renewal
+		}
+		mustUnlock(q, lock)
+		c.mustBeServed()
+	})
+}
+
+func TestInABubbleADeadWaiterIsPassedWhenItsLeaseIsOver(t *testing.T) {
+	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
+		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
+		dead := third.LockAsync(context.Background(), "job", redlock.WithFair())
+		time.Sleep(10 * time.Millisecond)
+		next := q.rival.LockAsync(context.Background(), "job", redlock.WithFair())
+		time.Sleep(10 * time.Millisecond)
+		w.sever(q.Nodes()...)
+		mustUnlock(q, lock)
+
+		// The lock is free, but not for everybody.
+		_, err := q.ours.TryLock(context.Background(), "job", redlock.WithFair())
+		wantError(q, err, redlock.ErrTaken)
+		wantText(q, err, "free on", "others are before us in line")
+
+		begun := time.Now()
+		lock, err = next.Wait(context.Background())
+		if err != nil {
+			q.Fatal(err)
+		}
+		if took := time.Since(begun); took > placeLease+300*time.Millisecond {
+			q.Errorf("served after %v", took)
+		}
+		// Who was taken for dead stands in line again.
+		w.mend()
+		time.Sleep(time.Second)
+		mustUnlock(q, lock)
+		if lock, err = dead.Wait(context.Background()); err != nil {
+			q.Fatal(err)
+		}
+		mustUnlock(q, lock)
+	})
+}
+
+func TestInABubbleWhoGivesUpLeavesTheLineAtOnce(t *testing.T) {
+	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+		for _, cancel := range [][]int{{0}, {1}, {2}, {0, 1}, {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 3, 4}} {
+			lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
+			c := &crowd{q: q}
+			var all []*redlock.Pending
+			for _, l := range []*redlock.Locker{third, third, q.rival, q.ours, third, q.rival} {
+				all = append(all, c.arrive(l))
+			}
+			for _, i := range cancel {
+				all[i].Cancel()
+			}
+			time.Sleep(10 * time.Millisecond)
+			begun := time.Now()
+			mustUnlock(q, lock)
+			c.mustBeServed()
+			if took, want := time.Since(begun), time.Duration(len(all)-len(cancel))*time.Millisecond; took > want {
+				q.Errorf("without %v: the rest took %v, want %v", cancel, took, want)
+			}
+		}
+	})
+}
+
+// Third is the first in line, and reaches one of three masters. Another one is down:
+// whoever is to get the lock needs the one that waits for third.
+func TestInABubbleWhoCannotReachAMajorityDoesNotBlockTheLine(t *testing.T) {
+	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
+		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
+		c := &crowd{q: q}
+		c.arrive(third)
+		c.arrive(third)
+		c.arrive(q.rival)
+		w.sever(q.Node(1), q.Node(2))
+		q.Node(2).Stop()
+		mustUnlock(q, lock)
+		begun := time.Now()
+		eventually(q, "the next is served", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.got) > 0
+		})
+		if took := time.Since(begun); took > 2*placeLease {
+			q.Errorf("served after %v", took)
+		}
+		w.mend()
+		q.mend()
+		c.done.Wait()
+		if fmt.Sprint(c.got) != "[2 0 1]" {
+			q.Errorf("served in the order %v", c.got)
+		}
+	})
+}
+
+func TestInABubbleAFairLockThatNobodyWaitsForCostsTwoCommandsOnEachMaster(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		mustUnlock(q, q.lock("job", redlock.WithFair())) // loads the scripts
+		time.Sleep(time.Second)
+		before := q.commands()
+		for range 10 {
+			mustUnlock(q, q.lock("job", redlock.WithFair()))
+			time.Sleep(time.Second)
+		}
+		if n := q.commands() - before; n != 10*2*3 {
+			q.Errorf("%d commands", n)
+		}
+	})
+}
+
+// commands is how many all masters carried out.
+func (q *quorumTest) commands() (n int) {
+	for _, node := range q.Nodes() {
+		n += node.Stats().Commands
+	}
+	return n
+}
+
+func TestInABubbleAPendingKnowsItsPosition(t *testing.T) {
+	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
+		c := &crowd{q: q}
+		var all []*redlock.Pending
+		for i := range 9 {
+			all = append(all, c.arrive([]*redlock.Locker{third, q.rival, q.ours}[i%3]))
+		}
+		time.Sleep(time.Second) // all have asked
+		for i, p := range all {
+			if ahead, known := p.Position(); ahead != i || !known {
+				q.Errorf("number %d: %d come first, known: %v", i, ahead, known)
+			}
+		}
+		mustUnlock(q, lock)
+		c.mustBeServed()
+		if ahead, known := all[8].Position(); ahead != 0 || !known {
+			q.Errorf("served: %d come first, known: %v", ahead, known)
+		}
+	})
+}
+
+// Who does not use WithFair takes the lock when it is free: order is lost, exclusion
+// is not, and the line goes on.
+func TestInABubbleALockerWithoutFairnessIsExcludedAllTheSame(t *testing.T) {
+	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+		holders, served := 0, 0
+		var all sync.WaitGroup
+		for i := range 60 {
+			l, opts := []*redlock.Locker{third, q.rival, q.ours}[i%3], []redlock.LockOption{redlock.WithFair()}
+			if i%4 == 0 {
+				opts = nil
+			}
+			all.Go(func() {
+				lock, err := l.Lock(context.Background(), "job", opts...)
+				if err != nil {
+					q.Error(err)
+					return
+				}
+				if holders++; holders != 1 {
+					q.Errorf("%d holders", holders)
+				}
+				time.Sleep(time.Millisecond)
+				holders--
+				served++
+				mustUnlock(q, lock)
+			})
+		}
+		begun := time.Now()
+		all.Wait()
+		if took := time.Since(begun); served != 60 || took > 3*time.Second {
+			q.Errorf("%d served after %v", served, took)
+		}
+	})
+}
