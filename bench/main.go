@@ -22,10 +22,18 @@ type options struct {
 	clients []string
 	frozen  bool
 	idle    int
+	crowded int
 	out     string
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == crowdedCommand {
+		if err := beCrowd(os.Args[2:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(parse(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -40,8 +48,9 @@ func parse() options {
 	flag.DurationVar(&o.length, "time", 80*time.Millisecond, "length of one measurement")
 	flag.BoolVar(&o.frozen, "frozen", true, "also measure n=3 with one server frozen")
 	flag.IntVar(&o.idle, "idle", 10_000, "locks to hold with keep-alive for the memory figure; 0 for none")
+	flag.IntVar(&o.crowded, "crowded", 5, "rounds of 32 workers on one key, in one process and in four; 0 for none")
 	flag.StringVar(&o.out, "out", "", "file for the raw output, JSON lines")
-	flag.Func("nodes", "numbers of servers (default 1,3,5)", intsInto(&o.nodes))
+	flag.Func("nodes", "numbers of servers (default 1,3,5; none for none)", intsInto(&o.nodes))
 	flag.Func("workers", "numbers of workers (default 1,512)", intsInto(&o.workers))
 	flag.Func("clients", "Redis clients (default go-redis,redigo)", func(s string) error {
 		o.clients = strings.Split(s, ",")
@@ -55,6 +64,9 @@ func parse() options {
 func intsInto(list *[]int) func(string) error {
 	return func(s string) error {
 		*list = nil
+		if s == "none" {
+			return nil
+		}
 		for field := range strings.SplitSeq(s, ",") {
 			n, err := strconv.Atoi(field)
 			if err != nil || n < 1 {
@@ -106,6 +118,20 @@ func run(o options, out, progress io.Writer) (err error) {
 		if s.Frozen {
 			writeFreezeCost(out, all)
 		}
+	}
+	if o.crowded > 0 {
+		fmt.Fprintf(out, "\n## One lock, many workers\n\n%s", crowdSettings())
+	}
+	for _, processes := range []int{1, 4} {
+		if o.crowded == 0 {
+			break
+		}
+		s := crowdedScenario{Nodes: 3, Workers: crowd, Processes: processes}
+		results, err := runCrowded(s, o.crowded, crowdedLength, raw, progress)
+		if err != nil {
+			return err
+		}
+		writeCrowded(out, s, results)
 	}
 	if o.idle == 0 {
 		return nil

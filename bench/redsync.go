@@ -35,7 +35,7 @@ func redsyncSession(pools []redsyncpool.Pool, failFast bool, closeAll func() err
 	rs := redsync.New(pools...)
 	return session{
 		worker: func(key string) worker {
-			return &redsyncWorker{rs: rs, key: key, failFast: failFast}
+			return &redsyncWorker{rs: rs, key: key, opts: []redsync.Option{redsync.WithFailFast(failFast)}}
 		},
 		close: closeAll,
 	}
@@ -44,14 +44,14 @@ func redsyncSession(pools []redsyncpool.Pool, failFast bool, closeAll func() err
 // A redsyncWorker makes a Mutex for every acquisition, as a service does for every
 // job: it holds the state of one, and must not be shared.
 type redsyncWorker struct {
-	rs       *redsync.Redsync
-	key      string
-	failFast bool
-	mutex    *redsync.Mutex
+	rs    *redsync.Redsync
+	key   string
+	opts  []redsync.Option
+	mutex *redsync.Mutex
 }
 
 func (w *redsyncWorker) Lock() error {
-	w.mutex = w.rs.NewMutex(w.key, redsync.WithFailFast(w.failFast))
+	w.mutex = w.rs.NewMutex(w.key, w.opts...)
 	return w.mutex.Lock()
 }
 
