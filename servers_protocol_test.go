@@ -77,7 +77,7 @@ func (a answers) Late(*node.Call, node.Answer)            {}
 // to ask: what is compared is that they are those of the last write, which are
 // hours apart.
 func describe(a node.Answer) string {
-	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d", a.Status, a.Holder, a.TTL.Hours(), a.Awaited, a.First, a.Last)
+	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d, %d wait", a.Status, a.Holder, a.TTL.Hours(), a.Awaited, a.First, a.Last, a.Waiting)
 	if a.Err != nil {
 		text += ", refused"
 	}
@@ -103,7 +103,7 @@ func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
 
 // tellAlike does the same at random to all backends and compares what they say.
 func tellAlike(t *testing.T, all []backend, seed uint64) {
-	values := []string{"a", "b", "me.1", "ab", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
+	values := []string{"a", "b", "me.1", "ab", "*", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
 	random := rand.New(rand.NewPCG(seed, 1))
 	var story []string
 	for range 15 {
@@ -155,13 +155,10 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 	key := fmt.Sprint("line", seed)
 	var story []string
 	for range 25 {
-		verb := node.Turn
-		if random.IntN(3) == 0 {
-			verb = node.Release
-		}
+		verb := []node.Verb{node.Turn, node.Turn, node.Turn, node.Release, node.Release, node.Inspect}[random.IntN(6)]
 		value := []string{"a", "b", "c"}[random.IntN(3)]
 		mark := node.Mark{Self: []string{"one", "two", "three"}[random.IntN(3)], Line: node.Line{
-			Ticket: int64(random.IntN(6)), Count: 1, Lease: time.Duration(1+random.IntN(9)) * time.Hour,
+			Ticket: int64(random.IntN(6)), Count: int64(random.IntN(50)), Lease: time.Duration(1+random.IntN(9)) * time.Hour,
 		}}
 		mark.Line.Last = mark.Line.Ticket
 		if mark.Line.Ticket > 0 && random.IntN(2) == 0 {

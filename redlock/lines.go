@@ -19,6 +19,8 @@ type lines struct {
 	byKey map[string]line // those that somebody stands in, or that have a rival
 	ears  map[string]*ear // by channel, of those in front that wait
 
+	watchers map[string]map[chan struct{}]bool // by channel
+
 	sweepAt int // size of byKey at which to look for rivals that are gone
 }
 
@@ -61,7 +63,9 @@ type place struct {
 	gone          bool
 }
 
-func newLines() lines { return lines{byKey: make(map[string]line), ears: make(map[string]*ear)} }
+func newLines() lines {
+	return lines{byKey: make(map[string]line), ears: make(map[string]*ear), watchers: make(map[string]map[chan struct{}]bool)}
+}
 
 // join stands a caller in line. If somebody in front holds the lock, it is
 // returned: nobody else may be watching for its end.
@@ -157,10 +161,27 @@ func (l *lines) unlisten(channel string, e *ear) {
 func (l *lines) tell(i int, event pool.Event) {
 	l.mu.Lock()
 	e := l.ears[event.Channel]
+	for stir := range l.watchers[event.Channel] {
+		select {
+		case stir <- struct{}{}:
+		default:
+		}
+	}
 	l.mu.Unlock()
 	if e != nil {
 		e.note(i, event)
 	}
+}
+
+// waiting is how many stand in a line, without the one who holds the lock.
+func (l *lines) waiting(key string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.byKey[key]
+	if in.first != nil && in.first.lock != nil {
+		return int(in.count) - 1
+	}
+	return int(in.count)
 }
 
 // leave gives up the place, if there is one. It may be called again. If nobody is

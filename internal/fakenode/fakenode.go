@@ -205,6 +205,10 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 // does tells the scripts apart by what only they call.
 func does(text string) string {
 	switch {
+	case strings.Contains(text, "'NX'"):
+		return "inspect"
+	case strings.Contains(text, "TIME"):
+		return "turn"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
 	case strings.Contains(text, "DEL"):
@@ -255,17 +259,23 @@ func (n *Node) run(c Command, args []any) (any, error) {
 			return int64(1), nil
 		}
 		channel := strings.TrimSuffix(args[0].(string), "wait") + "wake"
-		if strings.HasPrefix(waits.value, args[1].(string)+".") {
+		if waits.value == "*" || strings.HasPrefix(waits.value, args[1].(string)+".") {
 			n.publish(channel, "")
 			return int64(1), nil
 		}
 		n.publish(channel, waits.value)
 		return waits.value, nil
 	}
-	if !exists {
-		return nil, nil
+	if c.Does == "turn" {
+		return nil, pool.Error("ERR this model knows no line")
 	}
-	return []any{held.value, time.Until(held.expires).Milliseconds()}, nil
+	if _, marked := n.get(c.Value); !marked && args[0] != int64(0) {
+		n.set(c.Value, "*", args[0])
+	}
+	if !exists {
+		return []any{"", int64(-2), int64(0)}, nil
+	}
+	return []any{held.value, time.Until(held.expires).Milliseconds(), int64(0)}, nil
 }
 
 func (n *Node) get(key string) (entry, bool) {

@@ -12,6 +12,9 @@ import (
 // took its place, such as an extension overtaken by the release.
 var errSuperseded = errors.New("superseded before it was sent")
 
+// errUnknown stands for the answer of a node that was not waited for.
+var errUnknown = errors.New("not waited for")
+
 // vote records the call's answer and passes it to the round that asked, if any.
 // The claim's mutex is held.
 func (c *call) vote(a node.Answer) {

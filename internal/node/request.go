@@ -71,7 +71,7 @@ type Line struct {
 }
 
 // NewRequest builds the question verb about lease. Release and Inspect ignore
-// the ttl, only Wait, Turn and Release need a mark.
+// the ttl. Only Wait, Turn and Release need a mark; Inspect leaves one if it has a TTL.
 func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) Request {
 	r := Request{Verb: verb, TTL: ttl, lease: lease, mark: mark}
 	r.first = r.args(preferred[verb])
@@ -123,7 +123,7 @@ func (r *Request) args(f form) []any {
 		}
 		return []any{command, script, int64(1), r.lease.key, r.lease.value}
 	case Inspect:
-		return []any{command, script, int64(1), r.lease.key}
+		return []any{command, script, int64(1), r.lease.key, SideKey(r.lease.Key(), "wait"), millis(r.mark.TTL)}
 	}
 	return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL)}
 }
@@ -149,11 +149,12 @@ const (
 
 // An Answer is what became of a request on one node.
 type Answer struct {
-	Status Status
-	Holder string        // the value found, if Taken
-	TTL    time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
-	Last   int64         // Turn: the largest ticket that the node has seen
-	First  int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
+	Status  Status
+	Holder  string        // the value found, if Taken
+	TTL     time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
+	Last    int64         // Turn: the largest ticket that the node has seen
+	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
+	Waiting int64         // Inspect: how many stand in line
 	// Awaited is set on the answer to a release if somebody else waits: who.
 	Awaited string
 	Err     error     // why it Failed
@@ -218,11 +219,15 @@ func (r *Request) answer(reply any, err error) Answer {
 	case ping:
 		return Answer{}
 	case Inspect:
-		if reply == nil {
-			return Answer{Status: Absent}
-		}
-		if a := lookedAt(reply); a.Status == Taken {
-			return a
+		if three, ok := reply.([]any); ok && len(three) == 3 {
+			a := lookedAt(three[:2])
+			waiting, ok := three[2].(int64)
+			if three[1] == int64(free) {
+				a = Answer{Status: Absent}
+			}
+			if a.Waiting = waiting; ok && a.Status != Failed {
+				return a
+			}
 		}
 	}
 	return Answer{Err: fmt.Errorf("unexpected reply %T to %s: is this a Redis server?", reply, r.Verb)}

@@ -12,7 +12,8 @@
 -- Replies  0 if the key is gone or holds another value, 1 if deleted, else who is
 --          the first in line, or who left the mark last, if that was not ARGV[3]
 -- The message says the same: the first in line, ARGV[3] itself included, or else
--- who left the mark, and nothing if it was ARGV[3]. Telling is a hint: an ACL user
+-- who left the mark, and nothing if it was ARGV[3], or somebody who only watches
+-- (inspect.lua). Telling is a hint: an ACL user
 -- who may lock may not be allowed to read the mark or to publish.
 local held = redis.call('GET', KEYS[1])
 local ours = held == ARGV[1]
@@ -53,7 +54,7 @@ if first then
   redis.pcall('PUBLISH', base .. 'wake', first)
   return ours and (first == ARGV[3] and 1 or first) or 0
 end
-if string.sub(waits, 1, #ARGV[3] + 1) == ARGV[3] .. '.' then
+if waits == '*' or string.sub(waits, 1, #ARGV[3] + 1) == ARGV[3] .. '.' then
   redis.pcall('PUBLISH', base .. 'wake', '')
   return ours and 1 or 0
 end
