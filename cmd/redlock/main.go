@@ -1,5 +1,6 @@
 // Command redlock takes Redlock locks from the command line: "redlock run" holds
-// one while a command runs, "redlock demo" shows one at work while nodes fail.
+// one while a command runs, "redlock status" and "redlock watch" say who has one,
+// "redlock demo" shows one at work while nodes fail.
 package main
 
 import (
@@ -19,11 +20,14 @@ const description = `A lock on several independent Redis (or Valkey) masters, gr
 
   redlock demo                                   see it at work, no Redis needed
   redlock run --embedded --name try -- sleep 5   try it, no Redis needed
-  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup -- ./backup.sh`
+  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup -- ./backup.sh
+  redlock status --node redis://r1 --node redis://r2 --node redis://r3 backup`
 
 type cli struct {
-	Demo demoCommand `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
-	Run  runCommand  `cmd:"" help:"Hold a lock while a command runs."`
+	Demo   demoCommand   `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
+	Run    runCommand    `cmd:"" help:"Hold a lock while a command runs."`
+	Status statusCommand `cmd:"" help:"Say who holds a lock, for how long, and how many wait."`
+	Watch  watchCommand  `cmd:"" help:"Say when a lock is acquired, released or expires, until interrupted."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
@@ -58,7 +62,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return ended
 	case err != nil:
 		say.Print(parserWords(err))
-		say.Print(`see "redlock --help", "redlock run --help", "redlock demo --help"`)
+		say.Print(`see "redlock --help", "redlock run --help" and so on`)
 		return exitUsage
 	}
 	return exitCode(parsed.Run(), say)

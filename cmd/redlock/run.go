@@ -22,6 +22,7 @@ type runCommand struct {
 	Name     string        `required:"" help:"The name of the lock. Who uses the same name and nodes excludes each other."`
 	TTL      time.Duration `name:"ttl" default:"10s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
+	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
 	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a twentieth of the TTL, but 20ms to 1s."`
 	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
 	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
@@ -138,6 +139,9 @@ func (r *runCommand) options(stderr io.Writer) []redlock.Option {
 	}
 	if r.Wait == 0 {
 		options = append(options, redlock.WithMaxTries(1))
+	}
+	if r.Fair {
+		options = append(options, redlock.WithFair())
 	}
 	if r.Timeout > 0 {
 		options = append(options, redlock.WithNodeTimeout(r.Timeout))
