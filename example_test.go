@@ -184,3 +184,67 @@ func Example_keepAlive() {
 	// unlocked: true
 	// ended: lock was released
 }
+
+// With WithFair who came first is served first, also if others wait in other
+// processes. LockAsync returns at once with a place in line.
+func Example_fair() {
+	addrs, stop := masters()
+	defer stop()
+	locker, disconnect := connect(addrs)
+	defer disconnect()
+	other, disconnectOther := connect(addrs)
+	defer disconnectOther()
+	ctx := context.Background()
+
+	held, err := other.Lock(ctx, "report", redlock.WithFair())
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		_ = held.Unlock(ctx) // and the next in line is woken
+	}()
+
+	pending := locker.LockAsync(ctx, "report", redlock.WithFair())
+	ahead, _ := pending.Position()
+	fmt.Println(ahead, "wait before us")
+	lock, err := pending.Wait(ctx) // or select on pending.Done()
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
+	// Output:
+	// 0 wait before us
+	// unlocked: true
+}
+
+// Watch tells who gets a lock and when it is free again. To act on it, take the lock.
+func Example_watch() {
+	addrs, stop := masters()
+	defer stop()
+	locker, disconnect := connect(addrs, redlock.WithOwner("worker-1"))
+	defer disconnect()
+	other, disconnectOther := connect(addrs, redlock.WithOwner("worker-2"))
+	defer disconnectOther()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+
+	held, err := other.Lock(ctx, "leader")
+	if err != nil {
+		panic(err)
+	}
+	changes, err := locker.Watch(ctx, "leader")
+	if err != nil {
+		panic(err)
+	}
+	for change := range changes {
+		fmt.Println(change.Kind, change.State.Holder)
+		if change.Kind == redlock.Released {
+			return
+		}
+		_ = held.Unlock(ctx)
+	}
+	// Output:
+	// acquired worker-2
+	// released
+}
