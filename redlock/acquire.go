@@ -140,6 +140,9 @@ func (l *Locker) acquire(ctx context.Context, r *request) (*Lock, error) {
 		return nil, fmt.Errorf("redlock: lock %q: %w", r.name, err)
 	}
 	defer l.leave()
+	if r.place != nil {
+		defer l.deafen(r) // once the place is given up: until then it may inherit an ear
+	}
 	k, err := l.contend(ctx, r)
 	if err != nil {
 		l.stepOut(r, r.place.leave())
@@ -150,7 +153,6 @@ func (l *Locker) acquire(ctx context.Context, r *request) (*Lock, error) {
 // contend makes attempts until one wins.
 func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 	if r.place != nil {
-		defer l.deafen(r)
 		if !l.stand(ctx, r) || !r.fair && !l.yield(ctx, r) {
 			return nil, l.gaveUp(ctx, r)
 		}
