@@ -50,7 +50,8 @@ type workerState struct {
 	now      activity
 	acquired int
 	lost     int
-	lock     *redlock.Lock // while it holds
+	request  *redlock.Pending // while it waits
+	lock     *redlock.Lock    // while it holds
 	since    time.Time
 }
 
@@ -122,10 +123,18 @@ func (b *board) setNode(i int, s nodeState) {
 	b.nodes[i] = s
 }
 
-func (b *board) setWorker(i int, a activity) {
+// waiting notes that worker i stands in line.
+func (b *board) waiting(i int, request *redlock.Pending) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.workers[i].now = a
+	b.workers[i].now, b.workers[i].request = waits, request
+}
+
+// resting notes that worker i wants nothing.
+func (b *board) resting(i int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.workers[i].now, b.workers[i].request = rests, nil
 }
 
 // granted notes that worker i has the lock.
@@ -133,7 +142,7 @@ func (b *board) granted(i int, lock *redlock.Lock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := &b.workers[i]
-	w.now, w.lock, w.since = holds, lock, time.Now()
+	w.now, w.request, w.lock, w.since = holds, nil, lock, time.Now()
 	w.acquired++
 	b.tally.granted++
 	b.lastGrant = time.Now()

@@ -32,7 +32,7 @@ func frame(v view, c canvas) []line {
 	lines := header(v, c)
 	lines = append(lines, nil)
 	lines = append(lines, holder(v, c)...)
-	lines = append(lines, nil)
+	lines = append(lines, queue(v), nil)
 	if c.width >= sideBySide {
 		lines = append(lines, beside(nodeTable(v), workerTable(v), nodeColumn)...)
 	} else {
@@ -116,6 +116,21 @@ func holder(v view, c canvas) []line {
 		text("valid     ").add(colour, bar(share, c)).add(plain, "  "+seconds(h.left)),
 		agreed,
 	}
+}
+
+// queue shows who stands in line, the next one first.
+func queue(v view) line {
+	l := text("in line   ")
+	if len(v.line) == 0 {
+		return l.add(dim, "nobody")
+	}
+	for n, i := range v.line {
+		if n > 0 {
+			l = l.add(dim, " < ")
+		}
+		l = l.add(workerStyle(i), v.workers[i].name)
+	}
+	return l
 }
 
 func countUp(v view) int {

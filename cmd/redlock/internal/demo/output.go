@@ -105,7 +105,7 @@ func (o *lines) show(v view) {
 	o.shown = len(v.events)
 	if v.elapsed >= o.next {
 		o.next = v.elapsed.Truncate(time.Second) + time.Second
-		fmt.Fprintf(o.w, "%s  %s; %d granted, %d lost\n", stamp(v.elapsed), standing(v), v.tally.granted, v.tally.lost)
+		fmt.Fprintf(o.w, "%s  %s; %d in line; %d granted, %d lost\n", stamp(v.elapsed), standing(v), len(v.line), v.tally.granted, v.tally.lost)
 	}
 }
 

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type view struct {
 	holders             []holderView // one, or none; two if exclusion is broken
 	nodes               []nodeView
 	workers             []workerState
+	line                []int // of workers, the first to be served first
 	events              []event
 	tally               tally
 	overlaps            int
@@ -56,12 +58,29 @@ func (d *Demo) look(now time.Time) view {
 		held, _ := w.lock.Held()
 		v.holders = append(v.holders, holderView{worker: i, since: now.Sub(w.since), left: left, held: held})
 	}
+	v.line = inLine(v.workers)
 	for i, s := range states {
 		v.nodes = append(v.nodes, nodeView{s, holderOn(d.cluster.Node(i))})
 	}
 	_, overlaps := d.referee.verdict()
 	v.overlaps = len(overlaps)
 	return v
+}
+
+// inLine returns the workers that stand in line, as far as they know where.
+func inLine(workers []workerState) (line []int) {
+	ahead := make(map[int]int)
+	for i, w := range workers {
+		if w.request == nil {
+			continue
+		}
+		if n, known := w.request.Position(); known {
+			ahead[i] = n
+			line = append(line, i)
+		}
+	}
+	slices.SortStableFunc(line, func(a, b int) int { return ahead[a] - ahead[b] })
+	return line
 }
 
 // holderOn is whom the lock's key names on a node.

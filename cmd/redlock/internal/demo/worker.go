@@ -41,7 +41,7 @@ func (w *worker) connect(ctx context.Context, addrs []string, ttl time.Duration)
 	var err error
 	w.locker, err = redlock.New(pools,
 		redlock.WithOwner(w.name), redlock.WithTTL(ttl), redlock.WithKeepAlive(),
-		redlock.WithNodeTimeout(ttl/8), redlock.WithRetryDelay(15*time.Millisecond, 75*time.Millisecond),
+		redlock.WithNodeTimeout(ttl/8), redlock.WithRetryDelay(15*time.Millisecond, 75*time.Millisecond), redlock.WithFair(),
 		redlock.WithTrace(&redlock.Trace{Round: w.round}))
 	return err
 }
@@ -81,15 +81,17 @@ func (w *worker) round(r redlock.RoundInfo) {
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context, key string) {
 	for ctx.Err() == nil {
-		w.board.setWorker(w.number, waits)
-		lock, err := w.locker.Lock(ctx, key)
+		request := w.locker.LockAsync(ctx, key)
+		w.board.waiting(w.number, request)
+		lock, err := request.Wait(ctx)
 		switch {
 		case err == nil:
 			w.hold(ctx, lock)
 		case ctx.Err() == nil:
 			w.board.trouble("error", fmt.Sprintf("%s: %v", w.name, err))
 		}
-		w.board.setWorker(w.number, rests)
+		request.Cancel() // gives back what came too late
+		w.board.resting(w.number)
 		w.jobs.rest(ctx)
 	}
 }
