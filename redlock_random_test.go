@@ -25,7 +25,7 @@ func seeds() uint64 {
 	if os.Getenv("REDLOCK_LONG") != "" {
 		return 500
 	}
-	return 20
+	return 12
 }
 
 // A mayhem is one random run.
