@@ -39,6 +39,7 @@ type Node struct {
 // Faults say how a node misbehaves. The zero value is a healthy node.
 type Faults struct {
 	Refuse        bool          // the connection is refused: nothing is sent
+	Unreachable   time.Duration // the client dials for so long, whatever its context says, and nothing is sent
 	Error         string        // commands are answered with this error
 	Delay         time.Duration // before a command takes effect
 	ReplyDelay    time.Duration // after it took effect
@@ -106,6 +107,10 @@ func (n *Node) Do(ctx context.Context, args ...any) (any, error) {
 		n.refused++
 		n.mu.Unlock()
 		return nil, fmt.Errorf("%w: connection refused", pool.ErrNotSent)
+	}
+	if f.Unreachable > 0 {
+		time.Sleep(f.Unreachable)
+		return nil, fmt.Errorf("%w: no route to host", pool.ErrNotSent)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, err)

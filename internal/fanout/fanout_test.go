@@ -262,6 +262,28 @@ func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
 }
 
 // A connection that breaks says nothing about the command either.
+// A dial that is given up at the node's timeout turns out later as a command that
+// was never sent. From then on nothing is owed, whatever the TTL.
+func TestNothingIsOwedOnceItIsKnownThatNothingWasSent(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Unreachable: 2 * timeout})
+		begun := time.Now()
+		c := g.NewClaim("job", "v", timeout)
+		if r, _ := c.Acquire(background, ttl).Wait(background); r.Outcome != quorum.Won {
+			t.Fatalf("%+v", r)
+		}
+		c.Release(background)
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		// The release that was tried meanwhile has to come back, too.
+		if took := time.Since(begun); took > 5*timeout {
+			t.Errorf("settled after %v", took)
+		}
+		time.Sleep(2 * timeout) // the client is still at it
+	})
+}
+
 func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Reset: true, Delay: time.Second})

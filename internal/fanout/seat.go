@@ -53,12 +53,14 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		}
 		// Of unknown fate. A late extension prolongs the key that is there, if
 		// any; it never sets one, so only an acquire leaves a doubt.
-		s.touched, s.alive = true, until
+		s.touched = true
 		switch {
 		case verb == node.Extend:
+			s.alive = until
 		case a.InClient:
-			s.stuck++
+			s.stuck++ // what became of it is known when the client returns: see late
 		default:
+			s.alive = until
 			s.doubt, s.life = until, life
 		}
 	}
