@@ -64,10 +64,10 @@ func contention(f *fixture, lockers, callers int, hold time.Duration) (waits []t
 func TestContendersAreServedWithoutPolling(t *testing.T) {
 	for lockers, longest := range map[int]time.Duration{
 		1:  60 * time.Millisecond,
-		2:  100 * time.Millisecond,
-		4:  200 * time.Millisecond,
-		8:  300 * time.Millisecond,
-		32: 600 * time.Millisecond,
+		2:  150 * time.Millisecond,
+		4:  300 * time.Millisecond,
+		8:  500 * time.Millisecond,
+		32: time.Second,
 	} {
 		inBubble(t, 3, func(f *fixture) {
 			for _, n := range f.nodes {
