@@ -55,7 +55,7 @@ func contenders(client string) ([]contender, error) {
 // settings says how the contenders differ from their defaults.
 func settings() string {
 	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 400 ms), at most 32 tries, as redsync
-- redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), one mutex per worker, used again; "fail-fast" is WithFailFast(true), which answers when a majority agreed
+- redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), a new mutex for every acquisition; "fail-fast" is WithFailFast(true), which answers when a majority agreed
 - go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512
 - redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen)
 `, ours, poolSize(1), redigoTimeout, poolSize(512))

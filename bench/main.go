@@ -133,6 +133,11 @@ func run(o options, out, progress io.Writer) (err error) {
 		}
 		writeCrowded(out, s, results)
 	}
+	if o.crowded > 0 {
+		if err := runHandover(raw, out, progress); err != nil {
+			return err
+		}
+	}
 	if o.idle == 0 {
 		return nil
 	}
