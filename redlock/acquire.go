@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
@@ -50,7 +51,8 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 	if err != nil {
 		return nil, err
 	}
-	return l.acquire(ctx, r)
+	defer l.leave()
+	return l.contend(ctx, r)
 }
 
 // lock waits in line, and then for the lock.
@@ -82,18 +84,20 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 
 // wait waits for the lock on behalf of a caller in line.
 func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
+	defer l.leave()
 	if r.maxWait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.maxWait)
 		defer cancel()
 	}
+	defer l.deafen(r) // once the place is given up: until then it may inherit an ear
 	granted := false
 	defer func() {
 		if !granted { // also if a Trace panics: others stand behind
 			r.place.leave()
 		}
 	}()
-	k, err := l.acquire(ctx, r)
+	k, err := l.contend(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -122,35 +126,24 @@ type request struct {
 	ear    *ear            // once others were met
 
 	// With WithFair.
-	said  node.Line // by the last attempt
-	apart bool      // which no majority answered
+	said  node.Line     // by the last attempt
+	tried *fanout.Claim // the last attempt
+	apart bool          // no majority answers
 }
 
+// newRequest begins a call, which ends with leave.
 func (l *Locker) newRequest(values context.Context, name string, s settings) (*request, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {
 		return nil, err
 	}
+	if err := l.enter(); err != nil {
+		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
+	}
 	return &request{name: name, key: key, settings: s, values: values}, nil
 }
 
-// acquire waits for its turn and makes attempts until one wins.
-func (l *Locker) acquire(ctx context.Context, r *request) (*Lock, error) {
-	if err := l.enter(); err != nil {
-		return nil, fmt.Errorf("redlock: lock %q: %w", r.name, err)
-	}
-	defer l.leave()
-	if r.place != nil {
-		defer l.deafen(r) // once the place is given up: until then it may inherit an ear
-	}
-	k, err := l.contend(ctx, r)
-	if err != nil {
-		l.stepOut(r, r.place.leave())
-	}
-	return k, err
-}
-
-// contend makes attempts until one wins.
+// contend waits for its turn and makes attempts until one wins.
 func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 	if r.place != nil {
 		if !l.stand(ctx, r) || !r.fair && !l.yield(ctx, r) {
@@ -168,7 +161,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		switch {
 		case o.err == nil && r.fair && r.place != nil:
 			// The next in line asks from now on, so that his place is kept.
-			if r.place.succeed(r.said, r.ear) {
+			if r.place.succeed(r, lock) {
 				r.ear = nil
 			}
 			return lock, nil

@@ -81,14 +81,16 @@ func (p *place) draw(last, first int64) (drawn bool) {
 // succeed leaves the place after its attempt was granted. The next in line, if that
 // attempt announced it, has a place already, and inherits the ear: the lock may be
 // released before he is awake. It reports whether there is one.
-func (p *place) succeed(said node.Line, e *ear) (inherited bool) {
+func (p *place) succeed(r *request, lock *Lock) (inherited bool) {
 	l := p.lines
 	l.mu.Lock()
-	if next := p.behind; next != nil && next.ticket > 0 && next.ticket == said.Next {
-		next.ear, inherited = e, true
+	if next := p.behind; next != nil && next.ticket > 0 && next.ticket == r.said.Next {
+		next.ear, inherited = r.ear, true
 	}
 	l.mu.Unlock()
-	p.leave()
+	// If nobody is left, the release of the lock gives up the place: it comes after
+	// all that the attempt may yet do.
+	lock.claim.Named(p.part())
 	return inherited
 }
 
@@ -124,28 +126,39 @@ func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fan
 	if r.place != nil {
 		mark.TTL = l.markTTL(r)
 		r.said = r.place.says(r.placeLease())
-		if r.apart {
+		if r.apart = l.isApart(r); r.apart {
 			r.said.Ticket, r.said.Next = 0, 0
 		}
 		mark.Line = r.said
+		r.tried = claim
 	}
 	return claim.Turn(ctx, r.ttl, mark)
 }
 
-// queue draws tickets after an attempt that failed, and reports whether the nodes
-// are to be told of them.
-func (l *Locker) queue(r *request, o outcome) bool {
+// queue draws tickets after an attempt that failed, and reports whether to ask again
+// at once, so that the nodes know of them.
+func (l *Locker) queue(r *request, o outcome) (again bool) {
 	// So many answers that one is from a node of every majority.
-	r.apart = o.answers <= l.group.Len()-l.group.Majority()
-	return !r.apart && r.place.draw(o.last, o.first)
+	return o.answers > l.group.Len()-l.group.Majority() && r.place.draw(o.last, o.first)
+}
+
+// isApart reports whether the request reaches no majority, as far as its attempt
+// before found out. Where that is open, it is as it was.
+func (l *Locker) isApart(r *request) bool {
+	if r.tried == nil {
+		return false
+	}
+	switch answered, failed := r.tried.Reached(); {
+	case failed > l.group.Len()-l.group.Majority():
+		return true
+	case answered >= l.group.Majority():
+		return false
+	}
+	return r.apart
 }
 
 // stepOut tells the nodes that nobody of ours with a ticket up to top stands in line
 // any more.
-func (l *Locker) stepOut(r *request, top int64) {
-	if top == 0 {
-		return
-	}
-	claim := l.group.NewClaim(r.key, newValue(l.config.owner), r.nodeTimeout)
-	claim.Leave(context.Background(), top)
+func (l *Locker) stepOut(key string, top int64) {
+	l.group.Leave(key, newValue(l.config.owner), l.config.nodeTimeout, top)
 }

@@ -9,6 +9,8 @@ import (
 // have been told to a majority in between.
 func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	l := newLines()
+	forgotten := int64(0)
+	l.forsaken = func(_ string, top int64) { forgotten += top }
 	first, _ := l.join("job", true)
 	plain, _ := l.join("job", false)
 	if said := first.says(time.Second); said.Ticket != 0 || said.Next != 0 || said.Last != 0 || said.Count != 2 {
@@ -32,11 +34,15 @@ func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	if ahead, known := late.position(); ahead != 10-3 || !known {
 		t.Errorf("%d come first, known: %v", ahead, known)
 	}
-	if top := first.leave(); top != 0 {
-		t.Errorf("somebody is left, and the nodes are told to forget %d", top)
+	if first.leave(); forgotten != 0 {
+		t.Errorf("somebody is left, and the nodes are told to forget %d", forgotten)
 	}
-	if top := late.leave(); top != 10 {
-		t.Errorf("nobody is left, and the nodes are told to forget %d", top)
+	last, _ := l.join("job", false)
+	if late.leave(); forgotten != 10 {
+		t.Errorf("nobody with a ticket is left, and the nodes are told to forget %d", forgotten)
+	}
+	if last.leave(); forgotten != 10 {
+		t.Errorf("the nodes are told again to forget: %d", forgotten)
 	}
 }
 
@@ -44,26 +50,32 @@ func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 // would wait for a message that names somebody else.
 func TestTheNextInLineInheritsTheEarIfTheNodesKnowOfHim(t *testing.T) {
 	for _, known := range []bool{true, false} {
-		l := newLines()
-		first, _ := l.join("job", true)
-		next, _ := l.join("job", true)
-		first.says(time.Second)
-		first.draw(0, 0)
-		said := first.says(time.Second)
-		if !known {
-			said.Next = 0
-		}
-		e := &ear{}
-		if first.succeed(said, e) != known || (next.inherit() == e) != known {
-			t.Errorf("known %v: wrong", known)
-		}
-		if next.inherit() != nil {
-			t.Error("inherited twice")
-		}
-		select {
-		case <-next.turn:
-		default:
-			t.Error("it is not the turn of the next")
-		}
+		inBubble(t, 3, func(f *fixture) {
+			l := &f.lines
+			first, _ := l.join("job", true)
+			next, _ := l.join("job", true)
+			first.says(time.Second)
+			first.draw(0, 0)
+			r := &request{said: first.says(time.Second), ear: &ear{}}
+			if !known {
+				r.said.Next = 0
+			}
+			lock := f.lock("other")
+			if first.succeed(r, lock) != known || (next.inherit() == r.ear) != known {
+				t.Errorf("known %v: wrong", known)
+			}
+			if next.inherit() != nil {
+				t.Error("inherited twice")
+			}
+			select {
+			case <-next.turn:
+			default:
+				t.Error("it is not the turn of the next")
+			}
+			next.leave()
+			if err := lock.Unlock(f.t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

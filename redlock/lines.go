@@ -21,6 +21,10 @@ type lines struct {
 
 	watchers map[string]map[chan struct{}]bool // by channel
 
+	// forsaken is called when nobody with a ticket is left in a line whose place the
+	// nodes know, with the largest ticket that they were told.
+	forsaken func(key string, top int64)
+
 	sweepAt int // size of byKey at which to look for rivals that are gone
 }
 
@@ -37,6 +41,7 @@ type line struct {
 	joined uint64 // who joined last
 	asked  uint64 // who had joined last when the last attempt began
 	count  int64  // of places
+	fair   int    // of them, those that draw tickets
 	top    int64  // the largest ticket that an attempt named, 0 if none did
 	front  int64  // the smallest of all Lockers, as the nodes said, 0 if they did not
 }
@@ -75,10 +80,13 @@ func (l *lines) join(key string, fair bool) (p *place, holder *Lock) {
 	in := l.byKey[key]
 	in.joined++
 	in.count++
+	if fair {
+		in.fair++
+	}
 	p = &place{lines: l, key: key, fair: fair, news: make(chan struct{}, 1), seq: in.joined}
 	if in.first == nil {
 		if in.rival != "" && time.Since(in.at) > maxMark {
-			in = line{joined: in.joined, count: in.count} // the rival is gone, as far as anybody knows
+			in = line{joined: in.joined, count: in.count, fair: in.fair} // the rival is gone, as far as anybody knows
 		}
 		in.first = p
 	} else {
@@ -184,12 +192,19 @@ func (l *lines) waiting(key string) int {
 	return int(in.count)
 }
 
-// leave gives up the place, if there is one. It may be called again. If nobody is
-// left in the line it returns the largest ticket that the nodes were told.
-func (p *place) leave() (top int64) {
+// leave gives up the place, if there is one. It may be called again.
+func (p *place) leave() {
 	if p == nil {
-		return 0
+		return
 	}
+	if top := p.part(); top > 0 {
+		p.lines.forsaken(p.key, top)
+	}
+}
+
+// part gives up the place. If nobody with a ticket is left, it returns the largest that
+// the nodes were told.
+func (p *place) part() (top int64) {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -199,6 +214,9 @@ func (p *place) leave() (top int64) {
 	p.gone = true
 	in := l.byKey[p.key]
 	in.count--
+	if p.fair {
+		in.fair--
+	}
 	if p.ahead == nil {
 		in.first = p.behind
 	} else {
@@ -213,7 +231,7 @@ func (p *place) leave() (top int64) {
 		close(in.first.turn)
 	}
 	p.ahead, p.behind = nil, nil
-	if in.first == nil {
+	if in.fair == 0 {
 		top, in.top = in.top, 0
 	}
 	if in.first == nil && in.rival == "" {

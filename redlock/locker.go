@@ -70,6 +70,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		closing: make(chan struct{}),
 		held:    make(map[*Lock]struct{}),
 	}
+	l.lines.forsaken = l.stepOut
 	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, l.nodeChanged)
 	return l, nil

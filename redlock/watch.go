@@ -79,7 +79,8 @@ type watch struct {
 
 	known   bool // last is
 	last    State
-	at      time.Time // of last
+	at      time.Time // when it was asked for
+	heard   bool      // something was published since
 	unknown bool      // no majority answered the last time
 }
 
@@ -97,11 +98,12 @@ func (w *watch) run(ctx context.Context) {
 	// Its mark outlives the pause, whatever that is.
 	mark := min(l.config.retryMax+l.config.nodeTimeout, maxMark)
 	for {
+		asked := time.Now()
 		state, err := l.inspect(ctx, w.name, mark)
 		if ctx.Err() != nil || l.isClosed() {
 			return
 		}
-		if change, is := w.note(state, err); is {
+		if change, is := w.note(asked, state, err); is {
 			select {
 			case <-w.changes: // nobody took the one before
 			default:
@@ -116,6 +118,7 @@ func (w *watch) run(ctx context.Context) {
 		select {
 		case <-timer.C:
 		case <-w.stirs:
+			w.heard = true
 		case <-l.closing:
 		case <-ctx.Done():
 		}
@@ -124,20 +127,19 @@ func (w *watch) run(ctx context.Context) {
 }
 
 // note compares what was seen with what was known.
-func (w *watch) note(s State, err error) (c Change, changed bool) {
+func (w *watch) note(asked time.Time, s State, err error) (c Change, changed bool) {
 	if err != nil {
 		changed, w.unknown = !w.unknown, true
 		return Change{Kind: Unknown, State: w.last, Err: err}, changed
 	}
-	now := time.Now()
-	before, known, at := w.last, w.known && !w.unknown, w.at
-	w.last, w.known, w.at, w.unknown = s, true, now, false
+	before, known, at, heard := w.last, w.known && !w.unknown, w.at, w.heard
+	w.last, w.known, w.at, w.unknown, w.heard = s, true, asked, false, false
 	switch {
 	case known && before.value == s.value && (before.Holder == "") == (s.Holder == ""):
 		return Change{}, false
 	case s.Holder != "":
 		return Change{Kind: Acquired, State: s}, true
-	case known && before.TTL > 0 && now.Sub(at) >= before.TTL:
+	case known && !heard && before.TTL > 0 && time.Since(at) >= before.TTL:
 		return Change{Kind: Expired, State: s}, true
 	}
 	return Change{Kind: Released, State: s}, true

@@ -212,12 +212,12 @@ func does(text string) string {
 	switch {
 	case strings.Contains(text, "'NX'"):
 		return "inspect"
-	case strings.Contains(text, "TIME"):
+	case strings.Contains(text, "'TIME'"):
 		return "turn"
+	case strings.Contains(text, "PUBLISH"):
+		return "release"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
-	case strings.Contains(text, "DEL"):
-		return "release"
 	case strings.Contains(text, "'SET'"):
 		return "acquire"
 	}
@@ -251,7 +251,7 @@ func (n *Node) run(c Command, args []any) (any, error) {
 		}
 		n.set(c.Key, c.Value, args[0])
 		return int64(1), nil
-	case "release":
+	case "release": // the third of args is a ticket, which says nothing here
 		if !exists || held.value != c.Value {
 			return int64(0), nil
 		}

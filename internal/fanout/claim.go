@@ -27,6 +27,8 @@ type Claim struct {
 	announce bool          // releases are heard of by those who wait
 	mark     node.Mark     // that Wait and Turn leave
 	back     bool          // released on the way back into the line
+	reached  int           // nodes that answered Turn
+	missed   int           // nodes that did not, as far as is known
 	open     int           // seats not settled, once released
 	hopeful  int           // of them, those not left to debts
 	cleared  chan struct{} // made by Cleared, closed when hopeful is 0
@@ -137,11 +139,42 @@ func (c *Claim) release() {
 	}
 }
 
-// Leave asks every node to forget the place of this group in the line for a lock, if
-// its ticket is not larger than top. The claim is one that took nothing.
-func (c *Claim) Leave(ctx context.Context, top int64) {
-	c.mark.Line.Ticket = top // nobody else has the claim yet
-	c.Release(ctx)
+// Named notes that the claim, which was granted, told the nodes of tickets up to top,
+// and that nobody of this group stands in line with one any more: the release takes
+// their place along.
+func (c *Claim) Named(top int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mark.Line.Ticket = max(c.mark.Line.Ticket, top)
+}
+
+// forsake makes the releases of a claim that are still to be sent give up the place
+// that they would have gone back to.
+func (c *Claim) forsake(top int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.back {
+		c.back, c.mark.Line.Ticket = false, top
+	}
+}
+
+// Reached is how many nodes have answered Turn, and how many have not in time. The
+// others may yet do either.
+func (c *Claim) Reached() (answered, failed int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reached, c.missed
+}
+
+// heard counts for Reached.
+func (c *Claim) heard(verb node.Verb, answered bool) {
+	switch {
+	case verb != node.Turn:
+	case answered:
+		c.reached++
+	default:
+		c.missed++
+	}
 }
 
 // Held is the number of nodes that carry the value, as last known. A node that
@@ -195,6 +228,7 @@ func (c *Claim) run(i int, next *call) {
 			return
 		}
 		s.flying = nil
+		c.heard(next.Request.Verb, false)
 		next.vote(node.Answer{Err: err}) // nothing was sent: nothing to learn
 		next = c.follow(i, next)
 	}
@@ -208,6 +242,7 @@ func (c *Claim) Answer(nc *node.Call, a node.Answer) {
 	s := &c.seats[i]
 	last := s.flying // the call that nc is part of: one flies at a time
 	s.flying = nil
+	c.heard(nc.Request.Verb, a.Answered())
 	s.learn(nc.Request.Verb, a, c.lifetime(nc))
 	if nc.Request.Verb == node.Release {
 		a = s.release(a)

@@ -25,11 +25,13 @@ end
 
 local base = ARGV[2] and string.sub(ARGV[2], 1, -5)
 if ARGV[5] == 'back' then
-  if ours then
+  -- Unless the place was given up since: then it has no lease any more.
+  local left = redis.call('PTTL', base .. 'lease')
+  if ours and left > 0 and redis.call('HEXISTS', base .. 'lease', ARGV[3]) == 1 then
     redis.call('ZADD', base .. 'queue', ARGV[4], ARGV[3])
-    return 1
+    redis.call('PEXPIRE', base .. 'queue', left)
   end
-  return 0
+  return ours and 1 or 0
 end
 if ARGV[4] then
   local place = redis.call('ZSCORE', base .. 'queue', ARGV[3])

@@ -11,7 +11,8 @@
 --          that was seen, "last"
 -- ARGV[4]  the name of who asks: that of a Locker, for the first of its callers
 -- ARGV[5]  how long the mark lives in milliseconds, 0 for no mark
--- ARGV[6]  the ticket of that caller, 0 if it has none yet: it takes no place
+-- ARGV[6]  the ticket of that caller, 0 if it has none: it takes no place, and the
+--          place of its own Locker comes first, too
 -- ARGV[7]  the ticket of the caller behind it, 0 if there is none
 -- ARGV[8]  the largest ticket of all its callers
 -- ARGV[9]  how long the place is kept without being asked for again
@@ -50,8 +51,9 @@ local function leaveMark()
   end
 end
 
+local mine = ARGV[6] ~= '0' and me
 local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
-while first[1] and first[1] ~= me do
+while first[1] and first[1] ~= mine do
   local kept = redis.call('HGET', lease, first[1])
   if kept and tonumber(string.match(kept, '^%d+')) > now then
     break
@@ -61,15 +63,16 @@ while first[1] and first[1] ~= me do
   first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
 end
 
-if held or (first[1] and first[1] ~= me) then
+if held or (first[1] and first[1] ~= mine) then
   leaveMark()
   return {held or '', redis.call('PTTL', KEYS[1]), last, tonumber(first[2] or '0')}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if ARGV[7] ~= '0' then
+if mine and ARGV[7] ~= '0' then
   redis.call('ZADD', queue, ARGV[7], me)
+  redis.call('HSET', lease, me, string.format('%.0f %d', now + ARGV[9], ARGV[10] - 1))
   leaveMark()
-elseif first[1] then
+elseif mine then
   redis.call('ZREM', queue, me)
 end
 return last
