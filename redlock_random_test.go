@@ -239,7 +239,9 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 	if m.kind.orderly {
 		node = m.Node(2)
 	}
-	what := m.random.IntN(8)
+	// None restarts without its data: a lock that is held by two of three would have
+	// two holders then, as docs/guarantees.md says.
+	what := m.random.IntN(7)
 	delay := time.Duration(m.random.IntN(300)) * time.Millisecond
 	from := time.Duration(m.random.Int64N(int64(mayhemTime)))
 	length := min(time.Duration(m.random.Int64N(int64(3*time.Second))), mayhemTime-from)
@@ -254,7 +256,9 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 		case 1:
 			node.Stop()
 			time.Sleep(length)
-			m.restart(node.Start)
+			if err := node.Start(); err != nil {
+				m.Error(err)
+			}
 		case 2:
 			node.DropReplies(true)
 			time.Sleep(length)
@@ -273,18 +277,8 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 			m.wire.sever(node)
 			time.Sleep(length)
 			m.wire.mend()
-		case 7:
-			if m.kind.orderly { // elsewhere two holders would be no wonder
-				m.restart(node.StartEmpty)
-			}
 		}
 	})
-}
-
-func (m *mayhem) restart(start func() error) {
-	if err := start(); err != nil {
-		m.Error(err)
-	}
 }
 
 // checkOrder checks that nobody was served before another who was registered when he
