@@ -191,7 +191,16 @@ func TestInABubbleAMasterThatLostTheLineLearnsItAgain(t *testing.T) {
 			if err := node.StartEmpty(); err != nil {
 				q.Fatal(err)
 			}
-			time.Sleep(4 * time.Second) // a renewal
+			// A renewal takes it again, unless somebody who asks has it for a moment.
+			within(q, time.Minute, "the lock is on all masters", func() bool {
+				value, held := q.Node(0).Get("job")
+				for _, other := range q.Nodes() {
+					v, ok := other.Get("job")
+					held = held && ok && v == value
+				}
+				return held
+			})
+			time.Sleep(4 * time.Second) // and the renewal is over
 		}
 		mustUnlock(q, lock)
 		c.mustBeServed()

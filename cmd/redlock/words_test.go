@@ -83,12 +83,14 @@ func TestARefusalSaysOnceWhichLockAndWhy(t *testing.T) {
 func TestTheReasonComesFirstAndThenWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
+	p := start(t, lockArgs(cluster, "sh", "-c", "echo ready; read line; exit 3")...)
+	p.expectLine("ready")
 	cluster.Node(0).Freeze()
 	cluster.Node(1).Freeze()
-	p := start(t, lockArgs(cluster, "echo", "ran")...)
-	p.expectCode(exitNoQuorum)
+	_ = p.stdin.Close()
+	p.expectCode(3)
 	said := strings.Split(strings.TrimSpace(p.stderr.String()), "\n")
-	if len(said) != 2 || !strings.HasPrefix(said[0], `redlock: "backup" was not granted: no quorum: 1 of 3 nodes agreed, 2 needed; node `) ||
+	if len(said) != 2 || !strings.HasPrefix(said[0], `redlock: warning: unlock "backup": no quorum: 1 of 3 nodes agreed, 2 needed; node `) ||
 		!strings.HasPrefix(said[1], "redlock: not every node confirmed the release; ") ||
 		strings.Count(said[1], "releases not confirmed: 1;") != 2 {
 		t.Errorf("it says\n%s", strings.Join(said, "\n"))
