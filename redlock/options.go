@@ -173,8 +173,8 @@ func WithMaxHold(d time.Duration) LockOption {
 // nodes lost the line with their data: order may be lost, exclusion is not.
 //
 // A free lock that nobody waits for costs the same as without. An ACL user needs
-// the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, EXISTS, PEXPIRE
-// and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait".
+// the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, HEXISTS, EXISTS,
+// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait".
 func WithFair() LockOption {
 	return lockOption(func(s *settings) { s.fair = true })
 }
