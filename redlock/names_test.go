@@ -55,7 +55,7 @@ func TestErrorsNeverShowTheNonce(t *testing.T) {
 
 func TestNamesThatCannotBeKeysAreRefused(t *testing.T) {
 	inBubble(t, 1, func(f *fixture) {
-		for _, name := range []string{"", "{a}:fence", "{a}:queue", "{a{b}}:wait", "{}:wake", "redlock:node", "redlock:quarantine"} {
+		for _, name := range []string{"", "{a}:fence", "{a}:queue", "{a}:lease", "{a{b}}:wait", "{}:wake", "redlock:node", "redlock:quarantine"} {
 			if _, err := f.TryLock(context.Background(), name); err == nil || !strings.HasPrefix(err.Error(), "redlock: ") {
 				t.Errorf("%q: %v", name, err)
 			}
