@@ -139,44 +139,6 @@ func (c *Claim) release() {
 	}
 }
 
-// Named notes that the claim, which was granted, told the nodes of tickets up to top,
-// and that nobody of this group stands in line with one any more: the release takes
-// their place along.
-func (c *Claim) Named(top int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mark.Line.Ticket = max(c.mark.Line.Ticket, top)
-}
-
-// forsake makes the releases of a claim that are still to be sent give up the place
-// that they would have gone back to.
-func (c *Claim) forsake(top int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.back {
-		c.back, c.mark.Line.Ticket = false, top
-	}
-}
-
-// Reached is how many nodes have answered Turn, and how many have not in time. The
-// others may yet do either.
-func (c *Claim) Reached() (answered, failed int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.reached, c.missed
-}
-
-// heard counts for Reached.
-func (c *Claim) heard(verb node.Verb, answered bool) {
-	switch {
-	case verb != node.Turn:
-	case answered:
-		c.reached++
-	default:
-		c.missed++
-	}
-}
-
 // Held is the number of nodes that carry the value, as last known. A node that
 // has confirmed nothing for a TTL does not.
 func (c *Claim) Held() int {

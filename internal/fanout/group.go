@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
@@ -73,28 +72,6 @@ func (g *Group) Majority() int { return quorum.Majority(len(g.nodes)) }
 
 // Name names the node with index i.
 func (g *Group) Name(i int) string { return g.nodes[i].String() }
-
-// Leave asks every node to forget the place of this group in the line for a lock, if
-// its ticket is not larger than top. value is one that no lock has.
-//
-// Attempts that were given up may still be under way on some nodes, and take the
-// place again when they arrive. What follows them there gives it up.
-func (g *Group) Leave(key, value string, timeout time.Duration, top int64) {
-	g.mu.Lock()
-	var late []*Claim
-	for _, c := range g.unsettled {
-		if c.lease.Key() == key {
-			late = append(late, c)
-		}
-	}
-	g.mu.Unlock()
-	for _, c := range late {
-		c.forsake(top)
-	}
-	c := g.NewClaim(key, value, timeout)
-	c.mark.Line.Ticket = top
-	c.Release(context.Background())
-}
 
 func (g *Group) owe(c *Claim) {
 	g.mu.Lock()
