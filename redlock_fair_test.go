@@ -104,7 +104,8 @@ func (c *crowd) arrive(l *redlock.Locker, opts ...redlock.LockOption) *redlock.P
 		time.Sleep(time.Millisecond)
 		mustUnlock(c.q, lock)
 	})
-	time.Sleep(10 * time.Millisecond) // it has its place by now
+	within(c.q, time.Minute, "it has a ticket", func() bool { _, known := pending.Position(); return known })
+	time.Sleep(10 * time.Millisecond) // and a majority knows of it
 	return pending
 }
 
