@@ -70,20 +70,20 @@ func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
 // Acquire asks every node to set the key for ttl. The clients get the values of
 // ctx, not its end.
 func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
-	return c.start(newRound(ctx, node.Acquire, c, ttl, c.timeout))
+	return c.begin(newRound(ctx, node.Acquire, c, ttl, c.timeout))
 }
 
 // Wait asks like Acquire. Nodes where the lock is taken say for how long, and
 // publish its release if that comes before the mark is over.
 func (c *Claim) Wait(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
 	c.mark = mark // nobody else has the claim yet
-	return c.start(newRound(ctx, node.Wait, c, ttl, c.timeout))
+	return c.begin(newRound(ctx, node.Wait, c, ttl, c.timeout))
 }
 
 // Turn asks like Wait, but a node refuses as long as others come first in line.
 func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
 	c.mark = mark // nobody else has the claim yet
-	return c.start(newRound(ctx, node.Turn, c, ttl, c.timeout))
+	return c.begin(newRound(ctx, node.Turn, c, ttl, c.timeout))
 }
 
 // Extend asks every node to prolong the key to ttl from now. A node that does
@@ -93,8 +93,8 @@ func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Ro
 func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time) *Round {
 	r := newRound(ctx, node.Extend, c, ttl, c.timeout)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.retake = retake
-	c.mu.Unlock()
 	return c.start(r)
 }
 
@@ -102,11 +102,10 @@ func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time)
 // everywhere. Those who wait for it hear of it. It may be repeated.
 func (c *Claim) Release(ctx context.Context) *Round {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.announce = true
 	c.release()
-	r := newRound(ctx, node.Release, c, 0, c.timeout)
-	c.mu.Unlock()
-	return c.start(r)
+	return c.start(newRound(ctx, node.Release, c, 0, c.timeout))
 }
 
 // Undo is Release for an attempt that failed: it leaves out nodes where nothing
@@ -154,9 +153,15 @@ func (c *Claim) Held() int {
 	return n
 }
 
-func (c *Claim) start(r *Round) *Round {
+func (c *Claim) begin(r *Round) *Round {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.start(r)
+}
+
+// start sends the round's calls to the seats that are free, and has the others
+// send theirs next. The claim's mutex is held.
+func (c *Claim) start(r *Round) *Round {
 	for i := range c.seats {
 		next, s := &r.calls[i], &c.seats[i]
 		if c.released && r.request.Verb != node.Release {
