@@ -61,6 +61,11 @@ func contention(f *fixture, lockers, callers int, hold time.Duration) (waits []t
 // A round trip takes 200us here and a lock is held for 1ms, so that one handed over
 // within two round trips is taken 700 times in a second. Polling makes hundreds
 // of milliseconds of most waits, and seconds of the longest.
+//
+// Several Lockers compete, so the longest wait is random. Its median, 99th
+// percentile and maximum over 800 runs, in milliseconds: 1 Locker 43, 43, 43;
+// 2: 48, 56, 97; 4: 120, 185, 220; 8: 173, 280, 334; 32: 322, 570, 730. The
+// bounds are a third above the maxima.
 func TestContendersAreServedWithoutPolling(t *testing.T) {
 	for lockers, longest := range map[int]time.Duration{
 		1:  60 * time.Millisecond,
