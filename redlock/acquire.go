@@ -174,7 +174,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.last = o.err
 		r.place.failed(o.err)
-		if o.remains != nil && again < maxAgain && l.outlast(ctx, o.remains) {
+		if o.ours && again < maxAgain && l.outlast(ctx, o.remains) {
 			again++
 			continue
 		}

@@ -133,6 +133,32 @@ func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 	})
 }
 
+func TestRemainsAreNotWaitedForOnANodeThatIsSilent(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		synctest.Wait()
+		f.nodes[2].Freeze()
+		for _, n := range f.nodes[:2] {
+			n.Set(fakenode.Faults{Delay: 30 * time.Millisecond})
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		wantIs(t, k.Unlock(ctx), context.DeadlineExceeded)
+		for _, n := range f.nodes[:2] {
+			n.Set(fakenode.Faults{})
+		}
+		start := time.Now()
+		next, err := f.TryLock(context.Background(), "job")
+		if err != nil {
+			t.Fatalf("nobody else wants it: %v", err)
+		}
+		if took := time.Since(start); took > 30*time.Millisecond {
+			t.Errorf("took %v, and the nodes that answer were rid of the lock after 29ms", took)
+		}
+		f.unlock(next)
+	})
+}
+
 func TestTakenOnTheFirstTryIsTriedAgain(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {

@@ -15,14 +15,13 @@ var errInterrupted = errors.New("interrupted")
 
 // An outcome is what became of an attempt that failed.
 type outcome struct {
-	err error
-	// remains are those of earlier locks and attempts of this Locker, with the
-	// attempt's own, if nothing else kept it from winning.
-	remains []*fanout.Claim
-	free    time.Duration // when the lock will have expired, 0 if that is not known
-	split   bool          // probably nobody has it
-	missing int           // nodes that must become free
-	took    time.Duration // the attempt
+	err     error
+	ours    bool            // nothing kept it from winning but what this Locker is giving up
+	remains []fanout.Remain // of earlier locks and attempts, and its own
+	free    time.Duration   // when the lock will have expired, 0 if that is not known
+	split   bool            // probably nobody has it
+	missing int             // nodes that must become free
+	took    time.Duration   // the attempt
 
 	// With WithFair.
 	answers int   // nodes that granted or denied it
@@ -71,9 +70,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		last:    result.Last(),
 		first:   result.First(),
 	}
-	if remains, ours := l.group.Remains(result); ours {
-		o.remains = append(remains, claim)
-	}
+	o.remains, o.ours = claim.Remains(result)
 	claim.Retreat()
 	l.traceRound("lock", r.name, result.Yes, lock.start, o.err)
 	return nil, o
@@ -110,12 +107,12 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration) er
 // callers that want the same lock would else go on meeting each other's remains.
 const maxAgain = 3
 
-// outlast waits until the nodes are rid of claims that were released before. It
-// returns false if ctx ends or the Locker closes.
-func (l *Locker) outlast(ctx context.Context, remains []*fanout.Claim) bool {
-	for _, c := range remains {
+// outlast waits until remains are gone. It returns false if ctx ends or the Locker
+// closes.
+func (l *Locker) outlast(ctx context.Context, remains []fanout.Remain) bool {
+	for _, remain := range remains {
 		select {
-		case <-c.Cleared():
+		case <-remain.Gone():
 		case <-l.closing:
 			return false
 		case <-ctx.Done():

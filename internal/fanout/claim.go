@@ -24,15 +24,13 @@ type Claim struct {
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	seats    []seat
 	released bool
-	announce bool          // releases are heard of by those who wait
-	mark     node.Mark     // that Wait and Turn leave
-	back     bool          // released on the way back into the line
-	reached  int           // nodes that answered Turn
-	missed   int           // nodes that did not, as far as is known
-	open     int           // seats not settled, once released
-	hopeful  int           // of them, those not left to debts
-	cleared  chan struct{} // made by Cleared, closed when hopeful is 0
-	retake   time.Time     // until when nodes that lost the value are taken again
+	announce bool      // releases are heard of by those who wait
+	mark     node.Mark // that Wait and Turn leave
+	back     bool      // released on the way back into the line
+	reached  int       // nodes that answered Turn
+	missed   int       // nodes that did not, as far as is known
+	open     int       // seats not settled, once released
+	retake   time.Time // until when nodes that lost the value are taken again
 }
 
 // A seat is the claim on one node.
@@ -43,10 +41,11 @@ type seat struct {
 	touched bool  // something was sent that may have set the key
 	held    bool  // as last known, until kept
 	kept    time.Time
-	owing   bool // handed over to debts
-	settled bool // released, and the value cannot come back
-	freed   bool // a release of ours deleted the key, or may have
-	blind   bool // the release under way was sent while a call was stuck
+	owing   bool          // handed over to debts
+	settled bool          // released, and the value cannot come back
+	freed   bool          // a release of ours deleted the key, or may have
+	blind   bool          // the release under way was sent while a call was stuck
+	cleared chan struct{} // made by Gone, closed when settled or owing
 
 	// An acquire of unknown fate leaves a doubt until then, if the node answers
 	// meanwhile; see clean. While stuck > 0 there is no such moment yet.
@@ -133,7 +132,7 @@ func (c *Claim) undo(back bool) {
 func (c *Claim) release() {
 	if !c.released {
 		c.released = true
-		c.open, c.hopeful = len(c.seats), len(c.seats)
+		c.open = len(c.seats)
 		c.group.owe(c)
 	}
 }
@@ -256,7 +255,7 @@ func (c *Claim) follow(i int, last *call) *call {
 		return c.background(i, node.Release, 0)
 	default: // a release that did not settle it
 		s.owing = true
-		c.clear()
+		s.clear()
 		c.group.debts[i].add(c, i)
 	}
 	return nil

@@ -107,7 +107,7 @@ func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
 		second := g.NewClaim("k", "v2", timeout)
 		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
 		second.Undo()
-		if _, found := g.Remains(lost); found {
+		if _, found := second.Remains(lost); found {
 			t.Error("a lock that is held was taken for remains")
 		}
 		for _, n := range nodes {
@@ -115,11 +115,13 @@ func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
 		}
 		nodes[2].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
 		wait(t, first.Release(background), quorum.Won)
-		if remains, found := g.Remains(lost); !found || len(remains) == 0 {
+		if remains, found := second.Remains(lost); !found || len(remains) == 0 {
 			t.Errorf("on its way: %v %v, want the claim", remains, found)
 		}
-		<-first.Cleared()
-		if remains, found := g.Remains(lost); !found || len(remains) != 0 {
+		for i := range nodes {
+			<-Remain{first, i}.Gone()
+		}
+		if remains, found := second.Remains(lost); !found || len(remains) != 0 {
 			t.Errorf("settled: %v %v, want nothing to wait for", remains, found)
 		}
 	})

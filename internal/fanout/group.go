@@ -91,31 +91,6 @@ func (g *Group) paid(c *Claim) {
 	}
 }
 
-// Remains reports whether released claims of this group kept a round from being
-// won: nodes that still carried their values denied it, and no majority denied it
-// or failed for another reason. It returns those that are not settled yet.
-//
-// A majority is enough to be rid of a lock, so two releases in a row may have
-// left out different nodes, together a majority.
-func (g *Group) Remains(r Result) (remains []*Claim, found bool) {
-	ours := 0
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i := range r.Nodes {
-		a, answered := r.Answer(i)
-		if !answered || a.Status != node.Taken {
-			continue
-		}
-		if c := g.unsettled[a.Holder]; c != nil {
-			ours++
-			remains = append(remains, c)
-		} else if slices.Contains(g.gone[:], a.Holder) { // since the node answered
-			ours++
-		}
-	}
-	return remains, r.Outcome == quorum.Lost && ours > 0 && r.Nodes-r.Failed-(r.No-ours) >= g.Majority()
-}
-
 // Settle waits until every released claim is gone from every node, or until ctx
 // ends: then it returns one error per node that says which keys may be left.
 func (g *Group) Settle(ctx context.Context) []error {

@@ -1,48 +1,88 @@
 package fanout
 
-import "github.com/quorumlock/quorumlock/internal/node"
+import (
+	"slices"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
 
 // What debts tells a claim about the releases that it sends on its behalf, and
 // what others ask about how far the claim is settled.
 
 // settle notes that the value is gone from node i for good.
 func (c *Claim) settle(i int) {
-	if !c.seats[i].owing {
-		c.clear()
-	}
-	c.seats[i].settled, c.seats[i].owing = true, false
+	s := &c.seats[i]
+	s.settled, s.owing = true, false
+	s.clear()
 	if c.open--; c.open == 0 {
 		c.group.paid(c)
 	}
 }
 
-// clear notes that there is no more to hope for from one node: it is settled, or
-// left to debts.
-func (c *Claim) clear() {
-	if c.hopeful--; c.hopeful == 0 && c.cleared != nil {
-		close(c.cleared)
-		c.cleared = nil
+// clear notes that there is nothing more to hope for: the seat is settled, or left
+// to debts.
+func (s *seat) clear() {
+	if s.cleared != nil {
+		close(s.cleared)
+		s.cleared = nil
 	}
 }
 
-// Cleared returns a channel that is closed when a released claim is gone from
-// every node that answers in time: after twice the time that a node gets, at the
-// latest.
-func (c *Claim) Cleared() <-chan struct{} {
+// A Remain is what a released claim has left on one node.
+type Remain struct {
+	claim *Claim
+	node  int
+}
+
+// Gone returns a channel that is closed when it is gone, or if the node does not
+// answer in time: after twice the time that a node gets, at the latest.
+func (r Remain) Gone() <-chan struct{} {
+	c := r.claim
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := &c.seats[r.node]
 	switch {
-	case c.hopeful == 0:
+	case s.settled || s.owing:
 		return closed
-	case c.cleared == nil:
-		c.cleared = make(chan struct{})
+	case s.cleared == nil:
+		s.cleared = make(chan struct{})
 	}
-	return c.cleared
+	return s.cleared
 }
 
 var closed = make(chan struct{})
 
 func init() { close(closed) }
+
+// Remains reports whether released claims of this group kept a round of the claim
+// from being won: nodes that still carried their values denied it, and no majority
+// denied it or failed for another reason. It returns what is not gone yet, and what
+// the claim itself leaves when it is released.
+//
+// A majority is enough to be rid of a lock, so two releases in a row may have
+// left out different nodes, together a majority.
+func (c *Claim) Remains(r Result) (remains []Remain, found bool) {
+	g := c.group
+	ours := 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range r.Nodes {
+		a, answered := r.Answer(i)
+		switch {
+		case !answered:
+		case a.Status == node.Granted:
+			remains = append(remains, Remain{c, i})
+		case a.Status != node.Taken:
+		case g.unsettled[a.Holder] != nil:
+			ours++
+			remains = append(remains, Remain{g.unsettled[a.Holder], i})
+		case slices.Contains(g.gone[:], a.Holder): // since the node answered
+			ours++
+		}
+	}
+	return remains, r.Outcome == quorum.Lost && ours > 0 && r.Nodes-r.Failed-(r.No-ours) >= g.Majority()
+}
 
 // owes reports whether node i still needs a release, and settles it if no key
 // can live there any more. The release is to be sent now.
