@@ -14,10 +14,10 @@ import (
 func (c *Claim) settle(i int) {
 	s := &c.seats[i]
 	s.settled, s.owing = true, false
-	s.clear()
 	if c.open--; c.open == 0 {
 		c.group.paid(c)
 	}
+	s.clear() // last: who waited for it finds the claim among those that are gone
 }
 
 // clear notes that there is nothing more to hope for: the seat is settled, or left
