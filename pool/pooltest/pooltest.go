@@ -24,6 +24,10 @@
 // be listened to and breaks such connections as well. A subscription has to outlast
 // the client's read timeout; the case about silence notices one below 700 ms, which
 // megabytes under -race may need. So test that apart.
+//
+// If the pool implements [pool.Submitter], commands are submitted to it as well, with
+// a receiver that counts what it is told and writes over the arguments then: another
+// reason for -race.
 package pooltest
 
 import (
@@ -42,7 +46,8 @@ type Opener func(tb testing.TB, addr string) pool.Pool
 //
 // The cases about subscriptions are for pools that implement [pool.Subscriber].
 // Others pass them, and so does one whose Subscribe returns an error that matches
-// [errors.ErrUnsupported], as a connection pool of one must.
+// [errors.ErrUnsupported], as a connection pool of one must. The cases about
+// submitting are for pools that implement [pool.Submitter], and others pass them.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, duty := range duties() {
@@ -75,6 +80,8 @@ func duties() []duty {
 	all = append(all, sharingDuties...)
 	all = append(all, listeningDuties...)
 	all = append(all, partingDuties...)
+	all = append(all, submittingDuties...)
+	all = append(all, outlastingDuties...)
 	return all
 }
 

@@ -3,14 +3,28 @@ package pooltest
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 func TestASoundAdapterPasses(t *testing.T) {
 	Run(t, openReference(""))
+}
+
+// bare is a pool that can do nothing but Do.
+type bare struct{ pool.Pool }
+
+func TestAPoolThatOnlyDoesPassesTheDutiesOfTheOthers(t *testing.T) {
+	for _, d := range slices.Concat(listeningDuties, partingDuties, submittingDuties, outlastingDuties) {
+		t.Run(d.name, func(t *testing.T) {
+			d.run(t, func(tb testing.TB, addr string) pool.Pool { return bare{openReference("")(tb, addr)} })
+		})
+	}
 }
 
 // Each fault is one that a client or an adapter has had.
@@ -45,11 +59,27 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"swallows":   "a Join that is refused ends its subscription with the server's text",
 		"keeps":      "no goroutine and no connection is left when a subscription is closed",
 		"lingers":    "no goroutine and no connection is left when a subscription is closed",
+
+		"repeats itself": "a submitted command ends once, and as it does with Do",
+		"blurts":         "Submit tells nothing before it returns, so that its caller may hold a lock",
+		"clutches":       "Submit tells nothing before it returns, so that its caller may hold a lock",
+		"scatters":       "submitted commands reach the server in the order of the calls",
+		"shuffles":       "64 goroutines that submit and call at a time each get their own replies",
+		"blocks":         "Submit returns at once on a frozen server, and each command ends once",
+		"punctual":       "a command that was sent is told its late reply",
+		"hoards":         "a command that was not sent by its deadline is not sent any more",
+		"resends":        "a connection that breaks ends each command under way once, and sends none again",
+		"hangs":          "a frozen server does not hold commands for ever, nor goroutines and connections",
+		"defers":         "a frozen server does not hold commands for ever, nor goroutines and connections",
+		"outlives":       "a frozen server does not hold commands for ever, nor goroutines and connections",
 	}
 	for fault, name := range faults {
 		t.Run(fault, func(t *testing.T) {
 			switch fault {
-			case "forgets", "lingers", "keeps", "stays", "alternates", "hogs", "restores": // noticed when something does not come
+			case "hangs", "defers": // the same, within what the reference has without them
+				defer func(was time.Duration) { grace = was }(grace)
+				grace = 3 * overtime
+			case "forgets", "lingers", "keeps", "stays", "alternates", "hogs", "restores", "outlives": // noticed when something does not come
 				defer func(was time.Duration) { patience = was }(patience)
 				patience = time.Second
 				remembered = make(chan struct{})

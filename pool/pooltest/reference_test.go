@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +23,7 @@ type reference struct {
 	idle []*link
 
 	turn chan struct{} // has room for one, which a subscription takes with the fault "hogs"
+	wire wire          // for what is submitted
 }
 
 // link is a connection.
@@ -43,7 +41,9 @@ var remembered chan struct{}
 func openReference(fault string) Opener {
 	return func(tb testing.TB, addr string) pool.Pool {
 		p := &reference{addr: addr, fault: fault, turn: make(chan struct{}, 1)}
+		p.wire.p = p
 		tb.Cleanup(func() {
+			p.wire.close()
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			for _, l := range p.idle {
@@ -126,6 +126,14 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
+// ended returns why ctx is over. Its timer may come round later than a clock.
+func ended(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
 func (p *reference) connect(ctx context.Context) (*link, error) {
 	p.mu.Lock()
 	if len(p.idle) > 0 {
@@ -179,69 +187,4 @@ func (p *reference) exchange(ctx context.Context, l *link, args []any) (any, err
 		return nil, because(ctx, err)
 	}
 	return v, nil
-}
-
-func written(args []any) []byte {
-	b := fmt.Appendf(nil, "*%d\r\n", len(args))
-	for _, arg := range args {
-		text := fmt.Sprint(arg)
-		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(text), text)
-	}
-	return b
-}
-
-func (p *reference) read(r *bufio.Reader) (any, error) {
-	line, err := r.ReadString('\n')
-	if err != nil {
-		return nil, err
-	}
-	if line = strings.TrimSuffix(line, "\r\n"); line == "" {
-		return nil, errors.New("empty line")
-	}
-	switch rest := line[1:]; line[0] {
-	case '+':
-		return rest, nil
-	case '-':
-		return pool.Error(rest), nil
-	case ':':
-		return strconv.ParseInt(rest, 10, 64)
-	case '$', '*':
-		n, err := strconv.Atoi(rest)
-		if err != nil {
-			return nil, err
-		}
-		if n < 0 {
-			if p.fault == "fills" {
-				return "", nil
-			}
-			return nil, nil
-		}
-		if line[0] == '*' {
-			return p.readAll(r, n)
-		}
-		text := make([]byte, n+2)
-		if _, err := io.ReadFull(r, text); err != nil {
-			if p.fault == "truncates" {
-				return string(text), nil
-			}
-			return nil, err
-		}
-		return string(text[:n]), nil
-	}
-	return nil, fmt.Errorf("no reply: %q", line)
-}
-
-func (p *reference) readAll(r *bufio.Reader, n int) (any, error) {
-	values := make([]any, n)
-	for i := range values {
-		v, err := p.read(r)
-		if err != nil {
-			return nil, err
-		}
-		if failure, ok := v.(pool.Error); ok && p.fault == "flattens" {
-			return failure, nil
-		}
-		values[i] = v
-	}
-	return values, nil
 }

@@ -2,7 +2,9 @@ package pooltest
 
 import (
 	"bufio"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -183,6 +185,13 @@ func (s *server) stop() {
 	for conn := range s.conns {
 		conn.Close()
 	}
+}
+
+// peers returns the open connections.
+func (s *server) peers() []*peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.conns))
 }
 
 // drain waits until the clients have closed all connections, and so until the
