@@ -1,0 +1,213 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// open begins to connect. p.mu is held.
+func (p *Pipe) open() {
+	p.dialing = true
+	p.all.Add(1)
+	go p.run() // ends when the connection breaks, or cannot be had
+}
+
+// run connects, and reads until the connection breaks. Whoever was promised an
+// answer by then is told that there will be none.
+func (p *Pipe) run() {
+	defer p.all.Done()
+	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	conn, err := p.dial(ctx)
+	cancel()
+	if err != nil {
+		p.refused(err)
+		return
+	}
+	l := &link{conn: conn, wake: make(chan struct{}, 1), broken: make(chan struct{})}
+	if !p.opened(l) {
+		conn.Close()
+		return
+	}
+	p.all.Go(func() { p.write(l) }) // ends with this goroutine
+	last, err := p.read(l)
+	close(l.broken)
+	conn.Close()
+	if last.receiver == nil {
+		p.ended(l, err)
+		return
+	}
+	// The refusal is the answer to one call. The others have none.
+	p.ended(l, errDemoted)
+	last.receiver.Receive(nil, err)
+}
+
+// opened puts a new connection to use, unless the pipe was closed meanwhile.
+func (p *Pipe) opened(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dialing = false
+	if p.closed {
+		return false
+	}
+	p.refusal, p.pause = nil, 0
+	p.link = l
+	l.kick()
+	return true
+}
+
+// refused fails the calls that waited for a connection.
+func (p *Pipe) refused(err error) {
+	p.mu.Lock()
+	p.dialing = false
+	p.refusal = err
+	p.pause = min(max(2*p.pause, firstPause), maxPause)
+	p.quiet = time.Now().Add(p.pause)
+	waiting := p.waiting.drain()
+	p.mu.Unlock()
+	fail(waiting, unsent(err))
+}
+
+// retire has new calls use a new connection, and keeps the one that they used for
+// the replies that it owes, unless there is such a one already. p.mu is held.
+func (p *Pipe) retire() {
+	if p.old != nil || p.closed {
+		return
+	}
+	p.old, p.link = p.link, nil
+	p.old.retired = time.Now()
+	p.arm(p.old.retired.Add(grace))
+	if p.waiting.len() > 0 {
+		p.open()
+	}
+}
+
+// ended fails the calls on l that will not be answered. Those that were not sent
+// wait for the next connection.
+func (p *Pipe) ended(l *link, err error) {
+	p.mu.Lock()
+	lost := l.unanswered.drain()
+	if p.old == l {
+		p.old = nil
+	} else {
+		p.link = nil
+		if p.waiting.len() > 0 && !p.closed {
+			p.open()
+		}
+	}
+	if p.closed {
+		err = errClosed
+	}
+	p.mu.Unlock()
+	l.writer.Wait() // the arguments are the callers' again once they are told
+	fail(lost, fmt.Errorf("the connection ended before the reply: %w", err))
+}
+
+// maxBatch is how many commands the writer collects before it flushes.
+const maxBatch = 256
+
+// write sends what waits, all that has collected at a time.
+func (p *Pipe) write(l *link) {
+	for {
+		select {
+		case <-l.wake:
+		case <-l.broken:
+			return
+		}
+		var err error
+		n := 0
+		for err == nil && n < maxBatch {
+			c, ok := p.next(l, n > 0)
+			if !ok {
+				break
+			}
+			n++
+			err = l.conn.Send(c.args)
+		}
+		if n == 0 {
+			continue
+		}
+		if err == nil {
+			err = l.conn.Flush()
+		}
+		p.written(l, err)
+	}
+}
+
+// next commits the first call that waits to l, unless somebody else is writing: he
+// wakes the writer when he is done. One at a time, since a Send may block: what comes
+// after it may be too late by then, or go to another link.
+func (p *Pipe) next(l *link, writing bool) (call, bool) {
+	for {
+		p.mu.Lock()
+		if p.link != l || l.writing != writing || p.waiting.len() == 0 {
+			p.mu.Unlock()
+			return call{}, false
+		}
+		c := p.waiting.pop()
+		over := ended(c.ctx)
+		if over == nil {
+			if !writing {
+				l.begin()
+			}
+			p.commit(l, c)
+		}
+		p.mu.Unlock()
+		if over == nil {
+			return c, true
+		}
+		c.fail(unsent(over))
+	}
+}
+
+var (
+	errUnasked = errors.New("a reply that nobody asked for")
+	errDrained = errors.New("nothing more to come")
+	errDemoted = errors.New("the server is not a master any more")
+)
+
+// read passes replies on until the connection breaks, or is of no use any more. A
+// refusal that says so is left to the caller: whoever hears of it may call again.
+func (p *Pipe) read(l *link) (last call, err error) {
+	for {
+		reply, err := l.conn.Receive()
+		refusal, refused := err.(pool.Error)
+		if err != nil && !refused {
+			return call{}, err
+		}
+		c, drained := p.answered(l)
+		if c.receiver == nil {
+			return call{}, errUnasked
+		}
+		if refused && demoted(refusal) {
+			return c, err
+		}
+		c.receiver.Receive(reply, err)
+		if drained {
+			return call{}, errDrained
+		}
+	}
+}
+
+// answered takes out the call that a reply is for. drained is true if l is an old
+// link and this was the last.
+func (p *Pipe) answered(l *link) (c call, drained bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.unanswered.len() == 0 {
+		return call{}, false
+	}
+	c = l.unanswered.pop()
+	l.bytes -= c.size
+	return c, p.old == l && l.unanswered.len() == 0
+}
+
+// demoted reports whether the server is not the master any more. A new connection
+// may find the one that is (Sentinel, a name that moved).
+func demoted(refusal pool.Error) bool {
+	return strings.HasPrefix(string(refusal), "READONLY ") || strings.HasPrefix(string(refusal), "MASTERDOWN ")
+}
