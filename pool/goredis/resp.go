@@ -23,6 +23,8 @@ type decoder struct {
 	value any // the reply, once done
 	done  bool
 
+	pushes bool // may stand between replies, and are skipped
+
 	open  []group  // arrays and the like that lack elements, the outermost first
 	rest  []byte   // a token that lacks bytes
 	small [64]byte // rest's first memory: nulls, integers and a lock's value fit
@@ -32,7 +34,7 @@ type decoder struct {
 type group struct {
 	values    []any
 	left      int64 // how many are still to come; maps and attributes count twice
-	attribute bool  // stands before a reply and is none: read and forgotten
+	attribute bool  // or push: stands before a reply and is none, read and forgotten
 }
 
 const (
@@ -120,6 +122,12 @@ func (d *decoder) token(b []byte) (int, error) {
 	kind, line := b[0], b[1:end-2]
 	switch kind {
 	case '$', '=', '!', '*', '~', '%', '|':
+	case '>':
+		// Those that go-redis leaves in place belong to subscriptions, and the
+		// reply to this command would be the next one's.
+		if !d.pushes || len(d.open) > 0 {
+			return 0, malformed(b)
+		}
 	default:
 		v, ok := scalar(kind, line)
 		if !ok {
@@ -131,7 +139,7 @@ func (d *decoder) token(b []byte) (int, error) {
 
 	n, err := strconv.ParseInt(string(line), 10, 64)
 	switch {
-	case err != nil || n < -1 || n > maxLength || n == -1 && kind == '|':
+	case err != nil || n < -1 || n > maxLength || n == -1 && (kind == '|' || kind == '>'):
 		return 0, malformed(b)
 	case n == -1:
 		d.add(nil)
@@ -177,8 +185,6 @@ func scalar(kind byte, line []byte) (v any, ok bool) {
 	case '_':
 		return nil, len(line) == 0
 	}
-	// A push ('>') too: those that go-redis leaves in place belong to
-	// subscriptions, and the reply to this command would be the next one's.
 	return nil, false
 }
 
@@ -199,7 +205,7 @@ func (d *decoder) begin(kind byte, n int64) {
 	if kind == '%' || kind == '|' {
 		n *= 2
 	}
-	g := group{left: n, attribute: kind == '|'}
+	g := group{left: n, attribute: kind == '|' || kind == '>'}
 	switch {
 	case g.attribute && n == 0:
 	case n == 0:
