@@ -65,6 +65,48 @@ func TestRedigoWithTwoConnectionsDoesItsDuties(t *testing.T) {
 	pooltest.Run(t, openRedigo(&redis.Pool{MaxIdle: 2, MaxActive: 2, Wait: true}, redis.DialPassword(secret)))
 }
 
+func TestPipelinedGoRedisDoesItsDuties(t *testing.T) {
+	pooltest.Run(t, openPipelinedGoRedis(func(o *goredisv9.Options) { o.Password = secret }))
+}
+
+func TestPipelinedGoRedisInRESP2WithEverythingTurnedDoesItsDuties(t *testing.T) {
+	pooltest.Run(t, openPipelinedGoRedis(func(o *goredisv9.Options) {
+		o.Protocol = 2
+		o.Username, o.Password = "worker", secret
+		o.DB = 2
+		o.ReadTimeout, o.WriteTimeout = -1, -1
+		o.MaxRetries = 9
+		o.PoolSize, o.MinIdleConns = 1, 1
+	}))
+}
+
+func TestPipelinedRedigoDoesItsDuties(t *testing.T) {
+	pooltest.Run(t, openPipelinedRedigo(redis.DialUsername("worker"), redis.DialPassword(secret), redis.DialDatabase(2),
+		redis.DialReadTimeout(time.Second), redis.DialWriteTimeout(time.Second)))
+}
+
+func openPipelinedGoRedis(set func(*goredisv9.Options)) pooltest.Opener {
+	return func(tb testing.TB, addr string) pool.Pool {
+		opts := &goredisv9.Options{Addr: addr}
+		set(opts)
+		client := goredisv9.NewClient(opts)
+		tb.Cleanup(func() { _ = client.Close() })
+		p := goredis.NewPipelined(client)
+		tb.Cleanup(func() { _ = p.Close() })
+		return p
+	}
+}
+
+func openPipelinedRedigo(opts ...redis.DialOption) pooltest.Opener {
+	return func(tb testing.TB, addr string) pool.Pool {
+		p := redigo.NewPipelined(func(ctx context.Context) (redis.Conn, error) {
+			return redis.DialContext(ctx, "tcp", addr, opts...)
+		}, redigo.WithName(addr))
+		tb.Cleanup(func() { _ = p.Close() })
+		return p
+	}
+}
+
 func openGoRedis(set func(*goredisv9.Options)) pooltest.Opener {
 	return func(tb testing.TB, addr string) pool.Pool {
 		opts := &goredisv9.Options{Addr: addr}

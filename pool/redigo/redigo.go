@@ -106,14 +106,19 @@ func (p *Pool) String() string { return p.name }
 
 var errEmpty = errors.New("redigo: a command starts with its name, a string")
 
+// named reports whether args are a command. An empty name would make redigo wait for
+// replies that nobody asked for.
+func named(args []any) bool {
+	if len(args) == 0 {
+		return false
+	}
+	name, ok := args[0].(string)
+	return ok && name != ""
+}
+
 // Do implements [pool.Pool].
 func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
-	name, ok := "", false
-	if len(args) > 0 {
-		name, ok = args[0].(string)
-	}
-	if !ok || name == "" {
-		// An empty name would make redigo wait for replies that nobody asked for.
+	if !named(args) {
 		return nil, unsent(errEmpty)
 	}
 	if err := ctx.Err(); err != nil {
@@ -135,7 +140,7 @@ func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
 	if err != nil {
 		return nil, unsent(err)
 	}
-	v, err := send(ctx, left, conn, name, args[1:])
+	v, err := send(ctx, left, conn, args[0].(string), args[1:])
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
