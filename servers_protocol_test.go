@@ -62,7 +62,7 @@ func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time
 	request := node.NewRequest(verb, node.NewLease(key, value), ttl, mark)
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
-	if err := b.node.Start(&node.Call{Request: &request, Deadline: &deadline, Receiver: answered}); err != nil {
+	if err := b.node.Start(&node.Call{Request: request, Deadline: &deadline, Receiver: answered}); err != nil {
 		t.Fatalf("%s: %v", b.name, err)
 	}
 	return <-answered

@@ -350,6 +350,7 @@ func TestNodeThatHangsIsReportedBusyAndCountsAgainWhenItAnswers(t *testing.T) {
 		changes = append(changes, node+map[bool]string{true: " down", false: " up"}[down])
 	}}
 	inBubble(t, 3, func(f *fixture) {
+		changes = nil
 		f.nodes[0].Freeze()
 		f.nodes[1].Freeze()
 		for range 100 {
@@ -389,6 +390,7 @@ func TestNodeThatFailsIsReportedThoughAMajorityWorks(t *testing.T) {
 				}
 			}}
 			inBubble(t, 3, func(f *fixture) {
+				changes = nil
 				k := f.lock("job", WithKeepAlive())
 				f.nodes[1].Set(faults)
 				time.Sleep(30 * time.Second)
@@ -404,12 +406,12 @@ func TestNodeThatFailsIsReportedThoughAMajorityWorks(t *testing.T) {
 				if held, _ := k.Held(); held != 0 {
 					t.Errorf("held by %d nodes after Unlock", held)
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				if len(changes) != 2 || !changes[0] || changes[1] {
+					t.Errorf("changes %v, want down and up", changes)
+				}
 			}, WithTrace(trace))
-			mu.Lock()
-			defer mu.Unlock()
-			if len(changes) != 2 || !changes[0] || changes[1] {
-				t.Errorf("changes %v, want down and up", changes)
-			}
 		})
 	}
 }

@@ -148,7 +148,11 @@ func TestMinuteOfLoadAgainstAFrozenNodeLeavesGoroutinesFlat(t *testing.T) {
 					time.Sleep(5 * time.Millisecond)
 					most = max(most, f.nodes[2].Calls())
 				}
-				if most > 140 {
+				limit := 140
+				if f.pipelined() {
+					limit += 80 // all that one node timeout brings, 5 ms apart
+				}
+				if most > limit {
 					t.Errorf("%d calls hung at once", most)
 				}
 				f.nodes[2].Thaw()

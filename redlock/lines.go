@@ -56,7 +56,7 @@ type place struct {
 	lines *lines
 	key   string
 	turn  chan struct{} // closed when it is the first; nil if it was from the start
-	news  chan struct{} // has room for one: somebody joined behind
+	news  chan struct{} // has room for one: somebody joined behind; nil unless fair
 	fair  bool          // it draws a ticket
 	seq   uint64        // in the order of joining
 
@@ -83,7 +83,10 @@ func (l *lines) join(key string, fair bool) (p *place, holder *Lock) {
 	if fair {
 		in.fair++
 	}
-	p = &place{lines: l, key: key, fair: fair, news: make(chan struct{}, 1), seq: in.joined}
+	p = &place{lines: l, key: key, fair: fair, seq: in.joined}
+	if fair {
+		p.news = make(chan struct{}, 1)
+	}
 	if in.first == nil {
 		if in.rival != "" && time.Since(in.at) > maxMark {
 			in = line{joined: in.joined, count: in.count, fair: in.fair} // the rival is gone, as far as anybody knows

@@ -15,42 +15,56 @@ import (
 // A fixture is a Locker on fake nodes in a bubble of virtual time.
 type fixture struct {
 	*Locker
-	t     *testing.T
-	nodes []*fakenode.Node
-	clock *clock.Fake
+	t      *testing.T
+	nodes  []*fakenode.Node
+	client func(*fakenode.Node) pool.Pool // makes pools of nodes
+	clock  *clock.Fake
 	// others are further Lockers on the same nodes, closed in the end.
 	others []*Locker
 }
 
-// inBubble runs f in a bubble on n fake nodes. The bubble itself fails the test
+// inBubble runs f in bubbles on n fake nodes, behind clients of either kind. The bubble itself fails the test
 // if anything is left running; the fixture, if a key is.
 func inBubble(t *testing.T, n int, f func(f *fixture), opts ...Option) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		nodes, pools := fakenode.Pools(n)
-		fake := new(clock.Fake)
-		l, err := newLocker(fake, pools, append([]Option{WithOwner("me")}, opts...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fixture := &fixture{Locker: l, t: t, nodes: nodes, clock: fake}
-		f(fixture)
-		for _, n := range nodes {
-			n.Thaw()
-			n.Set(fakenode.Faults{})
-		}
-		for _, l := range append(fixture.others, l) {
-			if err := l.Close(context.Background()); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		}
-	})
+	for kind, client := range fakenode.Clients {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nodes, pools := fakenode.Pools(n)
+				for i, n := range nodes {
+					pools[i] = client(n)
+				}
+				fake := new(clock.Fake)
+				l, err := newLocker(fake, pools, append([]Option{WithOwner("me")}, opts...))
+				if err != nil {
+					t.Fatal(err)
+				}
+				fixture := &fixture{Locker: l, t: t, nodes: nodes, client: client, clock: fake}
+				f(fixture)
+				for _, n := range nodes {
+					n.Thaw()
+					n.Set(fakenode.Faults{})
+				}
+				for _, l := range append(fixture.others, l) {
+					if err := l.Close(context.Background()); err != nil {
+						t.Errorf("Close: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// pipelined reports whether the nodes are behind clients that call back.
+func (f *fixture) pipelined() bool {
+	_, ok := f.client(f.nodes[0]).(pool.Submitter)
+	return ok
 }
 
 // newPools returns the fixture's nodes as pools.
 func newPools(f *fixture) (pools []pool.Pool) {
 	for _, n := range f.nodes {
-		pools = append(pools, n)
+		pools = append(pools, f.client(n))
 	}
 	return pools
 }

@@ -285,6 +285,12 @@ func (s settings) with(opts []LockOption, drift float64) (settings, error) {
 	if len(opts) == 0 {
 		return s, nil // checked by New
 	}
+	return s.changed(opts, drift)
+}
+
+// changed is apart from with so that the settings need no memory of their own where
+// there is nothing to change.
+func (s settings) changed(opts []LockOption, drift float64) (settings, error) {
 	s.waits = nil
 	for _, o := range opts {
 		o.applyLock(&s)

@@ -88,6 +88,21 @@ func Pools(n int) ([]*Node, []pool.Pool) {
 	return nodes, pools
 }
 
+// Clients are the kinds of clients: what turns nodes into pools of that kind.
+var Clients = map[string]func(*Node) pool.Pool{
+	"plain":     func(n *Node) pool.Pool { return n },
+	"pipelined": func(n *Node) pool.Pool { return Pipelined{n} },
+}
+
+// Pipelined is a node whose client calls back.
+type Pipelined struct{ *Node }
+
+// Submit implements [pool.Submitter]. Commands may overtake each other here: the
+// lock does not rely on their order.
+func (p Pipelined) Submit(ctx context.Context, r pool.Receiver, args ...any) {
+	go func() { r.Receive(p.Do(ctx, args...)) }() // ends when Do does
+}
+
 // String implements pool.Pool.
 func (n *Node) String() string { return n.name }
 

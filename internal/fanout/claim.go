@@ -2,11 +2,11 @@ package fanout
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
-	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
 // A Claim is one attempt's value on all nodes, from the first command until no
@@ -58,12 +58,15 @@ type seat struct {
 // NewClaim prepares an attempt to store value under key. Commands that no round
 // waits for get timeout each.
 func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
-	return &Claim{
-		group:   g,
-		lease:   node.NewLease(key, value),
-		timeout: timeout,
-		seats:   make([]seat, len(g.nodes)),
-	}
+	room := new(struct { // one piece of memory for three nodes or fewer
+		claim Claim
+		seats [3]seat
+	})
+	c := &room.claim
+	c.group, c.lease, c.timeout = g, node.NewLease(key, value), timeout
+	c.seats = room.seats[:0]
+	c.seats = slices.Grow(c.seats, len(g.nodes))[:len(g.nodes)]
+	return c
 }
 
 // Acquire asks every node to set the key for ttl. The clients get the values of
@@ -92,19 +95,22 @@ func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Ro
 func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time) *Round {
 	r := newRound(ctx, node.Extend, c, ttl, c.timeout)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.retake = retake
-	return c.start(r)
+	c.start(r)
+	c.mu.Unlock()
+	return c.launch(r)
 }
 
 // Release asks every node to delete the key, and goes on until it is gone
 // everywhere. Those who wait for it hear of it. It may be repeated.
 func (c *Claim) Release(ctx context.Context) *Round {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.announce = true
 	c.release()
-	return c.start(newRound(ctx, node.Release, c, 0, c.timeout))
+	r := newRound(ctx, node.Release, c, 0, c.timeout)
+	c.start(r)
+	c.mu.Unlock()
+	return c.launch(r)
 }
 
 // Undo is Release for an attempt that failed: it leaves out nodes where nothing
@@ -118,14 +124,18 @@ func (c *Claim) Undo() { c.undo(false) }
 func (c *Claim) Retreat() { c.undo(true) }
 
 func (c *Claim) undo(back bool) {
+	due := make([]*call, 0, 8)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.back = back
 	c.release()
 	for i := range c.seats {
 		if s := &c.seats[i]; s.flying == nil && !s.settled && !s.owing {
-			c.run(i, c.follow(i, nil))
+			due = append(due, c.fly(c.follow(i, nil)))
 		}
+	}
+	c.mu.Unlock()
+	for _, next := range due {
+		c.send(next)
 	}
 }
 
@@ -154,130 +164,7 @@ func (c *Claim) Held() int {
 
 func (c *Claim) begin(r *Round) *Round {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.start(r)
-}
-
-// start sends the round's calls to the seats that are free, and has the others
-// send theirs next. The claim's mutex is held.
-func (c *Claim) start(r *Round) *Round {
-	for i := range c.seats {
-		next, s := &r.calls[i], &c.seats[i]
-		if c.released && r.request.Verb != node.Release {
-			// It must not take the place of the release.
-			next.vote(node.Answer{Err: errSuperseded})
-			continue
-		}
-		if s.flying == nil {
-			c.run(i, next)
-			continue
-		}
-		if s.waiting != nil {
-			s.waiting.vote(node.Answer{Err: errSuperseded})
-		}
-		s.waiting = next
-	}
-	return r
-}
-
-// run starts a call on seat i, and the ones that follow from it as long as they
-// fail at once. The claim's mutex is held.
-func (c *Claim) run(i int, next *call) {
-	s := &c.seats[i]
-	for next != nil {
-		s.flying = next
-		if next.Request.Verb == node.Release && !s.owing {
-			s.blind = s.stuck > 0
-		}
-		err := c.group.nodes[i].Start(&next.Call)
-		if err == nil {
-			return
-		}
-		s.flying = nil
-		c.heard(next.Request.Verb, false)
-		next.vote(node.Answer{Err: err}) // nothing was sent: nothing to learn
-		next = c.follow(i, next)
-	}
-}
-
-// Answer implements node.Receiver.
-func (c *Claim) Answer(nc *node.Call, a node.Answer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i := nc.Index
-	s := &c.seats[i]
-	last := s.flying // the call that nc is part of: one flies at a time
-	s.flying = nil
-	c.heard(nc.Request.Verb, a.Answered())
-	s.learn(nc.Request.Verb, a, c.lifetime(nc))
-	if nc.Request.Verb == node.Release {
-		a = s.release(a)
-	}
-	last.vote(a)
-	c.run(i, c.follow(i, last))
-}
-
-// Late implements node.Receiver.
-func (c *Claim) Late(nc *node.Call, a node.Answer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := &c.seats[nc.Index]
-	s.late(nc.Request.Verb, a, c.lifetime(nc))
-	if s.owing {
-		c.group.debts[nc.Index].hurry(c)
-	}
-}
-
-// lifetime is how long a key may live that the call sets now.
-func (c *Claim) lifetime(nc *node.Call) time.Duration {
-	return quorum.Lifetime(nc.Request.TTL, c.group.drift)
-}
-
-// follow chooses what seat i does after the call last (nil if there was none).
-// It returns nil if that is nothing. The claim's mutex is held.
-func (c *Claim) follow(i int, last *call) *call {
-	s := &c.seats[i]
-	if next := s.waiting; next != nil {
-		s.waiting = nil
-		return next
-	}
-	if !c.released {
-		if last.foundNoKey() && time.Now().Before(c.retake) {
-			return c.background(i, node.Acquire, last.Request.TTL)
-		}
-		return nil
-	}
-	switch {
-	case s.settled || s.owing:
-	case !s.touched || last.released() && !s.blind && s.clean(c.group.nodes[i]):
-		c.settle(i)
-	case last == nil || last.Request.Verb != node.Release:
-		return c.background(i, node.Release, 0)
-	default: // a release that did not settle it
-		s.owing = true
-		s.clear()
-		c.group.debts[i].add(c, i)
-	}
-	return nil
-}
-
-// request builds the question verb about the claim. If it is a release, the
-// claim's mutex is held.
-func (c *Claim) request(verb node.Verb, ttl time.Duration) node.Request {
-	var mark node.Mark
-	switch {
-	case verb == node.Wait || verb == node.Turn:
-		mark = c.mark
-	case verb == node.Release && (c.announce || c.mark.Line.Ticket > 0):
-		mark.Self = c.group.self
-		mark.Line.Ticket, mark.Line.Back = c.mark.Line.Ticket, c.back
-	}
-	return node.NewRequest(verb, c.lease, ttl, mark)
-}
-
-// background makes a call that no round waits for.
-func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
-	request := c.request(verb, ttl)
-	deadline := node.MakeDeadline(context.Background(), c.timeout)
-	return &call{Call: node.Call{Request: &request, Deadline: &deadline, Receiver: c, Index: i}}
+	c.start(r)
+	c.mu.Unlock()
+	return c.launch(r)
 }

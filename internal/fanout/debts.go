@@ -57,7 +57,6 @@ type debt struct {
 // one that was given up.
 type payment struct {
 	node.Call
-	request  node.Request
 	deadline node.Deadline
 	book     *debts
 	debt     *debt
@@ -87,12 +86,11 @@ func (b *debts) pay() {
 			continue
 		}
 		p := &payment{
-			request:  d.claim.repeat(),
 			deadline: node.MakeDeadline(context.Background(), d.claim.timeout),
 			book:     b,
 			debt:     d,
 		}
-		p.Call = node.Call{Request: &p.request, Deadline: &p.deadline, Receiver: p, Index: d.index}
+		p.Call = node.Call{Request: d.claim.repeat(), Deadline: &p.deadline, Receiver: p, Index: d.index}
 		if b.node.Start(&p.Call) != nil {
 			b.unanswered(d)
 		}

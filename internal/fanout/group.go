@@ -29,6 +29,12 @@ type Group struct {
 	drift float64
 	self  any // a string that tells this group from others that wait for the same lock
 
+	// signals are channels with room for one, and empty. A round uses one once: count
+	// sends, Wait receives and gives it back. One that was not waited for to the end
+	// is not used again. (They are the group's, since a channel of one synctest bubble
+	// must not be used in another.)
+	signals sync.Pool
+
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
 	gone      [32]string        // values of claims that were settled last
@@ -42,6 +48,7 @@ type Group struct {
 // not block.
 func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failure error)) *Group {
 	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim)}
+	g.signals.New = func() any { return make(chan struct{}, 1) }
 	for _, p := range pools {
 		n := node.New(p)
 		d := newDebts(n)

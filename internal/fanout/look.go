@@ -34,7 +34,7 @@ func (g *Group) Look(ctx context.Context, key string, timeout, mark time.Duratio
 	request := node.NewRequest(node.Inspect, node.NewLease(key, ""), 0, node.Mark{TTL: mark})
 	deadline := node.MakeDeadline(ctx, timeout)
 	for i, n := range g.nodes {
-		c := &node.Call{Request: &request, Deadline: &deadline, Receiver: l, Index: i}
+		c := &node.Call{Request: request, Deadline: &deadline, Receiver: l, Index: i}
 		if err := n.Start(c); err != nil {
 			l.Answer(c, node.Answer{Err: err})
 		}

@@ -12,11 +12,12 @@ import (
 // A Round is one question to all nodes. It is decided at the first moment that
 // the open answers cannot change the outcome.
 type Round struct {
+	group    *Group
 	request  node.Request
 	deadline node.Deadline
 	calls    []call
 
-	// Protected by the claim's mutex until decided is closed, then constant.
+	// Protected by the claim's mutex until decided is told, then constant.
 	tally   quorum.Tally
 	outcome quorum.Outcome
 	decided chan struct{}
@@ -26,6 +27,7 @@ type Round struct {
 type call struct {
 	node.Call
 	round   *Round      // nil if no round waits for it
+	due     bool        // to be sent by who started the round
 	answer  node.Answer // once there is one
 	counted bool        // the answer is part of the result, and constant with it
 }
@@ -131,13 +133,17 @@ func (r Result) Awaited() string {
 
 func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
 	n := c.group.Len()
-	r := &Round{
-		request:  c.request(verb, ttl),
-		deadline: node.MakeDeadline(ctx, timeout),
-		calls:    make([]call, n),
-		tally:    quorum.Tally{Nodes: n},
-		decided:  make(chan struct{}),
-	}
+	room := new(struct { // one piece of memory for three nodes or fewer
+		round Round
+		calls [3]call
+	})
+	r := &room.round
+	r.group = c.group
+	c.put(&r.request, verb, ttl)
+	r.deadline = node.MakeDeadline(ctx, timeout)
+	r.calls = slices.Grow(room.calls[:0], n)[:n]
+	r.tally.Nodes = n
+	r.decided = c.group.signals.Get().(chan struct{})
 	for i := range r.calls {
 		r.calls[i].round = r
 		r.calls[i].Call = node.Call{Request: &r.request, Deadline: &r.deadline, Receiver: c, Index: i}
@@ -146,7 +152,7 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 }
 
 // Wait returns the result as soon as the round is decided, or false if ctx ends
-// first. The nodes' timeout decides every round in the end.
+// first. The nodes' timeout decides every round in the end. It is called once.
 func (r *Round) Wait(ctx context.Context) (Result, bool) {
 	select {
 	case <-r.decided:
@@ -157,6 +163,7 @@ func (r *Round) Wait(ctx context.Context) (Result, bool) {
 			return Result{}, false
 		}
 	}
+	r.group.signals.Put(r.decided)
 	return Result{Tally: r.tally, Outcome: r.outcome, calls: r.calls}, true
 }
 
@@ -177,7 +184,7 @@ func (r *Round) count(c *call) {
 	}
 	r.outcome = decide(r.request.Verb, r.tally)
 	if r.outcome != quorum.Open {
-		close(r.decided)
+		r.decided <- struct{}{}
 	}
 }
 

@@ -100,13 +100,15 @@ func (c *Claim) owes(i int) bool {
 
 // repeat builds the release for debts. By then the attempts that followed have
 // said who stands in line.
-func (c *Claim) repeat() node.Request {
+func (c *Claim) repeat() *node.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.back {
 		return node.NewRequest(node.Release, c.lease, 0, node.Mark{})
 	}
-	return c.request(node.Release, 0)
+	request := new(node.Request)
+	c.put(request, node.Release, 0)
+	return request
 }
 
 // paid takes in the answer to a release that debts sent to node i, and reports

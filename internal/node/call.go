@@ -22,6 +22,10 @@ type Call struct {
 
 	state      callState // protected by Node.mu
 	prev, next *Call     // in flights
+
+	// For a client that calls back; it has the call meanwhile.
+	node *Node
+	form form
 }
 
 type callState uint8

@@ -83,9 +83,10 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 		if g.silent > 0 {
 			g.silent, g.since = 0, now
 		}
-	case late, errors.Is(a.Err, pool.ErrNotSent):
+	case late, errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded):
 		// A late failure was counted when it was given up. A command that was
-		// not sent says nothing about what the node owes.
+		// refused before it was sent says nothing about what the node owes; one
+		// that waited for a connection until its deadline says that it is silent.
 	default:
 		g.unanswered(c, now)
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,4 +260,90 @@ func TestNoMoreWorkersAreParkedThanAreOfUse(t *testing.T) {
 			t.Errorf("%d workers parked, %d answers", got, r.count())
 		}
 	})
+}
+
+// Until the first deadline nothing shows that a node has frozen.
+func TestANodeThatFallsSilentGetsABoundedNumberOfCallsFromAClientThatQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fakenode.Pipelined{Node: fake})
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		fake.Freeze()
+		var r recorder
+		for i := range 3 * maxAhead {
+			if err := n.Start(call(Acquire, fmt.Sprint("k", i), "v", &r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if calls := fake.Calls(); calls != maxAhead {
+			t.Errorf("%d calls are with the client, want %d", calls, maxAhead)
+		}
+		fake.Thaw()
+		time.Sleep(timeout)
+		if got := r.count(); got != 3*maxAhead {
+			t.Errorf("%d of %d calls were answered", got, 3*maxAhead)
+		}
+		for _, a := range r.answers {
+			wantStatus(t, a, Granted)
+		}
+	})
+}
+
+func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fakenode.Pipelined{Node: fake})
+		fake.Set(fakenode.Faults{Uninterrupted: true})
+		fake.Freeze()
+		var r recorder
+		for i := range 2 * maxAhead {
+			n.Start(call(Acquire, fmt.Sprint("k", i), "v", &r))
+		}
+		time.Sleep(timeout)
+		synctest.Wait()
+		unsent := 0
+		for _, a := range r.answers {
+			if errors.Is(a.Err, pool.ErrNotSent) || errors.Is(a.Err, ErrBusy) {
+				unsent++
+			}
+		}
+		if unsent != maxAhead {
+			t.Errorf("%d calls were not sent, want %d", unsent, maxAhead)
+		}
+		time.Sleep(2 * probePause)
+		if a := ask(t, n, Acquire, "busy", "v"); !errors.Is(a.Err, ErrBusy) {
+			t.Errorf("the gate is open: %+v", a)
+		}
+		synctest.Wait()
+		if calls := fake.Calls(); calls != maxAhead+1 {
+			t.Errorf("%d calls are with the client, want one more than %d: a probe", calls, maxAhead)
+		}
+		fake.Thaw()
+		time.Sleep(timeout)
+		wantStatus(t, ask(t, n, Acquire, "again", "v"), Granted)
+	})
+}
+
+// A server that is frozen accepts connections and greets nobody.
+func TestWhatWaitsForAConnectionUntilItsDeadlineClosesTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, neverConnected{fakenode.New("a")})
+		for range gateLimit + 1 {
+			if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, pool.ErrNotSent) {
+				t.Fatalf("%+v", a)
+			}
+		}
+		if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, ErrBusy) {
+			t.Errorf("the gate is open: %+v", a)
+		}
+	})
+}
+
+type neverConnected struct{ *fakenode.Node }
+
+func (neverConnected) Do(ctx context.Context, _ ...any) (any, error) {
+	at, _ := ctx.Deadline()
+	time.Sleep(time.Until(at) - time.Microsecond)
+	return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, context.DeadlineExceeded)
 }

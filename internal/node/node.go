@@ -17,9 +17,15 @@ import (
 // it wait in a queue, without a goroutine, until their deadline.
 const maxWorkers = 128
 
+// maxAhead bounds the calls that are with a client that queues by itself. It is more
+// than a node that answers needs to be busy, and what one that has just frozen gets
+// before the first deadline has come.
+const maxAhead = 1024
+
 // A Node is one Redis node. It is safe for concurrent use.
 type Node struct {
-	pool pool.Pool
+	pool      pool.Pool
+	submitter pool.Submitter // pool, if it queues by itself: then there are no workers
 
 	// Changed, if not nil, is called with an error when every call has failed for
 	// failPeriod, and with nil when one succeeds again. It must not block. It is
@@ -35,13 +41,15 @@ type Node struct {
 	health  health
 	flying  flights // calls neither answered nor given up
 	workers int     // that have a call
-	queue   []*Call // calls without a worker, oldest first
+	ahead   int     // calls that are with the submitter
+	queue   []*Call // calls without a worker, or beyond maxAhead, oldest first
 	parked  parking // workers without a call
 }
 
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
 	n := &Node{pool: p}
+	n.submitter, _ = p.(pool.Submitter)
 	n.flying.init(n.giveUp)
 	n.parked.init(n.unpark)
 	return n
@@ -56,41 +64,54 @@ func (n *Node) String() string { return n.pool.String() }
 func (n *Node) Start(c *Call) error {
 	n.mu.Lock()
 	ok, probe := n.gate.admit(c)
+	next := c
 	if probe {
 		// The refused call pays for a PING and gets as long as it had.
-		n.launch(n.newProbe(c))
+		next = n.newProbe(c)
 	}
-	if ok {
-		n.launch(c)
-	}
+	submit := (ok || probe) && n.launch(next)
 	n.mu.Unlock()
+	if submit {
+		n.submit(next)
+	}
 	if !ok {
 		return ErrBusy
 	}
 	return nil
 }
 
-// launch hands a call to a worker. n.mu is held.
-func (n *Node) launch(c *Call) {
+// launch hands a call to a worker. Where there are none it reports whether to submit
+// the call. n.mu is held.
+func (n *Node) launch(c *Call) (submit bool) {
 	n.flying.add(c)
+	if n.submitter != nil {
+		if n.ahead >= maxAhead && c != n.gate.probe {
+			n.queue = append(n.queue, c)
+			return false
+		}
+		n.ahead++
+		c.state = sent
+		return true
+	}
 	if n.workers == maxWorkers {
 		n.queue = append(n.queue, c)
-		return
+		return false
 	}
 	n.workers++
 	c.state = sent
 	if w := n.parked.take(); w != nil {
 		w <- c
-		return
+		return false
 	}
 	go n.work(c) // ends when it finds no more calls and no place to park
+	return false
 }
 
 var pingRequest = NewRequest(ping, Lease{}, 0, Mark{})
 
 func (n *Node) newProbe(refused *Call) *Call {
 	deadline := MakeDeadline(context.Background(), time.Until(refused.Deadline.at))
-	n.gate.probe = &Call{Request: &pingRequest, Deadline: &deadline, Receiver: nobody{}}
+	n.gate.probe = &Call{Request: pingRequest, Deadline: &deadline, Receiver: nobody{}}
 	return n.gate.probe
 }
 
@@ -115,14 +136,30 @@ func (n *Node) finish(c *Call, a Answer) {
 	}
 	c.state = done
 	refused := n.turnAway()
+	due := n.returned()
 	n.mu.Unlock()
 
+	if due != nil {
+		n.submit(due)
+	}
 	if late {
 		c.Receiver.Late(c, a)
 	} else {
 		c.Receiver.Answer(c, a)
 	}
 	n.report(changed, failure, refused)
+}
+
+// returned notes that the submitter returned a call, and returns one that it may have
+// now, if any waits. n.mu is held.
+func (n *Node) returned() (due *Call) {
+	if n.submitter == nil {
+		return nil
+	}
+	if due = n.dequeue(); due == nil {
+		n.ahead--
+	}
+	return due
 }
 
 // turnAway takes the calls out of the queue if the gate has closed: they were

@@ -54,7 +54,7 @@ func (r *recorder) count() int {
 func call(verb Verb, key, value string, r *recorder) *Call {
 	request := NewRequest(verb, NewLease(key, value), ttl, Mark{Self: "me", TTL: time.Second})
 	deadline := MakeDeadline(context.Background(), timeout)
-	return &Call{Request: &request, Deadline: &deadline, Receiver: r}
+	return &Call{Request: request, Deadline: &deadline, Receiver: r}
 }
 
 // ask makes one call and waits for its answer.

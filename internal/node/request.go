@@ -47,7 +47,8 @@ type Request struct {
 	TTL   time.Duration // rounded up to whole milliseconds on the wire
 	lease Lease
 	mark  Mark
-	first []any // in the form that nearly every server takes
+	first []any  // in the form that nearly every server takes
+	room  [7]any // for first, if it is as short as those of a lock that nobody else wants
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
@@ -72,10 +73,17 @@ type Line struct {
 
 // NewRequest builds the question verb about lease. Release and Inspect ignore
 // the ttl. Only Wait, Turn and Release need a mark; Inspect leaves one if it has a TTL.
-func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) Request {
-	r := Request{Verb: verb, TTL: ttl, lease: lease, mark: mark}
-	r.first = r.args(preferred[verb])
+func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) *Request {
+	r := new(Request)
+	r.Set(verb, lease, ttl, mark)
 	return r
+}
+
+// Set does what NewRequest does, in memory of the caller. A Request that was set must
+// not be copied.
+func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
+	r.Verb, r.TTL, r.lease, r.mark = verb, ttl, lease, mark
+	r.first = r.args(r.room[:0], preferred[verb])
 }
 
 // form is a way to put a request to a server.
@@ -90,42 +98,53 @@ const (
 // preferred is the form to try first on a server about which nothing is known.
 var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
 
-// args builds the command for one form.
-func (r *Request) args(f form) []any {
+// command is the request in one form, to be read only.
+func (r *Request) command(f form) []any {
+	if f == preferred[r.Verb] {
+		return r.first
+	}
+	return r.args(nil, f)
+}
+
+// args appends the command for one form.
+func (r *Request) args(to []any, f form) []any {
 	if r.Verb == ping {
-		return []any{"PING"}
+		return append(to, "PING")
 	}
 	if f == native {
-		return []any{"SET", r.lease.key, r.lease.value, "NX", "GET", "PX", millis(r.TTL)}
+		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", millis(r.TTL))
 	}
 	s := &scripts[r.Verb]
-	command, script := any("EVALSHA"), s.sha
 	if f == eval {
-		command, script = "EVAL", s.text
+		to = append(to, "EVAL", s.text)
+	} else {
+		to = append(to, "EVALSHA", s.sha)
 	}
-	switch r.Verb {
+	to = append(to, int64(1), r.lease.key)
+	wait := func() any { return SideKey(r.lease.Key(), "wait") }
+	switch line := &r.mark.Line; r.Verb {
 	case Wait:
-		return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL), SideKey(r.lease.Key(), "wait"), r.mark.Self, millis(r.mark.TTL)}
+		return append(to, r.lease.value, millis(r.TTL), wait(), r.mark.Self, millis(r.mark.TTL))
 	case Turn:
-		line := r.mark.Line
-		return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL), SideKey(r.lease.Key(), "wait"), r.mark.Self, millis(r.mark.TTL),
-			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count}
+		return append(to, r.lease.value, millis(r.TTL), wait(), r.mark.Self, millis(r.mark.TTL),
+			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count)
 	case Release:
-		if r.mark.Self != nil {
-			args := []any{command, script, int64(1), r.lease.key, r.lease.value, SideKey(r.lease.Key(), "wait"), r.mark.Self}
-			switch line := r.mark.Line; {
-			case line.Back:
-				args = append(args, line.Ticket, "back")
-			case line.Ticket > 0:
-				args = append(args, line.Ticket)
-			}
-			return args
+		to = append(to, r.lease.value)
+		if r.mark.Self == nil {
+			return to
 		}
-		return []any{command, script, int64(1), r.lease.key, r.lease.value}
+		to = append(to, wait(), r.mark.Self)
+		switch {
+		case line.Back:
+			return append(to, line.Ticket, "back")
+		case line.Ticket > 0:
+			return append(to, line.Ticket)
+		}
+		return to
 	case Inspect:
-		return []any{command, script, int64(1), r.lease.key, SideKey(r.lease.Key(), "wait"), millis(r.mark.TTL)}
+		return append(to, wait(), millis(r.mark.TTL))
 	}
-	return []any{command, script, int64(1), r.lease.key, r.lease.value, millis(r.TTL)}
+	return append(to, r.lease.value, millis(r.TTL))
 }
 
 // millis rounds up: 0 would mean "delete now" to PEXPIRE and an error to SET,

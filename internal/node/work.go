@@ -27,19 +27,32 @@ func (n *Node) nextCall(w *worker) *Call {
 // converse puts the request to the server in the best form that it takes.
 func (n *Node) converse(c *Call) Answer {
 	r := c.Request
-	form := n.form(r.Verb)
-	args := r.first
-	for {
-		if form != preferred[r.Verb] {
-			args = r.args(form)
-		}
-		reply, err := n.pool.Do(c.Deadline, args...)
-		next, again := n.learn(r.Verb, form, err)
+	for f := n.form(r.Verb); ; {
+		reply, err := n.pool.Do(c.Deadline, r.command(f)...)
+		next, again := n.learn(r.Verb, f, err)
 		if !again {
 			return r.answer(reply, err)
 		}
-		form = next
+		f = next
 	}
+}
+
+// submit does the same with a client that calls back.
+func (n *Node) submit(c *Call) {
+	c.node, c.form = n, n.form(c.Request.Verb)
+	n.submitter.Submit(c.Deadline, c, c.Request.command(c.form)...)
+}
+
+// Receive implements pool.Receiver.
+func (c *Call) Receive(reply any, err error) {
+	n, r := c.node, c.Request
+	next, again := n.learn(r.Verb, c.form, err)
+	if !again {
+		n.finish(c, r.answer(reply, err))
+		return
+	}
+	c.form = next
+	n.submitter.Submit(c.Deadline, c, r.command(next)...)
 }
 
 // form chooses how to put a request of the verb. A script that this node has
