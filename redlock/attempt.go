@@ -56,6 +56,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		if r.fair && r.place != nil {
 			r.place.draw(result.Last(), 0)
 		}
+		claim.Keep(time.Now().Add(lock.validity - elapsed))
 		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
 		return lock, outcome{err: l.begin(lock)}
 	}

@@ -12,9 +12,10 @@ import (
 
 // Extend starts the TTL anew on all nodes, and with it the validity window. On
 // nil a majority carried the lock and [Lock.Until] has moved. Nodes that lost the
-// lock are taken again; they count from the next extension on. So a majority
-// without a gap is certain unless a majority of nodes forgot the lock between two
-// extensions, the first of which found too few nodes to notice.
+// lock are taken again; they count from the next extension on, as do those that
+// denied it when it was granted and were taken since. So a majority carried it
+// without a gap unless nodes forgot it: one of them while another was still to be
+// taken, or a majority between two extensions.
 //
 // Extend never revives a lock: the error matches [ErrNotHeld] if its validity
 // has ended or a majority no longer carries it, and then its context has ended

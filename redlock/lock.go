@@ -66,8 +66,9 @@ const noise = time.Millisecond
 
 // Held returns how many of the nodes hold the lock, as last known: those that
 // confirmed it within the last TTL. A lock is granted as soon as a majority holds
-// it; the others are counted when they answer. Nodes that lost the lock are taken
-// again by extensions. Of a lock that has ended no node is counted.
+// it; the others are counted when they answer. Nodes that denied it then are asked
+// again while it is held, and nodes that lost it are taken again by extensions. Of a
+// lock that has ended no node is counted.
 func (k *Lock) Held() (held, total int) {
 	if k.check() == nil {
 		held = k.claim.Held()
@@ -148,6 +149,7 @@ func (k *Lock) windUp() {
 		return // the place is given up with the release
 	}
 	defer k.place.leave()
+	k.claim.Keep(time.Time{})
 	if k.cause != ErrClosed && (k.partial || k.claim.Doubtful()) {
 		// Keys may outlive the validity: an extension that did not reach a
 		// majority prolonged some, or an acquire of unknown fate may yet set one.

@@ -281,6 +281,49 @@ func TestRestartedNodeIsTakenAgainAndTheNextRestartIsSurvived(t *testing.T) {
 	})
 }
 
+// A majority is enough, and the loss of one of its nodes must not be that of the lock.
+func TestANodeThatWasTakenWhenTheLockWasGrantedIsTakenLater(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		other := mustNew(t, f)
+		f.others = append(f.others, other)
+		f.nodes[2].Hold("job", "other", 10*time.Millisecond)
+		k := f.lock("job")
+		time.Sleep(20 * time.Millisecond)
+		f.wantCarriers("job", 3)
+		f.nodes[0].Lose()
+		if _, err := other.TryLock(context.Background(), "job"); !errors.Is(err, ErrTaken) {
+			t.Errorf("second holder: %v", err)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestNoNodeIsTakenForALockThatHasEnded(t *testing.T) {
+	ends := map[string]func(f *fixture){
+		"expired": func(*fixture) { time.Sleep(8 * time.Second) },
+		"closed":  func(f *fixture) { f.Close(context.Background()) },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				f.nodes[2].Hold("job", "other", 12*time.Second)
+				k := f.lock("job", WithTTL(16*time.Second))
+				if name == "expired" {
+					k.Unlock(context.Background())
+					k = f.lock("job")
+				}
+				end(f)
+				asked := f.nodes[2].Count("acquire")
+				time.Sleep(8 * time.Second)
+				if n := f.nodes[2].Count("acquire") - asked; n != 0 {
+					t.Errorf("asked %d times more", n)
+				}
+				k.Unlock(context.Background())
+			})
+		})
+	}
+}
+
 // Promise 6.
 func TestLostReplyAndRepeatNeverReadAsTaken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {

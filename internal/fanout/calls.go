@@ -94,6 +94,7 @@ func (c *Claim) answer(nc *node.Call, a node.Answer) *call {
 		a = s.release(a)
 	}
 	last.vote(a)
+	c.missing(s)
 	return c.fly(c.follow(i, last))
 }
 

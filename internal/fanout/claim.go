@@ -24,13 +24,17 @@ type Claim struct {
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	seats    []seat
 	released bool
-	announce bool      // releases are heard of by those who wait
-	mark     node.Mark // that Wait and Turn leave
-	back     bool      // released on the way back into the line
-	reached  int       // nodes that answered Turn
-	missed   int       // nodes that did not, as far as is known
-	open     int       // seats not settled, once released
-	retake   time.Time // until when nodes that lost the value are taken again
+	announce bool          // releases are heard of by those who wait
+	mark     node.Mark     // that Wait and Turn leave
+	back     bool          // released on the way back into the line
+	reached  int           // nodes that answered Turn
+	missed   int           // nodes that did not, as far as is known
+	open     int           // seats not settled, once released
+	retake   time.Time     // until when nodes without the value are taken; see Keep
+	over     bool          // none is any more
+	again    *time.Timer   // asks those that denied it
+	pause    time.Duration // before it does
+	asking   bool          // it is set
 }
 
 // A seat is the claim on one node.
@@ -38,6 +42,7 @@ type seat struct {
 	flying  *call // neither answered nor given up
 	waiting *call // comes next
 	stuck   int   // calls given up that are still with the client
+	denied  bool  // the last answer: somebody else has the key, or comes first
 	touched bool  // something was sent that may have set the key
 	held    bool  // as last known, until kept
 	kept    time.Time
@@ -95,7 +100,9 @@ func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Ro
 func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time) *Round {
 	r := newRound(ctx, node.Extend, c, ttl, c.timeout)
 	c.mu.Lock()
-	c.retake = retake
+	if !c.over {
+		c.retake = retake
+	}
 	c.start(r)
 	c.mu.Unlock()
 	return c.launch(r)
@@ -143,6 +150,7 @@ func (c *Claim) release() {
 	if !c.released {
 		c.released = true
 		c.open = len(c.seats)
+		c.rest()
 		c.group.owe(c)
 	}
 }

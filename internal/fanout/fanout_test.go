@@ -20,29 +20,36 @@ const (
 
 var background = context.Background()
 
-// onNodes runs f in a bubble on a group of n fake nodes, and checks that the
-// group is settled in the end and left nothing behind.
+// onNodes runs f in bubbles on groups of n fake nodes, behind clients of either
+// kind, and checks that the group is settled in the end and left nothing behind.
 func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		nodes, pools := fakenode.Pools(n)
-		g := NewGroup(pools, 0.01, nil)
-		f(t, g, nodes)
-		for _, n := range nodes {
-			n.Set(fakenode.Faults{})
-			n.Thaw()
-		}
-		for _, err := range g.Settle(background) {
-			t.Error(err)
-		}
-		g.Stop()
-		synctest.Wait()
-		for _, n := range nodes {
-			if n.Get("k") != "" {
-				t.Errorf("node %v still carries the key", n)
-			}
-		}
-	})
+	for kind, client := range fakenode.Clients {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nodes, pools := fakenode.Pools(n)
+				for i, n := range nodes {
+					pools[i] = client(n)
+				}
+				g := NewGroup(pools, 0.01, nil)
+				f(t, g, nodes)
+				for _, n := range nodes {
+					n.Set(fakenode.Faults{})
+					n.Thaw()
+				}
+				for _, err := range g.Settle(background) {
+					t.Error(err)
+				}
+				g.Stop()
+				synctest.Wait()
+				for _, n := range nodes {
+					if n.Get("k") != "" {
+						t.Errorf("node %v still carries the key", n)
+					}
+				}
+			})
+		})
+	}
 }
 
 func wait(t *testing.T, r *Round, want quorum.Outcome) Result {
@@ -448,8 +455,14 @@ func TestRandomFaultsLeaveNoKeyBehind(t *testing.T) {
 				}
 				c := g.NewClaim("k", fmt.Sprintf("v%d", i), timeout)
 				ctx, cancel := context.WithTimeout(background, time.Duration(r.IntN(500))*time.Millisecond)
-				c.Acquire(ctx, ttl).Wait(ctx)
+				if r.IntN(4) == 0 {
+					nodes[r.IntN(len(nodes))].Hold("k", "other", time.Duration(r.IntN(50))*time.Millisecond)
+				}
+				if result, ok := c.Acquire(ctx, ttl).Wait(ctx); ok && result.Outcome == quorum.Won {
+					c.Keep(time.Now().Add(time.Duration(r.IntN(3000)) * time.Millisecond))
+				}
 				if r.IntN(2) == 0 {
+					time.Sleep(time.Duration(r.IntN(50)) * time.Millisecond)
 					c.Extend(background, ttl, time.Now().Add(time.Duration(r.IntN(3000))*time.Millisecond)).Wait(background)
 				}
 				if r.IntN(2) == 0 {

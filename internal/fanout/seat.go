@@ -41,12 +41,14 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 	}
 	switch a.Status {
 	case node.Granted, node.Extended:
+		s.denied = false
 		s.held, s.kept = true, until
 		s.touched, s.alive = true, until
 	case node.Taken, node.Queued, node.Absent:
 		// Touched all the same: a release on a node that says "taken" costs
 		// little and covers a send that was doubled on the way.
 		s.held, s.touched = false, true
+		s.denied = a.Status != node.Absent
 	case node.Failed:
 		if nothingDone(a.Err) {
 			return

@@ -1,0 +1,148 @@
+package fanout
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// keep wins a claim that somebody else keeps from the last node for d.
+func keep(t *testing.T, g *Group, nodes []*fakenode.Node, d time.Duration) *Claim {
+	t.Helper()
+	last := nodes[len(nodes)-1]
+	last.Hold("k", "other", d)
+	c := acquire(t, g)
+	c.Keep(time.Now().Add(ttl))
+	return c
+}
+
+func TestANodeThatDeniedAClaimThatWonIsAskedAgain(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := keep(t, g, nodes, 12*time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // after 5 ms in vain, and then after 10 more
+		if nodes[2].Get("k") != "v" || c.Held() != 3 {
+			t.Errorf("%d nodes hold it", c.Held())
+		}
+		if left := nodes[2].TTL("k"); left > nodes[0].TTL("k") {
+			t.Errorf("there it lives for %v more, longer than where it was granted", left)
+		}
+		time.Sleep(time.Second)
+		if n := nodes[2].Count("acquire"); n != 3 {
+			t.Errorf("asked %d times, want 3", n)
+		}
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
+
+func TestANodeThatDeniesLateIsAskedAgain(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Hold("k", "other", 11*time.Millisecond)
+		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		c.Keep(time.Now().Add(ttl))
+		time.Sleep(16 * time.Millisecond)
+		if nodes[2].Get("k") != "v" {
+			t.Error("not asked again")
+		}
+		time.Sleep(time.Second)
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
+
+func TestANodeIsNotAskedAgainAfterTheEnd(t *testing.T) {
+	ends := map[string]func(t *testing.T, c *Claim){
+		"released": func(t *testing.T, c *Claim) { wait(t, c.Release(background), quorum.Won) },
+		"lost":     func(_ *testing.T, c *Claim) { c.Keep(time.Time{}) },
+		"over":     func(_ *testing.T, c *Claim) { c.Keep(time.Now().Add(4 * time.Millisecond)) },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+				c := keep(t, g, nodes, time.Second)
+				end(t, c)
+				if name != "over" && c.again.Stop() {
+					t.Error("the timer is left")
+				}
+				time.Sleep(2 * time.Second) // it is free there by now
+				c.ask()                     // as if the timer had fired just before
+				time.Sleep(2 * time.Second)
+				if n := nodes[2].Count("acquire"); n != 1 {
+					t.Errorf("asked %d times, want 1", n)
+				}
+				c.Undo()
+			})
+		})
+	}
+}
+
+// The lock ended while an extension of it was about to begin.
+func TestAnExtensionAfterTheEndTakesNoNode(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := keep(t, g, nodes, time.Second)
+		c.Keep(time.Time{})
+		nodes[1].Lose()
+		c.Extend(background, ttl, time.Now().Add(ttl)).Wait(background)
+		c.Keep(time.Now().Add(ttl))
+		time.Sleep(2 * time.Second)
+		if n := nodes[1].Count("acquire") + nodes[2].Count("acquire"); n != 2 {
+			t.Errorf("asked %d times, want 2", n)
+		}
+		wait(t, c.Release(background), quorum.Lost) // two nodes have lost it
+	})
+}
+
+func TestANodeIsNotAskedWhileSomethingElseIsUnderWay(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := keep(t, g, nodes, time.Second)
+		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		extension := c.Extend(background, ttl, time.Now().Add(ttl))
+		time.Sleep(8 * time.Millisecond)
+		if n := nodes[2].Count("acquire"); n != 1 {
+			t.Errorf("asked %d times, want 1", n)
+		}
+		wait(t, extension, quorum.Won)
+		time.Sleep(time.Second)
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
+
+func TestANodeThatDoesNotAnswerIsNotAskedAgain(t *testing.T) {
+	faults := map[string]func(n *fakenode.Node){
+		"frozen": func(n *fakenode.Node) { n.Freeze() },
+		"down":   func(n *fakenode.Node) { n.Set(fakenode.Faults{Refuse: true}) },
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+				fault(nodes[2])
+				c := acquire(t, g)
+				c.Keep(time.Now().Add(ttl))
+				time.Sleep(time.Second)
+				nodes[2].Thaw()
+				synctest.Wait()
+				if n := nodes[2].Count("acquire") + nodes[2].Refused(); n != 1 {
+					t.Errorf("asked %d times, want 1", n)
+				}
+				wait(t, c.Release(background), quorum.Won)
+			})
+		})
+	}
+}
+
+func TestANodeThatIsTakenLaterCountsInTheNextExtension(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := keep(t, g, nodes, time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
+		nodes[1].Lose()
+		nodes[1].Freeze()
+		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
+		if left := nodes[2].TTL("k"); left != ttl {
+			t.Errorf("there it lives for %v more, want %v", left, ttl)
+		}
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
