@@ -33,11 +33,11 @@ func onCluster(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Op
 	})
 }
 
-// inBubble runs a test on n masters in virtual time, with every library: what
+// inBubble runs a test on n masters in virtual time, with two libraries: what
 // would take an hour takes none.
 func inBubble(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Option) {
 	t.Helper()
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		synctest.Test(t, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, n)
 			test(newQuorumTest(t, lib, cluster, cluster.Dial, opts...))

@@ -104,7 +104,7 @@ func (c *crowd) arrive(l *redlock.Locker, opts ...redlock.LockOption) *redlock.P
 		time.Sleep(time.Millisecond)
 		mustUnlock(c.q, lock)
 	})
-	within(c.q, time.Minute, "it has a ticket", func() bool { _, known := pending.Position(); return known })
+	within(c.q, 20*time.Millisecond, "it has a ticket", func() bool { _, known := pending.Position(); return known })
 	time.Sleep(10 * time.Millisecond) // and a majority knows of it
 	return pending
 }
@@ -121,7 +121,7 @@ func (c *crowd) mustBeServed() {
 // onLine runs a test with a third Locker, whose wire can be cut.
 func onLine(t *testing.T, n int, test func(q *quorumTest, third *redlock.Locker, w *wire), opts ...redlock.Option) {
 	t.Helper()
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		synctest.Test(t, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, n)
 			q := newQuorumTest(t, lib, cluster, cluster.Dial, opts...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,33 +45,61 @@ type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 var (
 	viaGoRedis = library{"go-redis", func(t testing.TB, addr string, dial dialFunc) pool.Pool {
-		opts := &goredisv9.Options{Addr: addr, Dialer: dial}
-		if dial != nil {
-			opts.DialerRetries = 1 // a bubble does not end before a dial that is repeated after Close
-			// go-redis holds a mutex while it waits for the answer to this part of
-			// its greeting: the time of a bubble would stand still.
-			opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		}
-		client := goredisv9.NewClient(opts)
-		t.Cleanup(func() { _ = client.Close() })
-		return goredis.New(client)
+		return goredis.New(newGoRedis(t, addr, dial))
 	}}
 	viaRedigo = library{"redigo", func(t testing.TB, addr string, dial dialFunc) pool.Pool {
-		connections := &redis.Pool{
-			DialContext: func(ctx context.Context) (redis.Conn, error) {
-				var opts []redis.DialOption
-				if dial != nil {
-					opts = append(opts, redis.DialContextFunc(dial))
-				}
-				return redis.DialContext(ctx, "tcp", addr, opts...)
-			},
-			MaxIdle: 16,
-		}
+		connections := &redis.Pool{DialContext: redigoDial(addr, dial), MaxIdle: 16}
 		t.Cleanup(func() { _ = connections.Close() })
 		return redigo.New(connections, redigo.WithName(addr))
 	}}
-	libraries = []library{viaGoRedis, viaRedigo}
+	viaPipelinedGoRedis = library{"go-redis pipelined", func(t testing.TB, addr string, dial dialFunc) pool.Pool {
+		p := goredis.NewPipelined(newGoRedis(t, addr, dial))
+		t.Cleanup(func() { _ = p.Close() })
+		return p
+	}}
+	viaPipelinedRedigo = library{"redigo pipelined", func(t testing.TB, addr string, dial dialFunc) pool.Pool {
+		p := redigo.NewPipelined(redigoDial(addr, dial), redigo.WithName(addr))
+		t.Cleanup(func() { _ = p.Close() })
+		return p
+	}}
+	libraries = []library{viaGoRedis, viaRedigo, viaPipelinedGoRedis, viaPipelinedRedigo}
 )
+
+func newGoRedis(t testing.TB, addr string, dial dialFunc) *goredisv9.Client {
+	opts := &goredisv9.Options{Addr: addr, Dialer: dial}
+	if dial != nil {
+		opts.DialerRetries = 1 // a bubble does not end before a dial that is repeated after Close
+		// go-redis holds a mutex while it waits for the answer to this part of
+		// its greeting: the time of a bubble would stand still.
+		opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	}
+	client := goredisv9.NewClient(opts)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func redigoDial(addr string, dial dialFunc, opts ...redis.DialOption) func(context.Context) (redis.Conn, error) {
+	if dial != nil {
+		opts = append(opts, redis.DialContextFunc(dial))
+	}
+	return func(ctx context.Context) (redis.Conn, error) {
+		return redis.DialContext(ctx, "tcp", addr, opts...)
+	}
+}
+
+// seed returns the nth seed for a library: none is used with two of them.
+func (lib library) seed(n uint64) uint64 {
+	own := slices.IndexFunc(libraries, func(l library) bool { return l.name == lib.name })
+	return n*uint64(len(libraries)) + uint64(own)
+}
+
+// withTwo runs a test whose claim is not about clients with one client of each kind:
+// one that answers and one that calls back.
+func withTwo(t *testing.T, test func(t *testing.T, lib library)) {
+	for _, lib := range []library{viaGoRedis, viaPipelinedRedigo} {
+		t.Run(lib.name, func(t *testing.T) { test(t, lib) })
+	}
+}
 
 // withEach runs a test with every library.
 func withEach(t *testing.T, test func(t *testing.T, lib library)) {

@@ -78,7 +78,7 @@ const shortLease = 30 * time.Millisecond
 func TestWhatAMasterKnowsAboutTheLine(t *testing.T) {
 	for name, steps := range lines {
 		t.Run(name, func(t *testing.T) {
-			withEach(t, func(t *testing.T, lib library) {
+			withTwo(t, func(t *testing.T, lib library) {
 				for _, b := range backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2] {
 					for i, s := range steps {
 						if s.by == "time" {

@@ -91,7 +91,7 @@ func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
 	}
 	for name, wrap := range wraps {
 		t.Run(name, func(t *testing.T) {
-			withEach(t, func(t *testing.T, lib library) {
+			withTwo(t, func(t *testing.T, lib library) {
 				all := backends(t, lib, wrap)
 				for seed := range uint64(100) {
 					tellAlike(t, all, seed)
@@ -142,10 +142,10 @@ func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration
 // The line of those who wait, with places that expire. The model does not know it:
 // what is tested about it is tested with servers that run Lua.
 func TestRealServersAndMiniredisKeepTheSameLine(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2]
-		for seed := range uint64(200) {
-			standAlike(t, all, seed)
+		for n := range uint64(100) {
+			standAlike(t, all, lib.seed(n))
 		}
 	})
 }
@@ -201,7 +201,7 @@ func (s scriptsOnly) Do(ctx context.Context, args ...any) (any, error) {
 // Fractions of a millisecond are rounded up. 0 would delete the key and say
 // that it was extended.
 func TestShortTTLsExpireOnTimeAndNeverBefore(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		for _, b := range backends(t, lib, func(p pool.Pool) pool.Pool { return p }) {
 			const ttl = 60 * time.Millisecond
 			begun := time.Now()
@@ -230,7 +230,7 @@ func TestShortTTLsExpireOnTimeAndNeverBefore(t *testing.T) {
 
 // An acquire in both forms has the same effect: what one wrote the other sees.
 func TestTheNativeAndTheScriptedAcquireExcludeEachOther(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		server := redisproc.Start(t, redisproc.Options{})
 		p := lib.open(t, server.Addr(), nil)
 		native, scripted := backend{name: "native", node: node.New(p)}, backend{name: "scripted", node: node.New(scriptsOnly{p})}

@@ -21,16 +21,24 @@ import (
 func (lib library) lockerAs(t testing.TB, addrs []string, user, password string, opts ...redlock.Option) *redlock.Locker {
 	t.Helper()
 	as := library{lib.name, func(t testing.TB, addr string, _ dialFunc) pool.Pool {
-		if lib.name == viaGoRedis.name {
-			client := goredisv9.NewClient(&goredisv9.Options{Addr: addr, Username: user, Password: password})
-			t.Cleanup(func() { _ = client.Close() })
-			return goredis.New(client)
-		}
-		connections := &redis.Pool{MaxIdle: 16, DialContext: func(ctx context.Context) (redis.Conn, error) {
-			return redis.DialContext(ctx, "tcp", addr, redis.DialUsername(user), redis.DialPassword(password))
-		}}
+		client := goredisv9.NewClient(&goredisv9.Options{Addr: addr, Username: user, Password: password})
+		t.Cleanup(func() { _ = client.Close() })
+		dial := redigoDial(addr, nil, redis.DialUsername(user), redis.DialPassword(password))
+		connections := &redis.Pool{MaxIdle: 16, DialContext: dial}
 		t.Cleanup(func() { _ = connections.Close() })
-		return redigo.New(connections, redigo.WithName(addr))
+		switch lib.name {
+		case viaGoRedis.name:
+			return goredis.New(client)
+		case viaRedigo.name:
+			return redigo.New(connections, redigo.WithName(addr))
+		case viaPipelinedGoRedis.name:
+			p := goredis.NewPipelined(client)
+			t.Cleanup(func() { _ = p.Close() })
+			return p
+		}
+		p := redigo.NewPipelined(dial, redigo.WithName(addr))
+		t.Cleanup(func() { _ = p.Close() })
+		return p
 	}}
 	return as.locker(t, addrs, opts...)
 }

@@ -28,7 +28,7 @@ func (all servers) mustBeWaitedFor(t testing.TB, key string) {
 }
 
 func TestReleaseWakesAWaiterOfAnotherProcess(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
 		for range 20 {
@@ -53,7 +53,7 @@ func within20(t testing.TB) context.Context {
 }
 
 func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		for name, fail := range map[string]func(*testing.T, *redisproc.Server){
 			"frozen": func(t *testing.T, s *redisproc.Server) { servers{s}.freeze(t) },
 			"dead":   func(t *testing.T, s *redisproc.Server) { s.Kill() },
@@ -81,7 +81,7 @@ func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
 
 // The connections that listen break with the servers, and come back by themselves.
 func TestAWaiterHearsAgainAfterTheServersWereRestarted(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
 		lock := mustLock(t, one, "job", shortTTL, redlock.WithKeepAlive())
@@ -119,7 +119,7 @@ func (all servers) listenedTo(t testing.TB, name string) (n int) {
 }
 
 func TestNobodyListensAfterTheLastWait(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
 		lock := mustLock(t, one, "job")
@@ -134,7 +134,7 @@ func TestNobodyListensAfterTheLastWait(t *testing.T) {
 // A user who may lock and nothing else neither leaves marks nor listens: waiting
 // costs the retry delay, and nothing fails.
 func TestAUserWithoutChannelsWaitsByAskingAgain(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "default", "resetchannels", "resetkeys", "~job", "resetchannels")
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
@@ -158,9 +158,9 @@ func TestAUserWithoutChannelsWaitsByAskingAgain(t *testing.T) {
 
 // redsync: deadline exceeded for most of 5,000 goroutines on one key.
 func TestFiveThousandGoroutinesOnOneKeyAreOneCallersWorth(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		callers := 5000
-		if lib.name == viaRedigo.name {
+		if lib.name != viaGoRedis.name {
 			callers = 1000
 		}
 		all := startServers(t, 3, redisproc.Options{})
@@ -218,7 +218,7 @@ func (all servers) commands(t testing.TB) (counts []int) {
 
 // Several processes that want the same lock all the time.
 func TestContendersOfSeveralProcessesAllGetTheirTurn(t *testing.T) {
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		var r referee
 		var workers sync.WaitGroup
