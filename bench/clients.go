@@ -36,18 +36,22 @@ func newRedigo(addrs []string, workers int) ([]*redigo.Pool, func() error) {
 	pools := make([]*redigo.Pool, len(addrs))
 	for i, addr := range addrs {
 		pools[i] = &redigo.Pool{
-			DialContext: func(ctx context.Context) (redigo.Conn, error) {
-				return redigo.DialContext(ctx, "tcp", addr,
-					redigo.DialConnectTimeout(redigoTimeout),
-					redigo.DialReadTimeout(redigoTimeout),
-					redigo.DialWriteTimeout(redigoTimeout))
-			},
+			DialContext: dialRedigo(addr,
+				redigo.DialReadTimeout(redigoTimeout),
+				redigo.DialWriteTimeout(redigoTimeout)),
 			MaxIdle:   poolSize(workers),
 			MaxActive: poolSize(workers),
 			Wait:      true,
 		}
 	}
 	return pools, closeAll(pools)
+}
+
+func dialRedigo(addr string, opts ...redigo.DialOption) func(context.Context) (redigo.Conn, error) {
+	opts = append(opts, redigo.DialConnectTimeout(redigoTimeout))
+	return func(ctx context.Context) (redigo.Conn, error) {
+		return redigo.DialContext(ctx, "tcp", addr, opts...)
+	}
 }
 
 func closeAll[C interface{ Close() error }](closers []C) func() error {

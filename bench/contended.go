@@ -186,7 +186,7 @@ func measureCrowded(s crowdedScenario, lib string, nodes servers, length time.Du
 
 // roundTrip measures half of a cycle of ours that nobody contends.
 func roundTrip(nodes servers) (time.Duration, error) {
-	locker, closeLocker, err := newOurs(goRedis, nodes.addrs(), 1)
+	locker, closeLocker, err := newOurs(goRedis, true, nodes.addrs(), 1)
 	if err != nil {
 		return 0, err
 	}

@@ -29,6 +29,7 @@ type worker interface {
 // claim to be its best.
 const (
 	ours            = "quorumlock"
+	oursPlain       = "quorumlock, not pipelined"
 	redsyncDefault  = "redsync"
 	redsyncFailFast = "redsync, fail-fast"
 )
@@ -38,13 +39,15 @@ func contenders(client string) ([]contender, error) {
 	switch client {
 	case goRedis:
 		return []contender{
-			{ours, client, oursOnGoRedis},
+			{ours, client, oursOn(client, true)},
+			{oursPlain, client, oursOn(client, false)},
 			{redsyncDefault, client, redsyncOnGoRedis(false)},
 			{redsyncFailFast, client, redsyncOnGoRedis(true)},
 		}, nil
 	case redigoClient:
 		return []contender{
-			{ours, client, oursOnRedigo},
+			{ours, client, oursOn(client, true)},
+			{oursPlain, client, oursOn(client, false)},
 			{redsyncDefault, client, redsyncOnRedigo(false)},
 			{redsyncFailFast, client, redsyncOnRedigo(true)},
 		}, nil
@@ -54,9 +57,9 @@ func contenders(client string) ([]contender, error) {
 
 // settings says how the contenders differ from their defaults.
 func settings() string {
-	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 400 ms), at most 32 tries, as redsync
+	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 400 ms), at most 32 tries, as redsync; on one connection per server (NewPipelined), or "not pipelined" on the client's pool (New)
 - redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), a new mutex for every acquisition; "fail-fast" is WithFailFast(true), which answers when a majority agreed
 - go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512
-- redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen)
+- redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen); one connection alone has only the first
 `, ours, poolSize(1), redigoTimeout, poolSize(512))
 }

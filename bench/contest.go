@@ -63,6 +63,10 @@ const (
 	freeze  = time.Second
 )
 
+// warmUp is long enough for connections to be made and stacks to have grown: a
+// service has old ones.
+const warmUp = 200 * time.Millisecond
+
 // A contest runs scenarios.
 type contest struct {
 	clients  []string
@@ -131,7 +135,7 @@ func (c *contest) measure(s scenario, e *entry, nodes servers, round int) (m mea
 		}
 		settle(before)
 	}()
-	measure(session, s.Workers, fmt.Sprintf("warm-up:%d", round), during(c.length/4))
+	measure(session, s.Workers, fmt.Sprintf("warm-up:%d", round), during(warmUp))
 
 	prefix := fmt.Sprintf("bench:%d", round)
 	if !s.Frozen || e.healthy {

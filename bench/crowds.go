@@ -51,7 +51,7 @@ func crowdSettings() string {
 
 func crowdOurs(opts ...redlock.LockOption) func([]string, int) (session, error) {
 	return func(addrs []string, workers int) (session, error) {
-		locker, closeLocker, err := newOurs(goRedis, addrs, workers)
+		locker, closeLocker, err := newOurs(goRedis, true, addrs, workers)
 		return session{
 			worker: func(key string) worker { return &patientWorker{locker: locker, key: key, opts: opts} },
 			close:  closeLocker,

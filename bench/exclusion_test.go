@@ -31,7 +31,7 @@ func onBothClients(t *testing.T, test func(*testing.T, fleet)) {
 	for _, client := range []string{goRedis, redigoClient} {
 		t.Run(client, func(t *testing.T) {
 			nodes := startTestServers(t, 3)
-			locker, closeLocker, err := newOurs(client, nodes.addrs(), 1)
+			locker, closeLocker, err := newOurs(client, true, nodes.addrs(), 1)
 			if err != nil {
 				t.Fatal(err)
 			}

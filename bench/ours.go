@@ -3,41 +3,27 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
+	redigov1 "github.com/gomodule/redigo/redis"
 	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/redigo"
 	"github.com/quorumlock/quorumlock/redlock"
+	goredisv9 "github.com/redis/go-redis/v9"
 )
 
-func oursOnGoRedis(addrs []string, workers int) (session, error) {
-	locker, closeLocker, err := newOurs(goRedis, addrs, workers)
-	return oursSession(locker, closeLocker), err
-}
-
-func oursOnRedigo(addrs []string, workers int) (session, error) {
-	locker, closeLocker, err := newOurs(redigoClient, addrs, workers)
-	return oursSession(locker, closeLocker), err
+func oursOn(client string, pipelined bool) func([]string, int) (session, error) {
+	return func(addrs []string, workers int) (session, error) {
+		locker, closeLocker, err := newOurs(client, pipelined, addrs, workers)
+		return oursSession(locker, closeLocker), err
+	}
 }
 
 // newOurs returns a Locker on the servers and what closes it and its clients.
-func newOurs(client string, addrs []string, workers int) (*redlock.Locker, func() error, error) {
-	var pools []pool.Pool
-	var closeClients func() error
-	if client == goRedis {
-		clients, closeThem := newGoRedis(addrs, workers)
-		for _, c := range clients {
-			pools = append(pools, goredis.New(c))
-		}
-		closeClients = closeThem
-	} else {
-		sources, closeThem := newRedigo(addrs, workers)
-		for i, s := range sources {
-			pools = append(pools, redigo.New(s, redigo.WithName(addrs[i])))
-		}
-		closeClients = closeThem
-	}
+func newOurs(client string, pipelined bool, addrs []string, workers int) (*redlock.Locker, func() error, error) {
+	pools, closeClients := oursPools(client, pipelined, addrs, workers)
 	locker, err := redlock.New(pools)
 	if err != nil {
 		return nil, nil, errors.Join(err, closeClients())
@@ -47,6 +33,40 @@ func newOurs(client string, addrs []string, workers int) (*redlock.Locker, func(
 		defer cancel()
 		return errors.Join(locker.Close(ctx), closeClients())
 	}, nil
+}
+
+// oursPools returns one pool for each server and what closes them and their clients.
+func oursPools(client string, pipelined bool, addrs []string, workers int) (pools []pool.Pool, closeThem func() error) {
+	var pipes []io.Closer
+	pipe := func(p interface {
+		pool.Pool
+		io.Closer
+	}) {
+		pools, pipes = append(pools, p), append(pipes, p)
+	}
+	closeClients := func() error { return nil }
+	if client == goRedis {
+		var clients []*goredisv9.Client
+		clients, closeClients = newGoRedis(addrs, workers)
+		for _, c := range clients {
+			if pipelined {
+				pipe(goredis.NewPipelined(c))
+			} else {
+				pools = append(pools, goredis.New(c))
+			}
+		}
+	} else if pipelined {
+		for _, addr := range addrs {
+			pipe(redigo.NewPipelined(dialRedigo(addr), redigo.WithName(addr)))
+		}
+	} else {
+		var sources []*redigov1.Pool
+		sources, closeClients = newRedigo(addrs, workers)
+		for i, s := range sources {
+			pools = append(pools, redigo.New(s, redigo.WithName(addrs[i])))
+		}
+	}
+	return pools, func() error { return errors.Join(closeAll(pipes)(), closeClients()) }
 }
 
 func oursSession(locker *redlock.Locker, closeAll func() error) session {
