@@ -54,6 +54,33 @@ func Example_goredis() {
 	// unlocked: true
 }
 
+// One connection for each master, shared by all locks of a service: for many of them,
+// or for the last bit of speed.
+func Example_pipelined() {
+	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
+	defer stop()
+	ctx := context.Background()
+
+	var pools []pool.Pool
+	for _, addr := range addrs {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		defer client.Close()
+		node := goredis.NewPipelined(client)
+		defer node.Close()
+		pools = append(pools, node)
+	}
+	locker, err := redlock.New(pools)
+	if err != nil {
+		panic(err)
+	}
+	defer locker.Close(ctx)
+
+	err = locker.Do(ctx, "order:4711", func(context.Context) error { return nil })
+	fmt.Println("done:", err == nil)
+	// Output:
+	// done: true
+}
+
 // Three masters through redigo.
 func Example_redigo() {
 	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
