@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,9 +20,7 @@ func (p *Pipe) open() {
 // answer by then is told that there will be none.
 func (p *Pipe) run() {
 	defer p.all.Done()
-	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
-	conn, err := p.dial(ctx)
-	cancel()
+	conn, err := p.connect()
 	if err != nil {
 		p.refused(err)
 		return

@@ -81,6 +81,7 @@ type Pipe struct {
 	link    *link // nil if there is no connection
 	old     *link // nil if no replies are late
 	dialing bool
+	hangs   bool          // a dial was left behind
 	refusal error         // why the last dial failed
 	pause   time.Duration // after it
 	quiet   time.Time     // its end
@@ -201,7 +202,8 @@ func (l *link) kick() {
 }
 
 // Close ends the connection. Calls that are under way fail, and so do later ones.
-// When it returns, no goroutine and no connection is left.
+// When it returns, no goroutine and no connection is left, but for a dial that does
+// not return when its context ends.
 func (p *Pipe) Close() error {
 	p.mu.Lock()
 	p.closed = true

@@ -22,6 +22,7 @@ type server struct {
 	frozen  bool
 	down    error
 	hang    bool          // dials do not return before their context ends
+	stuck   chan struct{} // as long as it is open, dials do not return, whatever their contexts
 	full    chan struct{} // as long as it is open, writes block
 	eager   bool          // Send writes at once
 	dials   int
@@ -41,9 +42,12 @@ type conn struct {
 func (s *server) dial(ctx context.Context) (Conn, error) {
 	s.mu.Lock()
 	s.dials++
-	down, hang := s.down, s.hang
+	down, hang, stuck := s.down, s.hang, s.stuck
 	s.mu.Unlock()
 	time.Sleep(dialing)
+	if stuck != nil {
+		<-stuck
+	}
 	if hang {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -643,6 +647,19 @@ func TestDoEndsWithItsContextAndTakesBackWhatWasNotSent(t *testing.T) {
 		}
 		if got := s.sent(); got != "text|sent" {
 			t.Errorf("sent %q", got)
+		}
+	})
+}
+
+func TestDoTellsThatNothingWasSentAlsoAtTheVeryDeadline(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		s.set(func() { s.hang = true })
+		for range 300 { // two timers come round at once: that of the context and that of the pipe
+			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+			if _, err := p.Do(ctx, "unsent"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, pool.ErrNotSent) {
+				t.Fatal(err)
+			}
+			cancel()
 		}
 	})
 }

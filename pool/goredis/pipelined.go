@@ -94,6 +94,7 @@ func (p *Pipelined) Close() error { return p.pipe.Close() }
 // is checked out for good.
 func open(ctx context.Context, options redis.Options) (*wire, error) {
 	var dialed latest
+	stop := context.AfterFunc(ctx, dialed.close) // go-redis heeds deadlines in the greeting, and nothing else
 	dial := options.Dialer
 	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
@@ -116,8 +117,13 @@ func open(ctx context.Context, options redis.Options) (*wire, error) {
 	client := redis.NewClient(&options)
 	err := client.Conn().Ping(ctx).Err()
 	if err != nil && !deniesPing(err) {
+		stop()
 		client.Close()
 		return nil, err
+	}
+	if !stop() {
+		client.Close()
+		return nil, ctx.Err()
 	}
 	w := newWire(dialed.get(), client)
 	return w, w.conn.SetDeadline(noDeadline)
@@ -132,14 +138,28 @@ func deniesPing(err error) bool {
 // latest is the connection that was dialed last. go-redis dials on a goroutine of
 // its own, which may be late.
 type latest struct {
-	mu   sync.Mutex
-	conn net.Conn // protected by mu
+	mu     sync.Mutex // protects the rest
+	conn   net.Conn
+	closed bool // and so is every one to come
 }
 
 func (l *latest) set(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conn = conn
+	if l.closed {
+		conn.Close()
+	}
+}
+
+// close ends whatever is under way on the connection.
+func (l *latest) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.conn != nil {
+		l.conn.Close()
+	}
 }
 
 func (l *latest) get() net.Conn {

@@ -34,7 +34,10 @@ var (
 //
 // dial is what a redis.Pool has as its DialContext. Connections of a redis.Pool
 // itself will not do: one goroutine sends while another one receives, and a pool
-// closes its connections by using them.
+// closes its connections by using them. It should return when its context ends, as
+// redis.DialContext does (but for the handshake of TLS, which has ten seconds), and
+// redis.Dial does not: as long as that greets a server that is frozen, all calls
+// fail, and Close leaves it behind.
 //
 // One connection is opened at the first call and kept until it breaks. When a call is
 // not answered by its deadline, the next ones get a new connection; the old one is

@@ -1,0 +1,63 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// dialSlack is what a dial may take to return when its context has ended.
+const dialSlack = time.Second
+
+var errHangs = errors.New("a dial has not returned although its context ended: it needs timeouts of its own, or a server that answers")
+
+// A dialed is what a dial returned.
+type dialed struct {
+	conn Conn
+	err  error
+}
+
+// connect dials. Not every client heeds the context while it greets a server that is
+// frozen. Such a dial is left behind, or Close and all calls to come would wait for
+// it; no other begins before it has returned, so there is one at most.
+func (p *Pipe) connect() (Conn, error) {
+	p.mu.Lock()
+	hangs := p.hangs
+	p.mu.Unlock()
+	if hangs {
+		return nil, errHangs
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	defer cancel()
+	back, left := make(chan dialed), make(chan struct{})
+	go func() { // ends when the dial returns
+		conn, err := p.dial(ctx)
+		select {
+		case back <- dialed{conn, err}:
+		case <-left:
+			if err == nil {
+				conn.Close()
+			}
+			p.mu.Lock()
+			p.hangs = false
+			p.mu.Unlock()
+		}
+	}()
+	select {
+	case d := <-back:
+		return d.conn, d.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(dialSlack)
+	defer timer.Stop()
+	select {
+	case d := <-back:
+		return d.conn, d.err
+	case <-timer.C:
+	}
+	p.mu.Lock()
+	p.hangs = true
+	p.mu.Unlock()
+	close(left)
+	return nil, errHangs
+}

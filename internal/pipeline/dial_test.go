@@ -1,0 +1,81 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// Clients read the greeting of a frozen server with timeouts of their own, or none.
+func TestADialThatDoesNotReturnHoldsUpNoCallsAndIsTheOnlyOne(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		stuck := make(chan struct{})
+		s.set(func() { s.stuck = stuck })
+		first := submit(t, p, "first")
+		time.Sleep(timeout + dialing)
+		first.wantError(t, false, context.DeadlineExceeded)
+
+		time.Sleep(dialTimeout + dialSlack)
+		for range 60 {
+			later := submit(t, p, "later")
+			time.Sleep(time.Second)
+			later.wantError(t, false, errHangs)
+		}
+		s.set(func() {
+			if s.dials != 1 {
+				t.Errorf("%d dials", s.dials)
+			}
+			s.stuck = nil
+		})
+		close(stuck)
+		settle()
+		select {
+		case <-s.last().closed:
+		default:
+			t.Error("the connection that came late is open")
+		}
+		time.Sleep(maxPause)
+		warm(t, p)
+	})
+}
+
+func TestADialThatReturnsLateButWellIsUsed(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		stuck := make(chan struct{})
+		s.set(func() { s.stuck = stuck })
+		time.AfterFunc(dialTimeout+dialSlack/2, func() { close(stuck) })
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if reply, err := p.Do(ctx, "patient"); err != nil || reply != "patient" {
+			t.Errorf("got %v, %v", reply, err)
+		}
+	})
+}
+
+func TestCloseDoesNotWaitForADialThatDoesNotReturn(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		stuck := make(chan struct{})
+		s.set(func() { s.stuck = stuck })
+		under := submit(t, p, "under way")
+		settle()
+		begun := time.Now()
+		p.Close()
+		if took := time.Since(begun); took > dialSlack {
+			t.Errorf("Close took %v", took)
+		}
+		under.wantError(t, false, errClosed)
+		if _, err := p.Do(context.Background(), "after it"); !errors.Is(err, pool.ErrNotSent) {
+			t.Errorf("after it: %v", err)
+		}
+		close(stuck)
+		settle()
+		select {
+		case <-s.last().closed:
+		default:
+			t.Error("the connection that came late is open")
+		}
+	})
+}
