@@ -19,16 +19,14 @@ func (p *Pipe) Do(ctx context.Context, args ...any) (any, error) {
 		return w.reply, w.err
 	case <-ctx.Done():
 	}
-	withdrawn := p.withdraw(w)
-	select {
-	case <-w.done: // both at once: an outcome is worth more
-		return w.reply, w.err
-	default:
-	}
-	if withdrawn {
+	switch p.withdraw(w) {
+	case unsentCall:
 		return nil, unsent(ctx.Err())
+	case sentCall:
+		return nil, ctx.Err()
 	}
-	return nil, ctx.Err()
+	<-w.done // being told right now: to know is worth more
+	return w.reply, w.err
 }
 
 // A waiter is the receiver of Do.
@@ -44,16 +42,28 @@ func (w *waiter) Receive(reply any, err error) {
 	close(w.done)
 }
 
-// withdraw takes back a call, and reports whether it was not sent. If it was,
-// nobody waits for it any more, and others should not have to either.
-func (p *Pipe) withdraw(r pool.Receiver) bool {
+// A fate is what becomes of a call whose caller does not wait for it any more.
+type fate uint8
+
+const (
+	unsentCall fate = iota // taken back
+	sentCall               // nobody waits for its reply
+	toldCall               // somebody is about to tell, or has told
+)
+
+// withdraw takes back a call if it was not sent. If it was, nobody waits for it any
+// more, and others should not have to either.
+func (p *Pipe) withdraw(r pool.Receiver) fate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.waiting.remove(r) {
-		return true
-	}
-	if p.link != nil && p.link.unanswered.has(r) {
+	switch {
+	case p.waiting.remove(r):
+		return unsentCall
+	case p.link != nil && p.link.unanswered.has(r):
 		p.retire()
+		return sentCall
+	case p.old != nil && p.old.unanswered.has(r):
+		return sentCall
 	}
-	return false
+	return toldCall
 }
