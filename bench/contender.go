@@ -32,6 +32,7 @@ const (
 	oursPlain       = "quorumlock, not pipelined"
 	redsyncDefault  = "redsync"
 	redsyncFailFast = "redsync, fail-fast"
+	floor           = "no lock: the bare commands"
 )
 
 // contenders returns all of them on one client, ours first.
@@ -43,6 +44,7 @@ func contenders(client string) ([]contender, error) {
 			{oursPlain, client, oursOn(client, false)},
 			{redsyncDefault, client, redsyncOnGoRedis(false)},
 			{redsyncFailFast, client, redsyncOnGoRedis(true)},
+			{floor, client, floorOnGoRedis},
 		}, nil
 	case redigoClient:
 		return []contender{
@@ -50,6 +52,7 @@ func contenders(client string) ([]contender, error) {
 			{oursPlain, client, oursOn(client, false)},
 			{redsyncDefault, client, redsyncOnRedigo(false)},
 			{redsyncFailFast, client, redsyncOnRedigo(true)},
+			{floor, client, floorOnRedigo},
 		}, nil
 	}
 	return nil, fmt.Errorf("unknown client %q: choose from %s, %s", client, goRedis, redigoClient)
@@ -59,7 +62,8 @@ func contenders(client string) ([]contender, error) {
 func settings() string {
 	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 400 ms), at most 32 tries, as redsync; on one connection per server (NewPipelined), or "not pipelined" on the client's pool (New)
 - redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), a new mutex for every acquisition; "fail-fast" is WithFailFast(true), which answers when a majority agreed
+- %[5]s: sent from a goroutine for each server on the client's pool, SET PX and a compare-and-delete, until a majority answered; what the answers say is ignored
 - go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512
 - redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen); one connection alone has only the first
-`, ours, poolSize(1), redigoTimeout, poolSize(512))
+`, ours, poolSize(1), redigoTimeout, poolSize(512), floor)
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// The floor is no lock: on the same client, it sends what a lock has to send, from a
+// goroutine for each server, and returns when a majority has answered. It does not look
+// at the answers, undoes nothing, and leaves stragglers to themselves. Whoever has a
+// goroutine for each server can hardly be faster.
+
+// A floorNode sends one command to one server.
+type floorNode func(args ...any) error
+
+func floorOnGoRedis(addrs []string, workers int) (session, error) {
+	clients, closeClients := newGoRedis(addrs, workers)
+	nodes := make([]floorNode, len(clients))
+	for i, c := range clients {
+		nodes[i] = func(args ...any) error { return c.Do(context.Background(), args...).Err() }
+	}
+	return floorSession(nodes, closeClients)
+}
+
+func floorOnRedigo(addrs []string, workers int) (session, error) {
+	sources, closeSources := newRedigo(addrs, workers)
+	nodes := make([]floorNode, len(sources))
+	for i, s := range sources {
+		nodes[i] = func(args ...any) error {
+			conn := s.Get()
+			defer conn.Close()
+			_, err := conn.Do(args[0].(string), args[1:]...)
+			return err
+		}
+	}
+	return floorSession(nodes, closeSources)
+}
+
+func floorSession(nodes []floorNode, closeAll func() error) (session, error) {
+	const compareAndDelete = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+	script := goredis.NewScript(compareAndDelete)
+	for _, node := range nodes {
+		if err := node("SCRIPT", "LOAD", compareAndDelete); err != nil {
+			return session{}, errors.Join(err, closeAll())
+		}
+	}
+	return session{
+		worker: func(key string) worker {
+			return &floorWorker{
+				nodes:  nodes,
+				lock:   []any{"SET", key, "value", "PX", 8000},
+				unlock: []any{"EVALSHA", script.Hash(), 1, key, "value"},
+			}
+		},
+		close: closeAll,
+	}, nil
+}
+
+type floorWorker struct {
+	nodes        []floorNode
+	lock, unlock []any
+}
+
+func (w *floorWorker) Lock() error   { return w.majority(w.lock) }
+func (w *floorWorker) Unlock() error { return w.majority(w.unlock) }
+
+func (w *floorWorker) majority(command []any) error {
+	answers := make(chan error, len(w.nodes))
+	for _, node := range w.nodes {
+		go func() { answers <- node(command...) }() // ends with the answer
+	}
+	for range len(w.nodes)/2 + 1 {
+		if err := <-answers; err != nil && err != goredis.Nil && err != redis.ErrNil {
+			return err
+		}
+	}
+	return nil
+}
