@@ -2,6 +2,7 @@ package quorumlock_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,11 +48,9 @@ func inBubble(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Opt
 
 func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial dialFunc, opts ...redlock.Option) *quorumTest {
 	t.Cleanup(func() { // runs after the Lockers have closed
-		for i, node := range cluster.Nodes() {
-			for _, key := range node.Keys() {
-				if value, _ := node.Get(key); strings.HasPrefix(value, "rl1:") {
-					t.Errorf("key %q of ours is left on node %d", key, i)
-				}
+		for i, keys := range ourKeys(cluster) {
+			for _, key := range keys {
+				t.Errorf("key %q of ours is left on node %d", key, i)
 			}
 		}
 	})
@@ -69,10 +68,26 @@ func (q *quorumTest) end() {
 			settle(q, locker)
 			continue
 		}
+		// It is not certain of what is long true.
+		eventually(q, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(q.Cluster)...)) == 0 })
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		_ = locker.Close(ctx) // says what it is not certain of
+		_ = locker.Close(ctx) // says so
 		cancel()
 	}
+}
+
+// ourKeys are the keys with a value of ours, for each master.
+func ourKeys(cluster *redlocktest.Cluster) (keys [][]string) {
+	for _, node := range cluster.Nodes() {
+		var ours []string
+		for _, key := range node.Keys() {
+			if value, _ := node.Get(key); strings.HasPrefix(value, "rl1:") {
+				ours = append(ours, key)
+			}
+		}
+		keys = append(keys, ours)
+	}
+	return keys
 }
 
 // mend ends all faults.
