@@ -159,51 +159,82 @@ func TestAUserWithoutChannelsWaitsByAskingAgain(t *testing.T) {
 // redsync: deadline exceeded for most of 5,000 goroutines on one key.
 func TestFiveThousandGoroutinesOnOneKeyAreOneCallersWorth(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
-		// Remains are met now and then, and a lock that they delay is asked for twice.
-		crowdOnOneKey(t, lib, 0.1, []string{"set", "evalsha", "eval"})
+		all := startServers(t, 3, redisproc.Options{})
+		locker, callers := lib.locker(t, all.addrs()), manyCallers(lib)
+		before := all.commands(t, "set", "evalsha", "eval")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var workers sync.WaitGroup
+		for range callers {
+			workers.Go(func() {
+				lock, err := locker.Lock(ctx, "job")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mustUnlock(t, lock)
+			})
+		}
+		workers.Wait()
+		for i, n := range all.commands(t, "set", "evalsha", "eval") {
+			// Remains are met now and then, and a lock that they delay is asked
+			// for twice.
+			if got := n - before[i]; got > 2*callers+callers/10 {
+				t.Errorf("server %d executed %d commands for %d locks", i, got, callers)
+			}
+		}
 	})
 }
 
-// A ticket is drawn for many at once, by the attempt of who is first.
-func TestFiveThousandFairGoroutinesOnOneKeyAreOneCallersWorth(t *testing.T) {
+// Once all have tickets, little is left to do but to lock and to unlock, in order.
+func TestFiveThousandFairCallersOnOneKeyAreOneCallersWorthAndServedInOrder(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
-		crowdOnOneKey(t, lib, 0.1, []string{"evalsha", "eval"}, redlock.WithFair())
-	})
-}
-
-// crowdOnOneKey has many callers of one Locker lock and unlock once. Everybody is
-// served, with two commands for each lock on each server, and a share of a lock more.
-// commands are those to count: SET is one of a lock's own where nobody waits, and with
-// WithFair only the scripts call it.
-func crowdOnOneKey(t *testing.T, lib library, share float64, commands []string, opts ...redlock.LockOption) {
-	callers := 5000
-	if lib.name != viaGoRedis.name {
-		callers = 1000
-	}
-	all := startServers(t, 3, redisproc.Options{})
-	locker := lib.locker(t, all.addrs())
-	before := all.commands(t, commands...)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	var workers sync.WaitGroup
-	for range callers {
-		workers.Go(func() {
-			lock, err := locker.Lock(ctx, "job", opts...)
+		all := startServers(t, 3, redisproc.Options{})
+		locker, callers := lib.locker(t, all.addrs()), manyCallers(lib)
+		first := mustLock(t, lib.locker(t, all.addrs()), "job", redlock.WithFair(), redlock.WithTTL(time.Minute))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		line := make([]*redlock.Pending, callers)
+		for i := range line {
+			line[i] = locker.LockAsync(ctx, "job", redlock.WithFair())
+		}
+		eventually(t, "the last has a ticket", func() bool {
+			_, known := line[callers-1].Position()
+			return known
+		})
+		before := all.commands(t, "evalsha", "eval")
+		mustUnlock(t, first)
+		for i, next := range line {
+			lock, err := next.Wait(ctx)
 			if err != nil {
-				t.Error(err)
-				return
+				t.Fatalf("%d: %v", i, err)
+			}
+			select {
+			case <-line[callers-1].Done():
+				if i < callers-1 {
+					t.Fatalf("the last was served before %d", i)
+				}
+			default:
 			}
 			mustUnlock(t, lock)
-		})
-	}
-	workers.Wait()
-	for i, n := range all.commands(t, commands...) {
-		got, most := n-before[i], int((2+share)*float64(callers))
-		t.Logf("server %d executed %d commands for %d locks", i, got, callers)
-		if got > most {
-			t.Errorf("server %d executed %d commands for %d locks, want at most %d", i, got, callers, most)
 		}
+		for i, n := range all.commands(t, "evalsha", "eval") {
+			// On a busy machine up to one attempt in seven was in vain, and is then
+			// followed by a release.
+			if got := n - before[i]; got > 3*callers {
+				t.Errorf("server %d executed %d commands for %d locks", i, got, callers)
+			}
+		}
+	})
+}
+
+// manyCallers is as many as others could not serve. The second library gets fewer:
+// what is counted does not depend on it.
+func manyCallers(lib library) int {
+	if lib.name == viaGoRedis.name {
+		return 5000
 	}
+	return 1000
 }
 
 // commands is how many commands of these names each server has executed.
