@@ -183,6 +183,9 @@ func (p *payment) Answer(_ *node.Call, a node.Answer) {
 		b.answered(d, 0)
 	default: // refused, or answered too early to prove anything
 		again := d.pause
+		if left := d.claim.doubtful(d.index); left > 0 {
+			again = min(again, left) // the last one is not to come late
+		}
 		d.pause = min(2*d.pause, maxRepeat)
 		b.answered(d, again)
 	}

@@ -176,6 +176,7 @@ func TestReleaseIsRepeatedAfterAnAcquireOfUnknownFate(t *testing.T) {
 		// The acquire takes effect 640 ms after it was sent and given up: it
 		// waited somewhere, while the node answered others at once.
 		nodes[2].Set(fakenode.Faults{Delay: 640 * time.Millisecond})
+		sent := time.Now()
 		c := acquire(t, g)
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
@@ -196,6 +197,12 @@ func TestReleaseIsRepeatedAfterAnAcquireOfUnknownFate(t *testing.T) {
 		time.Sleep(400 * time.Millisecond)
 		if nodes[2].Get("k") != "" {
 			t.Error("the key is still there 400 ms later")
+		}
+		time.Sleep(time.Until(sent.Add(2*timeout + quorum.Lifetime(ttl, g.drift))))
+		over, cancel := context.WithCancel(background)
+		cancel()
+		if errs := g.Settle(over); errs != nil {
+			t.Errorf("the acquire is too old to matter, and still: %v", errs)
 		}
 		time.Sleep(2 * ttl)
 		var pauses []time.Duration

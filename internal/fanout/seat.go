@@ -125,6 +125,16 @@ func (s *seat) clean(n *node.Node) bool {
 	return answering && heard.After(s.doubt.Add(-s.life)) && now.Sub(since) >= s.life
 }
 
+// doubtful is how long an answered release will still prove nothing, 0 if that is not
+// known: after it, clean is true if n goes on answering.
+func (s *seat) doubtful(n *node.Node) time.Duration {
+	if s.stuck > 0 || s.doubt.IsZero() {
+		return 0
+	}
+	since, _, _ := n.Answering()
+	return max(0, time.Until(s.doubt), time.Until(since.Add(s.life)))
+}
+
 // expired reports whether no key of the claim can be on n any more.
 func (s *seat) expired(n *node.Node) bool { return s.clean(n) && !s.alive.After(time.Now()) }
 

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"slices"
+	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
@@ -126,6 +127,14 @@ func (c *Claim) paid(i int, a node.Answer) bool {
 	}
 	c.settle(i)
 	return true
+}
+
+// doubtful is how long an answered release on node i will still prove nothing, 0 if
+// that is not known.
+func (c *Claim) doubtful(i int) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seats[i].doubtful(c.group.nodes[i])
 }
 
 // abandon gives up node i: what may be left there was reported.
