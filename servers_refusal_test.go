@@ -3,7 +3,10 @@ package quorumlock_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,6 +167,66 @@ func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 		err = atOnce(t, elsewhere, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "NOPERM", "on the lock's keys")
+	})
+}
+
+// The lines in SECURITY.md are enough, for waiting and for WithFair too, and with less
+// than all of them WithFair says so at once.
+func TestTheRightsInSecurityAreEnough(t *testing.T) {
+	text, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rights [][]string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "ACL SETUSER app ") {
+			rights = append(rights, strings.Fields(line))
+		}
+	}
+	if len(rights) != 3 {
+		t.Fatalf("%d lines", len(rights))
+	}
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		all.must(t, rights[0]...)
+		all.must(t, rights[1]...)
+		open := func() *redlock.Locker {
+			return lib.lockerAs(t, all.addrs(), "app", "secret", redlock.WithPrefix("app:"))
+		}
+		one, other := open(), open()
+		ctx := within20(t)
+		handOver := func(opts ...redlock.LockOption) {
+			t.Helper()
+			lock := mustLock(t, one, "job", opts...)
+			next := other.LockAsync(ctx, "job", opts...)
+			eventually(t, "the next one listens", func() bool { return all.listenedTo(t, "app:job") == 3 })
+			mustUnlock(t, lock)
+			lock, err := next.Wait(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustUnlock(t, lock)
+		}
+		handOver()
+		begun := time.Now()
+		_, err := one.Lock(ctx, "job", redlock.WithFair())
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "SECURITY.md")
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v to say so", took)
+		}
+		all.must(t, "ACL", "LOG", "RESET")
+		all.must(t, rights[2]...)
+		handOver(redlock.WithFair())
+		if _, err := one.Inspect(ctx, "job"); err != nil {
+			t.Error(err)
+		}
+		for _, s := range all {
+			if log, err := s.Do("ACL", "LOG"); err != nil || strings.Contains(fmt.Sprint(log), "app:") {
+				t.Errorf("the server denied: %v, %v", log, err)
+			}
+		}
 	})
 }
 

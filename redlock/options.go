@@ -174,7 +174,8 @@ func WithMaxHold(d time.Duration) LockOption {
 //
 // A free lock that nobody waits for costs the same as without. An ACL user needs
 // the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, HEXISTS, EXISTS,
-// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait".
+// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait":
+// SECURITY.md has the lines.
 func WithFair() LockOption {
 	return lockOption(func(s *settings) { s.fair = true })
 }

@@ -218,13 +218,14 @@ func TestTTLIsRoundedUpToWholeMilliseconds(t *testing.T) {
 
 func TestRefusalsComeWithARemedy(t *testing.T) {
 	for text, permanent := range map[string]bool{
-		"NOPERM this user has no permissions to run the 'evalsha' command":  true,
-		"WRONGPASS invalid username-password pair or user is disabled.":     true,
-		"NOAUTH Authentication required.":                                   true,
-		"WRONGTYPE Operation against a key holding the wrong kind of value": true,
-		"READONLY You can't write against a read only replica.":             false,
-		"OOM command not allowed when used memory > 'maxmemory'.":           false,
-		"LOADING Redis is loading the dataset in memory":                    false,
+		"NOPERM this user has no permissions to run the 'evalsha' command":                                        true,
+		"WRONGPASS invalid username-password pair or user is disabled.":                                           true,
+		"ERR The user executing the script can't run this command or subcommand script: 93d6, on @user_script:3.": true,
+		"NOAUTH Authentication required.":                                                                         true,
+		"WRONGTYPE Operation against a key holding the wrong kind of value":                                       true,
+		"READONLY You can't write against a read only replica.":                                                   false,
+		"OOM command not allowed when used memory > 'maxmemory'.":                                                 false,
+		"LOADING Redis is loading the dataset in memory":                                                          false,
 	} {
 		err := fmt.Errorf("wrapped: %w", pool.Error(text))
 		if Remedy(err) == "" {

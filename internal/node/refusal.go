@@ -14,7 +14,12 @@ type refusal struct {
 	remedy    string
 }
 
+// scriptRights is for servers that let a user run a script, and not what is in it.
+const scriptRights = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair too"
+
 var refusals = []refusal{
+	{"user executing the script can't", true, scriptRights},
+	{"ACL failure in script", true, scriptRights},
 	{"NOPERM", true, "allow its ACL user SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the lock's keys"},
 	{"WRONGPASS", true, "check the user name and password of this node's client"},
 	{"NOAUTH", true, "give this node's client a password"},
