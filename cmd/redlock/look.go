@@ -22,7 +22,7 @@ type target struct {
 
 // look opens a Locker that only looks.
 func (t *target) look(do func(*redlock.Locker) error) error {
-	nodes, err := openNodes(t.Node, false)
+	nodes, err := openNodes(t.Node, "")
 	if err != nil {
 		return err
 	}

@@ -39,28 +39,30 @@ func (n *nodes) close() {
 	}
 }
 
+// embed returns masters in memory.
+func embed() (*nodes, error) {
+	cluster, err := redlocktest.Start(embeddedNodes)
+	if err != nil {
+		return nil, endWith(exitSystem, err)
+	}
+	n := &nodes{cluster: cluster}
+	for _, addr := range cluster.Addrs() {
+		n.add(&redis.Options{Addr: addr})
+	}
+	return n, nil
+}
+
 // openNodes returns the nodes behind the URLs of --node, or of REDLOCK_NODES if
-// there are none, or masters in memory.
-func openNodes(urls []string, embedded bool) (*nodes, error) {
-	if len(urls) == 0 && !embedded {
+// there are none. If there are none there either, it says that they are missing, and
+// what else can be done.
+func openNodes(urls []string, otherwise string) (*nodes, error) {
+	if len(urls) == 0 {
 		urls = strings.Fields(os.Getenv(nodesVariable))
 	}
-	n := &nodes{}
-	switch {
-	case embedded && len(urls) > 0:
-		return nil, endWith(exitUsage, fmt.Errorf("--embedded starts masters of its own: leave --node out"))
-	case embedded:
-		cluster, err := redlocktest.Start(embeddedNodes)
-		if err != nil {
-			return nil, endWith(exitSystem, err)
-		}
-		n.cluster = cluster
-		for _, addr := range cluster.Addrs() {
-			n.add(&redis.Options{Addr: addr})
-		}
-	case len(urls) == 0:
-		return nil, endWith(exitUsage, fmt.Errorf("which nodes? Give --node once per Redis master, or set %s, or try --embedded", nodesVariable))
+	if len(urls) == 0 {
+		return nil, endWith(exitUsage, fmt.Errorf("which nodes? Give --node once per Redis master, or set %s%s", nodesVariable, otherwise))
 	}
+	n := &nodes{}
 	for i, u := range urls {
 		options, err := parseNode(u)
 		if err != nil {
@@ -113,7 +115,7 @@ func parseNode(raw string) (*redis.Options, error) {
 		return nil, fmt.Errorf("not the URL of a Redis server: %s", form)
 	}
 	parsed, err := url.Parse(raw)
-	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") { // "redis://:pass/word@host"
+	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") || parsed.Fragment != "" { // "redis://:pass/word@host", "redis://:pass#word@host"
 		return nil, fmt.Errorf("not a valid URL: %s; special characters in a password must be percent-encoded", form)
 	}
 	options, err := redis.ParseURL(raw)

@@ -75,6 +75,17 @@ func (r *runCommand) Validate() error {
 }
 
 // Run takes the lock, runs the command and releases the lock.
+// nodes opens the masters to lock on.
+func (r *runCommand) nodes() (*nodes, error) {
+	switch {
+	case r.Embedded && len(r.Node) > 0:
+		return nil, endWith(exitUsage, errors.New("--embedded starts masters of its own: leave --node out"))
+	case r.Embedded:
+		return embed()
+	}
+	return openNodes(r.Node, ", or try --embedded")
+}
+
 func (r *runCommand) Run(s *streams) error {
 	argv := r.argv()
 	path, err := lookup(argv)
@@ -85,7 +96,7 @@ func (r *runCommand) Run(s *streams) error {
 	child.Notify(signals)
 	defer signal.Stop(signals)
 
-	nodes, err := openNodes(r.Node, r.Embedded)
+	nodes, err := r.nodes()
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func TestANodeWithACommaInItsPasswordPathOrOptionIsOneNode(t *testing.T) {
 
 func TestAValueThatMayHaveAPasswordIsNotShown(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"user:s3cret", "user:s3cret@r1", "r1:6380,password=s3cret", "r1?password=s3cret", "http://user:s3cret", "http://r1/s3cret"} {
+	for _, url := range []string{"user:s3cret", "user:s3cret@r1", "r1:6380,password=s3cret", "r1?password=s3cret", "redis://:pa#s3cret@r1", "redis://:p@ss#s3cret@r1", "http://user:s3cret", "http://r1/s3cret"} {
 		if _, err := parseNode(url); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", url, err)
 		}

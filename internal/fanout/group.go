@@ -144,9 +144,10 @@ func (g *Group) report() []error {
 	return errs
 }
 
-// List shows the first few of names, in order.
+// List shows the first few of names, in order, each once.
 func List(names []string) string {
 	slices.Sort(names)
+	names = slices.Compact(names)
 	if len(names) > 5 {
 		return fmt.Sprintf("%q ...", names[:5])
 	}
