@@ -174,7 +174,9 @@ func Example_tryLock() {
 	var refused *redlock.QuorumError
 	switch {
 	case errors.Is(err, redlock.ErrTaken) && errors.As(err, &refused):
-		fmt.Println("taken by", refused.Holders[0].Label)
+		for _, holder := range refused.Holders { // none if others only come first in line
+			fmt.Println("taken by", holder.Label)
+		}
 	case errors.Is(err, redlock.ErrNoQuorum):
 		fmt.Println("too few masters answer:", err)
 	}
@@ -233,15 +235,15 @@ func Example_fair() {
 	}()
 
 	pending := locker.LockAsync(ctx, "report", redlock.WithFair())
-	ahead, _ := pending.Position()
-	fmt.Println(ahead, "wait before us")
+	if ahead, known := pending.Position(); known { // once nodes have answered
+		fmt.Println(ahead, "wait before us")
+	}
 	lock, err := pending.Wait(ctx) // or select on pending.Done()
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
 	// Output:
-	// 0 wait before us
 	// unlocked: true
 }
 

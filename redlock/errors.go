@@ -16,8 +16,9 @@ import (
 // What errors match, with [errors.Is]. These are a contract.
 var (
 	// ErrTaken: a majority of the nodes answered, and too many of them said that
-	// another holder has the lock. The error says who, and on how many of the
-	// nodes that had answered by then.
+	// another holder has the lock, or with [WithFair] that it is free and others come
+	// first in line. The error says who has it, and on how many of the nodes that had
+	// answered by then.
 	ErrTaken = errors.New("lock is taken")
 
 	// ErrNoQuorum: so many nodes failed that no majority of answers was possible.
@@ -51,12 +52,12 @@ var (
 // node errors, what the nodes met, for example [context.DeadlineExceeded] or a
 // [*net.OpError].
 type QuorumError struct {
-	Op      string // "lock", "extend" or "unlock"
-	Name    string // of the lock
-	Granted int    // nodes that agreed when the outcome was certain
-	Needed  int    // nodes that had to
-	Total   int    // nodes that were asked
-	Holders []Holder
+	Op      string            // "lock", "extend" or "unlock"
+	Name    string            // of the lock
+	Granted int               // nodes that agreed when the outcome was certain
+	Needed  int               // nodes that had to
+	Total   int               // nodes that were asked
+	Holders []Holder          // who has it; empty if it is free and others come first, or nobody knows
 	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
 	kind    error
 	note    string

@@ -33,6 +33,9 @@ type State struct {
 
 // String describes the state in a line.
 func (s State) String() string {
+	if s.Total == 0 {
+		return "unknown"
+	}
 	text := fmt.Sprintf("nobody holds %q: it is free on %d of %d nodes", s.Name, s.Nodes, s.Total)
 	if s.Holder != "" {
 		text = fmt.Sprintf("%q is held by %s on %d of %d nodes", s.Name, s.Holder, s.Nodes, s.Total)
@@ -45,8 +48,8 @@ func (s State) String() string {
 	return text + fmt.Sprintf("; %d wait", s.Waiting)
 }
 
-// Inspect asks the nodes who holds the lock called name, without touching it. The
-// error matches [ErrNoQuorum] if less than a majority answered within the node
+// Inspect asks the nodes who holds the lock called name, without touching it. With an
+// error the State is zero and says nothing. The error matches [ErrNoQuorum] if less than a majority answered within the node
 // timeout, or ctx.Err().
 func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)

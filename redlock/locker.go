@@ -96,7 +96,11 @@ func checkPools(pools []pool.Pool) error {
 
 func (l *Locker) nodeChanged(n *node.Node, failure error) {
 	if failure != nil {
-		l.logger.Warn("redlock: node fails", "node", n.String(), "err", failure, "remedy", node.Remedy(failure))
+		about := []any{"node", n.String(), "err", failure}
+		if remedy := node.Remedy(failure); remedy != "" {
+			about = append(about, "remedy", remedy)
+		}
+		l.logger.Warn("redlock: node fails", about...)
 	} else {
 		l.logger.Info("redlock: node works again", "node", n.String())
 	}
@@ -175,9 +179,10 @@ func (l *Locker) sweep() (held []*Lock) {
 // works. Then Close waits until every lock that was released, or that was never
 // granted, is gone from every node.
 //
-// Give ctx a deadline: with a node down that takes about a TTL, with one that
-// hangs as long as it hangs. If ctx ends before, Close gives that up and says which locks are still held
-// and which keys may be left on which nodes; they expire by themselves.
+// Give ctx a deadline: with a node down that takes about a TTL, with one that hangs
+// as long as it hangs and about a TTL more. If ctx ends before, Close gives that up
+// and says which locks are still held and which keys may be left on which nodes;
+// they expire by themselves.
 // Close may be called again: it waits again and returns what is left.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()

@@ -48,8 +48,8 @@ func (c Change) String() string {
 }
 
 // Watch tells of changes of the lock called name: first how it is, and then whenever
-// it was acquired by somebody else, released, expired, or whenever no majority of
-// nodes answers. A release is told at once, if the client can listen; everything
+// it has a new holder (of this Locker, too), was released, expired, or whenever no
+// majority of nodes answers. A release is told at once, if the client can listen; everything
 // else within the longest retry delay of the Locker ([WithRetryDelay]) and what it
 // takes to ask.
 //
