@@ -191,6 +191,9 @@ func TestUnlockThatIsNotConfirmedPassesTheTurnOnAllTheSame(t *testing.T) {
 		synctest.Wait()
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
+		for _, n := range f.nodes { // else all may have answered before anybody looks at ended
+			n.Set(fakenode.Faults{Delay: time.Millisecond})
+		}
 		wantIs(t, k.Unlock(ended), context.Canceled)
 		second, err := next.Wait(context.Background())
 		if err != nil {
