@@ -230,6 +230,28 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 	})
 }
 
+// A refusal counts as "nothing done", so a script that fails must not have set the key.
+func TestAScriptThatIsRefusedHalfwayLeavesNoKey(t *testing.T) {
+	withTwo(t, func(t *testing.T, lib library) {
+		all := startServers(t, 3, redisproc.Options{})
+		all.must(t, "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-zrem")
+		holder := lib.locker(t, all.addrs())
+		lock := mustLock(t, holder, "job")
+		locker := lib.lockerAs(t, all.addrs(), "app", "secret")
+		next := locker.LockAsync(within20(t), "job", redlock.WithFair())
+		eventually(t, "it stands in line", func() bool { return len(all.keys(t)) > 6 })
+		mustUnlock(t, lock)
+		_, err := next.Wait(within20(t))
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "SECURITY.md")
+		for i, s := range all {
+			if reply, err := s.Do("EXISTS", "job"); err != nil || reply != int64(0) {
+				t.Errorf("server %d has the key: %v, %v", i, reply, err)
+			}
+		}
+	})
+}
+
 func TestScriptsThatTheServersForgotAreSentAgain(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()

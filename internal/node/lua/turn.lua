@@ -67,7 +67,6 @@ if held or (first[1] and first[1] ~= mine) then
   leaveMark()
   return {held or '', redis.call('PTTL', KEYS[1]), last, tonumber(first[2] or '0')}
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if mine and ARGV[7] ~= '0' then
   redis.call('ZADD', queue, ARGV[7], me)
   redis.call('HSET', lease, me, string.format('%.0f %d', now + ARGV[9], ARGV[10] - 1))
@@ -75,4 +74,5 @@ if mine and ARGV[7] ~= '0' then
 elseif mine then
   redis.call('ZREM', queue, me)
 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) -- last: a script that fails has not set it
 return last
