@@ -126,7 +126,11 @@ func open(ctx context.Context, options redis.Options) (*wire, error) {
 		return nil, ctx.Err()
 	}
 	w := newWire(dialed.get(), client)
-	return w, w.conn.SetDeadline(noDeadline)
+	if err := w.conn.SetDeadline(noDeadline); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
 }
 
 // deniesPing reports whether the server greeted us, and the ACL of the user has no
