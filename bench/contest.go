@@ -47,8 +47,11 @@ func (s scenario) entries(clients []string) ([]*entry, error) {
 			all = append(all, &entry{contender: on[0], healthy: true})
 		}
 		for _, c := range on {
-			if s.Nodes == 1 && c.lib == redsyncFailFast || s.Frozen && c.lib == floor {
-				continue // nothing to be faster than; it waits for the frozen server's connections
+			if s.Nodes == 1 && c.lib == redsyncFailFast {
+				continue // nothing to be faster than
+			}
+			if s.Frozen && c.lib == floor {
+				continue // its stragglers would fill the pool of the frozen server
 			}
 			all = append(all, &entry{contender: c})
 		}

@@ -48,9 +48,9 @@ func (s State) String() string {
 	return text + fmt.Sprintf("; %d wait", s.Waiting)
 }
 
-// Inspect asks the nodes who holds the lock called name, without touching it. With an
-// error the State is zero and says nothing. The error matches [ErrNoQuorum] if less than a majority answered within the node
-// timeout, or ctx.Err().
+// Inspect asks the nodes who holds the lock called name, without touching it. The
+// error matches [ErrNoQuorum] if less than a majority answered within the node
+// timeout, or ctx.Err(); then the State is zero and says nothing.
 func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)
 }

@@ -49,9 +49,9 @@ func (c Change) String() string {
 
 // Watch tells of changes of the lock called name: first how it is, and then whenever
 // it has a new holder (of this Locker, too), was released, expired, or whenever no
-// majority of nodes answers. A release is told at once, if the client can listen; everything
-// else within the longest retry delay of the Locker ([WithRetryDelay]) and what it
-// takes to ask.
+// majority of nodes answers. A release is told at once, if the client can listen;
+// everything else within the longest retry delay of the Locker ([WithRetryDelay]) and
+// what it takes to ask.
 //
 // The channel holds the newest change only: who reads slowly misses those before it.
 // It is closed when ctx ends or the Locker is closed. To act on what a watch says

@@ -536,3 +536,9 @@ func TestExtensionDoesNotTakeThePlaceOfAWaitingRelease(t *testing.T) {
 		wait(t, release, quorum.Won)
 	})
 }
+
+func TestAKeyThatIsLeftOftenIsNamedOnce(t *testing.T) {
+	if got, want := List([]string{"b", "a", "b", "b", "b", "b", "c"}), `["a" "b" "c"]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -32,11 +32,7 @@ func TestADialThatDoesNotReturnHoldsUpNoCallsAndIsTheOnlyOne(t *testing.T) {
 		})
 		close(stuck)
 		settle()
-		select {
-		case <-s.last().closed:
-		default:
-			t.Error("the connection that came late is open")
-		}
+		s.wantLastClosed(t)
 		time.Sleep(maxPause)
 		warm(t, p)
 	})
@@ -72,10 +68,16 @@ func TestCloseDoesNotWaitForADialThatDoesNotReturn(t *testing.T) {
 		}
 		close(stuck)
 		settle()
-		select {
-		case <-s.last().closed:
-		default:
-			t.Error("the connection that came late is open")
-		}
+		s.wantLastClosed(t)
 	})
+}
+
+// wantLastClosed checks that the connection that came late was closed.
+func (s *server) wantLastClosed(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.last().closed:
+	default:
+		t.Error("the connection that came late is open")
+	}
 }
