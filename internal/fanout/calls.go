@@ -27,7 +27,11 @@ func (c *Claim) start(r *Round) {
 			next.due = true
 			continue
 		}
-		if s.waiting != nil {
+		switch {
+		case s.waiting == nil:
+		case s.waiting.Request.Verb == node.Release: // and so is this one: both get their answers
+			next.then = s.waiting
+		default:
 			s.waiting.vote(node.Answer{Err: errSuperseded})
 		}
 		s.waiting = next
@@ -119,7 +123,7 @@ func (c *Claim) lifetime(nc *node.Call) time.Duration {
 func (c *Claim) follow(i int, last *call) *call {
 	s := &c.seats[i]
 	if next := s.waiting; next != nil {
-		s.waiting = nil
+		s.waiting, next.then = next.then, nil
 		return next
 	}
 	if !c.released {

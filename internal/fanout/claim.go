@@ -40,7 +40,7 @@ type Claim struct {
 // A seat is the claim on one node.
 type seat struct {
 	flying  *call // neither answered nor given up
-	waiting *call // comes next
+	waiting *call // comes next; more than one (then) if they are releases
 	stuck   int   // calls given up that are still with the client
 	denied  bool  // the last answer: somebody else has the key, or comes first
 	touched bool  // something was sent that may have set the key
@@ -52,8 +52,8 @@ type seat struct {
 	blind   bool          // the release under way was sent while a call was stuck
 	cleared chan struct{} // made by Gone, closed when settled or owing
 
-	// An acquire of unknown fate leaves a doubt until then, if the node answers
-	// meanwhile; see clean. While stuck > 0 there is no such moment yet.
+	// An acquire of unknown fate, given up then, leaves a doubt for a time; see clean.
+	// While stuck > 0 it is not given up yet.
 	doubt time.Time
 	life  time.Duration // of the key that it may set
 	// Until when the key may live if nobody deletes it.

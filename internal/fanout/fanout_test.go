@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
@@ -535,6 +536,57 @@ func TestExtensionDoesNotTakeThePlaceOfAWaitingRelease(t *testing.T) {
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Lost)
 		wait(t, release, quorum.Won)
 	})
+}
+
+func TestReleasesThatWaitTogetherAreAllAnswered(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		for _, n := range nodes {
+			n.Set(fakenode.Faults{Delay: 50 * time.Millisecond})
+		}
+		c.Extend(background, ttl, time.Now().Add(ttl))
+		for _, r := range []*Round{c.Release(background), c.Release(background), c.Release(background)} {
+			wait(t, r, quorum.Won)
+		}
+	})
+}
+
+// An extension that is carried out long after it was given up prolongs the key beyond
+// what was known of it; while the node does not hear the release, it owes it.
+func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		n := nodes[0]
+		n.Set(fakenode.Faults{Delay: ttl - time.Second})
+		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
+		time.Sleep(time.Second)
+		n.Set(fakenode.Faults{Delay: time.Hour})
+		wait(t, c.Release(background), quorum.Won)
+		for ; n.Get("k") != ""; time.Sleep(ttl / 10) {
+			if time.Sleep(timeout); len(c.unsettled()) == 0 && n.Get("k") != "" {
+				t.Fatalf("counts as settled, and the key lives for %v more", n.TTL("k"))
+			}
+		}
+	})
+}
+
+func TestASecondDoubtDoesNotMakeTheFirstSmaller(t *testing.T) {
+	now := time.Now()
+	lost := node.Answer{At: now, Err: errUnknown}
+	for _, s := range []*seat{
+		func() *seat { s := new(seat); s.learn(node.Acquire, lost, 8*time.Second); return s }(),
+		func() *seat { s := &seat{stuck: 1}; s.late(node.Acquire, lost, 8*time.Second); return s }(),
+	} {
+		lost.At = now.Add(time.Second)
+		s.learn(node.Acquire, lost, time.Second)
+		s.learn(node.Extend, node.Answer{At: now, Status: node.Extended}, time.Second)
+		if got := s.alive.Sub(now); got != 8*time.Second {
+			t.Errorf("the key may live for %v, want 8s", got)
+		}
+		if got := s.doubt.Sub(now); got != time.Second || s.life != 8*time.Second {
+			t.Errorf("in doubt for %v after %v, want 8s after 1s", s.life, got)
+		}
+	}
 }
 
 func TestAKeyThatIsLeftOftenIsNamedOnce(t *testing.T) {

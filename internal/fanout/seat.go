@@ -43,7 +43,8 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 	case node.Granted, node.Extended:
 		s.denied = false
 		s.held, s.kept = true, until
-		s.touched, s.alive = true, until
+		s.touched = true
+		s.lives(until)
 	case node.Taken, node.Queued, node.Absent:
 		// Touched all the same: a release on a node that says "taken" costs
 		// little and covers a send that was doubled on the way.
@@ -53,19 +54,38 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		if nothingDone(a.Err) {
 			return
 		}
-		// Of unknown fate. A late extension prolongs the key that is there, if
-		// any; it never sets one, so only an acquire leaves a doubt.
 		s.touched = true
 		switch {
 		case verb == node.Extend:
-			s.alive = until
+			s.prolonged(until, life)
 		case a.InClient:
 			s.stuck++ // what became of it is known when the client returns: see late
 		default:
-			s.alive = until
-			s.doubt, s.life = until, life
+			s.suspect(a.At, life)
 		}
 	}
+}
+
+// lives notes that the key may live until then.
+func (s *seat) lives(until time.Time) { s.alive = later(s.alive, until) }
+
+// suspect notes that an acquire of unknown fate was given up. The last such one counts,
+// and the longest life of their keys.
+func (s *seat) suspect(at time.Time, life time.Duration) {
+	s.lives(at.Add(life))
+	s.doubt, s.life = later(s.doubt, at), max(s.life, life)
+}
+
+// prolonged notes that an extension is of unknown fate. It never sets a key, so there
+// is no doubt about a release that comes after the acquire; but if it is carried out
+// late, it finds the key that is there until then, and prolongs it once more.
+func (s *seat) prolonged(until time.Time, life time.Duration) { s.lives(until.Add(life)) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // late notes that the client returned from a call that had been given up.
@@ -76,13 +96,17 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 	if verb == node.Release || nothingDone(a.Err) {
 		return
 	}
-	s.alive = a.At.Add(life)
+	until := a.At.Add(life)
 	switch {
+	case a.Status != node.Failed:
+		s.lives(until)
 	case verb == node.Extend:
-	case a.Status == node.Granted:
-		s.held, s.kept = true, s.alive // from here on a release is certain to come after it
-	case a.Status == node.Failed:
-		s.doubt, s.life = s.alive, life
+		s.prolonged(until, life)
+	default:
+		s.suspect(a.At, life)
+	}
+	if a.Status == node.Granted {
+		s.held, s.kept = true, until // from here on a release is certain to come after it
 	}
 }
 
@@ -115,14 +139,14 @@ func (s *seat) clean(n *node.Node) bool {
 		return true
 	}
 	now := time.Now()
-	switch {
-	case s.doubt.After(now):
+	switch old := now.Sub(s.doubt) - s.life; {
+	case old < 0:
 		return false
-	case now.Sub(s.doubt) > forget:
+	case old > forget:
 		return true
 	}
 	since, heard, answering := n.Answering()
-	return answering && heard.After(s.doubt.Add(-s.life)) && now.Sub(since) >= s.life
+	return answering && heard.After(s.doubt) && now.Sub(since) >= s.life
 }
 
 // doubtful is how long an answered release will still prove nothing, 0 if that is not
@@ -132,7 +156,7 @@ func (s *seat) doubtful(n *node.Node) time.Duration {
 		return 0
 	}
 	since, _, _ := n.Answering()
-	return max(0, time.Until(s.doubt), time.Until(since.Add(s.life)))
+	return max(0, time.Until(later(s.doubt, since).Add(s.life)))
 }
 
 // expired reports whether no key of the claim can be on n any more.

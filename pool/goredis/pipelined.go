@@ -38,8 +38,9 @@ var (
 // goroutine, and a lock that is alone pays for that; here its goroutine writes.
 //
 // When a call is not answered by its deadline, the next ones get a new connection; the
-// old one is kept for two seconds, for late replies. A connection is also replaced
-// when the server turns out to be a replica, so that Sentinel is asked again.
+// old one is kept for two seconds, for late replies, and then closed, also under calls
+// with a later deadline. A connection is also replaced when the server turns out to be
+// a replica, so that Sentinel is asked again.
 //
 // Close it when the Locker is closed. The client stays yours, and subscriptions are
 // the client's.

@@ -41,8 +41,8 @@ var (
 //
 // One connection is opened at the first call and kept until it breaks. When a call is
 // not answered by its deadline, the next ones get a new connection; the old one is
-// kept for two seconds, for late replies. DialReadTimeout does not end a connection,
-// DialWriteTimeout does.
+// kept for two seconds, for late replies, and then closed, also under calls with a later
+// deadline. DialReadTimeout does not end a connection, DialWriteTimeout does.
 //
 // Subscriptions have a connection of their own, made by dial as well. Close it when
 // the Locker is closed. It panics if dial is nil.
