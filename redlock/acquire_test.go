@@ -130,6 +130,9 @@ func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 		if took := time.Since(start); took > 800*time.Millisecond {
 			t.Errorf("took %v, want two node timeouts at most", took)
 		}
+		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes the lock before it, released by us, was not gone yet`; err.Error() != want {
+			t.Errorf("error %q, want %q", err, want)
+		}
 	})
 }
 

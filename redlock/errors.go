@@ -57,7 +57,7 @@ type QuorumError struct {
 	Granted int               // nodes that agreed when the outcome was certain
 	Needed  int               // nodes that had to
 	Total   int               // nodes that were asked
-	Holders []Holder          // who has it; empty if it is free and others come first, or nobody knows
+	Holders []Holder          // who has it; empty if that is nobody, or nobody knows
 	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
 	kind    error
 	note    string
@@ -138,21 +138,28 @@ func (e *QuorumError) permanent() bool {
 	return e.Total-bad < e.Needed
 }
 
-// newQuorumError describes a round.
+// newQuorumError describes a round. What this Locker released itself, and is not gone
+// everywhere yet, is held by nobody.
 func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
 	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
 	if n := r.Queued(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but others are before us in line", n, r.Nodes)
 	}
+	ours := 0
 	for i := range r.Nodes {
 		a, answered := r.Answer(i)
 		switch {
 		case !answered:
+		case a.Status == node.Taken && g.Ours(a.Holder):
+			ours++
 		case a.Status == node.Taken:
 			e.addHolder(holderOf(a.Holder))
 		case a.Status == node.Failed:
 			e.addNode(g.Name(i), a.Err)
 		}
+	}
+	if ours > 0 && len(e.Holders) == 0 {
+		e.note = fmt.Sprintf("on %d of %d nodes the lock before it, released by us, was not gone yet", ours, r.Nodes)
 	}
 	slices.SortStableFunc(e.Holders, func(a, b Holder) int { return b.Nodes - a.Nodes })
 	return e

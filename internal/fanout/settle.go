@@ -85,6 +85,14 @@ func (c *Claim) Remains(r Result) (remains []Remain, found bool) {
 	return remains, r.Outcome == quorum.Lost && ours > 0 && r.Nodes-r.Failed-(r.No-ours) >= g.Majority()
 }
 
+// Ours reports whether a value that a node carries is one of this group that was
+// released, and not gone there yet.
+func (g *Group) Ours(value string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.unsettled[value] != nil || slices.Contains(g.gone[:], value)
+}
+
 // owes reports whether node i still needs a release, and settles it if no key
 // can live there any more. The release is to be sent now.
 func (c *Claim) owes(i int) bool {

@@ -1,9 +1,6 @@
 package pipeline
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // One timer watches over all calls of a pipe. A call that is answered in time,
 // nearly every one, costs none: the timer finds nothing to do.
@@ -64,7 +61,7 @@ func (p *Pipe) check() {
 		p.arm(at)
 	}
 	p.mu.Unlock()
-	fail(late, unsent(context.DeadlineExceeded))
+	fail(late, unsent(errNotReady))
 	for _, l := range stalled {
 		l.conn.Close() // the reader does the rest
 	}

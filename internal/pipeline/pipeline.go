@@ -62,6 +62,8 @@ const (
 var (
 	errClosed = errors.New("the pool is closed")
 	errFull   = fmt.Errorf("%d calls are under way already", maxHeld)
+
+	errNotReady = fmt.Errorf("no connection was ready for it: %w", context.DeadlineExceeded)
 )
 
 // A Pipe is one connection at a time to one server, opened at the first call and
