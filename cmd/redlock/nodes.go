@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,6 +70,12 @@ func openNodes(urls []string, otherwise string) (*nodes, error) {
 			return nil, endWith(exitUsage, fmt.Errorf("node %d: %w", i+1, err))
 		}
 		n.add(options)
+		for j, earlier := range n.pools[:i] {
+			if earlier.String() == n.pools[i].String() {
+				n.close()
+				return nil, endWith(exitUsage, fmt.Errorf("node %d is node %d once more, and a node that votes twice is no quorum: give each master once", i+1, j+1))
+			}
+		}
 	}
 	return n, nil
 }
@@ -117,6 +124,9 @@ func parseNode(raw string) (*redis.Options, error) {
 	parsed, err := url.Parse(raw)
 	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") || parsed.Fragment != "" { // "redis://:pass/word@host", "redis://:pass#word@host"
 		return nil, fmt.Errorf("not a valid URL: %s; special characters in a password must be percent-encoded", form)
+	}
+	if port, err := strconv.ParseUint(parsed.Port(), 10, 16); parsed.Port() != "" && (err != nil || port == 0) {
+		return nil, fmt.Errorf("the port must be 1 to 65535")
 	}
 	options, err := redis.ParseURL(raw)
 	if err != nil {

@@ -22,6 +22,8 @@ func TestWrongUsageIsToldInTheWordsOfTheCommandLine(t *testing.T) {
 		{[]string{"--node", "http://r1", "--", "echo"}, `node 1: "http://r1" is not the URL of a Redis server: want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]`},
 		{[]string{"--node", "redis://a,redis://b", "--", "echo"}, "node 1: one URL per --node, and blanks between those in REDLOCK_NODES"},
 		{[]string{"--node", "redis://u:s3cret@a,redis://u:s3cret@b", "--", "echo"}, "node 1: one URL per --node, and blanks between those in REDLOCK_NODES"},
+		{[]string{"--node", "redis://r1:65536", "--", "echo"}, "node 1: the port must be 1 to 65535"},
+		{[]string{"--node", "redis://r1", "--node", "redis://r2", "--node", "redis://u:s3cret@r1:6379/0", "--", "echo"}, "node 3 is node 1 once more, and a node that votes twice is no quorum: give each master once"},
 		{[]string{"--embedded", "--ttl", "5", "--", "echo"}, `--ttl: "5" has no unit (for example 5s)`},
 		{[]string{"--embedded", "--ttl", "1ms", "--", "echo"}, "--ttl 1ms: must be "},
 		{[]string{"--embedded", "--node-timeout", "20s", "--", "echo"}, "--node-timeout 20s: must be "},
