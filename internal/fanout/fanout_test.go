@@ -135,6 +135,29 @@ func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
 	})
 }
 
+// A round gives the channel that tells of its decision back, to be used by another
+// one. Whoever answers later must not touch it: here the test is that other one.
+func TestAStragglerDoesNotTouchASignalThatIsReused(t *testing.T) {
+	onNodes(t, 5, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[3].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		nodes[4].Set(fakenode.Faults{ReplyDelay: 2 * timeout}) // given up, and answered later
+		for range 20 {
+			c := g.NewClaim("k", "v", timeout)
+			wait(t, c.Acquire(background, ttl), quorum.Won)
+			reused := g.signals.Get().(chan struct{})
+			for _, later := range []time.Duration{20 * time.Millisecond, 4 * timeout} {
+				if time.Sleep(later); len(reused) != 0 {
+					t.Fatal("told of a decision that is another round's")
+				}
+			}
+			wait(t, c.Release(background), quorum.Won)
+			time.Sleep(4 * timeout)
+		}
+		nodes[4].Set(fakenode.Faults{})
+		time.Sleep(4 * timeout) // until the last is answered
+	})
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Freeze()
