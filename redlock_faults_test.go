@@ -104,7 +104,7 @@ func TestKeepAliveHoldsTheLockWhileEveryNodeRestartsInTurn(t *testing.T) {
 			q.Errorf("lost: %v", err)
 		}
 		mustUnlock(q, lock)
-	}, redlock.WithTTL(2*time.Second))
+	}, redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 }
 
 func TestAnExpiredLockIsFreeAndItsUnlockLeavesTheNextHolderAlone(t *testing.T) {

@@ -44,7 +44,7 @@ func onSizes(t *testing.T, test quorumCase) {
 	}
 	t.Run("3 masters, frozen", func(t *testing.T) {
 		t.Parallel()
-		onCluster(t, 3, func(q *quorumTest) { test(q, (*redlocktest.Node).Freeze) }, redlock.WithTTL(1500*time.Millisecond))
+		onCluster(t, 3, func(q *quorumTest) { test(q, (*redlocktest.Node).Freeze) }, redlock.WithTTL(1500*time.Millisecond), redlock.WithNodeTimeout(500*time.Millisecond))
 	})
 }
 
@@ -94,7 +94,7 @@ func TestNoQuorumNamesEveryNodeThatFailedAndWhatToDo(t *testing.T) {
 		_, err = q.ours.TryLock(context.Background(), "job")
 		wantError(q, err, redlock.ErrNoQuorum, context.DeadlineExceeded)
 		wantText(q, err, q.Addrs()[0], q.Addrs()[1])
-	}, redlock.WithTTL(time.Second))
+	}, redlock.WithTTL(time.Second), redlock.WithNodeTimeout(300*time.Millisecond))
 }
 
 func TestATakenLockIsTakenAndNamesItsHolder(t *testing.T) {

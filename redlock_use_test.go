@@ -75,7 +75,7 @@ func TestDoEndsItsFunctionWhenAMajorityForgetsTheLock(t *testing.T) {
 			return nil
 		})
 		wantError(q, err, redlock.ErrLost)
-	}, redlock.WithTTL(time.Second))
+	}, redlock.WithTTL(time.Second), redlock.WithNodeTimeout(300*time.Millisecond))
 }
 
 func TestLockAsyncIsGrantedWhenTheHolderUnlocks(t *testing.T) {

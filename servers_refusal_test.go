@@ -71,7 +71,7 @@ func TestANodeOutOfMemoryIsNamedAndTheOthersCarryTheLock(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--maxmemory-policy", "noeviction"}})
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
+		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		held := mustLock(t, locker, "held")
 
 		all[:1].must(t, "CONFIG", "SET", "maxmemory", "1")
@@ -101,7 +101,7 @@ func TestAReadOnlyReplicaIsNoMaster(t *testing.T) {
 		all := startServers(t, 3, redisproc.Options{})
 		master := startServers(t, 1, redisproc.Options{})[0]
 		all[:1].must(t, "REPLICAOF", "127.0.0.1", strconv.Itoa(master.Port))
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
+		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		mustUnlock(t, mustLock(t, locker, "job")) // one of three may be one
 
 		all[:2].must(t, "REPLICAOF", "127.0.0.1", strconv.Itoa(master.Port))

@@ -14,7 +14,7 @@ func TestAKilledNodeOfThreeIsDoneWithout(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
+		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		held := mustLock(t, locker, "held")
 		all[0].Kill()
 		if err := held.Extend(context.Background()); err != nil {
@@ -42,8 +42,8 @@ func TestNodesThatRestartEmptyOneAfterTheOtherDoNotCostTheLock(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
-		rival := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second))
+		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		rival := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		lock := mustLock(t, locker, "job", redlock.WithKeepAlive())
 		for i := range all {
 			eventually(t, "all nodes carry the lock", func() bool { return all.carry("job") == 3 })
