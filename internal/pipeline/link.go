@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -115,6 +116,7 @@ func (p *Pipe) write(l *link) {
 		case <-l.broken:
 			return
 		}
+		runtime.Gosched() // whoever can run goes first: what he sends travels along
 		var err error
 		n := 0
 		for err == nil && n < maxBatch {
