@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
 )
 
 // keepAlive starts the renewals: a timer, and no goroutine between them.
@@ -13,20 +15,29 @@ import (
 // A renewal is due a third of the TTL after the last one was sent, not after it
 // was answered, so that delays do not add up. It comes earlier at random, the
 // first by up to a half and the others by up to a tenth, so that locks that were
-// taken together are not renewed together.
+// taken together are not all renewed together; and then a little earlier still, at
+// one of maxMoments moments in a TTL, so that many are, and their commands travel in
+// company.
 func (k *Lock) keepAlive() {
 	k.Context() // makes the lock end at its deadline also when nobody asks
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cause == nil {
 		k.renewals, k.endRenewals = context.WithCancel(context.WithoutCancel(k.values))
-		k.renewal = time.AfterFunc(k.interval(2)-k.locker.clock.Read().Since(k.sent), k.renew)
+		k.renewal = time.AfterFunc(k.untilRenewal(2, k.locker.clock.Read()), k.renew)
 	}
 }
 
-func (k *Lock) interval(jitter time.Duration) time.Duration {
+// maxMoments bounds how often in a TTL a Locker renews.
+const maxMoments = 64
+
+// untilRenewal is how long to wait for the next renewal. It may come earlier by one
+// jitter-th.
+func (k *Lock) untilRenewal(jitter time.Duration, now clock.Reading) time.Duration {
 	third := k.settings.ttl / 3
-	return third - rand.N(third/jitter)
+	wait := third - rand.N(third/jitter) - now.Since(k.sent)
+	at := now.Wall.Add(wait).UnixNano()
+	return max(0, wait-time.Duration(at)%(k.settings.ttl/maxMoments))
 }
 
 // maxRenewing bounds the renewals of a Locker that are under way. Ten thousand
@@ -92,7 +103,7 @@ func (k *Lock) renewNow() {
 		return
 	}
 	now := k.locker.clock.Read()
-	next := k.interval(10) - now.Since(k.sent)
+	next := k.untilRenewal(10, now)
 	if err != nil {
 		// Not lost, as far as anybody knows: go on as long as it is valid, with
 		// a pause that leaves room for several more tries.

@@ -187,6 +187,38 @@ func TestDelaysOfRenewalsDoNotAddUp(t *testing.T) {
 	})
 }
 
+func TestRenewalsOfManyLocksComeInCompany(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		const locks = 500
+		var held []*Lock
+		for i := range locks {
+			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
+			time.Sleep(7 * time.Millisecond)
+		}
+		begin := time.Now()
+		time.Sleep(8 * time.Second) // a TTL
+		moments := make(map[time.Time]int)
+		for _, c := range f.nodes[0].Log() {
+			if c.Does == "extend" && c.At.After(begin) {
+				moments[c.At]++
+			}
+		}
+		total, most := 0, 0
+		for _, n := range moments {
+			total, most = total+n, max(most, n)
+		}
+		if len(moments) > maxMoments || total < 3*locks {
+			t.Errorf("%d renewals at %d moments", total, len(moments))
+		}
+		if most > locks/4 {
+			t.Errorf("%d of %d locks were renewed at one moment", most, locks)
+		}
+		for _, k := range held {
+			f.unlock(k)
+		}
+	})
+}
+
 // Renewals that are all due at once must not wait for each other until all are
 // given up.
 func TestRenewalsDueAtOnceAreDoneOneAfterTheOther(t *testing.T) {
