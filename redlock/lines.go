@@ -28,20 +28,21 @@ type lines struct {
 	sweepAt int // size of byKey at which to look for rivals that are gone
 }
 
-// A line is a list of places.
+// A line is a list of places. It has 128 bytes: a map gives a larger value a piece of
+// memory of its own.
 type line struct {
 	first, last *place
 	met         error         // the last attempt, if nobody has got the lock since
 	rival       string        // who waits at another Locker, as the last release found
-	row         int           // releases one after the other that found the same one waiting
-	took        time.Duration // the last of them
-	at          time.Time     // the last of them
+	took        time.Duration // the last release
+	at          time.Time     // of it
+	row         int32         // releases one after the other that found the same one waiting
 
 	// With WithFair.
+	fair   int32  // places that draw tickets
+	count  int64  // of places
 	joined uint64 // who joined last
 	asked  uint64 // who had joined last when the last attempt began
-	count  int64  // of places
-	fair   int    // of them, those that draw tickets
 	top    int64  // the largest ticket that an attempt named, 0 if none did
 	front  int64  // the smallest of all Lockers, as the nodes said, 0 if they did not
 }
@@ -149,7 +150,7 @@ func (p *place) passed() (row int, took time.Duration) {
 	if in.rival == "" {
 		return 0, 0
 	}
-	return in.row, in.took
+	return int(in.row), in.took
 }
 
 // listen has an ear told of what is heard on a channel.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
@@ -31,6 +32,12 @@ func (f *fixture) mustHaveNoLines() {
 
 // acquires counts the attempts that reached a node.
 func acquires(n *fakenode.Node) int { return n.Count("acquire") }
+
+func TestALineIsNoLargerThanAMapHoldsByItself(t *testing.T) {
+	if size := unsafe.Sizeof(line{}); size > 128 {
+		t.Errorf("%d bytes, want 128 at most: a cycle would allocate once more", size)
+	}
+}
 
 func TestCallersOfOneLockerAreServedInOrderOfArrival(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
