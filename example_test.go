@@ -41,7 +41,7 @@ func Example_goredis() {
 	if err != nil {
 		panic(err)
 	}
-	defer locker.Close(ctx)
+	defer locker.Close(ctx) // give ctx a deadline
 
 	lock, err := locker.Lock(ctx, "nightly-backup") // waits until ctx ends
 	if err != nil {

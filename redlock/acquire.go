@@ -37,7 +37,9 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 // [context.DeadlineExceeded], too. On failure nothing is held. Where only
 // remains of this Locker's own released locks and failed attempts are in the way,
 // it waits until they are gone, which takes two node timeouts at most, and tries
-// again. Options that say how to wait are refused.
+// again, three times at most. Options that say how to wait (WithRetryDelay,
+// WithMaxTries, WithMaxWait, WithPlaceLease) are refused. After [Locker.Close] the
+// error matches [ErrClosed].
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {

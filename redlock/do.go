@@ -14,10 +14,13 @@ import (
 // If the lock could not be had, fn is not called and the error is that of Lock.
 // Otherwise the error joins fn's error and, if the lock was lost while fn ran,
 // one that matches [ErrLost] and says why, also when fn returned nil: what it
-// did may have overlapped with another holder. A release that could not be
-// confirmed is not an error of fn's work: it goes on in the background.
+// did may have overlapped with another holder. If the Locker was closed meanwhile, it
+// matches [ErrClosed]. A release that could not be confirmed is no error: it is logged,
+// and goes on in the background.
 //
-// If fn panics, the lock is released and the panic goes on.
+// Do returns when fn has, even if its context ended before, and the release, which
+// takes a node timeout at most. If fn panics, the lock is released and the panic goes
+// on. fn must not unlock the lock itself: that reads as a loss.
 func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) (err error) {
 	lock, err := l.lock(ctx, name, append([]LockOption{WithKeepAlive()}, opts...), true)
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 
 // What errors match, with [errors.Is]. These are a contract.
 var (
-	// ErrTaken: a majority of the nodes answered, and too many of them said that
-	// another holder has the lock, or with [WithFair] that it is free and others come
-	// first in line. The error says who has it, and on how many of the nodes that had
+	// ErrTaken: too many nodes for a majority said that another holder has the lock,
+	// or with [WithFair] that it is free and others come first in line. The error says who has it, and on how many of the nodes that had
 	// answered by then.
 	ErrTaken = errors.New("lock is taken")
 
-	// ErrNoQuorum: so many nodes failed that no majority of answers was possible.
+	// ErrNoQuorum: so many nodes failed that no majority of answers was possible, or
+	// the answers came when no validity was left.
 	// The error says what each node met that had failed by then.
 	ErrNoQuorum = errors.New("no quorum")
 
@@ -33,7 +33,7 @@ var (
 	ErrExpired = errors.New("lock expired")
 
 	// ErrLost, as a cause of Lock.Context(): a majority no longer carries the
-	// lock. [Locker.Do] returns it for any loss while fn ran.
+	// lock. [Locker.Do] returns it for any loss while fn ran, but not for ErrClosed.
 	ErrLost = errors.New("lock was lost")
 
 	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
@@ -52,7 +52,7 @@ var (
 // node errors, what the nodes met, for example [context.DeadlineExceeded] or a
 // [*net.OpError].
 type QuorumError struct {
-	Op      string            // "lock", "extend" or "unlock"
+	Op      string            // "lock", "extend", "unlock" or "inspect"
 	Name    string            // of the lock
 	Granted int               // nodes that agreed when the outcome was certain
 	Needed  int               // nodes that had to

@@ -22,7 +22,7 @@ import (
 // too. It matches [ErrNoQuorum] if too few nodes answered, and ctx.Err() if ctx
 // ended first: the lock is then held until Until as before, and Extend may be
 // tried again. A lock that is held for as long as [WithMaxHold] allows cannot be
-// extended: that is an error of its own.
+// extended: that is an error of its own. After [Locker.Close] it matches [ErrClosed].
 func (k *Lock) Extend(ctx context.Context) error {
 	if err := k.locker.enter(); err != nil {
 		return fmt.Errorf("redlock: extend %q: %w", k.name, err)

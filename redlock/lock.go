@@ -44,8 +44,8 @@ type Lock struct {
 // Name returns the name of the lock.
 func (k *Lock) Name() string { return k.name }
 
-// Until returns the end of the validity window: TTL x drift factor + 2 ms
-// before the nodes may forget the lock, counted from before it was asked for.
+// Until returns the end of the validity window: when the attempt, or the last
+// extension, began, plus the TTL, less TTL x drift factor + 2 ms.
 // It moves with every extension. When the machine slept or its clock was set
 // forward, it moves back by as much.
 func (k *Lock) Until() time.Time {

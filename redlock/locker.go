@@ -179,11 +179,11 @@ func (l *Locker) sweep() (held []*Lock) {
 // works. Then Close waits until every lock that was released, or that was never
 // granted, is gone from every node.
 //
-// Give ctx a deadline: with a node down that takes about a TTL, with one that hangs
-// as long as it hangs and about a TTL more. If ctx ends before, Close gives that up
-// and says which locks are still held and which keys may be left on which nodes;
-// they expire by themselves.
-// Close may be called again: it waits again and returns what is left.
+// At the end of a program first end what uses the locks, and unlock them. Give ctx a
+// deadline: with a node down that takes about a TTL, with one that hangs as long as it
+// hangs, up to ten minutes, and about a TTL more. If ctx ends before, Close gives that
+// up and says which locks are still held and which keys may be left on which nodes;
+// they expire by themselves. Called again it returns nil about what it has given up.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {

@@ -106,10 +106,12 @@ func WithNodeTimeout(d time.Duration) LockOption {
 	})
 }
 
-// WithRetryDelay sets the pause between attempts of [Locker.Lock] to a random
+// WithRetryDelay sets the pause between attempts of [Locker.Lock], LockAsync and Do, and
+// between the looks of [Locker.Watch], to a random
 // time from shortest to longest, so that contenders that collided do not collide
 // again. What is heard of the lock meanwhile brings an attempt forward; this is
-// the longest that a free lock goes unnoticed. The default is 50 ms to 250 ms; 0 < shortest <= longest is required.
+// the longest that a free lock goes unnoticed. The default is 50 ms to 250 ms;
+// 0 < shortest <= longest is required.
 func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithRetryDelay")
@@ -145,7 +147,7 @@ func WithMaxWait(d time.Duration) LockOption {
 }
 
 // WithKeepAlive extends the lock in the background, a third of the TTL after
-// the last time, until it is unlocked or lost or its Locker closes. It goes on
+// the last time or a little sooner, until it is unlocked or lost or its Locker closes. It goes on
 // through errors as long as the lock is valid and stops at once when a majority
 // denies the lock. [Locker.Do] does it anyway.
 //
@@ -174,8 +176,8 @@ func WithMaxHold(d time.Duration) LockOption {
 //
 // A free lock that nobody waits for costs the same as without. An ACL user needs
 // the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, HEXISTS, EXISTS,
-// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait":
-// SECURITY.md has the lines.
+// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait"
+// ("{tag}:{key}:queue" where "{tag}" is part of the key): SECURITY.md has the lines.
 func WithFair() LockOption {
 	return lockOption(func(s *settings) { s.fair = true })
 }
@@ -184,7 +186,7 @@ func WithFair() LockOption {
 const minLease = 2 * time.Second
 
 // WithPlaceLease sets how long [WithFair] keeps the place of a process that stopped
-// asking: so much longer may everybody behind it wait when it died. Processes that
+// asking: when it died, those behind it wait that much longer. Processes that
 // wait ask three times in that time, whatever the retry delay. It must be at least
 // four times the node timeout. The default is that, but at least 2 s.
 func WithPlaceLease(d time.Duration) LockOption {

@@ -25,7 +25,8 @@ type Pending struct {
 // lives until it is granted, ctx ends or it is cancelled; it fails as
 // [Locker.Lock] does. Either [Pending.Wait] for it or [Pending.Cancel] it: a
 // lock that nobody takes is held until it expires, and with [WithKeepAlive] for
-// as long as [WithMaxHold] allows.
+// as long as [WithMaxHold] allows. The error of a request that was cancelled matches
+// [context.Canceled].
 func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
 	life, cancel := context.WithCancel(ctx)
 	p := &Pending{name: name, done: make(chan struct{}), cancel: cancel}

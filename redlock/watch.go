@@ -55,7 +55,8 @@ func (c Change) String() string {
 //
 // The channel holds the newest change only: who reads slowly misses those before it.
 // It is closed when ctx ends or the Locker is closed. To act on what a watch says
-// needs the lock: what it says is old when it arrives.
+// needs the lock: what it says is old when it arrives. The error is about the name, or
+// matches [ErrClosed].
 func (l *Locker) Watch(ctx context.Context, name string) (<-chan Change, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {

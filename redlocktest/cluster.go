@@ -38,7 +38,8 @@ func NewInMemory(t TB, n int) *Cluster {
 	return forTest(t, n, listenInMemory)
 }
 
-// Start is [New] for a program that is no test. End it with [Cluster.Close].
+// Start is [New] for a program that is no test. End it with [Cluster.Close]. The error
+// is about n, or a port that could not be had.
 func Start(n int) (*Cluster, error) {
 	return start(nil, n, listenTCP)
 }
@@ -81,7 +82,7 @@ func (c *Cluster) Close() {
 // Len returns the number of nodes.
 func (c *Cluster) Len() int { return len(c.nodes) }
 
-// Node returns node i, counted from 0.
+// Node returns node i, counted from 0. It panics if there is none.
 func (c *Cluster) Node(i int) *Node { return c.nodes[i] }
 
 // Nodes returns all nodes, in the order of their numbers.

@@ -89,7 +89,7 @@ func (n *Node) Stop() {
 // server; keys went on expiring. Starting a running node does nothing.
 //
 // An error means that another process took the port; with a cluster of New it
-// fails the test as well.
+// fails the test as well, so call it from the test's goroutine.
 func (n *Node) Start() error { return n.start(false) }
 
 // StartEmpty starts the node without its data, like a server without

@@ -6,7 +6,8 @@
 //
 // Any [*redis.Client] will do, however it was built: with TLS, with an ACL
 // user, over a unix socket, through Sentinel (redis.NewFailoverClient; give it
-// a name then, see [WithName]). The client is not changed: its connections and
+// a name then, see [WithName], and mind that a replica that lagged may let in a second
+// holder when it takes over). The client is not changed: its connections and
 // its hooks are shared, its options are only read, and it stays yours to close.
 //
 // # What it does that a plain client.Do does not
@@ -23,9 +24,8 @@
 // # Options that matter
 //
 // None has to be set. ContextTimeoutEnabled makes the deadline exact, to no
-// benefit for a lock. MaxRetries has no effect on commands; a new connection
-// whose greeting fails still pauses as often before it reports that, within the
-// deadline. ReadTimeout and WriteTimeout bound calls whose context has no
+// benefit for a lock. MaxRetries affects only the greeting of a new connection:
+// it pauses between tries, within the deadline. ReadTimeout and WriteTimeout bound calls whose context has no
 // deadline or a later one; where they differ, the longer one counts for both.
 // PoolSize should be at least the number of locks that are acquired at the same
 // moment. DialerRetries (default 5, 100 ms

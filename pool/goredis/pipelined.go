@@ -85,7 +85,8 @@ func (p *Pipelined) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	return p.plain.Subscribe(ctx)
 }
 
-// Close ends the connection. Calls that are under way fail, and so do later ones.
+// Close ends the connection, waits for its goroutines, and returns nil. Calls that are
+// under way fail, and so do later ones.
 func (p *Pipelined) Close() error { return p.pipe.Close() }
 
 // open has go-redis dial and greet, and takes the connection over. options are those
