@@ -13,6 +13,8 @@ type scenario struct {
 	Workers int
 	// Frozen stops one server for the length of each measurement.
 	Frozen bool
+	// Away is how long a round trip to a server takes, beyond what it takes here.
+	Away time.Duration
 }
 
 func (s scenario) String() string {
@@ -22,6 +24,9 @@ func (s scenario) String() string {
 	}
 	if s.Frozen {
 		text += ", one server frozen"
+	}
+	if s.Away > 0 {
+		text += fmt.Sprintf(", %v away", s.Away)
 	}
 	return text
 }
@@ -50,7 +55,7 @@ func (s scenario) entries(clients []string) ([]*entry, error) {
 			if s.Nodes == 1 && c.lib == redsyncFailFast {
 				continue // nothing to be faster than
 			}
-			if s.Frozen && c.lib == floor {
+			if s.Frozen && (c.lib == floor || c.lib == floorTogether) {
 				continue // its stragglers would fill the pool of the frozen server
 			}
 			all = append(all, &entry{contender: c})
@@ -60,11 +65,24 @@ func (s scenario) entries(clients []string) ([]*entry, error) {
 }
 
 // A frozen server is measured in fewer and longer rounds: a peer may wait for
-// the end of the freeze in every call.
+// the end of the freeze in every call. So are servers that are far away.
 const (
 	freezes = 5
 	freeze  = time.Second
+	far     = 10 * time.Millisecond
+	journey = 500 * time.Millisecond
 )
+
+// fit returns the contest with the rounds that the scenario needs.
+func (c contest) fit(s scenario) *contest {
+	switch {
+	case s.Frozen:
+		c.rounds, c.length = freezes, freeze
+	case s.Away > 0:
+		c.rounds, c.length = min(c.rounds, freezes), journey
+	}
+	return &c
+}
 
 // warmUp is long enough for connections to be made and stacks to have grown: a
 // service has old ones.
@@ -101,15 +119,20 @@ func (c *contest) run(s scenario) ([]*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Frozen {
-		longer := *c
-		longer.rounds, longer.length = freezes, freeze
-		c = &longer
+	addrs := nodes.addrs()
+	if s.Away > 0 {
+		links, err := startLinks(addrs, s.Away)
+		if err != nil {
+			return nil, err
+		}
+		defer links.stop()
+		addrs = links.addrs
 	}
+	c = c.fit(s)
 	for round := range c.rounds {
 		for _, e := range all {
 			fmt.Fprintf(c.progress, "%v, round %d of %d: %v\n", s, round+1, c.rounds, e)
-			m, err := c.measure(s, e, nodes, round)
+			m, err := c.measure(s, e, nodes, addrs, round)
 			if err != nil {
 				return nil, fmt.Errorf("%v: %v: %w", s, e, err)
 			}
@@ -122,13 +145,13 @@ func (c *contest) run(s scenario) ([]*entry, error) {
 	return all, nil
 }
 
-// measure connects an entry anew, warms it up and measures it.
-func (c *contest) measure(s scenario, e *entry, nodes servers, round int) (m measurement, err error) {
+// measure connects an entry anew, at these addresses, warms it up and measures it.
+func (c *contest) measure(s scenario, e *entry, nodes servers, addrs []string, round int) (m measurement, err error) {
 	if err := nodes.flush(); err != nil {
 		return m, err
 	}
 	before := runtime.NumGoroutine()
-	session, err := e.open(nodes.addrs(), s.Workers)
+	session, err := e.open(addrs, s.Workers)
 	if err != nil {
 		return m, err
 	}
@@ -138,7 +161,7 @@ func (c *contest) measure(s scenario, e *entry, nodes servers, round int) (m mea
 		}
 		settle(before)
 	}()
-	measure(session, s.Workers, fmt.Sprintf("warm-up:%d", round), during(warmUp))
+	measure(session, s.Workers, fmt.Sprintf("warm-up:%d", round), during(warmUp+20*s.Away))
 
 	prefix := fmt.Sprintf("bench:%d", round)
 	if !s.Frozen || e.healthy {

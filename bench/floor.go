@@ -39,9 +39,62 @@ func floorOnRedigo(addrs []string, workers int) (session, error) {
 	return floorSession(nodes, closeSources)
 }
 
+// floorPipelined leaves the goroutines out as well: go-redis collects what it is given
+// into pipelines by itself. It waits for the first servers of the list, as many as are a
+// majority: one cannot wait for whichever is first.
+func floorPipelined(addrs []string, workers int) (session, error) {
+	clients, closeClients := newGoRedis(addrs, workers)
+	pipes := make([]*goredis.AutoPipeliner, len(clients))
+	for i, c := range clients {
+		p, err := c.AsyncAutoPipeline() // closed with the client
+		if err == nil {
+			err = c.ScriptLoad(context.Background(), compareAndDelete).Err()
+		}
+		if err != nil {
+			return session{}, errors.Join(err, closeClients())
+		}
+		pipes[i] = p
+	}
+	return session{
+		worker: func(key string) worker {
+			lock, unlock := floorCommands(key)
+			return &pipelinedFloorWorker{pipes, lock, unlock, make([]*goredis.Cmd, len(pipes))}
+		},
+		close: closeClients,
+	}, nil
+}
+
+type pipelinedFloorWorker struct {
+	pipes        []*goredis.AutoPipeliner
+	lock, unlock []any
+	sent         []*goredis.Cmd
+}
+
+func (w *pipelinedFloorWorker) Lock() error   { return w.majority(w.lock) }
+func (w *pipelinedFloorWorker) Unlock() error { return w.majority(w.unlock) }
+
+func (w *pipelinedFloorWorker) majority(command []any) error {
+	ctx := context.Background()
+	for i, p := range w.pipes {
+		w.sent[i] = goredis.NewCmd(ctx, command...)
+		p.Submit(ctx, w.sent[i])
+	}
+	for _, c := range w.sent[:len(w.sent)/2+1] {
+		if err := c.Err(); err != nil { // waits
+			return err
+		}
+	}
+	return nil
+}
+
+const compareAndDelete = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+
+// floorCommands are what a lock has to send.
+func floorCommands(key string) (lock, unlock []any) {
+	return []any{"SET", key, "value", "PX", 8000}, []any{"EVALSHA", goredis.NewScript(compareAndDelete).Hash(), 1, key, "value"}
+}
+
 func floorSession(nodes []floorNode, closeAll func() error) (session, error) {
-	const compareAndDelete = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
-	script := goredis.NewScript(compareAndDelete)
 	for _, node := range nodes {
 		if err := node("SCRIPT", "LOAD", compareAndDelete); err != nil {
 			return session{}, errors.Join(err, closeAll())
@@ -49,11 +102,8 @@ func floorSession(nodes []floorNode, closeAll func() error) (session, error) {
 	}
 	return session{
 		worker: func(key string) worker {
-			return &floorWorker{
-				nodes:  nodes,
-				lock:   []any{"SET", key, "value", "PX", 8000},
-				unlock: []any{"EVALSHA", script.Hash(), 1, key, "value"},
-			}
+			lock, unlock := floorCommands(key)
+			return &floorWorker{nodes, lock, unlock}
 		},
 		close: closeAll,
 	}, nil

@@ -1,5 +1,5 @@
-// Bench measures the library beside redsync on the same clients and the same
-// real servers, in one run, and prints Markdown. See README.md.
+// Bench measures the library beside its peers on the same clients and the same
+// real servers, in one run, and writes a report. See README.md.
 package main
 
 import (
@@ -21,37 +21,55 @@ type options struct {
 	workers []int
 	clients []string
 	frozen  bool
+	away    bool
 	idle    int
 	crowded int
-	out     string
+	dir     string
+	raw     string
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == crowdedCommand {
-		if err := beCrowd(os.Args[2:], os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if err := run(parse(), os.Stdout, os.Stderr); err != nil {
+	if err := begin(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
+// begin is what this program does, or a process that it has started.
+func begin(args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case crowdedCommand:
+			return beCrowd(args[1:], os.Stdin, os.Stdout)
+		case linksCommand:
+			return beLinks(args[1:], os.Stdin, os.Stdout)
+		}
+	}
+	o := parse()
+	report, err := createReport(o.dir, os.Stdout)
+	if err != nil {
+		return err
+	}
+	if err := run(o, report, os.Stderr); err != nil {
+		return err
+	}
+	return report.write()
+}
+
 func parse() options {
-	o := options{nodes: []int{1, 3, 5}, workers: []int{1, 512}, clients: []string{goRedis, redigoClient}}
+	o := options{nodes: []int{1, 3, 5, 7}, workers: []int{1, 64, 512}, clients: []string{goRedis, redigoClient}}
 	// Short and many: the speed of a shared machine changes from second to second,
 	// and only what is measured side by side can be compared.
-	flag.IntVar(&o.rounds, "rounds", 41, "rounds of each scenario; every contender is measured once in each")
+	flag.IntVar(&o.rounds, "rounds", 15, "rounds of each scenario; every contender is measured once in each")
 	flag.DurationVar(&o.length, "time", 80*time.Millisecond, "length of one measurement")
 	flag.BoolVar(&o.frozen, "frozen", true, "also measure n=3 with one server frozen")
+	flag.BoolVar(&o.away, "away", true, "also measure n=3 with servers that are 10ms away")
 	flag.IntVar(&o.idle, "idle", 10_000, "locks to hold with keep-alive for the memory figure; 0 for none")
 	flag.IntVar(&o.crowded, "crowded", 5, "rounds of 32 workers on one key, in one process and in four; 0 for none")
-	flag.StringVar(&o.out, "out", "", "file for the raw output, JSON lines")
-	flag.Func("nodes", "numbers of servers (default 1,3,5; none for none)", intsInto(&o.nodes))
-	flag.Func("workers", "numbers of workers (default 1,512)", intsInto(&o.workers))
+	flag.StringVar(&o.dir, "dir", "bench", "folder for results.md and its plots; \"\" to print the report and draw nothing")
+	flag.StringVar(&o.raw, "raw", "", "file for the raw output, JSON lines")
+	flag.Func("nodes", "numbers of servers (default 1,3,5,7; none for none)", intsInto(&o.nodes))
+	flag.Func("workers", "numbers of workers (default 1,64,512)", intsInto(&o.workers))
 	flag.Func("clients", "Redis clients (default go-redis,redigo)", func(s string) error {
 		o.clients = strings.Split(s, ",")
 		return nil
@@ -86,16 +104,21 @@ func (o options) scenarios() []scenario {
 			all = append(all, scenario{Nodes: n, Workers: workers})
 		}
 	}
-	if o.frozen {
-		for _, workers := range o.workers {
+	for _, workers := range o.workers {
+		if o.frozen {
 			all = append(all, scenario{Nodes: 3, Workers: workers, Frozen: true})
+		}
+	}
+	for _, workers := range o.workers {
+		if o.away {
+			all = append(all, scenario{Nodes: 3, Workers: workers, Away: far})
 		}
 	}
 	return all
 }
 
-func run(o options, out, progress io.Writer) (err error) {
-	raw, err := createRaw(o.out)
+func run(o options, out *report, progress io.Writer) (err error) {
+	raw, err := createRaw(o.raw)
 	if err != nil {
 		return err
 	}
@@ -106,18 +129,28 @@ func run(o options, out, progress io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintf(out, "## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
-	fmt.Fprintf(out, "%d rounds of %v per contender, in turn (one server frozen: %d of %v). Medians of the rounds, quartiles in brackets; max over all.\n", o.rounds, o.length, freezes, freeze)
+	fmt.Fprintf(out, "%d rounds of %v per contender, in turn (one server frozen: %d of %v; %v away: %d of %v). Medians of the rounds, quartiles in brackets; max over all.\n", o.rounds, o.length, freezes, freeze, far, freezes, journey)
 
 	c := contest{clients: o.clients, rounds: o.rounds, length: o.length, progress: progress, record: raw.write}
+	results := make(map[scenario][]*entry)
 	for _, s := range o.scenarios() {
 		all, err := c.run(s)
 		if err != nil {
 			return err
 		}
+		results[s] = all
 		writeTable(out, s, all)
 		if s.Frozen {
 			writeFreezeCost(out, all)
 		}
+		if s.Nodes == 3 {
+			if err := out.latency(s, all); err != nil {
+				return err
+			}
+		}
+	}
+	if err := writeGrowth(out, o, results); err != nil {
+		return err
 	}
 	if o.crowded > 0 {
 		fmt.Fprintf(out, "\n## One lock, many workers\n\n%s", crowdSettings())
@@ -132,6 +165,9 @@ func run(o options, out, progress io.Writer) (err error) {
 			return err
 		}
 		writeCrowded(out, s, results)
+		if err := out.waits(s, results); err != nil {
+			return err
+		}
 	}
 	if o.crowded > 0 {
 		if err := runHandover(raw, out, progress); err != nil {

@@ -25,7 +25,10 @@ type measurement struct {
 }
 
 // latencies are those of the calls that succeeded.
-type latencies struct{ P50, P99, Max time.Duration }
+type latencies struct {
+	P50, P99, Max time.Duration
+	Percentiles   []time.Duration // the 1st to the 99th
+}
 
 // rate is in cycles per second.
 func (m measurement) rate() float64 { return float64(m.Cycles) / m.Elapsed.Seconds() }
@@ -134,5 +137,14 @@ func latenciesOf(d []time.Duration) latencies {
 		return latencies{}
 	}
 	slices.Sort(d)
-	return latencies{P50: percentile(d, 50), P99: percentile(d, 99), Max: d[len(d)-1]}
+	return latencies{P50: percentile(d, 50), P99: percentile(d, 99), Max: d[len(d)-1], Percentiles: percentiles(d)}
+}
+
+// percentiles are the 1st to the 99th of sorted values.
+func percentiles(sorted []time.Duration) []time.Duration {
+	all := make([]time.Duration, 99)
+	for i := range all {
+		all[i] = percentile(sorted, i+1)
+	}
+	return all
 }

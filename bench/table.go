@@ -101,8 +101,10 @@ func short(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
-	case d >= 10*time.Millisecond:
+	case d >= 100*time.Millisecond:
 		return d.Round(time.Millisecond).String()
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
 	case d >= time.Millisecond:
 		return d.Round(10 * time.Microsecond).String()
 	}
@@ -123,4 +125,32 @@ func writeFreezeCost(w io.Writer, all []*entry) {
 			spread(pairwise(each(e.rounds, lock), each(before.rounds, lock)), "%.2f"),
 			spread(pairwise(each(e.rounds, unlock), each(before.rounds, unlock)), "%.2f"))
 	}
+}
+
+// writeGrowth says what more workers and more nodes do.
+func writeGrowth(out *report, o options, results map[scenario][]*entry) error {
+	if len(o.nodes) == 0 {
+		return nil
+	}
+	fmt.Fprint(out, "\n### What more workers and more nodes do\n")
+	for _, n := range o.nodes {
+		if n == 1 || n == 3 {
+			if err := out.throughput(n, o.workers, results); err != nil {
+				return err
+			}
+		}
+	}
+	most := slices.Max(o.workers)
+	fmt.Fprintf(out, "\nClient CPU per cycle of ours with %d workers, and the share of a node in it:\n\n| client | nodes | CPU/cycle | per node | cycles/s |\n|---|---|---|---|---|\n", most)
+	for _, client := range o.clients {
+		for _, n := range o.nodes {
+			for _, e := range results[scenario{Nodes: n, Workers: most}] {
+				if e.lib == ours && e.client == client {
+					cpu := median(each(e.rounds, func(m measurement) time.Duration { return m.CPU }))
+					fmt.Fprintf(out, "| %s | %d | %s | %s | %.0f |\n", client, n, short(cpu), short(cpu/time.Duration(n)), median(each(e.rounds, measurement.rate)))
+				}
+			}
+		}
+	}
+	return nil
 }

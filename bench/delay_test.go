@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestALinkBringsEverythingInOrderAndNoSooner(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() { // an echo
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			io.Copy(c, c)
+			c.Close()
+		}
+	}()
+
+	in, end := io.Pipe()
+	hear, say := io.Pipe()
+	ended := make(chan error, 1)
+	const by = 20 * time.Millisecond
+	go func() {
+		ended <- beLinks([]string{"--by", by.String(), server.Addr().String()}, in, say)
+	}()
+	addr, err := bufio.NewReader(hear).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", strings.TrimSpace(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const text = "one two three"
+	start := time.Now()
+	for word := range strings.FieldsSeq(text) {
+		if _, err := c.Write([]byte(word + " ")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c)
+	if strings.TrimSpace(string(got)) != text || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if took := time.Since(start); took < 2*by {
+		t.Errorf("it took %v, want %v at least", took, 2*by)
+	}
+	end.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := net.Dial("tcp", strings.TrimSpace(addr)); err == nil {
+		t.Error("it still listens")
+	}
+}
+
+func TestALinkToAServerThatIsNotThereBreaks(t *testing.T) {
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go link(l, gone.Addr().String(), time.Millisecond)
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("read: %v", err)
+	}
+}
