@@ -110,6 +110,22 @@ func TestRemainsAreNotWaitedForWhereTheyAreNotWhatIsInTheWay(t *testing.T) {
 	})
 }
 
+func TestAnEmptyForeignValueIsNoRemainsOfOurs(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Hold("job", "", time.Hour)
+		}
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrTaken)
+		if want := "taken by foreign holder"; !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q, want %q", err, want)
+		}
+		if got := f.nodes[0].Count("acquire"); got != 1 {
+			t.Errorf("%d attempts, want one", got)
+		}
+	})
+}
+
 func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
@@ -130,7 +146,7 @@ func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 		if took := time.Since(start); took > 800*time.Millisecond {
 			t.Errorf("took %v, want two node timeouts at most", took)
 		}
-		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes the lock before it, released by us, was not gone yet`; err.Error() != want {
+		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes an earlier one, given up by us, was not gone yet`; err.Error() != want {
 			t.Errorf("error %q, want %q", err, want)
 		}
 	})

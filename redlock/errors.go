@@ -138,8 +138,8 @@ func (e *QuorumError) permanent() bool {
 	return e.Total-bad < e.Needed
 }
 
-// newQuorumError describes a round. What this Locker released itself, and is not gone
-// everywhere yet, is held by nobody.
+// newQuorumError describes a round. What this Locker released itself, or gave up, and is
+// not gone everywhere yet, is held by nobody.
 func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
 	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
 	if n := r.Queued(); n > 0 {
@@ -158,8 +158,8 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 			e.addNode(g.Name(i), a.Err)
 		}
 	}
-	if ours > 0 && len(e.Holders) == 0 {
-		e.note = fmt.Sprintf("on %d of %d nodes the lock before it, released by us, was not gone yet", ours, r.Nodes)
+	if ours > 0 && len(e.Holders) == 0 && e.note == "" {
+		e.note = fmt.Sprintf("on %d of %d nodes an earlier one, given up by us, was not gone yet", ours, r.Nodes)
 	}
 	slices.SortStableFunc(e.Holders, func(a, b Holder) int { return b.Nodes - a.Nodes })
 	return e

@@ -28,16 +28,22 @@ func (k *Lock) keepAlive() {
 	}
 }
 
-// maxMoments bounds how often in a TTL a Locker renews.
+// maxMoments bounds how often in a TTL a Locker renews locks of that TTL, if nothing
+// fails.
 const maxMoments = 64
 
 // untilRenewal is how long to wait for the next renewal. It may come earlier by one
-// jitter-th.
+// jitter-th. The moments are counted from the start of the process, so those of many
+// processes are not the same.
 func (k *Lock) untilRenewal(jitter time.Duration, now clock.Reading) time.Duration {
 	third := k.settings.ttl / 3
 	wait := third - rand.N(third/jitter) - now.Since(k.sent)
-	at := now.Wall.Add(wait).UnixNano()
-	return max(0, wait-time.Duration(at)%(k.settings.ttl/maxMoments))
+	slot := k.settings.ttl / maxMoments
+	past := (now.Mono + wait) % slot
+	if past < 0 {
+		past += slot
+	}
+	return max(0, wait-past)
 }
 
 // maxRenewing bounds the renewals of a Locker that are under way. Ten thousand

@@ -29,8 +29,8 @@ func (c *Claim) start(r *Round) {
 		}
 		switch {
 		case s.waiting == nil:
-		case s.waiting.Request.Verb == node.Release: // and so is this one: both get their answers
-			next.then = s.waiting
+		case s.waiting.Request.Verb == node.Release: // and so is this one: the later is sent for both
+			next.also = s.waiting
 		default:
 			s.waiting.vote(node.Answer{Err: errSuperseded})
 		}
@@ -123,7 +123,7 @@ func (c *Claim) lifetime(nc *node.Call) time.Duration {
 func (c *Claim) follow(i int, last *call) *call {
 	s := &c.seats[i]
 	if next := s.waiting; next != nil {
-		s.waiting, next.then = next.then, nil
+		s.waiting = nil
 		return next
 	}
 	if !c.released {

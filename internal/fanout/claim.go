@@ -40,10 +40,11 @@ type Claim struct {
 // A seat is the claim on one node.
 type seat struct {
 	flying  *call // neither answered nor given up
-	waiting *call // comes next; more than one (then) if they are releases
+	waiting *call // comes next
 	stuck   int   // calls given up that are still with the client
 	denied  bool  // the last answer: somebody else has the key, or comes first
 	touched bool  // something was sent that may have set the key
+	loose   bool  // an extension is of unknown fate
 	held    bool  // as last known, until kept
 	kept    time.Time
 	owing   bool          // handed over to debts
@@ -52,8 +53,8 @@ type seat struct {
 	blind   bool          // the release under way was sent while a call was stuck
 	cleared chan struct{} // made by Gone, closed when settled or owing
 
-	// An acquire of unknown fate, given up then, leaves a doubt for a time; see clean.
-	// While stuck > 0 it is not given up yet.
+	// An acquire of unknown fate leaves a doubt for a time, from when it was given up, or
+	// the client returned from it (until then stuck > 0); see clean.
 	doubt time.Time
 	life  time.Duration // of the key that it may set
 	// Until when the key may live if nobody deletes it.

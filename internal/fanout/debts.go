@@ -3,6 +3,7 @@ package fanout
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,13 +36,14 @@ const (
 type debts struct {
 	node *node.Node
 
-	mu     sync.Mutex // protects the rest; taken after Claim.mu, before Node.mu
-	queue  debtQueue
-	paying int
-	quiet  bool      // the last payment was not answered: one at a time now
-	hold   time.Time // no payment before, if quiet
-	timer  *time.Timer
-	epoch  int // counts stops
+	mu      sync.Mutex // protects the rest; taken after Claim.mu, before Node.mu
+	queue   debtQueue
+	paying  int
+	hurried []*Claim  // of those that are being paid, to be repeated soon
+	quiet   bool      // the last payment was not answered: one at a time now
+	hold    time.Time // no payment before, if quiet
+	timer   *time.Timer
+	epoch   int // counts stops
 }
 
 // A debt is a release that one claim still needs on the node.
@@ -120,6 +122,10 @@ func (b *debts) next() *debt {
 func (b *debts) ended(d *debt, again time.Duration) {
 	b.mu.Lock()
 	b.paying--
+	if i := slices.Index(b.hurried, d.claim); i >= 0 {
+		b.hurried = slices.Delete(b.hurried, i, i+1)
+		d.pause, again = firstRepeat, min(again, firstRepeat)
+	}
 	dropped := d.epoch != b.epoch
 	if again > 0 && !dropped {
 		b.put(d, again)
@@ -195,18 +201,18 @@ func (p *payment) Answer(_ *node.Call, a node.Answer) {
 // Late implements node.Receiver. A late release is one more, nothing else.
 func (p *payment) Late(*node.Call, node.Answer) {}
 
-// hurry is called when it became known what an acquire of the claim did: the
-// next release may settle it.
+// hurry is called when the client returned from a call of the claim: the next release
+// may settle it. The one under way, if there is one, does not.
 func (b *debts) hurry(c *Claim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, d := range b.queue {
-		if d.claim == c {
-			d.pause, d.due = firstRepeat, time.Now()
-			heap.Fix(&b.queue, i)
-			break
-		}
+	i := slices.IndexFunc(b.queue, func(d *debt) bool { return d.claim == c })
+	if i < 0 {
+		b.hurried = append(b.hurried, c)
+		return
 	}
+	b.queue[i].pause, b.queue[i].due = firstRepeat, time.Now()
+	heap.Fix(&b.queue, i)
 	b.arm()
 }
 

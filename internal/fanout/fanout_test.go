@@ -304,6 +304,30 @@ func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
 // A connection that breaks says nothing about the command either.
 // A dial that is given up at the node's timeout turns out later as a command that
 // was never sent. From then on nothing is owed, whatever the TTL.
+func TestAReleaseThatIsUnderWayWhenTheClientReturnsIsRepeatedSoon(t *testing.T) {
+	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		n := nodes[0]
+		n.Set(fakenode.Faults{LoseRequests: true})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, time.Minute), quorum.Lost)
+		n.Set(fakenode.Faults{})
+		c.Undo()
+		time.Sleep(20 * time.Second) // pauses are long by now
+		n.Set(fakenode.Faults{ReplyDelay: timeout / 2})
+		before := n.Count("release")
+		for n.Count("release") == before {
+			time.Sleep(time.Millisecond)
+		}
+		g.debts[0].hurry(c)
+		time.Sleep(timeout/2 + 2*firstRepeat)
+		if again := n.Count("release") - before; again != 2 {
+			t.Errorf("%d releases, want the one under way and another", again)
+		}
+		n.Set(fakenode.Faults{})
+		time.Sleep(time.Second)
+	})
+}
+
 func TestNothingIsOwedOnceItIsKnownThatNothingWasSent(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Unreachable: 2 * timeout})
@@ -567,9 +591,14 @@ func TestReleasesThatWaitTogetherAreAllAnswered(t *testing.T) {
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{Delay: 50 * time.Millisecond})
 		}
+		begin := time.Now()
 		c.Extend(background, ttl, time.Now().Add(ttl))
 		for _, r := range []*Round{c.Release(background), c.Release(background), c.Release(background)} {
 			wait(t, r, quorum.Won)
+		}
+		// One release is sent for all of them.
+		if took, sent := time.Since(begin), nodes[0].Count("release"); took > 250*time.Millisecond || sent > 1 {
+			t.Errorf("%d releases, %v", sent, took)
 		}
 	})
 }
@@ -583,6 +612,9 @@ func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
 		n.Set(fakenode.Faults{Delay: ttl - time.Second})
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
 		time.Sleep(time.Second)
+		if !c.Doubtful() {
+			t.Error("nothing is in doubt")
+		}
 		n.Set(fakenode.Faults{Delay: time.Hour})
 		wait(t, c.Release(background), quorum.Won)
 		for ; n.Get("k") != ""; time.Sleep(ttl / 10) {

@@ -28,7 +28,7 @@ type call struct {
 	node.Call
 	round   *Round      // nil if no round waits for it
 	due     bool        // to be sent by who started the round
-	then    *call       // comes next, if both wait for their turn
+	also    *call       // a release before it that was not sent: they share the answer
 	answer  node.Answer // once there is one
 	counted bool        // the answer is part of the result, and constant with it
 }

@@ -15,12 +15,14 @@ var errSuperseded = errors.New("superseded before it was sent")
 // errUnknown stands for the answer of a node that was not waited for.
 var errUnknown = errors.New("not waited for")
 
-// vote records the call's answer and passes it to the round that asked, if any.
-// The claim's mutex is held.
+// vote records the answer to the call, and to those that it was sent for as well, and
+// passes it to the rounds that asked, if any. The claim's mutex is held.
 func (c *call) vote(a node.Answer) {
-	c.answer = a
-	if c.round != nil {
-		c.round.count(c)
+	for ; c != nil; c = c.also {
+		c.answer = a
+		if c.round != nil {
+			c.round.count(c)
+		}
 	}
 }
 
@@ -78,8 +80,12 @@ func (s *seat) suspect(at time.Time, life time.Duration) {
 
 // prolonged notes that an extension is of unknown fate. It never sets a key, so there
 // is no doubt about a release that comes after the acquire; but if it is carried out
-// late, it finds the key that is there until then, and prolongs it once more.
-func (s *seat) prolonged(until time.Time, life time.Duration) { s.lives(until.Add(life)) }
+// late, it finds the key that is there until then, and prolongs it once more. (That
+// several are so late, one after the other, is not accounted for.)
+func (s *seat) prolonged(until time.Time, life time.Duration) {
+	s.loose = true
+	s.lives(until.Add(life))
+}
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -78,19 +78,25 @@ func (c *Claim) Remains(r Result) (remains []Remain, found bool) {
 		case g.unsettled[a.Holder] != nil:
 			ours++
 			remains = append(remains, Remain{g.unsettled[a.Holder], i})
-		case slices.Contains(g.gone[:], a.Holder): // since the node answered
+		case g.wasOurs(a.Holder): // gone since the node answered
 			ours++
 		}
 	}
 	return remains, r.Outcome == quorum.Lost && ours > 0 && r.Nodes-r.Failed-(r.No-ours) >= g.Majority()
 }
 
-// Ours reports whether a value that a node carries is one of this group that was
-// released, and not gone there yet.
+// Ours reports whether a value that a node carried is one of this group that was
+// released, or given up, and not gone there yet when the node was asked.
 func (g *Group) Ours(value string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.unsettled[value] != nil || slices.Contains(g.gone[:], value)
+	return g.unsettled[value] != nil || g.wasOurs(value)
+}
+
+// wasOurs reports whether a value is one of the last that are gone. An empty one is
+// somebody else's. g.mu is held.
+func (g *Group) wasOurs(value string) bool {
+	return value != "" && slices.Contains(g.gone[:], value)
 }
 
 // owes reports whether node i still needs a release, and settles it if no key
@@ -152,13 +158,13 @@ func (c *Claim) abandon(i int) {
 	c.settle(i)
 }
 
-// Doubtful reports whether it is unknown what some node did: it may set the key
-// later than its first TTL accounts for.
+// Doubtful reports whether it is unknown what some node did: it may set the key, or
+// prolong it, later than what was answered accounts for.
 func (c *Claim) Doubtful() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.seats {
-		if s := &c.seats[i]; s.flying != nil || s.stuck > 0 || !s.doubt.IsZero() {
+		if s := &c.seats[i]; s.flying != nil || s.stuck > 0 || s.loose || !s.doubt.IsZero() {
 			return true
 		}
 	}
