@@ -598,7 +598,7 @@ func TestWhatCannotBeSentByItsDeadlineIsNotSent(t *testing.T) {
 		for _, n := range []*note{first, second} {
 			n.wantError(t, false)
 		}
-		first.wantError(t, false, context.DeadlineExceeded)
+		first.wantError(t, false, context.DeadlineExceeded, errNotReady)
 		if took := first.at.Sub(start); took != timeout {
 			t.Errorf("told after %v, want %v", took, timeout)
 		}
