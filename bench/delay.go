@@ -68,7 +68,8 @@ func beLinks(args []string, in io.Reader, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	runtime.GOMAXPROCS(64) // who pauses keeps one, see pause
+	// A line that pauses keeps a processor of the runtime's, until that notices.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + flags.NArg()))
 	var here []string
 	for _, addr := range flags.Args() {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,8 +85,15 @@ func beLinks(args []string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// link forwards connections to addr until the listener is closed.
+// link forwards connections to addr until the listener is closed and they have ended.
 func link(l net.Listener, addr string, by time.Duration) {
+	var connections sync.WaitGroup
+	line := make(delayLine, 1<<14)
+	go line.run(pause) // ends when nobody can send any more
+	defer func() {
+		connections.Wait()
+		close(line)
+	}()
 	for {
 		near, err := l.Accept()
 		if err != nil {
@@ -96,22 +104,42 @@ func link(l net.Listener, addr string, by time.Duration) {
 			near.Close()
 			continue
 		}
-		var group sync.WaitGroup
-		group.Go(func() { forward(far, near, by) })
-		group.Go(func() { forward(near, far, by) })
-		go func() {
+		connections.Go(func() {
+			defer near.Close()
+			defer far.Close()
+			var group sync.WaitGroup
+			group.Go(func() { line.forward(far, near, by) })
+			group.Go(func() { line.forward(near, far, by) })
 			group.Wait()
-			near.Close()
-			far.Close()
-		}()
+		})
+	}
+}
+
+// A delayLine says to all connections of a link when a piece is due. All pieces take
+// the same time, so that what came first is due first, and whoever pauses for the first
+// has paused for all: one thread sleeps, however many connections there are. If each
+// connection slept for itself, the number of threads would be the number of pieces that
+// can be on their way, and a client with many connections would be measured by that.
+type delayLine chan moment
+
+// A moment is when a piece is due; what waits for it hears that by come being closed.
+type moment struct {
+	due  time.Time
+	come chan struct{}
+}
+
+func (l delayLine) run(pause func(time.Duration)) {
+	for m := range l {
+		pause(time.Until(m.due))
+		close(m.come) // waits for nobody: a connection that is stuck holds up no other one
 	}
 }
 
 // forward writes to dst what src brings, each piece so much later, and then the end.
-func forward(dst, src net.Conn, by time.Duration) {
+func (l delayLine) forward(dst, src net.Conn, by time.Duration) {
 	type piece struct {
 		bytes []byte
-		due   time.Time
+		due   chan struct{}
 	}
 	pieces := make(chan piece, 1024)
 	go func() {
@@ -120,7 +148,9 @@ func forward(dst, src net.Conn, by time.Duration) {
 		for {
 			n, err := src.Read(buffer)
 			if n > 0 {
-				pieces <- piece{append([]byte(nil), buffer[:n]...), time.Now().Add(by)}
+				m := moment{time.Now().Add(by), make(chan struct{})}
+				l <- m
+				pieces <- piece{append([]byte(nil), buffer[:n]...), m.come}
 			}
 			if err != nil {
 				return
@@ -128,7 +158,7 @@ func forward(dst, src net.Conn, by time.Duration) {
 		}
 	}()
 	for p := range pieces {
-		pause(time.Until(p.due))
+		<-p.due
 		if _, err := dst.Write(p.bytes); err != nil {
 			src.Close() // ends the reader
 		}

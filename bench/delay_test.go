@@ -6,16 +6,14 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func TestALinkBringsEverythingInOrderAndNoSooner(t *testing.T) {
-	server, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	server := listen(t)
 	go func() { // an echo
 		for {
 			c, err := server.Accept()
@@ -69,17 +67,49 @@ func TestALinkBringsEverythingInOrderAndNoSooner(t *testing.T) {
 	}
 }
 
+// A pool has many connections. If their pieces had to wait for one another, it would be
+// the link that is measured.
+func TestManyConnectionsAreOnTheWayAtTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const by = 5 * time.Millisecond
+		line := make(delayLine)
+		oneThread := make(chan struct{}, 1)
+		go line.run(func(d time.Duration) {
+			oneThread <- struct{}{}
+			time.Sleep(d)
+			<-oneThread
+		})
+		var forwarders, echoes, clients sync.WaitGroup
+		start := time.Now()
+		for range 512 {
+			client, near := net.Pipe()
+			far, server := net.Pipe()
+			forwarders.Go(func() { line.forward(far, near, by) })
+			forwarders.Go(func() { line.forward(near, far, by) })
+			echoes.Go(func() { io.CopyN(server, server, 1); server.Close() })
+			clients.Go(func() {
+				defer client.Close()
+				if _, err := client.Write([]byte{1}); err != nil {
+					t.Error(err)
+				}
+				if _, err := client.Read(make([]byte, 1)); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(start); took != 2*by {
+					t.Errorf("a round trip took %v, want %v", took, 2*by)
+				}
+			})
+		}
+		clients.Wait()
+		echoes.Wait()
+		forwarders.Wait()
+		close(line)
+	})
+}
+
 func TestALinkToAServerThatIsNotThereBreaks(t *testing.T) {
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	gone, l := listen(t), listen(t)
 	gone.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	go link(l, gone.Addr().String(), time.Millisecond)
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -92,4 +122,14 @@ func TestALinkToAServerThatIsNotThereBreaks(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("read: %v", err)
 	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }
