@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"image/color"
 	"io"
 	"math"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/plotutil"
-	"gonum.org/v1/plot/vg"
 )
 
 // plots draws what was measured as SVG files into a folder, and puts them into the
@@ -22,46 +19,19 @@ type plots struct {
 	report io.Writer
 }
 
-// A curve is one library's line in a plot.
-type curve struct {
-	name   string
-	points plotter.XYs
-}
-
-const (
-	plotWidth  = 16 * vg.Centimeter
-	plotHeight = 9 * vg.Centimeter
-)
-
-// picture draws curves into the file name.svg.
+// picture draws the curves that have points into the file name.svg.
 func (p plots) picture(name, title string, curves []curve, axes func(*plot.Plot)) error {
 	if p.folder == "" {
 		return nil
 	}
 	picture := plot.New()
 	picture.Title.Text = title
-	picture.BackgroundColor = color.White
-	picture.Legend.TextStyle.Font.Size = vg.Points(9)
 	axes(picture)
-	for i, c := range curves {
-		if len(c.points) == 0 {
-			continue
-		}
-		line, err := plotter.NewLine(c.points)
-		if err != nil {
-			return err
-		}
-		line.Color, line.Width = plotutil.Color(i), vg.Points(1.5)
-		picture.Add(line)
-		picture.Legend.Add(c.name, line)
+	curves = slices.DeleteFunc(curves, func(c curve) bool { return len(c.points) == 0 })
+	if err := drawSVG(filepath.Join(p.folder, name+".svg"), picture, curves); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	if y := &picture.Y; y.Min == y.Max { // a logarithm needs room below that is not zero
-		y.Min, y.Max = y.Min/2, 2*y.Max+1e-9
-	}
-	file := filepath.Join(p.folder, name+".svg")
-	if err := picture.Save(plotWidth, plotHeight, file); err != nil {
-		return err
-	}
+	// A code host shows it where results.md stands, so the path is relative to that.
 	_, err := fmt.Fprintf(p.report, "\n![%s](%s/%s.svg)\n", title, filepath.Base(p.folder), name)
 	return err
 }
@@ -189,7 +159,6 @@ func (p plots) throughput(nodes int, workers []int, results map[scenario][]*entr
 		err := p.picture(fmt.Sprintf("throughput-%s-%d", client, nodes), fmt.Sprintf("Cycles per second on %s: n=%d", client, nodes), curves, func(picture *plot.Plot) {
 			picture.X.Label.Text, picture.Y.Label.Text = "workers, each with a key of its own", "thousand cycles/s"
 			picture.X.Scale = plot.LogScale{}
-			picture.Legend.Top, picture.Legend.Left = true, true
 			var ticks plot.ConstantTicks
 			for _, w := range workers {
 				ticks = append(ticks, plot.Tick{Value: float64(w), Label: fmt.Sprint(w)})
