@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type machine struct {
 	CPU      string
 	Cores    int
 	OS       string
+	Kernel   string
 	Go       string
 	Redis    string
 	Versions []string // of the libraries, "path version"
@@ -25,6 +27,7 @@ func thisMachine() machine {
 		CPU:      cpuModel(),
 		Cores:    runtime.NumCPU(),
 		OS:       runtime.GOOS + "/" + runtime.GOARCH,
+		Kernel:   kernelRelease(),
 		Go:       runtime.Version(),
 		Redis:    redisVersion(),
 		Versions: libraryVersions(),
@@ -32,8 +35,8 @@ func thisMachine() machine {
 }
 
 func (m machine) String() string {
-	return fmt.Sprintf("- %s, %d cores, %s, %s\n- redis-server %s, on loopback, without persistence, on the same cores\n- %s\n",
-		m.CPU, m.Cores, m.OS, m.Go, m.Redis, strings.Join(m.Versions, ", "))
+	return fmt.Sprintf("- %s, %d cores, %s, kernel %s, %s\n- redis-server %s, on loopback, without persistence, on the same cores\n- %s\n",
+		m.CPU, m.Cores, m.OS, m.Kernel, m.Go, m.Redis, strings.Join(m.Versions, ", "))
 }
 
 func cpuModel() string {
@@ -48,6 +51,14 @@ func cpuModel() string {
 		}
 	}
 	return "unknown CPU"
+}
+
+func kernelRelease() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "of unknown version"
+	}
+	return strings.TrimSpace(string(release))
 }
 
 // redisVersion asks the binary that the servers are started from.
@@ -68,17 +79,24 @@ func redisVersion() string {
 	return "of unknown version"
 }
 
+// peers are the modules under comparison, and the clients.
+var peers = []string{
+	"github.com/bsm/redislock",
+	"github.com/go-redsync/redsync/v4",
+	"github.com/gomodule/redigo",
+	"github.com/redis/go-redis/v9",
+	"github.com/redis/rueidis",
+}
+
 func libraryVersions() []string {
-	var versions []string
-	build, _ := debug.ReadBuildInfo()
-	if build == nil {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
 		return nil
 	}
+	var versions []string
 	for _, m := range build.Deps {
-		for _, lib := range []string{"go-redsync/redsync", "redis/go-redis", "gomodule/redigo"} {
-			if strings.Contains(m.Path, lib) {
-				versions = append(versions, m.Path+" "+m.Version)
-			}
+		if slices.Contains(peers, m.Path) {
+			versions = append(versions, m.Path+" "+m.Version)
 		}
 	}
 	return versions
