@@ -128,7 +128,7 @@ func run(o options, out *report, progress io.Writer) (err error) {
 	if err := raw.write(m); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
+	fmt.Fprintf(out, "# Results\n\nWritten by `go run ./bench`. What is measured, and how to read it, stands in [README.md](README.md).\n\n## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
 	fmt.Fprintf(out, "%d rounds of %v per contender, in turn (one server frozen: %d of %v; %v away: %d of %v). Medians of the rounds, quartiles in brackets; max over all.\n", o.rounds, o.length, freezes, freeze, far, freezes, journey)
 
 	c := contest{clients: o.clients, rounds: o.rounds, length: o.length, progress: progress, record: raw.write}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
-	"os"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -75,7 +74,7 @@ var fontHere, fontElsewhere = []byte("font-family:Liberation Sans"), []byte("fon
 
 // drawSVG draws a plot of these curves, and the legend below it, where it cannot cover
 // any of them.
-func drawSVG(file string, p *plot.Plot, curves []curve) error {
+func drawSVG(p *plot.Plot, curves []curve) ([]byte, error) {
 	var columns [2]plot.Legend
 	for i := range columns {
 		l := plot.NewLegend()
@@ -86,7 +85,7 @@ func drawSVG(file string, p *plot.Plot, curves []curve) error {
 	for i, c := range curves {
 		line, err := c.line()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p.Add(line)
 		columns[i/((len(curves)+1)/2)].Add(c.name, line) // the first half on the left
@@ -109,7 +108,7 @@ func drawSVG(file string, p *plot.Plot, curves []curve) error {
 
 	var text bytes.Buffer
 	if _, err := svg.WriteTo(&text); err != nil {
-		return err
+		return nil, err
 	}
-	return os.WriteFile(file, bytes.ReplaceAll(text.Bytes(), fontHere, fontElsewhere), 0o644)
+	return bytes.ReplaceAll(text.Bytes(), fontHere, fontElsewhere), nil
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/xml"
 	"image/color"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,8 +34,7 @@ func TestEveryContenderHasAColorOfItsOwn(t *testing.T) {
 }
 
 func TestACurveWithoutAColorIsNotDrawn(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a.svg")
-	err := drawSVG(file, plot.New(), []curve{{"a new contender", plotter.XYs{{X: 1, Y: 1}, {X: 2, Y: 2}}}})
+	_, err := drawSVG(plot.New(), []curve{{"a new contender", plotter.XYs{{X: 1, Y: 1}, {X: 2, Y: 2}}}})
 	if err == nil || !strings.Contains(err.Error(), `"a new contender" has no color`) {
 		t.Errorf("drawn, %v", err)
 	}
@@ -51,11 +48,11 @@ func TestTheLegendIsBelowThePlot(t *testing.T) {
 		}
 		p := plot.New()
 		p.X.Label.Text = "the lowest text of the plot"
-		file := filepath.Join(t.TempDir(), "a.svg")
-		if err := drawSVG(file, p, curves); err != nil {
+		picture, err := drawSVG(p, curves)
+		if err != nil {
 			t.Fatal(err)
 		}
-		heights := textHeights(t, file)
+		heights := textHeights(t, picture)
 		lowest := heights[p.X.Label.Text]
 		for _, name := range names {
 			if at, ok := heights[name]; !ok || at >= lowest || at <= 0 {
@@ -66,12 +63,8 @@ func TestTheLegendIsBelowThePlot(t *testing.T) {
 }
 
 // textHeights returns how far above the lower edge of a picture its texts are.
-func textHeights(t *testing.T, file string) map[string]float64 {
+func textHeights(t *testing.T, picture []byte) map[string]float64 {
 	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var svg struct {
 		Groups []struct {
 			Texts []struct {
@@ -80,7 +73,7 @@ func textHeights(t *testing.T, file string) map[string]float64 {
 			} `xml:"text"`
 		} `xml:"g"`
 	}
-	if err := xml.Unmarshal(content, &svg); err != nil {
+	if err := xml.Unmarshal(picture, &svg); err != nil {
 		t.Fatal(err)
 	}
 	heights := make(map[string]float64)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -12,14 +13,15 @@ import (
 	"gonum.org/v1/plot/plotter"
 )
 
-// plots draws what was measured as SVG files into a folder, and puts them into the
+// plots draws what was measured as SVG files for a folder, and puts them into the
 // report. Without a folder nothing is drawn.
 type plots struct {
 	folder string
 	report io.Writer
+	drawn  map[string][]byte // by name of the file
 }
 
-// picture draws the curves that have points into the file name.svg.
+// picture draws the curves that have points as the file name.svg.
 func (p plots) picture(name, title string, curves []curve, axes func(*plot.Plot)) error {
 	if p.folder == "" {
 		return nil
@@ -28,12 +30,33 @@ func (p plots) picture(name, title string, curves []curve, axes func(*plot.Plot)
 	picture.Title.Text = title
 	axes(picture)
 	curves = slices.DeleteFunc(curves, func(c curve) bool { return len(c.points) == 0 })
-	if err := drawSVG(filepath.Join(p.folder, name+".svg"), picture, curves); err != nil {
+	svg, err := drawSVG(picture, curves)
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	p.drawn[name+".svg"] = svg
 	// A code host shows it where results.md stands, so the path is relative to that.
-	_, err := fmt.Fprintf(p.report, "\n![%s](%s/%s.svg)\n", title, filepath.Base(p.folder), name)
+	_, err = fmt.Fprintf(p.report, "\n![%s](%s/%s.svg)\n", title, filepath.Base(p.folder), name)
 	return err
+}
+
+// write puts the pictures into the folder, in place of those of an earlier run.
+func (p plots) write() error {
+	old, err := filepath.Glob(filepath.Join(p.folder, "*.svg"))
+	if err != nil {
+		return err
+	}
+	for _, file := range old {
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	for name, svg := range p.drawn {
+		if err := os.WriteFile(filepath.Join(p.folder, name), svg, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // percentileCurve has the percentiles 1 to 99 of a duration.

@@ -66,6 +66,34 @@ func TestAPlotShowsEveryLibraryAndIsNamedInTheReport(t *testing.T) {
 	}
 }
 
+func TestAReportReplacesThePlotsOfAnEarlierRunWhenItIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "results", "old.svg")
+	draw := func(name string) *report {
+		r, err := createReport(dir, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.picture(name, "", []curve{percentileCurve(ours, []time.Duration{1, 2})}, percentileAxes("")); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if err := draw("old").write(); err != nil {
+		t.Fatal(err)
+	}
+	r := draw("new")
+	if _, err := os.Stat(old); err != nil {
+		t.Error("results.md lost its plot before there is another one:", err)
+	}
+	if err := r.write(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a plot that results.md does not show is there, or", err)
+	}
+}
+
 // charData returns the text in an XML file.
 func charData(t *testing.T, file []byte) string {
 	t.Helper()

@@ -24,17 +24,21 @@ func createReport(dir string, printed io.Writer) (*report, error) {
 	if dir == "" {
 		return r, nil
 	}
-	r.plots = plots{folder: filepath.Join(dir, "results"), report: r}
+	r.plots = plots{folder: filepath.Join(dir, "results"), report: r, drawn: make(map[string][]byte)}
 	if err := os.MkdirAll(r.folder, 0o755); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// write writes results.md. It comes last: what was there stays if a run is cut short.
+// write writes results.md and the plots. It comes last: what was there stays, and stays
+// together, if a run is cut short.
 func (r *report) write() error {
 	if r.dir == "" {
 		return nil
+	}
+	if err := r.plots.write(); err != nil {
+		return err
 	}
 	file := filepath.Join(r.dir, "results.md")
 	if err := os.WriteFile(file, r.text.Bytes(), 0o644); err != nil {
