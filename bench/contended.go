@@ -186,7 +186,7 @@ func measureCrowded(s crowdedScenario, lib string, nodes servers, length time.Du
 
 // roundTrip measures half of a cycle of ours that nobody contends.
 func roundTrip(nodes servers) (time.Duration, error) {
-	locker, closeLocker, err := newOurs(goRedis, true, nodes.addrs(), 1)
+	locker, closeLocker, err := newOurs(goRedis, true, nodes.addrs(), poolSize(1))
 	if err != nil {
 		return 0, err
 	}
@@ -220,7 +220,7 @@ func beCrowd(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := open(strings.Split(*addrs, ","), *workers)
+	s, err := open(strings.Split(*addrs, ","), poolSize(*workers))
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,14 @@ func (s scenario) String() string {
 	return text
 }
 
+// connections is how many of them a client's pool may have to each server.
+func (s scenario) connections() int {
+	if s.Away > 0 {
+		return awayPoolSize(s.Workers)
+	}
+	return poolSize(s.Workers)
+}
+
 // An entry is one row of a scenario's table.
 type entry struct {
 	contender
@@ -151,7 +159,7 @@ func (c *contest) measure(s scenario, e *entry, nodes servers, addrs []string, r
 		return m, err
 	}
 	before := runtime.NumGoroutine()
-	session, err := e.open(addrs, s.Workers)
+	session, err := e.open(addrs, s.connections())
 	if err != nil {
 		return m, err
 	}

@@ -50,8 +50,8 @@ func crowdSettings() string {
 }
 
 func crowdOurs(opts ...redlock.LockOption) func([]string, int) (session, error) {
-	return func(addrs []string, workers int) (session, error) {
-		locker, closeLocker, err := newOurs(goRedis, true, addrs, workers)
+	return func(addrs []string, connections int) (session, error) {
+		locker, closeLocker, err := newOurs(goRedis, true, addrs, connections)
 		return session{
 			worker: func(key string) worker { return &patientWorker{locker: locker, key: key, opts: opts} },
 			close:  closeLocker,
@@ -74,8 +74,8 @@ func (w *patientWorker) Lock() (err error) {
 
 func (w *patientWorker) Unlock() error { return w.held.Unlock(context.Background()) }
 
-func crowdRedsync(addrs []string, workers int) (session, error) {
-	clients, closeClients := newGoRedis(addrs, workers)
+func crowdRedsync(addrs []string, connections int) (session, error) {
+	clients, closeClients := newGoRedis(addrs, connections)
 	var pools []redsyncpool.Pool
 	for _, c := range clients {
 		pools = append(pools, redsyncgoredis.NewPool(c))
@@ -89,8 +89,8 @@ func crowdRedsync(addrs []string, workers int) (session, error) {
 	}, nil
 }
 
-func crowdRedislock(addrs []string, workers int) (session, error) {
-	clients, closeClients := newGoRedis(addrs[:1], workers)
+func crowdRedislock(addrs []string, connections int) (session, error) {
+	clients, closeClients := newGoRedis(addrs[:1], connections)
 	client := redislock.New(clients[0])
 	return session{
 		worker: func(key string) worker { return &redislockWorker{client: client, key: key} },

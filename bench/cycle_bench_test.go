@@ -40,7 +40,7 @@ func benchmarkLibs(b *testing.B, client string, n int) {
 }
 
 func benchmarkCycle(b *testing.B, c contender, nodes servers, workers int) {
-	s, err := c.open(nodes.addrs(), workers)
+	s, err := c.open(nodes.addrs(), poolSize(workers))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 // A floorNode sends one command to one server.
 type floorNode func(args ...any) error
 
-func floorOnGoRedis(addrs []string, workers int) (session, error) {
-	clients, closeClients := newGoRedis(addrs, workers)
+func floorOnGoRedis(addrs []string, connections int) (session, error) {
+	clients, closeClients := newGoRedis(addrs, connections)
 	nodes := make([]floorNode, len(clients))
 	for i, c := range clients {
 		nodes[i] = func(args ...any) error { return c.Do(context.Background(), args...).Err() }
@@ -25,8 +25,8 @@ func floorOnGoRedis(addrs []string, workers int) (session, error) {
 	return floorSession(nodes, closeClients)
 }
 
-func floorOnRedigo(addrs []string, workers int) (session, error) {
-	sources, closeSources := newRedigo(addrs, workers)
+func floorOnRedigo(addrs []string, connections int) (session, error) {
+	sources, closeSources := newRedigo(addrs, connections)
 	nodes := make([]floorNode, len(sources))
 	for i, s := range sources {
 		nodes[i] = func(args ...any) error {
@@ -42,8 +42,8 @@ func floorOnRedigo(addrs []string, workers int) (session, error) {
 // floorPipelined leaves the goroutines out as well: go-redis collects what it is given
 // into pipelines by itself. It waits for the first servers of the list, as many as are a
 // majority: one cannot wait for whichever is first.
-func floorPipelined(addrs []string, workers int) (session, error) {
-	clients, closeClients := newGoRedis(addrs, workers)
+func floorPipelined(addrs []string, connections int) (session, error) {
+	clients, closeClients := newGoRedis(addrs, connections)
 	pipes := make([]*goredis.AutoPipeliner, len(clients))
 	for i, c := range clients {
 		p, err := c.AsyncAutoPipeline() // closed with the client

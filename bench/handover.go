@@ -56,7 +56,7 @@ func measureHandover(nodes servers, opts []redlock.LockOption) (h handover, err 
 	}
 	var lockers [2]*redlock.Locker
 	for i := range lockers {
-		locker, closeLocker, opened := newOurs(goRedis, true, nodes.addrs(), 1)
+		locker, closeLocker, opened := newOurs(goRedis, true, nodes.addrs(), poolSize(1))
 		if opened != nil {
 			return h, opened
 		}

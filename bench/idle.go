@@ -53,7 +53,7 @@ const (
 // measureIdle takes locks with keep-alive on three servers, looks at memory and
 // goroutines, and watches for more than two renewals.
 func measureIdle(nodes servers, client string, locks int) (r idleReport, err error) {
-	locker, closeLocker, err := newOurs(client, true, nodes.addrs(), idleTakers)
+	locker, closeLocker, err := newOurs(client, true, nodes.addrs(), poolSize(idleTakers))
 	if err != nil {
 		return r, err
 	}

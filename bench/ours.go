@@ -15,15 +15,15 @@ import (
 )
 
 func oursOn(client string, pipelined bool) func([]string, int) (session, error) {
-	return func(addrs []string, workers int) (session, error) {
-		locker, closeLocker, err := newOurs(client, pipelined, addrs, workers)
+	return func(addrs []string, connections int) (session, error) {
+		locker, closeLocker, err := newOurs(client, pipelined, addrs, connections)
 		return oursSession(locker, closeLocker), err
 	}
 }
 
 // newOurs returns a Locker on the servers and what closes it and its clients.
-func newOurs(client string, pipelined bool, addrs []string, workers int) (*redlock.Locker, func() error, error) {
-	pools, closeClients := oursPools(client, pipelined, addrs, workers)
+func newOurs(client string, pipelined bool, addrs []string, connections int) (*redlock.Locker, func() error, error) {
+	pools, closeClients := oursPools(client, pipelined, addrs, connections)
 	locker, err := redlock.New(pools)
 	if err != nil {
 		return nil, nil, errors.Join(err, closeClients())
@@ -36,7 +36,7 @@ func newOurs(client string, pipelined bool, addrs []string, workers int) (*redlo
 }
 
 // oursPools returns one pool for each server and what closes them and their clients.
-func oursPools(client string, pipelined bool, addrs []string, workers int) (pools []pool.Pool, closeThem func() error) {
+func oursPools(client string, pipelined bool, addrs []string, connections int) (pools []pool.Pool, closeThem func() error) {
 	var pipes []io.Closer
 	pipe := func(p interface {
 		pool.Pool
@@ -47,7 +47,7 @@ func oursPools(client string, pipelined bool, addrs []string, workers int) (pool
 	closeClients := func() error { return nil }
 	if client == goRedis {
 		var clients []*goredisv9.Client
-		clients, closeClients = newGoRedis(addrs, workers)
+		clients, closeClients = newGoRedis(addrs, connections)
 		for _, c := range clients {
 			if pipelined {
 				pipe(goredis.NewPipelined(c))
@@ -61,7 +61,7 @@ func oursPools(client string, pipelined bool, addrs []string, workers int) (pool
 		}
 	} else {
 		var sources []*redigov1.Pool
-		sources, closeClients = newRedigo(addrs, workers)
+		sources, closeClients = newRedigo(addrs, connections)
 		for i, s := range sources {
 			pools = append(pools, redigo.New(s, redigo.WithName(addrs[i])))
 		}

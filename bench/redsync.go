@@ -10,8 +10,8 @@ import (
 )
 
 func redsyncOnGoRedis(failFast bool) func([]string, int) (session, error) {
-	return func(addrs []string, workers int) (session, error) {
-		clients, closeClients := newGoRedis(addrs, workers)
+	return func(addrs []string, connections int) (session, error) {
+		clients, closeClients := newGoRedis(addrs, connections)
 		var pools []redsyncpool.Pool
 		for _, c := range clients {
 			pools = append(pools, redsyncgoredis.NewPool(c))
@@ -21,8 +21,8 @@ func redsyncOnGoRedis(failFast bool) func([]string, int) (session, error) {
 }
 
 func redsyncOnRedigo(failFast bool) func([]string, int) (session, error) {
-	return func(addrs []string, workers int) (session, error) {
-		sources, closeSources := newRedigo(addrs, workers)
+	return func(addrs []string, connections int) (session, error) {
+		sources, closeSources := newRedigo(addrs, connections)
 		var pools []redsyncpool.Pool
 		for _, s := range sources {
 			pools = append(pools, redsyncredigo.NewPool(s))
