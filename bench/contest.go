@@ -169,7 +169,8 @@ func (c *contest) measure(s scenario, e *entry, nodes servers, addrs []string, r
 		}
 		settle(before)
 	}()
-	measure(session, s.Workers, fmt.Sprintf("warm-up:%d", round), during(warmUp+20*s.Away))
+	// A new connection to a server that is away takes some round trips.
+	measure(session, s.Workers, fmt.Sprintf("warm-up:%d", round), during(warmUp+40*s.Away))
 
 	prefix := fmt.Sprintf("bench:%d", round)
 	if !s.Frozen || e.healthy {
