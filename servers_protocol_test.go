@@ -103,13 +103,20 @@ func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
 
 // tellAlike does the same at random to all backends and compares what they say.
 func tellAlike(t *testing.T, all []backend, seed uint64) {
-	values := []string{"a", "b", "me.1", "ab", "*", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
+	values := []string{"a", "b", "me.1", "me.", "other.", "ab", "*", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
 	random := rand.New(rand.NewPCG(seed, 1))
 	var story []string
+	var last string // the value that was to be set
 	for range 15 {
 		value := values[random.IntN(len(values))]
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
 		act := random.IntN(8)
+		switch act {
+		case 0, 3, 4:
+			last = value
+		case 6:
+			value = last
+		}
 		seen := make(map[string][]string)
 		for _, b := range all {
 			said := b.act(t, act, fmt.Sprint("key", seed), value, hours)

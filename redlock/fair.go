@@ -31,7 +31,8 @@ import (
 // Nothing of this keeps exclusion; the majority does.
 
 // drawPause is how long somebody who needs a ticket waits for others who need one,
-// and for an attempt that is made anyway.
+// and for an attempt that is made anyway; and how long somebody whose turn it is, as
+// one node says, waits for others to say so.
 const drawPause = 5 * time.Millisecond
 
 // says is what an attempt tells the nodes about the line that p is the first of.

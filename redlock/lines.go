@@ -153,19 +153,19 @@ func (p *place) passed() (row int, took time.Duration) {
 	return int(in.row), in.took
 }
 
-// listen has an ear told of what is heard on a channel.
-func (l *lines) listen(channel string, e *ear) {
+// listen has an ear told of what is heard on its channel.
+func (l *lines) listen(e *ear) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ears[channel] = e
+	l.ears[e.channel] = e
 }
 
 // unlisten ends that, unless the next in line listens already.
-func (l *lines) unlisten(channel string, e *ear) {
+func (l *lines) unlisten(e *ear) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ears[channel] == e {
-		delete(l.ears, channel)
+	if l.ears[e.channel] == e {
+		delete(l.ears, e.channel)
 	}
 }
 

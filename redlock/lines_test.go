@@ -366,14 +366,14 @@ func TestUndoneAttemptIsNotPublished(t *testing.T) {
 
 func TestTheNextInLineKeepsItsEarWhenTheOneBeforePutsHisAway(t *testing.T) {
 	l := newLines()
-	first, second := &ear{}, &ear{}
-	l.listen("{job}:wake", first)
-	l.listen("{job}:wake", second) // the lock of the first has ended already
-	l.unlisten("{job}:wake", first)
+	first, second := &ear{channel: "{job}:wake"}, &ear{channel: "{job}:wake"}
+	l.listen(first)
+	l.listen(second) // the lock of the first has ended already
+	l.unlisten(first)
 	if l.ears["{job}:wake"] != second {
 		t.Error("nobody listens")
 	}
-	l.unlisten("{job}:wake", second)
+	l.unlisten(second)
 	if len(l.ears) != 0 {
 		t.Error("somebody listens still")
 	}

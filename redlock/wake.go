@@ -17,17 +17,18 @@ import (
 // or never sent, when the retry delay has passed. What is heard decides nothing but
 // when to ask.
 
-// An ear hears what the nodes say about one lock.
+// An ear hears what the nodes say about one lock: all that they do, or, with
+// WithFair, that it is the turn of its Locker.
 type ear struct {
-	self  string        // the name of who listens, in marks
-	line  string        // the name of his Locker, in lines
-	stirs chan struct{} // has room for one: something was heard
+	channel string
+	self    string        // the name of who listens, in marks
+	stirs   chan struct{} // has room for one: something was heard
 
 	mu     sync.Mutex // protects the rest
 	joined []bool     // nodes that are listened to, or were
 	told   []bool     // nodes that said something since the last attempt began
 	free   []bool     // of them, those that said that the lock was released
-	named  bool       // one of them said that it is our turn
+	named  bool       // one of them said that it is the turn of who listens
 	other  bool       // one of them said that it is somebody else's
 	nobody bool       // one of them did not say whose turn it is
 }
@@ -58,7 +59,7 @@ func (e *ear) note(i int, event pool.Event) {
 		switch event.Message {
 		case "":
 			e.nobody = true
-		case e.self, e.line:
+		case e.self:
 			e.named = true
 		default:
 			e.other = true
@@ -71,14 +72,30 @@ func (e *ear) note(i int, event pool.Event) {
 	}
 }
 
+// A turn is whose turn it is to ask, as messages said.
+type turn int
+
+const (
+	unsaid  turn = iota // there were none, only reasons to ask
+	ours                // at least one said so
+	theirs              // that of somebody else who waits
+	nobodys             // who released did not know of anybody
+)
+
 // heard reports whether it is worth to ask: as many nodes said something as were
-// missing, or all that can be heard told of a release. It also says whether to ask
-// at once, or else, whether it is somebody else's turn first or nobody's.
-func (e *ear) heard(missing int) (enough, now, others bool) {
+// missing, or all that can be heard told of a release.
+func (e *ear) heard(missing int) (enough bool, whose turn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	enough = count(e.told) >= missing || count(e.free) > 0 && count(e.free) >= count(e.joined)
-	return enough, e.named || !e.other && !e.nobody, e.other
+	switch {
+	case e.named:
+		whose = ours
+	case e.other:
+		whose = theirs
+	case e.nobody:
+		whose = nobodys
+	}
+	return count(e.told) >= missing || count(e.free) > 0 && count(e.free) >= count(e.joined), whose
 }
 
 func count(flags []bool) (n int) {
@@ -103,11 +120,18 @@ func (l *Locker) listeners(pools []pool.Pool) []*listen.Listener {
 
 // listen lends an ear to the request's lock.
 func (l *Locker) listen(r *request) {
-	r.ear = &ear{self: l.mark(r).Self.(string), line: l.group.Self(), stirs: make(chan struct{}, 1), joined: make([]bool, len(l.ears)), told: make([]bool, len(l.ears)), free: make([]bool, len(l.ears))}
-	channel := node.SideKey(r.key, "wake")
-	l.lines.listen(channel, r.ear)
+	n := len(l.ears)
+	e := &ear{channel: node.SideKey(r.key, "wake"), stirs: make(chan struct{}, 1), joined: make([]bool, n), told: make([]bool, n), free: make([]bool, n)}
+	if r.fair {
+		e.self = l.group.Self() // in lines and marks; see turn
+		e.channel += ":" + e.self
+	} else {
+		e.self = l.mark(r).Self.(string)
+	}
+	r.ear = e
+	l.lines.listen(e)
 	for i, node := range l.ears {
-		if node != nil && node.Want(channel) {
+		if node != nil && node.Want(e.channel) {
 			r.ear.note(i, pool.Event{Kind: pool.Joined})
 		}
 	}
@@ -121,11 +145,10 @@ func (l *Locker) deafen(r *request) {
 	if r.ear == nil {
 		return
 	}
-	channel := node.SideKey(r.key, "wake")
-	l.lines.unlisten(channel, r.ear)
+	l.lines.unlisten(r.ear)
 	for _, node := range l.ears {
 		if node != nil {
-			node.Drop(channel)
+			node.Drop(r.ear.channel)
 		}
 	}
 }
@@ -201,15 +224,19 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 			r.extra = at.Before(r.next)
 			return true
 		case <-stirs:
-			enough, now, others := r.ear.heard(o.missing)
-			switch {
+			switch enough, whose := r.ear.heard(o.missing); {
+			case !enough && whose == ours && r.fair:
+				// The others may have named somebody who is not there: one that was
+				// down, or lost the line, does not know who comes first.
+				if sooner(drawPause) {
+					timer.Reset(drawPause)
+				}
+				continue
 			case !enough:
 				continue
-			case now:
+			case whose == ours, whose == unsaid:
 				return true
-			case others && r.fair:
-				continue // it is their turn, and they were told
-			case others:
+			case whose == theirs:
 				r.passed = min(r.passed+1, maxPassed)
 			}
 			if d := r.holdOff(o.took, r.passed); sooner(d) {

@@ -324,23 +324,23 @@ func TestSplitVoteIsRepeatedSoonAndCostsNoTries(t *testing.T) {
 func TestOneThatIsNamedByANodeGoesFirst(t *testing.T) {
 	e := &ear{self: "me", stirs: make(chan struct{}, 1), joined: make([]bool, 3), told: make([]bool, 3), free: make([]bool, 3)}
 	says := func(i int, who string) { e.note(i, pool.Event{Kind: pool.Message, Message: who}) }
-	wants := func(missing int, enough, now, others bool) {
+	wants := func(missing int, enough bool, whose turn) {
 		t.Helper()
-		if e, n, o := e.heard(missing); e != enough || n != now || o != others {
-			t.Errorf("heard enough %v, ask now %v, others first %v; want %v, %v, %v", e, n, o, enough, now, others)
+		if e, w := e.heard(missing); e != enough || w != whose {
+			t.Errorf("heard enough: %v, turn %v; want %v, %v", e, w, enough, whose)
 		}
 	}
 	says(0, "")
 	says(1, "")
-	wants(2, true, false, false)
+	wants(2, true, nobodys)
 	says(1, "somebody else")
-	wants(2, true, false, true)
+	wants(2, true, theirs)
 	says(2, "me")
-	wants(2, true, true, true)
+	wants(2, true, ours)
 	e.clear()
-	wants(1, false, true, false) // nothing: an attempt began
+	wants(1, false, unsaid) // nothing: an attempt began
 	e.note(0, pool.Event{Kind: pool.Joined})
-	wants(1, true, true, false)
+	wants(1, true, unsaid)
 }
 
 func TestTheNextWaiterFindsTheChannelStillJoined(t *testing.T) {

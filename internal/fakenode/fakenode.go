@@ -279,6 +279,14 @@ func (n *Node) run(c Command, args []any) (any, error) {
 			return int64(1), nil
 		}
 		channel := strings.TrimSuffix(args[0].(string), "wait") + "wake"
+		if name, inLine := strings.CutSuffix(waits.value, "."); inLine {
+			n.publish(channel, name)
+			n.publish(channel+":"+name, name)
+			if name == args[1] {
+				return int64(1), nil
+			}
+			return name, nil
+		}
 		if waits.value == "*" || strings.HasPrefix(waits.value, args[1].(string)+".") {
 			n.publish(channel, "")
 			return int64(1), nil

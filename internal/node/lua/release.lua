@@ -3,7 +3,8 @@
 -- KEYS[1]  the lock's key
 -- ARGV[1]  the value of the acquisition
 -- ARGV[2]  the name of the mark that somebody waits, "{key}:wait"; without it
---          nobody is told, with it they are on channel "{key}:wake"
+--          nobody is told, with it they are on channel "{key}:wake", and those who
+--          stand in line on one of their own, "{key}:wake:" and their name
 -- ARGV[3]  who releases; those who leave marks are called that, a dot and a number
 -- ARGV[4]  the ticket of the acquisition, if it stood in line (see turn.lua): it
 --          leaves the line
@@ -13,8 +14,9 @@
 --          the first in line, or who left the mark last, if that was not ARGV[3]
 -- The message says the same: the first in line, ARGV[3] itself included, or else
 -- who left the mark, and nothing if it was ARGV[3], or somebody who only watches
--- (inspect.lua). Telling is a hint: an ACL user
--- who may lock may not be allowed to read the mark or to publish.
+-- (inspect.lua). A mark that ends with the dot is that of somebody in line (turn.lua):
+-- it is he who comes next if this server has lost the line. Telling is a hint: an ACL
+-- user who may lock may not be allowed to read the mark or to publish.
 local held = redis.call('GET', KEYS[1])
 local ours = held == ARGV[1]
 if ours then
@@ -51,9 +53,10 @@ local waits = ARGV[2] and redis.pcall('GET', ARGV[2])
 if type(waits) ~= 'string' then
   return ours and 1 or 0
 end
-local first = redis.pcall('ZRANGE', base .. 'queue', 0, 0)[1]
+local first = redis.pcall('ZRANGE', base .. 'queue', 0, 0)[1] or string.match(waits, '^(.*)%.$')
 if first then
   redis.pcall('PUBLISH', base .. 'wake', first)
+  redis.pcall('PUBLISH', base .. 'wake:' .. first, first)
   return ours and (first == ARGV[3] and 1 or first) or 0
 end
 if waits == '*' or string.sub(waits, 1, #ARGV[3] + 1) == ARGV[3] .. '.' then
