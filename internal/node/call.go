@@ -1,5 +1,7 @@
 package node
 
+import "time"
+
 // A Receiver is told what becomes of calls. Its methods may be called from any
 // goroutine, with no lock of the node held, and must not block.
 type Receiver interface {
@@ -20,8 +22,10 @@ type Call struct {
 	Receiver Receiver
 	Index    int // for the receiver: which node this is
 
-	state      callState // protected by Node.mu
+	// Protected by Node.mu.
+	state      callState
 	prev, next *Call     // in flights
+	over       time.Time // when it is given up there
 
 	// For a client that calls back; it has the call meanwhile.
 	node *Node

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A call is given up at its deadline or within slack of it, never before, whatever
+// comes and goes meanwhile.
+func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 3))
+			under := make(map[*Call]bool)
+			late := 0
+			var mu sync.Mutex
+			var f flights
+			f.init(func() {
+				mu.Lock()
+				defer mu.Unlock()
+				now := time.Now()
+				for _, c := range f.due(now) {
+					after := now.Sub(c.Deadline.at)
+					if !under[c] || after < 0 || after > slack {
+						t.Errorf("seed %d: a call is given up %v after its deadline, under way: %v", seed, after, under[c])
+					}
+					if after > 0 {
+						late++
+					}
+					delete(under, c)
+				}
+			})
+			for range 300 {
+				mu.Lock()
+				switch random.IntN(4) {
+				case 0: // one is answered
+					for c := range under {
+						f.remove(c)
+						delete(under, c)
+						break
+					}
+				case 1:
+					mu.Unlock()
+					time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
+					mu.Lock()
+				default:
+					c := &Call{Deadline: &Deadline{at: time.Now().Add(time.Duration(1+random.IntN(12000)) * time.Microsecond)}}
+					under[c] = true
+					f.add(c)
+				}
+				mu.Unlock()
+			}
+			time.Sleep(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			if len(under) > 0 || f.first != nil || f.last != nil {
+				t.Errorf("seed %d: %d calls are still under way", seed, len(under))
+			}
+			if late == 0 {
+				t.Errorf("seed %d: slack was not used", seed)
+			}
+		})
+	}
+}
+
+// Who was overtaken while it waited for a processor joins the last.
+func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f flights
+		f.init(func() {})
+		var last *Call
+		for i := range 1000 {
+			last = &Call{Deadline: &Deadline{at: time.Now().Add(time.Hour - time.Duration(i)*time.Microsecond)}}
+			f.add(last)
+		}
+		if f.last != last {
+			t.Error("it is not the last")
+		}
+		f.first, f.last = nil, nil
+		f.stopIfEmpty()
+	})
+}
