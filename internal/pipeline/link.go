@@ -105,8 +105,12 @@ func (p *Pipe) ended(l *link, err error) {
 	fail(lost, fmt.Errorf("the connection ended before the reply: %w", err))
 }
 
-// maxBatch is how many commands the writer collects before it flushes.
-const maxBatch = 256
+const (
+	// maxBatch is how many commands the writer collects before it flushes, and
+	// maxBatchBytes about how many bytes.
+	maxBatch      = 256
+	maxBatchBytes = 64 << 10
+)
 
 // write sends what waits, all that has collected at a time.
 func (p *Pipe) write(l *link) {
@@ -118,14 +122,15 @@ func (p *Pipe) write(l *link) {
 		}
 		runtime.Gosched() // whoever can run goes first: what he sends travels along
 		var err error
-		n := 0
-		for err == nil && n < maxBatch {
+		n, bytes := 0, 0
+		for err == nil && n < maxBatch && bytes < maxBatchBytes {
 			c, ok := p.next(l, n > 0)
 			if !ok {
 				break
 			}
 			n++
-			err = l.conn.Send(c.args)
+			bytes += c.size
+			err = l.send(c)
 		}
 		if n == 0 {
 			continue
@@ -171,17 +176,20 @@ var (
 
 // read passes replies on until the connection breaks, or is of no use any more. A
 // refusal that says so is left to the caller: whoever hears of it may call again.
+//
+// A reply to what is still being sent is none, whatever sent it: the arguments are the
+// callers' again once they are told.
 func (p *Pipe) read(l *link) (last call, err error) {
-	for {
+	for told := int64(0); ; told++ {
 		reply, err := l.conn.Receive()
 		refusal, refused := err.(pool.Error)
 		if err != nil && !refused {
 			return call{}, err
 		}
-		c, drained := p.answered(l)
-		if c.receiver == nil {
+		if told == l.sent.Load() {
 			return call{}, errUnasked
 		}
+		c, drained := p.answered(l)
 		if refused && demoted(refusal) {
 			return c, err
 		}
@@ -197,9 +205,6 @@ func (p *Pipe) read(l *link) (last call, err error) {
 func (p *Pipe) answered(l *link) (c call, drained bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.unanswered.len() == 0 {
-		return call{}, false
-	}
 	c = l.unanswered.pop()
 	l.bytes -= c.size
 	return c, p.old == l && l.unanswered.len() == 0

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -26,7 +27,8 @@ import (
 // A Conn is one connection to a server. One goroutine at a time calls Send and
 // Flush, another one Receive, and any of them, or a third, Close.
 type Conn interface {
-	// Send writes a command, which Flush sends at the latest.
+	// Send writes a command, which Flush sends at the latest. The server has all of it
+	// not before Send has returned: replies that come earlier are none.
 	Send(args []any) error
 	Flush() error
 
@@ -99,6 +101,7 @@ type link struct {
 	wake   chan struct{}  // has room for one: something waits for the writer
 	broken chan struct{}  // closed by the reader
 	writer sync.WaitGroup // somebody is calling Send or Flush
+	sent   atomic.Int64   // calls that Send has returned from: only they can have replies
 
 	// Protected by Pipe.mu.
 	writing    bool  // the same
@@ -133,7 +136,7 @@ func (p *Pipe) Submit(ctx context.Context, r pool.Receiver, args ...any) {
 		l.begin()
 		p.commit(l, c)
 		p.mu.Unlock()
-		err := l.conn.Send(args)
+		err := l.send(c)
 		if err == nil {
 			err = l.conn.Flush()
 		}
@@ -179,6 +182,15 @@ func (p *Pipe) commit(l *link, c call) {
 func (l *link) begin() {
 	l.writing = true
 	l.writer.Add(1)
+}
+
+// send writes a call that was committed.
+func (l *link) send(c call) error {
+	err := l.conn.Send(c.args)
+	if err == nil {
+		l.sent.Add(1)
+	}
+	return err
 }
 
 // written notes that he has done. After an error the reader ends the connection: it

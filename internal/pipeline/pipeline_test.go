@@ -24,7 +24,7 @@ type server struct {
 	hang    bool          // dials do not return before their context ends
 	stuck   chan struct{} // as long as it is open, dials do not return, whatever their contexts
 	full    chan struct{} // as long as it is open, writes block
-	eager   bool          // Send writes at once
+	eager   bool          // Send writes what it can
 	dials   int
 	flushes [][]string
 	conns   []*conn
@@ -65,10 +65,10 @@ func (s *server) dial(ctx context.Context) (Conn, error) {
 func (c *conn) Send(args []any) error {
 	c.buffer = append(c.buffer, args[0].(string))
 	c.server.mu.Lock()
-	eager := c.server.eager
+	eager, full := c.server.eager, c.server.full
 	c.server.mu.Unlock()
-	if eager {
-		return c.Flush()
+	if eager && full != nil {
+		<-full
 	}
 	return nil
 }
@@ -480,6 +480,32 @@ func TestWhatStandsBehindABlockedWriteIsNotSentAfterItsDeadline(t *testing.T) {
 		if got := s.sent(); strings.Contains(got, "b") {
 			t.Errorf("sent %.20q", strings.ReplaceAll(got, "a", ""))
 		}
+	})
+}
+
+// The arguments of a command are the caller's again once he is told. Until Send has
+// returned it reads them.
+func TestAReplyToWhatIsStillBeingSentIsNone(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		warm(t, p)
+		full := make(chan struct{})
+		s.set(func() { s.full, s.eager = full, true })
+		large := strings.Repeat("a", maxBytes)
+		a := submit(t, p, large)
+		settle()
+		s.last().replies <- large
+		settle()
+		if a.mu.Lock(); a.times > 0 {
+			t.Errorf("told %v, %v while it is being sent", a.reply, a.err)
+		}
+		a.mu.Unlock()
+		s.set(func() { s.full = nil })
+		close(full)
+		settle()
+		a.wantError(t, true, errUnasked)
+		b := submit(t, p, "b")
+		settle()
+		b.want(t, "b")
 	})
 }
 

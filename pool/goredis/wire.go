@@ -27,8 +27,8 @@ type wire struct {
 }
 
 const (
-	// fullOut is how much Send collects before it writes by itself.
-	fullOut = 64 << 10
+	// outSize is how much memory out keeps. A batch is rarely larger.
+	outSize = 128 << 10
 	// inSize is the size of in, as long as no reply is larger.
 	inSize = 16 << 10
 )
@@ -40,13 +40,8 @@ func newWire(conn net.Conn, client *redis.Client) *wire {
 // Send implements pipeline.Conn.
 func (w *wire) Send(args []any) error {
 	var err error
-	if w.out, err = appendCommand(w.out, args); err != nil {
-		return err
-	}
-	if len(w.out) >= fullOut {
-		return w.Flush()
-	}
-	return nil
+	w.out, err = appendCommand(w.out, args)
+	return err
 }
 
 // Flush implements pipeline.Conn.
@@ -55,7 +50,7 @@ func (w *wire) Flush() error {
 		return nil
 	}
 	_, err := w.conn.Write(w.out)
-	if cap(w.out) > 2*fullOut {
+	if cap(w.out) > outSize {
 		w.out = nil
 	}
 	w.out = w.out[:0]

@@ -113,7 +113,7 @@ func TestCommandsAreWrittenAsTheProtocolWantsThem(t *testing.T) {
 	}()
 	for _, command := range [][]any{
 		{"SET", "k\r\n", "", "PX", int64(8000)},
-		{"ECHO", strings.Repeat("x", fullOut)}, // written at once
+		{"ECHO", strings.Repeat("x", outSize)}, // more than it keeps room for
 		{"DECRBY", "k", int64(-9223372036854775808)},
 	} {
 		if err := w.Send(command); err != nil {
@@ -127,7 +127,7 @@ func TestCommandsAreWrittenAsTheProtocolWantsThem(t *testing.T) {
 	}
 	w.Close()
 	want := "*5\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$0\r\n\r\n$2\r\nPX\r\n$4\r\n8000\r\n" +
-		fmt.Sprintf("*2\r\n$4\r\nECHO\r\n$%d\r\n%s\r\n", fullOut, strings.Repeat("x", fullOut)) +
+		fmt.Sprintf("*2\r\n$4\r\nECHO\r\n$%d\r\n%s\r\n", outSize, strings.Repeat("x", outSize)) +
 		"*3\r\n$6\r\nDECRBY\r\n$1\r\nk\r\n$20\r\n-9223372036854775808\r\n"
 	if g := <-got; g != want {
 		t.Errorf("sent %.200q", g)
