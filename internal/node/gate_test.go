@@ -347,3 +347,33 @@ func (neverConnected) Do(ctx context.Context, _ ...any) (any, error) {
 	time.Sleep(time.Until(at) - time.Microsecond)
 	return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, context.DeadlineExceeded)
 }
+
+func TestAServerThatRefusesTheNativeFormIsProbedAllTheSame(t *testing.T) {
+	for kind, client := range fakenode.Clients {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakenode.New("a")
+				n := newNode(t, client(fake))
+				fake.Set(fakenode.Faults{NoNative: true})
+				wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+				time.Sleep(time.Millisecond) // since it was heard
+				fake.Freeze()
+				var r recorder
+				for i := range gateLimit + 1 {
+					n.Start(call(Acquire, fmt.Sprint("k", i), "v", &r))
+				}
+				time.Sleep(timeout + 2*probePause)
+				if a := ask(t, n, Acquire, "busy", "v"); !errors.Is(a.Err, ErrBusy) {
+					t.Fatalf("the gate is open: %+v", a)
+				}
+				synctest.Wait()
+				if calls := fake.Calls(); calls != 1 {
+					t.Errorf("%d calls are with the client, want the probe", calls)
+				}
+				fake.Thaw()
+				time.Sleep(timeout)
+				wantStatus(t, ask(t, n, Acquire, "again", "v"), Granted)
+			})
+		})
+	}
+}

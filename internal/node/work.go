@@ -60,7 +60,7 @@ func (c *Call) Receive(reply any, err error) {
 // cost a round trip to hear that it is unknown.
 func (n *Node) form(v Verb) form {
 	switch {
-	case preferred[v] == native && !n.noNative.Load():
+	case v == ping, preferred[v] == native && !n.noNative.Load(): // a ping is no script
 		return native
 	case n.loaded[v].Load():
 		return evalsha
