@@ -13,12 +13,17 @@ type Submitter interface {
 	//
 	// r is told the outcome exactly once, from any goroutine, but never before
 	// Submit returns on the goroutine that called it: the caller may hold a lock
-	// that r needs. The outcome is what Do returns, with two differences. args may
-	// be kept until then. And a command that was sent is not given up at the
-	// deadline of ctx: r is told the late reply, too, or that there will be none,
-	// within a few seconds. A late "granted" can be undone for certain, what was
-	// never heard of only by repeating the release until it is too old to matter.
-	// A command that was not sent by the deadline is not sent any more.
+	// that r needs. The outcome is what Do returns, with two differences.
+	//
+	// A command that was sent is not given up at the deadline of ctx: r is told the
+	// late reply, too, or that there will be none, within a few seconds. A late
+	// "granted" can be undone for certain, what was never heard of only by repeating
+	// the release until it is too old to matter. A command that was not sent by the
+	// deadline is not sent any more.
+	//
+	// And ctx and args are lent: they may be kept until r is told, and not be touched
+	// any more from then on, by no goroutine. The lock uses both for another command. A
+	// context that was derived from ctx is cancelled before, for it asks ctx.
 	Submit(ctx context.Context, r Receiver, args ...any)
 }
 

@@ -26,8 +26,8 @@
 // megabytes under -race may need. So test that apart.
 //
 // If the pool implements [pool.Submitter], commands are submitted to it as well, with
-// a receiver that counts what it is told and writes over the arguments then: another
-// reason for -race.
+// a receiver that counts what it is told and writes over the arguments then, which is
+// another reason for -race, and with contexts that notice who uses them after that.
 package pooltest
 
 import (
@@ -82,6 +82,7 @@ func duties() []duty {
 	all = append(all, partingDuties...)
 	all = append(all, submittingDuties...)
 	all = append(all, outlastingDuties...)
+	all = append(all, lendingDuties...)
 	return all
 }
 

@@ -20,7 +20,7 @@ func TestASoundAdapterPasses(t *testing.T) {
 type bare struct{ pool.Pool }
 
 func TestAPoolThatOnlyDoesPassesTheDutiesOfTheOthers(t *testing.T) {
-	for _, d := range slices.Concat(listeningDuties, partingDuties, submittingDuties, outlastingDuties) {
+	for _, d := range slices.Concat(listeningDuties, partingDuties, submittingDuties, outlastingDuties, lendingDuties) {
 		t.Run(d.name, func(t *testing.T) {
 			d.run(t, func(tb testing.TB, addr string) pool.Pool { return bare{openReference("")(tb, addr)} })
 		})
@@ -72,6 +72,8 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"hangs":          "a frozen server does not hold commands for ever, nor goroutines and connections",
 		"defers":         "a frozen server does not hold commands for ever, nor goroutines and connections",
 		"outlives":       "a frozen server does not hold commands for ever, nor goroutines and connections",
+		"dwells":         "the context of a submitted command is let alone once its receiver was told",
+		"derives":        "the context of a submitted command is let alone once its receiver was told",
 	}
 	for fault, name := range faults {
 		t.Run(fault, func(t *testing.T) {

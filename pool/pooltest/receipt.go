@@ -64,7 +64,8 @@ func (d *desk) context(timeout time.Duration) context.Context {
 // A receipt is the receiver of one command, and takes down what it is told.
 type receipt struct {
 	command string      // as the server counts it
-	args    []any       // what the pool was given
+	ctx     *lent       // what the pool was given
+	args    []any       // the same
 	given   []any       // the same, in a slice that the pool does not have
 	lock    *sync.Mutex // if not nil, Receive needs it
 
@@ -74,10 +75,11 @@ type receipt struct {
 	first    chan struct{} // closed at the first outcome
 }
 
-// Receive implements [pool.Receiver]. It writes over the arguments, as a caller
-// does that uses its slice for the next command: a pool that still reads them is
-// found by the race detector.
+// Receive implements [pool.Receiver]. It takes the context back, and writes over the
+// arguments, as a caller does that uses its slice for the next command: a pool that
+// still reads them is found by the race detector.
 func (r *receipt) Receive(reply any, err error) {
+	r.ctx.takeBack()
 	if r.lock != nil {
 		r.lock.Lock()
 		defer r.lock.Unlock()
@@ -105,6 +107,7 @@ func (d *desk) submit(ctx context.Context, args ...any) *receipt {
 func (d *desk) submitHolding(ctx context.Context, lock *sync.Mutex, args ...any) *receipt {
 	r := &receipt{
 		command: strings.TrimSpace(fmt.Sprintln(args[:min(len(args), 2)]...)),
+		ctx:     lend(ctx),
 		args:    slices.Clone(args),
 		given:   args,
 		lock:    lock,
@@ -113,7 +116,7 @@ func (d *desk) submitHolding(ctx context.Context, lock *sync.Mutex, args ...any)
 	d.mu.Lock()
 	d.receipts = append(d.receipts, r)
 	d.mu.Unlock()
-	d.p.Submit(ctx, r, r.args...)
+	d.p.Submit(r.ctx, r, r.args...)
 	return r
 }
 
@@ -221,6 +224,8 @@ func (r *receipt) wrong(s *server) error {
 	switch {
 	case r.changed:
 		return errors.New("its arguments were changed")
+	case r.ctx.misused() != "":
+		return errors.New(r.ctx.misused())
 	case sent > 1:
 		return fmt.Errorf("it was sent %d times", sent)
 	case sent == 1 && errors.Is(o.err, pool.ErrNotSent):

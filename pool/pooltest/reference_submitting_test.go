@@ -45,6 +45,13 @@ func (p *reference) Submit(ctx context.Context, r pool.Receiver, args ...any) {
 	case p.fault == "blurts" && over != nil:
 		r.Receive(nil, unsent(over))
 		return
+	case p.fault == "dwells":
+		go func() { // as one that traces
+			<-time.After(short / 2)
+			_ = ctx.Value("trace")
+		}()
+	case p.fault == "derives":
+		context.AfterFunc(ctx, func() {}) // and never says that it is over
 	case p.fault == "scatters":
 		go func() { r.Receive(p.Do(ctx, args...)) }()
 		return
@@ -117,7 +124,9 @@ func (w *wire) connected(ctx context.Context) (*link, error) {
 	case ended(ctx) != nil && w.p.fault != "hoards":
 		return nil, ended(ctx)
 	}
-	l, err := w.p.dial(ctx)
+	own, cancel := own(ctx)
+	defer cancel()
+	l, err := w.p.dial(own)
 	for i := 0; i < 100 && err != nil && w.p.fault == "hoards"; i++ {
 		<-time.After(short / 10)
 		l, err = w.p.dial(context.Background())
@@ -134,6 +143,15 @@ func (w *wire) connected(ctx context.Context) (*link, error) {
 	w.link = l
 	go w.read(l) // ends with the connection
 	return l, nil
+}
+
+// own has the deadline of ctx, and may be used for longer: a dial leaves goroutines
+// behind that ask its context.
+func own(ctx context.Context) (context.Context, context.CancelFunc) {
+	if at, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(context.Background(), at)
+	}
+	return context.WithCancel(context.Background())
 }
 
 // commit notes that e is about to be sent, unless the connection broke meanwhile.
