@@ -47,6 +47,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 
 	r.ear.clear()
 	result, decided := l.ask(ctx, r, claim).Wait(ctx)
+	defer result.Done()
 	if !decided {
 		claim.Retreat() // those behind keep the place
 		return nil, outcome{err: errInterrupted}

@@ -60,6 +60,7 @@ func (k *Lock) extend(ctx context.Context) error {
 	// The old deadline stays in force until a majority acknowledged the new
 	// one: nothing about the timer changes while the round is under way.
 	result, decided := k.claim.Extend(ctx, ttl, retake).Wait(ctx)
+	defer result.Done()
 	now := k.locker.clock.Read()
 	var failure error
 	switch {

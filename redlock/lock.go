@@ -224,6 +224,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 
 	defer k.place.leave()
 	result, decided := k.claim.Release(ctx).Wait(ctx)
+	defer result.Done()
 	if !decided {
 		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, ctx.Err())
 	}

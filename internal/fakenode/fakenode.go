@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -131,7 +132,8 @@ func (n *Node) Do(ctx context.Context, args ...any) (any, error) {
 		return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, err)
 	}
 
-	// The server works on its own, whether the client waits or not.
+	// The server works on its own, whether the client waits or not, and has what was sent.
+	args = slices.Clone(args)
 	type result struct {
 		reply any
 		err   error

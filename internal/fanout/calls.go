@@ -18,8 +18,7 @@ func (c *Claim) start(r *Round) {
 	for i := range c.seats {
 		next, s := &r.calls[i], &c.seats[i]
 		if c.released && r.request.Verb != node.Release {
-			// It must not take the place of the release.
-			next.vote(node.Answer{Err: errSuperseded})
+			next.supersede() // it must not take the place of the release
 			continue
 		}
 		if s.flying == nil {
@@ -32,7 +31,7 @@ func (c *Claim) start(r *Round) {
 		case s.waiting.Request.Verb == node.Release: // and so is this one: the later is sent for both
 			next.also = s.waiting
 		default:
-			s.waiting.vote(node.Answer{Err: errSuperseded})
+			s.waiting.supersede()
 		}
 		s.waiting = next
 	}
@@ -73,49 +72,62 @@ func (c *Claim) send(next *call) {
 		c.mu.Lock()
 		c.seats[i].flying = nil
 		c.heard(next.Request.Verb, false)
-		next.vote(node.Answer{Err: err}) // nothing was sent: nothing to learn
-		next = c.fly(c.follow(i, next))
+		last := next
+		last.vote(node.Answer{Err: err}) // nothing was sent: nothing to learn
+		next = c.fly(c.follow(i, last))
+		last.over()
 		c.mu.Unlock()
 	}
 }
 
 // Answer implements node.Receiver.
-func (c *Claim) Answer(nc *node.Call, a node.Answer) {
-	c.send(c.answer(nc, a))
+func (last *call) Answer(_ *node.Call, a node.Answer) {
+	c := last.claim // last may be another round's when it is answered
+	c.send(c.answer(last, a))
 }
 
 // answer takes an answer in and returns what is to be sent next.
-func (c *Claim) answer(nc *node.Call, a node.Answer) *call {
+func (c *Claim) answer(last *call, a node.Answer) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := nc.Index
+	i := last.Index
 	s := &c.seats[i]
-	last := s.flying // the call that nc is part of: one flies at a time
-	s.flying = nil
-	c.heard(nc.Request.Verb, a.Answered())
-	s.learn(nc.Request.Verb, a, c.lifetime(nc))
-	if nc.Request.Verb == node.Release {
+	s.flying = nil // it was last: one flies at a time
+	c.heard(last.Request.Verb, a.Answered())
+	s.learn(last.Request.Verb, a, c.lifetime(last))
+	if last.Request.Verb == node.Release {
 		a = s.release(a)
 	}
 	last.vote(a)
 	c.missing(s)
-	return c.fly(c.follow(i, last))
+	next := c.fly(c.follow(i, last))
+	// The client of a call that was given up still has it. It may have returned just
+	// now, and Late come before this.
+	if last.answered = true; !a.InClient || last.returned {
+		last.over()
+	}
+	return next
 }
 
 // Late implements node.Receiver.
-func (c *Claim) Late(nc *node.Call, a node.Answer) {
+func (last *call) Late(_ *node.Call, a node.Answer) { last.claim.late(last, a) }
+
+func (c *Claim) late(last *call, a node.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := &c.seats[nc.Index]
-	s.late(nc.Request.Verb, a, c.lifetime(nc))
+	s := &c.seats[last.Index]
+	s.late(last.Request.Verb, a, c.lifetime(last))
 	if s.owing {
-		c.group.debts[nc.Index].hurry(c)
+		c.group.debts[last.Index].hurry(c)
+	}
+	if last.returned = true; last.answered {
+		last.over()
 	}
 }
 
 // lifetime is how long a key may live that the call sets now.
-func (c *Claim) lifetime(nc *node.Call) time.Duration {
-	return quorum.Lifetime(nc.Request.TTL, c.group.drift)
+func (c *Claim) lifetime(sent *call) time.Duration {
+	return quorum.Lifetime(sent.Request.TTL, c.group.drift)
 }
 
 // follow chooses what seat i does after the call last (nil if there was none).
@@ -165,5 +177,7 @@ func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
 	c.put(request, verb, ttl)
 	deadline := node.MakeDeadline(context.Background(), c.timeout)
-	return &call{Call: node.Call{Request: request, Deadline: &deadline, Receiver: c, Index: i}}
+	sent := &call{claim: c}
+	sent.Call = node.Call{Request: request, Deadline: &deadline, Receiver: sent, Index: i}
+	return sent
 }

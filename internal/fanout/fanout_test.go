@@ -33,6 +33,7 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 					pools[i] = client(n)
 				}
 				g := NewGroup(pools, 0.01, nil)
+				cellar := poison(t, g)
 				f(t, g, nodes)
 				for _, n := range nodes {
 					n.Set(fakenode.Faults{})
@@ -43,6 +44,9 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 				}
 				g.Stop()
 				synctest.Wait()
+				if cellar != nil {
+					cellar.free()
+				}
 				for _, n := range nodes {
 					if n.Get("k") != "" {
 						t.Errorf("node %v still carries the key", n)

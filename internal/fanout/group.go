@@ -34,6 +34,7 @@ type Group struct {
 	// is not used again. (They are the group's, since a channel of one synctest bubble
 	// must not be used in another.)
 	signals sync.Pool
+	rounds  recycler // nil if rounds are left to the garbage collector
 
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
@@ -49,6 +50,9 @@ type Group struct {
 func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failure error)) *Group {
 	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim)}
 	g.signals.New = func() any { return make(chan struct{}, 1) }
+	if allSubmit(pools) {
+		g.rounds = new(sync.Pool)
+	}
 	for _, p := range pools {
 		n := node.New(p)
 		d := newDebts(n)

@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -16,6 +17,7 @@ type Round struct {
 	request  node.Request
 	deadline node.Deadline
 	calls    []call
+	users    atomic.Int32 // see drop
 
 	// Protected by the claim's mutex until decided is told, then constant.
 	tally   quorum.Tally
@@ -26,11 +28,16 @@ type Round struct {
 // A call is the round's question on its way to one node.
 type call struct {
 	node.Call
+	claim   *Claim
 	round   *Round      // nil if no round waits for it
 	due     bool        // to be sent by who started the round
 	also    *call       // a release before it that was not sent: they share the answer
 	answer  node.Answer // once there is one
 	counted bool        // the answer is part of the result, and constant with it
+
+	// Protected by the claim's mutex, like answer.
+	answered bool // Answer came
+	returned bool // Late came
 }
 
 // released reports whether the call was a release and the node carried it out.
@@ -48,6 +55,7 @@ type Result struct {
 	quorum.Tally
 	Outcome quorum.Outcome
 	calls   []call
+	round   *Round // whose memory calls is
 }
 
 // Answer is what node i had said when the round was decided, or false if it had
@@ -132,28 +140,9 @@ func (r Result) Awaited() string {
 	return ""
 }
 
-func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
-	n := c.group.Len()
-	room := new(struct { // one piece of memory for three nodes or fewer
-		round Round
-		calls [3]call
-	})
-	r := &room.round
-	r.group = c.group
-	c.put(&r.request, verb, ttl)
-	r.deadline = node.MakeDeadline(ctx, timeout)
-	r.calls = slices.Grow(room.calls[:0], n)[:n]
-	r.tally.Nodes = n
-	r.decided = c.group.signals.Get().(chan struct{})
-	for i := range r.calls {
-		r.calls[i].round = r
-		r.calls[i].Call = node.Call{Request: &r.request, Deadline: &r.deadline, Receiver: c, Index: i}
-	}
-	return r
-}
-
 // Wait returns the result as soon as the round is decided, or false if ctx ends
-// first. The nodes' timeout decides every round in the end. It is called once.
+// first. The nodes' timeout decides every round in the end. It is called once, and
+// the round not used any more: the result is what is left of it, until Done.
 func (r *Round) Wait(ctx context.Context) (Result, bool) {
 	select {
 	case <-r.decided:
@@ -161,11 +150,12 @@ func (r *Round) Wait(ctx context.Context) (Result, bool) {
 		select {
 		case <-r.decided: // both at once: an outcome is worth more
 		default:
+			r.drop()
 			return Result{}, false
 		}
 	}
 	r.group.signals.Put(r.decided)
-	return Result{Tally: r.tally, Outcome: r.outcome, calls: r.calls}, true
+	return Result{Tally: r.tally, Outcome: r.outcome, calls: r.calls, round: r}, true
 }
 
 // count counts one node's answer, unless it comes too late. The claim's mutex is

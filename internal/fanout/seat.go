@@ -18,12 +18,26 @@ var errUnknown = errors.New("not waited for")
 // vote records the answer to the call, and to those that it was sent for as well, and
 // passes it to the rounds that asked, if any. The claim's mutex is held.
 func (c *call) vote(a node.Answer) {
-	for ; c != nil; c = c.also {
-		c.answer = a
-		if c.round != nil {
-			c.round.count(c)
-		}
+	c.record(a)
+	for c.also != nil {
+		earlier := c.also
+		c.also, earlier.also = earlier.also, nil
+		earlier.record(a)
+		earlier.over() // it never was with the node, and nothing leads to it any more
 	}
+}
+
+func (c *call) record(a node.Answer) {
+	c.answer = a
+	if c.round != nil {
+		c.round.count(c)
+	}
+}
+
+// supersede ends a call that was not sent, and has left its seat.
+func (c *call) supersede() {
+	c.vote(node.Answer{Err: errSuperseded})
+	c.over()
 }
 
 // forget is how long after its TTL an acquire of unknown fate is remembered

@@ -4,6 +4,10 @@ import "time"
 
 // A Receiver is told what becomes of calls. Its methods may be called from any
 // goroutine, with no lock of the node held, and must not block.
+//
+// When a call was told for the last time the node does not have it any more. It, its
+// request and its deadline may then be used for something else, if the client is a
+// [pool.Submitter].
 type Receiver interface {
 	// Answer is called exactly once per started call: with the node's answer,
 	// with one that matches context.DeadlineExceeded at its deadline, or with

@@ -377,3 +377,33 @@ func TestAServerThatRefusesTheNativeFormIsProbedAllTheSame(t *testing.T) {
 		})
 	}
 }
+
+// A call that was given up in the queue is nobody's any more, and may be another one by
+// the time that the queue has come to where it was.
+func TestACallThatWasGivenUpInTheQueueMayBeUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fakenode.Pipelined{Node: fake})
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		fake.Set(fakenode.Faults{Delay: 2 * timeout})
+		var r recorder
+		for i := range maxAhead {
+			c := call(Acquire, fmt.Sprint("k", i), "v", &r)
+			*c.Deadline = MakeDeadline(context.Background(), 10*timeout)
+			n.Start(c)
+		}
+		c := call(Acquire, "waits", "v", &r)
+		n.Start(c)
+		time.Sleep(timeout)
+		if synctest.Wait(); r.count() != 1 || !errors.Is(r.answers[0].Err, pool.ErrNotSent) {
+			t.Fatalf("%+v", r.answers)
+		}
+		*c = *call(Acquire, "again", "v", &r)
+		*c.Deadline = MakeDeadline(context.Background(), 10*timeout)
+		n.Start(c)
+		time.Sleep(10 * timeout)
+		if r.count() != maxAhead+2 || fake.Get("again") != "v" || fake.Count("acquire") != maxAhead+2 {
+			t.Errorf("%d answers, %d commands", r.count(), fake.Count("acquire"))
+		}
+	})
+}

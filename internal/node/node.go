@@ -5,6 +5,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,29 +170,24 @@ func (n *Node) turnAway() (refused []*Call) {
 		return nil
 	}
 	for _, c := range n.queue {
-		if c.state == queued {
-			n.flying.remove(c)
-			n.gate.neverSent(c)
-			c.state = done
-			refused = append(refused, c)
-		}
+		n.flying.remove(c)
+		n.gate.neverSent(c)
+		c.state = done
 	}
-	n.queue = nil
+	refused, n.queue = n.queue, nil
 	return refused
 }
 
 func (n *Node) dequeue() *Call {
-	for len(n.queue) > 0 {
-		c := n.queue[0]
-		n.queue[0] = nil
-		n.queue = n.queue[1:]
-		if c.state == queued {
-			c.state = sent
-			return c
-		}
+	if len(n.queue) == 0 {
+		n.queue = nil // let go of the array that was sliced away
+		return nil
 	}
-	n.queue = nil // let go of the array that was sliced away
-	return nil
+	c := n.queue[0]
+	n.queue[0] = nil
+	n.queue = n.queue[1:]
+	c.state = sent
+	return c
 }
 
 // giveUp ends the calls whose deadline has come. It runs on the timer of
@@ -201,7 +197,7 @@ func (n *Node) giveUp() {
 	now := time.Now()
 	overdue := n.flying.due(now)
 	answers := make([]Answer, len(overdue))
-	changed := false
+	changed, waited := false, false
 	for i, c := range overdue {
 		withClient := c.state == sent
 		answers[i] = Answer{Err: errNoAnswer, InClient: withClient, At: now}
@@ -210,9 +206,13 @@ func (n *Node) giveUp() {
 		} else {
 			answers[i].Err = errNeverSent
 			n.gate.neverSent(c)
+			waited = true
 		}
 		changed = n.health.note(answers[i]) || changed
 		c.state = givenUp
+	}
+	if waited { // they must not be found there when they are used for something else
+		n.queue = slices.DeleteFunc(n.queue, func(c *Call) bool { return c.state != queued })
 	}
 	refused := n.turnAway()
 	n.mu.Unlock()

@@ -1,0 +1,102 @@
+package fanout
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A round is more than a kilobyte, and a lock takes two. So its memory is used for
+// another one when nobody can touch it any more.
+
+// A recycler is a sync.Pool, or stands in for one in tests.
+type recycler interface {
+	Get() any // a round that is zero but for its calls, which are zero, or nil
+	Put(any)
+}
+
+// allSubmit reports whether rounds may be used again: all clients give back the context
+// and the arguments of a command when they tell what became of it; see
+// [pool.Submitter]. Of others that is not known. A client may dial, or trace, on
+// goroutines of its own, and ask the context there when the call has returned.
+func allSubmit(pools []pool.Pool) bool {
+	return !slices.ContainsFunc(pools, func(p pool.Pool) bool {
+		_, submits := p.(pool.Submitter)
+		return !submits
+	})
+}
+
+func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
+	r := c.group.round()
+	r.group = c.group
+	c.put(&r.request, verb, ttl)
+	r.deadline = node.MakeDeadline(ctx, timeout)
+	r.tally.Nodes = len(r.calls)
+	r.decided = c.group.signals.Get().(chan struct{})
+	r.users.Store(int32(len(r.calls)) + 1)
+	for i := range r.calls {
+		sent := &r.calls[i]
+		sent.claim, sent.round = c, r
+		sent.Call = node.Call{Request: &r.request, Deadline: &r.deadline, Receiver: sent, Index: i}
+	}
+	return r
+}
+
+// round returns a round that is zero but for its calls, which are zero.
+func (g *Group) round() *Round {
+	if g.rounds != nil {
+		if r, ok := g.rounds.Get().(*Round); ok {
+			return r
+		}
+	}
+	room := new(struct { // one piece of memory for three nodes or fewer
+		round Round
+		calls [3]call
+	})
+	r := &room.round
+	r.calls = slices.Grow(room.calls[:0], len(g.nodes))[:len(g.nodes)]
+	return r
+}
+
+// drop ends one use of the round: its caller's, who has seen the result or does not
+// wait for it, or that of one of its calls, see over. Whoever drops has touched the
+// round for the last time, and nothing that he leaves behind leads to it. The last to
+// drop is alone with it.
+//
+// A round that is not dropped by all is left to the garbage collector. One that is
+// dropped by somebody twice is used by two.
+func (r *Round) drop() {
+	if g := r.group; g.rounds != nil && r.users.Add(-1) == 0 {
+		clear(r.calls)
+		*r = Round{calls: r.calls} // let go of the caller's context, too
+		g.rounds.Put(r)
+	}
+}
+
+// over is called once for each call, when nobody has it any more:
+//
+//   - It was answered, and the client has told what became of it. (Of a call that is
+//     given up, Answer and Late are told on two goroutines, in any order: both have
+//     to have come.) The node tells that last: by then it has taken the call out of
+//     what it keeps, and the gate has forgotten it if it was a probe. The client has
+//     given back what it got.
+//   - Or it was never sent: the node refused it, or another took its place.
+//
+// And it is not on its seat any more, and no later release was sent for it as well, or
+// that one was answered. What follows it on its seat was chosen before.
+func (c *call) over() {
+	if c.round != nil {
+		c.round.drop()
+	}
+}
+
+// Done says that the result, and no copy of it, is looked at any more. It is called
+// once, or not at all: that costs memory, and nothing else.
+func (r Result) Done() {
+	if r.round != nil {
+		r.round.drop()
+	}
+}
