@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -14,7 +15,7 @@ import (
 
 // A recycler is a sync.Pool, or stands in for one in tests.
 type recycler interface {
-	Get() any // a round that is zero but for its calls, which are zero, or nil
+	Get() any // a round that says nothing, or nil
 	Put(any)
 }
 
@@ -45,7 +46,7 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 	return r
 }
 
-// round returns a round that is zero but for its calls, which are zero.
+// round returns a round that says nothing.
 func (g *Group) round() *Round {
 	if g.rounds != nil {
 		if r, ok := g.rounds.Get().(*Round); ok {
@@ -69,11 +70,16 @@ func (g *Group) round() *Round {
 // A round that is not dropped by all is left to the garbage collector. One that is
 // dropped by somebody twice is used by two.
 func (r *Round) drop() {
-	if g := r.group; g.rounds != nil && r.users.Add(-1) == 0 {
-		clear(r.calls)
-		*r = Round{calls: r.calls} // let go of the caller's context, too
-		g.rounds.Put(r)
+	g := r.group
+	if g.rounds == nil || r.users.Add(-1) > 0 {
+		return
 	}
+	clear(r.calls)
+	r.request.Clear()
+	r.deadline = node.Deadline{} // let go of the caller's context
+	r.group, r.decided = nil, nil
+	r.tally, r.outcome = quorum.Tally{}, quorum.Open
+	g.rounds.Put(r)
 }
 
 // over is called once for each call, when nobody has it any more:

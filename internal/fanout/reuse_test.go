@@ -66,7 +66,7 @@ func (c *cellar) Get() any {
 	c.rounds = c.rounds[:last]
 	c.taste(r)
 	clear(r.calls)
-	*r = Round{calls: r.calls}
+	r.request.Verb, r.request.TTL, r.outcome = 0, 0, quorum.Open
 	return r
 }
 
@@ -194,6 +194,33 @@ func TestARoundIsGivenBackWhenTheClientHasReturnedACallThatWasGivenUp(t *testing
 		wantFree(t, cellar, "returned", 1)
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won).Done()
+	})
+}
+
+// The node gives a call up on one goroutine while the client returns on another.
+func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
+	onPipelined(t, 1, func(t *testing.T, g *Group, _ []*fakenode.Node, cellar *cellar) {
+		for _, lateFirst := range []bool{false, true} {
+			c := g.NewClaim("k", "v", timeout)
+			r := newRound(background, node.Acquire, c, ttl, timeout)
+			sent := c.fly(&r.calls[0])
+			halves := []func(){
+				func() { sent.Answer(&sent.Call, node.Answer{Err: context.DeadlineExceeded, InClient: true}) },
+				func() { sent.Late(&sent.Call, node.Answer{Err: context.DeadlineExceeded}) },
+			}
+			if lateFirst {
+				halves[0], halves[1] = halves[1], halves[0]
+			}
+			r.drop()
+			before := cellar.given()
+			if halves[0](); cellar.given() != before {
+				t.Errorf("late first: %v: given back after one half", lateFirst)
+			}
+			if halves[1](); cellar.given() != before+1 {
+				t.Errorf("late first: %v: not given back", lateFirst)
+			}
+			c.Undo()
+		}
 	})
 }
 

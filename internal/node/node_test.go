@@ -239,3 +239,30 @@ func TestRefusalsComeWithARemedy(t *testing.T) {
 		t.Error("an error that is not the server's has a remedy")
 	}
 }
+
+func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
+	mark := Mark{Self: "me", TTL: time.Second, Line: Line{Ticket: 3}}
+	var r Request
+	for i, next := range []struct {
+		verb Verb
+		ttl  time.Duration
+		mark Mark
+	}{
+		{Acquire, ttl, Mark{}}, {Release, 0, mark}, {Acquire, ttl, Mark{}}, {Wait, ttl, mark}, {Extend, ttl / 2, Mark{}},
+		{Turn, ttl, mark}, {Release, 0, Mark{}}, {Inspect, 0, Mark{}}, {Acquire, time.Millisecond, Mark{}},
+	} {
+		if i%2 == 0 {
+			if r.Clear(); !reflect.DeepEqual(r, Request{ttl: r.ttl}) {
+				t.Errorf("%+v is left", r)
+			}
+		}
+		lease := NewLease("k", fmt.Sprint(next))
+		r.Set(next.verb, lease, next.ttl, next.mark)
+		fresh := NewRequest(next.verb, lease, next.ttl, next.mark)
+		for f := preferred[next.verb]; f <= eval; f++ {
+			if got, want := r.command(f), fresh.command(f); !reflect.DeepEqual(got, want) {
+				t.Errorf("%v: got %v, want %v", next, got, want)
+			}
+		}
+	}
+}

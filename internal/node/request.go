@@ -45,6 +45,7 @@ func (l Lease) Value() string { return l.value.(string) }
 type Request struct {
 	Verb  Verb
 	TTL   time.Duration // rounded up to whole milliseconds on the wire
+	ttl   any           // TTL as it goes out, boxed, or that of a request before this one
 	lease Lease
 	mark  Mark
 	first []any  // in the form that nearly every server takes
@@ -80,11 +81,18 @@ func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) *Request {
 }
 
 // Set does what NewRequest does, in memory of the caller. A Request that was set must
-// not be copied.
+// not be copied. It may be set anew when nobody has it any more: most have the same TTL
+// as the one before, and then it is not boxed again.
 func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
 	r.Verb, r.TTL, r.lease, r.mark = verb, ttl, lease, mark
+	if ms := millis(ttl); verb != Release && r.ttl != ms {
+		r.ttl = ms
+	}
 	r.first = r.args(r.room[:0], preferred[verb])
 }
+
+// Clear lets go of all that the request was about.
+func (r *Request) Clear() { *r = Request{ttl: r.ttl} }
 
 // form is a way to put a request to a server.
 type form uint8
@@ -112,7 +120,7 @@ func (r *Request) args(to []any, f form) []any {
 		return append(to, "PING")
 	}
 	if f == native {
-		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", millis(r.TTL))
+		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
 	}
 	s := &scripts[r.Verb]
 	if f == eval {
@@ -124,9 +132,9 @@ func (r *Request) args(to []any, f form) []any {
 	wait := func() any { return SideKey(r.lease.Key(), "wait") }
 	switch line := &r.mark.Line; r.Verb {
 	case Wait:
-		return append(to, r.lease.value, millis(r.TTL), wait(), r.mark.Self, millis(r.mark.TTL))
+		return append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL))
 	case Turn:
-		return append(to, r.lease.value, millis(r.TTL), wait(), r.mark.Self, millis(r.mark.TTL),
+		return append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL),
 			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count)
 	case Release:
 		to = append(to, r.lease.value)
@@ -144,7 +152,7 @@ func (r *Request) args(to []any, f form) []any {
 	case Inspect:
 		return append(to, wait(), millis(r.mark.TTL))
 	}
-	return append(to, r.lease.value, millis(r.TTL))
+	return append(to, r.lease.value, r.ttl)
 }
 
 // millis rounds up: 0 would mean "delete now" to PEXPIRE and an error to SET,
