@@ -36,8 +36,9 @@ type outcome struct {
 // from any later moment can outlive the keys. On failure every node is asked to
 // delete the key, also those that did not answer.
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
-	claim := l.group.NewClaim(r.key, newValue(l.config.owner), r.nodeTimeout)
-	lock := &Lock{locker: l, name: r.name, claim: claim, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
+	lock := &Lock{locker: l, name: r.name, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
+	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
+	lock.claim = claim
 	if r.fair {
 		lock.place = nil // it was given up by the time that the lock is released
 	}

@@ -16,6 +16,7 @@ type Lock struct {
 	locker   *Locker
 	name     string
 	claim    *fanout.Claim
+	room     fanout.Room // of claim
 	settings settings
 	values   context.Context // of the caller
 	scoped   bool            // Context() ends with values, too

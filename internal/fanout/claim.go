@@ -61,17 +61,24 @@ type seat struct {
 	alive time.Time
 }
 
+// A Room is the memory of one claim on three nodes or fewer, for who has it as part of
+// some other. All of that lives as long as the claim is not settled.
+type Room struct {
+	claim Claim
+	seats [3]seat
+}
+
 // NewClaim prepares an attempt to store value under key. Commands that no round
 // waits for get timeout each.
 func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
-	room := new(struct { // one piece of memory for three nodes or fewer
-		claim Claim
-		seats [3]seat
-	})
+	return g.NewClaimIn(new(Room), key, value, timeout)
+}
+
+// NewClaimIn is NewClaim in a room that was not used before.
+func (g *Group) NewClaimIn(room *Room, key, value string, timeout time.Duration) *Claim {
 	c := &room.claim
 	c.group, c.lease, c.timeout = g, node.NewLease(key, value), timeout
-	c.seats = room.seats[:0]
-	c.seats = slices.Grow(c.seats, len(g.nodes))[:len(g.nodes)]
+	c.seats = slices.Grow(room.seats[:0], len(g.nodes))[:len(g.nodes)]
 	return c
 }
 
