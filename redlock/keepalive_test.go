@@ -233,17 +233,12 @@ func TestRenewalsDueAtOnceAreDoneOneAfterTheOther(t *testing.T) {
 		failed.Store(0)
 		var held []*Lock
 		for i := range locks {
-			held = append(held, f.lock(fmt.Sprint(i)))
+			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
 		}
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{ReplyDelay: 50 * time.Millisecond}) // 128 at a time: 0.8 s for all
 		}
-		for _, k := range held {
-			k.keepAlive()
-			k.mu.Lock()
-			k.renewal.Reset(0)
-			k.mu.Unlock()
-		}
+		f.together(held)
 		time.Sleep(5 * time.Second)
 		for _, k := range held {
 			if left := time.Until(k.Until()); k.Context().Err() != nil || left < 3*time.Second {

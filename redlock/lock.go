@@ -33,13 +33,16 @@ type Lock struct {
 	ctx      *lockContext  // made when first asked for
 	marked   *lockContext  // ctx when the lock ended
 	timer    *time.Timer   // ends the lock at its deadline; made with ctx
-	renewal  *time.Timer   // keep-alive
 	renewals context.Context
 	// endRenewals ends renewals, with the lock and with nothing else: not with
 	// the caller's context, which ends before the work does.
 	endRenewals context.CancelFunc
 	warned      bool          // of a failed renewal, since the last that did not fail
 	turn        chan struct{} // held by the extension under way; made by the first
+
+	// Protected by the Locker's mu, which is taken after k.mu.
+	moment *moment // where it waits for its renewal, or nil
+	index  int     // there
 }
 
 // Name returns the name of the lock.
@@ -129,10 +132,8 @@ func (k *Lock) end(cause error) bool {
 // without it.
 func (k *Lock) mark(cause error) {
 	k.cause, k.marked = cause, k.ctx
-	for _, t := range []*time.Timer{k.timer, k.renewal} {
-		if t != nil {
-			t.Stop()
-		}
+	if k.timer != nil {
+		k.timer.Stop()
 	}
 }
 
@@ -180,6 +181,7 @@ func (l *Locker) forget(k *Lock, watched bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.held, k)
+	l.renewals.remove(k)
 	if watched {
 		l.sleep.locks--
 	}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fanout"
@@ -37,7 +38,7 @@ type Locker struct {
 	held     map[*Lock]struct{} // locks that have not ended, as far as anybody noticed
 	sweepAt  int                // size of held at which to look for locks that expired unnoticed
 	sleep    sleepWatch
-	renewals renewalQueue
+	renewals renewals
 }
 
 // New returns a Locker on the nodes behind pools. One node is allowed; an odd
@@ -69,6 +70,8 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		lines:   newLines(),
 		closing: make(chan struct{}),
 		held:    make(map[*Lock]struct{}),
+
+		renewals: renewals{moments: make(map[time.Duration]*moment)},
 	}
 	l.lines.forsaken = l.stepOut
 	l.ears = l.listeners(pools)
