@@ -40,6 +40,16 @@ func (k *Lock) renewBefore(jitter time.Duration, now clock.Reading) {
 	k.renewWithin(wait, k.settings.ttl/maxMoments, now)
 }
 
+// renewAgain has the lock renewed soon after a renewal that failed. The pause, of a
+// sixteenth of the TTL and up to half as much, leaves room for several more tries. It is
+// random, so that locks whose renewals failed together do not all come back together, at
+// one of up to 16 moments. k.mu is held.
+func (k *Lock) renewAgain(now clock.Reading) {
+	pause := k.settings.ttl / 16
+	slot := pause / 32
+	k.renewWithin(pause+slot+rand.N(pause/2-slot), slot, now)
+}
+
 // renewWithin has the lock renewed at the last moment within a time from now that is a
 // multiple of slot. These are counted from the start of the process, so those of many
 // processes are not the same.
@@ -72,10 +82,9 @@ func (k *Lock) renew() {
 	case errors.Is(err, errMaxHold):
 		// Nothing more to gain: the lock ends at its deadline.
 	default:
-		// Not lost, as far as anybody knows: go on as long as it is valid, with
-		// a pause that leaves room for several more tries.
+		// Not lost, as far as anybody knows: go on as long as it is valid.
 		k.warnOnce(err, k.remaining(now))
-		k.renewWithin(k.settings.ttl/20, k.settings.ttl/maxMoments, now)
+		k.renewAgain(now)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,4 +188,60 @@ func TestALockThatEndsWhileItsRenewalIsDueIsNotRenewed(t *testing.T) {
 			t.Errorf("left: %d moments, %d goroutines", moments, running)
 		}
 	})
+}
+
+func TestRenewalsThatFailedComeBackSoonAndNotTogether(t *testing.T) {
+	var (
+		mu    sync.Mutex
+		tries map[string][]time.Time
+	)
+	trace := &Trace{Round: func(r RoundInfo) {
+		if r.Op == "extend" && r.Err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			tries[r.Name] = append(tries[r.Name], time.Now())
+		}
+	}}
+	inBubble(t, 3, func(f *fixture) {
+		const locks, ttl = 500, 8 * time.Second
+		tries = make(map[string][]time.Time)
+		var held []*Lock
+		for i := range locks {
+			held = append(held, f.lock(fmt.Sprint(i), WithTTL(ttl), WithKeepAlive()))
+		}
+		f.together(held)
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Refuse: true}) // at once
+		}
+		time.Sleep(ttl)
+		first, second := make(map[time.Time]int), make(map[time.Time]int)
+		mu.Lock()
+		for name, at := range tries {
+			if len(at) < 5 {
+				t.Fatalf("lock %s: %d tries", name, len(at))
+			}
+			first[at[0]]++
+			second[at[1]]++
+			for i := range at[1:] {
+				if pause := at[i+1].Sub(at[i]); pause <= ttl/16 || pause >= ttl/16+ttl/32 {
+					t.Fatalf("lock %s: tried again after %v, want %v and up to half as much", name, pause, ttl/16)
+				}
+			}
+		}
+		mu.Unlock()
+		if len(tries) != locks || len(first) != 1 {
+			t.Errorf("%d renewals failed at %d moments, want all %d at one", len(tries), len(first), locks)
+		}
+		for _, n := range second {
+			if n > locks/4 {
+				t.Errorf("%d of %d came back together", n, locks)
+			}
+		}
+		if len(second) < 8 || len(second) > 17 {
+			t.Errorf("they came back at %d moments", len(second))
+		}
+		for _, k := range held {
+			k.Unlock(context.Background())
+		}
+	}, WithTrace(trace))
 }
