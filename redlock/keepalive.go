@@ -78,6 +78,7 @@ func (k *Lock) renew() {
 	switch {
 	case err == nil:
 		k.warned = false
+		k.timer.Reset(k.remaining(now)) // it would come round in vain, in a goroutine of its own
 		k.renewBefore(10, now)
 	case errors.Is(err, errMaxHold):
 		// Nothing more to gain: the lock ends at its deadline.

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
 
@@ -164,6 +166,37 @@ func TestUnlockDuringARenewalEndsTheRenewing(t *testing.T) {
 		f.wantCarriers("job", 0)
 		if got := f.nodes[0].Count("extend"); got != extensions {
 			t.Errorf("%d renewals after the unlock", got-extensions)
+		}
+	})
+}
+
+// A clockLog notes when the clock is read.
+type clockLog struct {
+	clock.Clock
+	mu    sync.Mutex
+	reads map[time.Time]bool
+}
+
+func (c *clockLog) Read() clock.Reading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reads[time.Now()] = true
+	return c.Clock.Read()
+}
+
+func TestTheDeadlineOfALockIsPutOffWithEveryRenewal(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		log := &clockLog{Clock: f.clock, reads: make(map[time.Time]bool)}
+		f.Locker.clock = log
+		k := f.lock("job", WithKeepAlive())
+		time.Sleep(time.Minute)
+		f.unlock(k)
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		for _, c := range f.nodes[0].Log() {
+			if deadline := c.At.Add(k.validity); log.reads[deadline] {
+				t.Errorf("the timer came round %v after %q", k.validity, c.Does)
+			}
 		}
 	})
 }

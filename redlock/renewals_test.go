@@ -43,10 +43,12 @@ func TestRenewalsComeWhenTheyAreDueWhateverTheTTL(t *testing.T) {
 			earliest := third/2 - slot
 			for i, at := range sent[k.name][1:] {
 				if mono := now.Mono - now.Wall.Sub(at); mono%slot != 0 {
-					t.Fatalf("lock %s: a renewal is %v past the moment", k.name, mono%slot)
+					t.Errorf("lock %s: a renewal is %v past the moment", k.name, mono%slot)
+					return
 				}
 				if waited := at.Sub(sent[k.name][i]); waited < earliest || waited > third {
-					t.Fatalf("lock %s: renewal %d after %v, want %v to %v", k.name, i, waited, earliest, third)
+					t.Errorf("lock %s: renewal %d after %v, want %v to %v", k.name, i, waited, earliest, third)
+					return
 				}
 				earliest = third - third/10 - slot
 			}
@@ -126,7 +128,7 @@ func TestNothingIsLeftOfLocksThatEnded(t *testing.T) {
 					}
 					for _, k := range m.locks[:cap(m.locks)] {
 						if k != nil {
-							t.Fatalf("moment %v still has lock %s", m.at, k.name)
+							t.Errorf("moment %v still has lock %s", m.at, k.name)
 						}
 					}
 				}
@@ -216,19 +218,21 @@ func TestRenewalsThatFailedComeBackSoonAndNotTogether(t *testing.T) {
 		time.Sleep(ttl)
 		first, second := make(map[time.Time]int), make(map[time.Time]int)
 		mu.Lock()
+		defer mu.Unlock()
 		for name, at := range tries {
 			if len(at) < 5 {
-				t.Fatalf("lock %s: %d tries", name, len(at))
+				t.Errorf("lock %s: %d tries", name, len(at))
+				return
 			}
 			first[at[0]]++
 			second[at[1]]++
 			for i := range at[1:] {
 				if pause := at[i+1].Sub(at[i]); pause <= ttl/16 || pause >= ttl/16+ttl/32 {
-					t.Fatalf("lock %s: tried again after %v, want %v and up to half as much", name, pause, ttl/16)
+					t.Errorf("lock %s: tried again after %v, want %v and up to half as much", name, pause, ttl/16)
+					return
 				}
 			}
 		}
-		mu.Unlock()
 		if len(tries) != locks || len(first) != 1 {
 			t.Errorf("%d renewals failed at %d moments, want all %d at one", len(tries), len(first), locks)
 		}
