@@ -54,7 +54,7 @@ func (k *Lock) renewAgain(now clock.Reading) {
 // multiple of slot. These are counted from the start of the process, so those of many
 // processes are not the same.
 func (k *Lock) renewWithin(wait, slot time.Duration, now clock.Reading) {
-	at := now.Mono + max(wait, 0)
+	at := now.Mono + wait // now or before now: at once
 	past := at % slot
 	if past < 0 {
 		past += slot

@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
 
@@ -128,6 +124,17 @@ func TestMaxHoldBoundsTheLockToTheMillisecond(t *testing.T) {
 	})
 }
 
+func TestALockAtItsMaxHoldWaitsForNoMoreRenewals(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job", WithKeepAlive(), WithMaxHold(30*time.Second))
+		time.Sleep(29 * time.Second)
+		if moments, locks, _ := f.waiting(); moments+locks > 0 || k.Context().Err() != nil {
+			t.Errorf("%d moments, %d locks; %v", moments, locks, context.Cause(k.Context()))
+		}
+		f.unlock(k)
+	})
+}
+
 // redisson#2515: the failed renewal of one lock disabled the watchdog of the next.
 func TestALostLockDoesNotDisturbTheNextOneOfThatName(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
@@ -170,37 +177,6 @@ func TestUnlockDuringARenewalEndsTheRenewing(t *testing.T) {
 	})
 }
 
-// A clockLog notes when the clock is read.
-type clockLog struct {
-	clock.Clock
-	mu    sync.Mutex
-	reads map[time.Time]bool
-}
-
-func (c *clockLog) Read() clock.Reading {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reads[time.Now()] = true
-	return c.Clock.Read()
-}
-
-func TestTheDeadlineOfALockIsPutOffWithEveryRenewal(t *testing.T) {
-	inBubble(t, 3, func(f *fixture) {
-		log := &clockLog{Clock: f.clock, reads: make(map[time.Time]bool)}
-		f.Locker.clock = log
-		k := f.lock("job", WithKeepAlive())
-		time.Sleep(time.Minute)
-		f.unlock(k)
-		log.mu.Lock()
-		defer log.mu.Unlock()
-		for _, c := range f.nodes[0].Log() {
-			if deadline := c.At.Add(k.validity); log.reads[deadline] {
-				t.Errorf("the timer came round %v after %q", k.validity, c.Does)
-			}
-		}
-	})
-}
-
 // rueidis#923: timer lag added up until the lock was lost.
 func TestDelaysOfRenewalsDoNotAddUp(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
@@ -218,78 +194,4 @@ func TestDelaysOfRenewalsDoNotAddUp(t *testing.T) {
 		time.Sleep(time.Second)
 		f.unlock(k)
 	})
-}
-
-func TestRenewalsOfManyLocksComeInCompany(t *testing.T) {
-	inBubble(t, 3, func(f *fixture) {
-		const locks = 500
-		var held []*Lock
-		for i := range locks {
-			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
-			time.Sleep(7 * time.Millisecond)
-		}
-		begin := time.Now()
-		time.Sleep(8 * time.Second) // a TTL
-		moments := make(map[time.Time]int)
-		for _, c := range f.nodes[0].Log() {
-			if c.Does == "extend" && c.At.After(begin) {
-				moments[c.At]++
-			}
-		}
-		total, most := 0, 0
-		for _, n := range moments {
-			total, most = total+n, max(most, n)
-		}
-		if len(moments) > maxMoments || total < 3*locks {
-			t.Errorf("%d renewals at %d moments", total, len(moments))
-		}
-		if most > locks/4 {
-			t.Errorf("%d of %d locks were renewed at one moment", most, locks)
-		}
-		for _, k := range held {
-			f.unlock(k)
-		}
-	})
-}
-
-// Renewals that are all due at once must not wait for each other until all are
-// given up.
-func TestRenewalsDueAtOnceAreDoneOneAfterTheOther(t *testing.T) {
-	var failed atomic.Int64
-	trace := &Trace{Round: func(r RoundInfo) {
-		if r.Err != nil {
-			failed.Add(1)
-		}
-	}}
-	inBubble(t, 3, func(f *fixture) {
-		const locks = 2000
-		failed.Store(0)
-		var held []*Lock
-		for i := range locks {
-			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
-		}
-		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{ReplyDelay: 50 * time.Millisecond}) // 128 at a time: 0.8 s for all
-		}
-		f.together(held)
-		time.Sleep(5 * time.Second)
-		for _, k := range held {
-			if left := time.Until(k.Until()); k.Context().Err() != nil || left < 3*time.Second {
-				t.Fatalf("lock %s: %v left, %v", k.Name(), left, context.Cause(k.Context()))
-			}
-		}
-		for _, n := range f.nodes {
-			if got := n.Count("extend"); got > 3*locks {
-				t.Errorf("%v carried out %d extensions for %d locks", n, got, locks)
-			}
-			n.Set(fakenode.Faults{})
-		}
-		if n := failed.Load(); n > 0 {
-			t.Errorf("%d renewals failed", n)
-		}
-		for _, k := range held {
-			k.end(ErrReleased)
-			k.claim.Undo()
-		}
-	}, WithTrace(trace))
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,45 +22,6 @@ func (l *Locker) waiting() (moments, locks, running int) {
 		moments, locks = moments+1, locks+len(m.locks)
 	}
 	return moments, locks, l.renewals.running
-}
-
-func TestRenewalsComeWhenTheyAreDueWhateverTheTTL(t *testing.T) {
-	inBubble(t, 3, func(f *fixture) {
-		ttls := []time.Duration{500 * time.Millisecond, 8 * time.Second, 20 * time.Second}
-		var held []*Lock
-		for _, ttl := range ttls {
-			for i := range 20 {
-				held = append(held, f.lock(fmt.Sprintf("%v %d", ttl, i), WithTTL(ttl), WithKeepAlive()))
-			}
-		}
-		time.Sleep(time.Minute)
-		now := f.clock.Read()
-		sent := make(map[string][]time.Time)
-		for _, c := range f.nodes[0].Log() {
-			sent[c.Key] = append(sent[c.Key], c.At)
-		}
-		for _, k := range held {
-			third, slot := k.settings.ttl/3, k.settings.ttl/maxMoments
-			earliest := third/2 - slot
-			for i, at := range sent[k.name][1:] {
-				if mono := now.Mono - now.Wall.Sub(at); mono%slot != 0 {
-					t.Errorf("lock %s: a renewal is %v past the moment", k.name, mono%slot)
-					return
-				}
-				if waited := at.Sub(sent[k.name][i]); waited < earliest || waited > third {
-					t.Errorf("lock %s: renewal %d after %v, want %v to %v", k.name, i, waited, earliest, third)
-					return
-				}
-				earliest = third - third/10 - slot
-			}
-			if n := len(sent[k.name]); n < int(time.Minute/third) {
-				t.Errorf("lock %s: %d commands in a minute", k.name, n)
-			}
-		}
-		for _, k := range held {
-			f.unlock(k)
-		}
-	})
 }
 
 func TestLocksOfOneMomentShareATimer(t *testing.T) {
@@ -140,6 +102,14 @@ func TestNothingIsLeftOfLocksThatEnded(t *testing.T) {
 	}
 }
 
+// awaitDue waits until renewals are under way.
+func (f *fixture) awaitDue() {
+	for running := 0; running == 0; _, _, running = f.waiting() {
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+	}
+}
+
 // together has all locks renewed at the next full second.
 func (f *fixture) together(held []*Lock) {
 	now := f.clock.Read()
@@ -153,6 +123,85 @@ func (f *fixture) together(held []*Lock) {
 	}
 }
 
+// Renewals that are all due at once must not wait for each other until all are
+// given up.
+func TestRenewalsDueAtOnceAreDoneOneAfterTheOther(t *testing.T) {
+	var failed atomic.Int64
+	trace := &Trace{Round: func(r RoundInfo) {
+		if r.Err != nil {
+			failed.Add(1)
+		}
+	}}
+	inBubble(t, 3, func(f *fixture) {
+		const locks = 2000
+		failed.Store(0)
+		var held []*Lock
+		for i := range locks {
+			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
+		}
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{ReplyDelay: 50 * time.Millisecond}) // 128 at a time: 0.8 s for all
+		}
+		f.together(held)
+		time.Sleep(5 * time.Second)
+		for _, k := range held {
+			if left := time.Until(k.Until()); k.Context().Err() != nil || left < 3*time.Second {
+				t.Fatalf("lock %s: %v left, %v", k.Name(), left, context.Cause(k.Context()))
+			}
+		}
+		for _, n := range f.nodes {
+			if got := n.Count("extend"); got > 3*locks {
+				t.Errorf("%v carried out %d extensions for %d locks", n, got, locks)
+			}
+			n.Set(fakenode.Faults{})
+		}
+		if n := failed.Load(); n > 0 {
+			t.Errorf("%d renewals failed", n)
+		}
+		for _, k := range held {
+			k.end(ErrReleased)
+			k.claim.Undo()
+		}
+	}, WithTrace(trace))
+}
+
+func TestRenewalsAreDoneInTheOrderInWhichTheyAreDue(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		var first, second []*Lock
+		for i := range 6 * maxRenewing {
+			first = append(first, f.lock(fmt.Sprint("first ", i), WithKeepAlive(), WithNodeTimeout(time.Second)))
+		}
+		for i := range maxRenewing {
+			second = append(second, f.lock(fmt.Sprint("second ", i), WithKeepAlive(), WithNodeTimeout(time.Second)))
+		}
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Delay: 300 * time.Millisecond}) // 1.8 s for the first
+		}
+		f.together(first)
+		f.awaitDue()
+		f.together(second) // in a second
+		time.Sleep(2200 * time.Millisecond)
+		n := 0
+		for _, c := range f.nodes[0].Log() {
+			if c.Does == "extend" {
+				if n++; n <= len(first) != strings.HasPrefix(c.Key, "first") {
+					t.Errorf("renewal %d was that of lock %q", n, c.Key)
+					break
+				}
+			}
+		}
+		if n < len(first)+len(second) {
+			t.Errorf("%d renewals", n)
+		}
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{})
+		}
+		for _, k := range append(first, second...) {
+			f.unlock(k)
+		}
+	})
+}
+
 func TestALockThatEndsWhileItsRenewalIsDueIsNotRenewed(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		var held []*Lock
@@ -163,13 +212,7 @@ func TestALockThatEndsWhileItsRenewalIsDueIsNotRenewed(t *testing.T) {
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{Delay: 100 * time.Millisecond})
 		}
-		for {
-			if _, locks, _ := f.waiting(); locks < len(held) {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		synctest.Wait()
+		f.awaitDue()
 		if _, locks, running := f.waiting(); locks != 2*maxRenewing || running != maxRenewing {
 			t.Errorf("%d renewals are under way and %d due, want %d and %d", running, locks, maxRenewing, 2*maxRenewing)
 		}
@@ -192,60 +235,44 @@ func TestALockThatEndsWhileItsRenewalIsDueIsNotRenewed(t *testing.T) {
 	})
 }
 
-func TestRenewalsThatFailedComeBackSoonAndNotTogether(t *testing.T) {
-	var (
-		mu    sync.Mutex
-		tries map[string][]time.Time
-	)
-	trace := &Trace{Round: func(r RoundInfo) {
-		if r.Op == "extend" && r.Err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			tries[r.Name] = append(tries[r.Name], time.Now())
-		}
-	}}
+// Two moments may have the same time: the timer of one has just come round, or its locks
+// are due, when the next one is made.
+func TestAMomentThatIsOverLeavesTheNextOneAlone(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
-		const locks, ttl = 500, 8 * time.Second
-		tries = make(map[string][]time.Time)
-		var held []*Lock
-		for i := range locks {
-			held = append(held, f.lock(fmt.Sprint(i), WithTTL(ttl), WithKeepAlive()))
+		awaited := func(k *Lock) bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.renewals.moments[k.moment.at] == k.moment
 		}
-		f.together(held)
-		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{Refuse: true}) // at once
+		ended, due, next := f.lock("ended", WithKeepAlive()), f.lock("due", WithKeepAlive()), f.lock("next", WithKeepAlive())
+		f.together([]*Lock{ended})
+		empty := ended.moment
+		f.unlock(ended)
+		f.together([]*Lock{due})
+		f.renewAll(empty)
+		if due.moment.at != empty.at || !awaited(due) {
+			t.Error("a moment without locks took the place of the next one")
 		}
-		time.Sleep(ttl)
-		first, second := make(map[time.Time]int), make(map[time.Time]int)
-		mu.Lock()
-		defer mu.Unlock()
-		for name, at := range tries {
-			if len(at) < 5 {
-				t.Errorf("lock %s: %d tries", name, len(at))
-				return
-			}
-			first[at[0]]++
-			second[at[1]]++
-			for i := range at[1:] {
-				if pause := at[i+1].Sub(at[i]); pause <= ttl/16 || pause >= ttl/16+ttl/32 {
-					t.Errorf("lock %s: tried again after %v, want %v and up to half as much", name, pause, ttl/16)
-					return
-				}
-			}
+
+		f.mu.Lock()
+		f.renewals.running = maxRenewing // so it will be due for a while
+		f.renewals.remove(next)
+		f.mu.Unlock()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		f.renewAt(next, due.moment.at, time.Second)
+		f.unlock(due)
+		if !awaited(next) {
+			t.Error("a moment that was due took the place of the next one")
 		}
-		if len(tries) != locks || len(first) != 1 {
-			t.Errorf("%d renewals failed at %d moments, want all %d at one", len(tries), len(first), locks)
+		f.mu.Lock()
+		f.renewals.running = 0
+		f.mu.Unlock()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := f.nodes[0].Count("extend"); n != 1 {
+			t.Errorf("%d renewals, want the one of the lock that is held", n)
 		}
-		for _, n := range second {
-			if n > locks/4 {
-				t.Errorf("%d of %d came back together", n, locks)
-			}
-		}
-		if len(second) < 8 || len(second) > 17 {
-			t.Errorf("they came back at %d moments", len(second))
-		}
-		for _, k := range held {
-			k.Unlock(context.Background())
-		}
-	}, WithTrace(trace))
+		f.unlock(next)
+	})
 }
