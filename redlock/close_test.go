@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -196,5 +197,48 @@ func TestStragglerOfALockThatExpiredIsReleased(t *testing.T) {
 		f.nodes[2].Thaw()
 		time.Sleep(time.Second)
 		f.wantCarriers("job", 0)
+	})
+}
+
+func TestNothingIsRenewedOnceCloseHasBegun(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job", WithKeepAlive())
+		f.together([]*Lock{k})
+		f.mu.Lock()
+		f.closed = true // Close goes on later
+		f.mu.Unlock()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if _, _, running := f.waiting(); running > 0 || f.nodes[0].Count("extend") > 0 {
+			t.Errorf("%d goroutines, %d renewals", running, f.nodes[0].Count("extend"))
+		}
+		f.unlock(k)
+	})
+}
+
+func TestCloseWaitsForTheRenewalsUnderWay(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		var held []*Lock
+		for i := range 2 * maxRenewing {
+			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
+		}
+		f.together(held)
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{Delay: 100 * time.Millisecond})
+		}
+		f.awaitDue()
+		f.Close(context.Background())
+		if _, _, running := f.waiting(); running > 0 {
+			t.Errorf("%d goroutines still renew", running)
+		}
+		for _, n := range f.nodes {
+			n.Set(fakenode.Faults{})
+		}
+		if n := f.nodes[0].Count("extend"); n > maxRenewing {
+			t.Errorf("%d renewals, want the %d that were under way", n, maxRenewing)
+		}
+		for _, k := range held {
+			f.unlock(k)
+		}
 	})
 }

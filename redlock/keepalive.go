@@ -62,11 +62,8 @@ func (k *Lock) renewWithin(wait, slot time.Duration, now clock.Reading) {
 	k.locker.renewAt(k, at-past, at-past-now.Mono)
 }
 
+// renew extends the lock, and has it renewed again as long as it is held.
 func (k *Lock) renew() {
-	if k.locker.enter() != nil {
-		return // Close ends the lock
-	}
-	defer k.locker.leave()
 	err := k.extend(k.renewals)
 
 	k.mu.Lock()

@@ -33,7 +33,7 @@ type Locker struct {
 
 	mu       sync.Mutex // protects the rest
 	closed   bool
-	calls    int                // calls and renewals under way
+	calls    int                // calls under way, and goroutines that renew
 	drained  chan struct{}      // made by Close, closed when calls is 0
 	held     map[*Lock]struct{} // locks that have not ended, as far as anybody noticed
 	sweepAt  int                // size of held at which to look for locks that expired unnoticed

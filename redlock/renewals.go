@@ -56,6 +56,7 @@ func (l *Locker) renewAll(m *moment) {
 	r.due = append(r.due, m)
 	more := min(len(m.locks), maxRenewing-r.running)
 	r.running += more
+	l.calls += more
 	l.mu.Unlock()
 	for ; more > 1; more-- {
 		go l.renewDue()
@@ -68,17 +69,20 @@ func (l *Locker) renewAll(m *moment) {
 // renewDue renews what is due, one lock after the other. Each is decided by the node
 // timeout, or at once if its lock ends.
 func (l *Locker) renewDue() {
+	defer l.leave()
 	for k := l.nextDue(); k != nil; k = l.nextDue() {
 		k.renew()
 	}
 }
 
-// nextDue returns a lock to renew, or nil: then the goroutine that asks ends.
+// nextDue returns a lock to renew, or nil: then the goroutine that asks ends. Once
+// Close has begun nothing more is renewed: it ends the locks, and waits for those
+// goroutines.
 func (l *Locker) nextDue() *Lock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &l.renewals
-	for ; len(r.due) > 0; r.due = r.due[1:] {
+	for ; len(r.due) > 0 && !l.closed; r.due = r.due[1:] {
 		if m := r.due[0]; len(m.locks) > 0 {
 			return m.take(len(m.locks) - 1)
 		}
