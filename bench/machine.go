@@ -58,7 +58,8 @@ func kernelRelease() string {
 	if err != nil {
 		return "of unknown version"
 	}
-	return strings.TrimSpace(string(release))
+	version, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-") // the rest is its builder's
+	return version
 }
 
 // redisVersion asks the binary that the servers are started from.
