@@ -156,9 +156,14 @@ func (r *Request) args(to []any, f form) []any {
 }
 
 // millis rounds up: 0 would mean "delete now" to PEXPIRE and an error to SET,
-// and a key that lives a fraction of a millisecond longer is safe.
+// and a key that lives a fraction of a millisecond longer is safe. Nothing is added
+// to d, which may be the longest that there is.
 func millis(d time.Duration) int64 {
-	return int64((d + time.Millisecond - 1) / time.Millisecond)
+	ms := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		ms++
+	}
+	return ms
 }
 
 // Status is what a node said.
@@ -260,13 +265,20 @@ func (r *Request) answer(reply any, err error) Answer {
 	return Answer{Err: fmt.Errorf("unexpected reply %T to %s: is this a Redis server?", reply, r.Verb)}
 }
 
+// longest is a century in milliseconds. A key that lives longer lives for ever: PTTL
+// can say more than a time.Duration holds, and pauses are added to what it holds.
+const longest = 100 * 365 * 24 * int64(time.Hour/time.Millisecond)
+
 // lookedAt reads who holds a key and for how long.
 func lookedAt(reply any) Answer {
 	if pair, ok := reply.([]any); ok && len(pair) == 2 {
 		held, ok1 := pair[0].(string)
 		ms, ok2 := pair[1].(int64)
-		if ms == 0 {
+		switch {
+		case ms == 0:
 			ms = 1 // PTTL rounds down; 0 is for answers that do not tell
+		case ms < 0 || ms > longest:
+			ms = -1
 		}
 		if ok1 && ok2 {
 			return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}

@@ -1,0 +1,148 @@
+package node
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+const (
+	ours, theirs = "our value", "their value"
+	centuryInMs  = 100 * 365 * 24 * 60 * 60 * 1000
+)
+
+// shape makes a reply of any shape out of bytes, also of those that no pool returns.
+// Every byte is an instruction, with its operand behind it.
+func shape(b *[]byte, depth int) any {
+	next := func() byte {
+		if len(*b) == 0 {
+			return 0
+		}
+		first := (*b)[0]
+		*b = (*b)[1:]
+		return first
+	}
+	switch op := next(); op % 10 {
+	case 0:
+		return nil
+	case 1:
+		return ours
+	case 2:
+		return theirs
+	case 3:
+		return strings.Repeat("x", int(next()%3)) // "" too
+	case 4:
+		return int64(int8(next())) // 1, 0, and the -1 and -2 of PTTL
+	case 5:
+		var eight [8]byte
+		for i := range eight {
+			eight[i] = next()
+		}
+		return int64(binary.BigEndian.Uint64(eight[:]))
+	case 6:
+		return pool.Error("ERR no")
+	case 7:
+		return []any{1, 1.0, true, "1", []byte(ours), errors.New(ours), []string{ours}, map[string]any{ours: int64(1)}}[next()%8]
+	default:
+		if depth == 4 {
+			return []any{}
+		}
+		all := make([]any, next()%6)
+		for i := range all {
+			all[i] = shape(b, depth+1)
+		}
+		return all
+	}
+}
+
+// says is what the comments of the scripts, and Redis about SET with NX and GET, make
+// of a reply: Failed where they do not have it.
+func says(verb Verb, reply any) Status {
+	_, isText := reply.(string)
+	number, isNumber := reply.(int64)
+	list, _ := reply.([]any)
+	kinds := ""
+	for _, element := range list {
+		switch element.(type) {
+		case string:
+			kinds += "s"
+		case int64:
+			kinds += "i"
+		default:
+			kinds += "?"
+		}
+	}
+	switch {
+	case verb == Acquire && (reply == nil || reply == ours),
+		verb == Wait && (reply == nil || kinds == "si" && list[0] == ours),
+		verb == Turn && isNumber:
+		return Granted
+	case verb == Acquire && isText, verb == Wait && kinds == "si",
+		verb == Turn && kinds == "siii" && list[1] != int64(-2),
+		verb == Extend && isText,
+		verb == Inspect && kinds == "sii" && list[1] != int64(-2):
+		return Taken
+	case verb == Turn && kinds == "siii":
+		return Queued
+	case verb == Extend && isNumber && number == 1:
+		return Extended
+	case verb == Release && (isText || isNumber && number == 1):
+		return Deleted
+	case (verb == Extend || verb == Release) && isNumber,
+		verb == Inspect && len(kinds) == 3 && kinds[2] == 'i' && list[1] == int64(-2):
+		return Absent
+	}
+	return Failed
+}
+
+// No reply reads as more than it says: not as a grant, an extension or a deletion if
+// it is none, and not as a time to live of the other sign.
+func FuzzReplyOfEveryVerb(f *testing.F) {
+	for _, b := range []string{
+		"", "\x01", "\x02", "\x03\x00", "\x04\x01", "\x04\x02", "\x04\x00", "\x04\xfe", "\x06", "\x07\x00", "\x07\x02", "\x07\x03",
+		"\x08\x02\x01\x04\x05", "\x08\x02\x02\x04\xff", "\x08\x02\x02\x00", "\x08\x02\x00\x04\x05", // of Wait
+		"\x08\x04\x02\x04\x05\x04\x09\x04\x03", "\x08\x04\x03\x00\x04\xfe\x04\x09\x04\x03", "\x08\x04\x01\x04\x05\x04\x09\x06", // of Turn
+		"\x08\x03\x02\x04\x05\x04\x00", "\x08\x03\x03\x00\x04\xfe\x04\x02", "\x08\x03\x00\x04\xfe\x04\x02", "\x08\x03\x02\x08\x00\x04\x02", // of Inspect
+		"\x08\x02\x02\x05\x00\x00\x08\x63\x7b\xd0\x5a\xf7", // a time to live of 292 years
+		"\x08\x02\x02\x05\x7f\xff\xff\xff\xff\xff\xff\xff", // and longer
+		"\x08\x02\x02\x05\x00\x00\x10\xc6\xf7\xa0\xb5\xee", // which is 448 us after an overflow
+		"\x08\x02\x02\x05\x80\x00\x00\x00\x00\x00\x00\x00",
+		"\x08\x03\x08\x03\x08\x03\x08\x03\x00",
+	} {
+		for verb := Acquire; verb <= ping; verb++ {
+			f.Add(byte(verb), []byte(b))
+		}
+	}
+	f.Fuzz(func(t *testing.T, v byte, b []byte) {
+		verb := Verb(v) % (ping + 1)
+		reply := shape(&b, 0)
+		r := NewRequest(verb, NewLease("key", ours), ttl, Mark{Self: "me", TTL: time.Second})
+		a := r.answer(reply, nil)
+		if want := says(verb, reply); a.Status != want {
+			t.Fatalf("%v, %#v: status %d, want %d (%v)", verb, reply, a.Status, want, a.Err)
+		}
+		if failed := a.Status == Failed && verb != ping; failed != (a.Err != nil) {
+			t.Fatalf("%v, %#v: status %d and error %v", verb, reply, a.Status, a.Err)
+		}
+		if a.Err != nil && (strings.Contains(a.Err.Error(), ours) || strings.Contains(a.Err.Error(), theirs)) {
+			t.Fatalf("%v, %#v: the error shows a value: %v", verb, reply, a.Err)
+		}
+		if list, _ := reply.([]any); a.Status == Taken && len(list) > 1 {
+			ms := list[1].(int64)
+			right := a.TTL == time.Duration(max(ms, 1))*time.Millisecond
+			if ms < 0 || ms > centuryInMs {
+				right = a.TTL < 0 // for ever
+			}
+			if a.Holder != list[0] || !right {
+				t.Fatalf("%v, %#v: held by %q for %v", verb, reply, a.Holder, a.TTL)
+			}
+		}
+		if a := r.answer(reply, pool.Error("ERR no")); a.Status != Failed || a.Err != error(pool.Error("ERR no")) {
+			t.Fatalf("%v, %#v with an error: %+v", verb, reply, a)
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package node
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// What goes out is what the caller asked for: strings and int64s, as pools want them,
+// and times that are whole milliseconds and never shorter.
+func FuzzArgumentsOfEveryVerb(f *testing.F) {
+	for verb := Acquire; verb <= ping; verb++ {
+		for form := native; form <= eval; form++ {
+			f.Add(byte(verb), byte(form), "key", "value", int64(8*time.Second), int64(1), int64(2*time.Second+1), int64(7))
+		}
+	}
+	f.Add(byte(Turn), byte(evalsha), "{t}k}", "", int64(1<<63-1), int64(1<<63-1), int64(1<<63-1), int64(-1))
+	f.Fuzz(func(t *testing.T, v, by byte, key, value string, ttl, mark, lease, ticket int64) {
+		verb, as := Verb(v)%(ping+1), form(by)%(eval+1)
+		if ttl <= 0 || mark <= 0 || lease <= 0 || as == native && preferred[verb] != native || as != native && verb == ping {
+			t.Skip("nobody asks for it")
+		}
+		line := Line{Ticket: ticket, Lease: time.Duration(lease)}
+		m := Mark{Self: "me", TTL: time.Duration(mark), Line: line}
+		var r Request
+		r.Set(verb, NewLease(key, value), time.Duration(ttl), m)
+		r.Set(verb, NewLease(key, value), time.Duration(ttl), m) // once more, in the same memory
+		args := r.command(as)
+		for i, arg := range args {
+			switch arg.(type) {
+			case string, int64:
+			default:
+				t.Fatalf("argument %d of %v is a %T", i, verb, arg)
+			}
+		}
+		if verb == ping {
+			return
+		}
+		at := 1 // of the key
+		if as != native {
+			at = 3
+		}
+		if got := args[at]; got != key {
+			t.Fatalf("%v, form %d: the key is %q, want %q", verb, as, got, key)
+		}
+		if verb == Inspect {
+			wantMillis(t, args[at+2], mark)
+			return
+		}
+		if got := args[at+1]; got != value {
+			t.Fatalf("%v, form %d: the value is %q, want %q", verb, as, got, value)
+		}
+		switch {
+		case verb == Acquire && as == native:
+			wantMillis(t, args[at+5], ttl)
+		case verb != Release:
+			wantMillis(t, args[at+2], ttl)
+		}
+		if verb == Turn {
+			wantMillis(t, args[at+9], lease)
+		}
+		if verb == Wait || verb == Turn {
+			wantMillis(t, args[at+5], mark)
+			if side := args[at+3].(string); !IsSideKey(side) || !strings.HasSuffix(side, "}:wait") {
+				t.Fatalf("the mark is %q", side)
+			}
+		}
+	})
+}
+
+// wantMillis compares what goes out with nanoseconds, rounded up.
+func wantMillis(t *testing.T, got any, ns int64) {
+	t.Helper()
+	want := ns / 1e6
+	if ns%1e6 > 0 {
+		want++
+	}
+	if got != want {
+		t.Fatalf("%d ns go out as %d ms, want %d", ns, got, want)
+	}
+}
+
+// hashed is the part of a key that decides about its slot: of the first brace to the
+// first that closes after it, if something is between them, or else all of it.
+func hashed(key string) string {
+	if _, after, found := strings.Cut(key, "{"); found {
+		if tag, _, closed := strings.Cut(after, "}"); closed && tag != "" {
+			return tag
+		}
+	}
+	return key
+}
+
+// Side keys are known as such, end as they should, tell which lock they belong to, and
+// share its slot. The last is not to be had for keys with a "}" before or without a
+// hash tag, as in "}" or "{}x": no tag can have the slot of those.
+func FuzzSideKey(f *testing.F) {
+	for _, key := range []string{"job", "u:{7}", "{7}", "{}", "}", "{", "{a", "a}b", "{}x{y}", "}{y}", "a{b{c}d}e", "{a}:wait", "", "\xff{\x00}"} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		for _, what := range []string{"fence", "lease", "queue", "wait", "wake"} {
+			side := SideKey(key, what)
+			if !IsSideKey(side) {
+				t.Fatalf("%q of %q could be a lock", side, key)
+			}
+			if !strings.HasSuffix(side, "{"+key+"}:"+what) {
+				t.Fatalf("%q does not tell that it belongs to %q", side, key)
+			}
+			if own := hashed(key); !strings.Contains(own, "}") && key != "" && hashed(side) != own {
+				t.Fatalf("%q is hashed by %q, and its side key %q by %q", key, own, side, hashed(side))
+			}
+		}
+		if IsSideKey(key) && key[0] != '{' && !strings.HasPrefix(key, "redlock:") {
+			t.Fatalf("%q counts as a side key", key)
+		}
+	})
+}
