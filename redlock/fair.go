@@ -125,7 +125,7 @@ func (p *place) position() (ahead int, known bool) {
 func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
 	mark := node.Mark{Self: l.group.Self(), Line: node.Line{Lease: r.placeLease()}}
 	if r.place != nil {
-		mark.TTL = l.markTTL(r)
+		mark.TTL = r.markTTL()
 		r.said = r.place.says(r.placeLease())
 		if r.apart = l.isApart(r); r.apart {
 			r.said.Ticket, r.said.Next = 0, 0

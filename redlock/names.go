@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/quorumlock/quorumlock/internal/node"
 )
@@ -33,10 +34,11 @@ func newValue(owner string) string {
 }
 
 // isLabel reports whether a label may be shown. Whoever can write to a node can
-// write one with line breaks, which would forge lines of a log.
+// write one with line breaks, which would forge lines of a log, or with bytes that are
+// no UTF-8, which some terminals obey and metrics refuse.
 func isLabel(label string) bool {
 	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
-	return label != "" && len(label) <= maxLabel && !strings.ContainsFunc(label, unprintable)
+	return label != "" && len(label) <= maxLabel && utf8.ValidString(label) && !strings.ContainsFunc(label, unprintable)
 }
 
 // holderOf names the holder of a value without giving the value away: whoever

@@ -30,6 +30,7 @@ func TestBadOptionsAreRefusedByNameWithTheirRange(t *testing.T) {
 		"WithDriftFactor(0.9): leaves no validity of a TTL of 10ms":         {WithDriftFactor(0.9), WithTTL(10 * time.Millisecond)},
 		`WithOwner(""): must be 1 to 128 bytes of printable characters`:     {WithOwner("")},
 		`WithOwner("a\nb"): must be 1 to 128 bytes of printable characters`: {WithOwner("a\nb")},
+		`WithOwner("caf\xc3"): must be 1 to 128 bytes of printable`:         {WithOwner("caf\xc3")},
 		"must be 1 to 128 bytes of printable":                               {WithOwner(strings.Repeat("x", 129))},
 		"WithLogger(nil): leave the option out":                             {WithLogger(nil)},
 		"WithTrace(nil): leave the option out":                              {WithTrace(nil)},

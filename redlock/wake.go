@@ -164,11 +164,13 @@ func (l *Locker) mark(r *request) node.Mark {
 	if r.self == "" {
 		r.self = fmt.Sprintf("%s.%d", l.group.Self(), l.marks.Add(1))
 	}
-	return node.Mark{Self: r.self, TTL: l.markTTL(r)}
+	return node.Mark{Self: r.self, TTL: r.markTTL()}
 }
 
-func (l *Locker) markTTL(r *request) time.Duration {
-	return min(r.retryMax+r.nodeTimeout, maxMark)
+// markTTL is how long a mark lives. Nothing is added to a pause that may be the longest
+// that there is.
+func (s *settings) markTTL() time.Duration {
+	return min(min(s.retryMax, maxMark)+s.nodeTimeout, maxMark)
 }
 
 // expect notes when an attempt comes by itself.
@@ -195,7 +197,7 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 		}
 		return false
 	}
-	if r.ear != nil && r.retryMax+r.nodeTimeout > maxMark {
+	if r.ear != nil && r.markTTL() == maxMark {
 		sooner(maxMark / 2) // to renew the mark
 	}
 	if r.fair {

@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -123,6 +124,16 @@ func (f *fixture) mustWake(next *Pending, d time.Duration) *Lock {
 func TestReleaseWakesAWaiterOfAnotherLocker(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
+		f.unlock(k)
+		f.unlock(f.mustWake(next, 0))
+	})
+}
+
+// Who relies on being woken alone may say so with the longest pause that there is.
+func TestReleaseWakesAWaiterThatHardlyEverAsksByItself(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f, WithRetryDelay(math.MaxInt64-1, math.MaxInt64), WithMaxWait(time.Minute))
+		time.Sleep(2 * maxMark) // it leaves its mark again
 		f.unlock(k)
 		f.unlock(f.mustWake(next, 0))
 	})

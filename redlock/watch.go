@@ -97,7 +97,7 @@ func (w *watch) run(ctx context.Context) {
 		}
 	}
 	// Its mark outlives the pause, whatever that is.
-	mark := min(l.config.retryMax+l.config.nodeTimeout, maxMark)
+	mark := l.config.markTTL()
 	for {
 		asked := time.Now()
 		state, err := l.inspect(ctx, w.name, mark)

@@ -2,7 +2,10 @@
 // I/O, no goroutine, no clock.
 package quorum
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Majority is the smallest number of n nodes such that two sets of that size
 // always share a node.
@@ -81,7 +84,12 @@ func TTL(validity time.Duration, factor float64) time.Duration {
 
 // Lifetime bounds from above how long after it was sent a command can leave a
 // key with this ttl behind, on a node that executes it at once and whose clock
-// is at most the drift slower than ours.
+// is at most the drift slower than ours. Where that is more than a time.Duration holds,
+// it is the longest: a negative one would let a key count as gone that is there.
 func Lifetime(ttl time.Duration, factor float64) time.Duration {
-	return time.Duration(float64(ttl)/(1-factor)) + driftSlack
+	life := float64(ttl) / (1 - factor)
+	if life >= math.MaxInt64-float64(driftSlack) {
+		return math.MaxInt64
+	}
+	return time.Duration(life) + driftSlack
 }

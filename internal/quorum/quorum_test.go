@@ -145,6 +145,7 @@ func TestValidityWindows(t *testing.T) {
 		{10 * time.Millisecond, 0.01, "drift 2.1ms, valid 7.9ms, alive 12.10101ms"},
 		{10 * time.Second, 0, "drift 2ms, valid 9.998s, alive 10.002s"},
 		{10 * time.Millisecond, 0.9, "drift 11ms, valid -1ms, alive 102ms"},
+		{365 * 24 * time.Hour, 0.999, "drift 8751h14m24.002s, valid 8h45m35.998s, alive 2562047h47m16.854775807s"},
 	} {
 		got := fmt.Sprintf("drift %v, valid %v, alive %v", Drift(c.ttl, c.factor), Validity(c.ttl, c.factor), Lifetime(c.ttl, c.factor))
 		if got != c.want {
