@@ -60,7 +60,7 @@ func parse() options {
 	o := options{nodes: []int{1, 3, 5, 7}, workers: []int{1, 64, 512}, clients: []string{goRedis, redigoClient}}
 	// Short and many: the speed of a shared machine changes from second to second,
 	// and only what is measured side by side can be compared.
-	flag.IntVar(&o.rounds, "rounds", 15, "rounds of each scenario; every contender is measured once in each")
+	flag.IntVar(&o.rounds, "rounds", 9, "rounds of each scenario; every contender is measured once in each")
 	flag.DurationVar(&o.length, "time", 80*time.Millisecond, "length of one measurement")
 	flag.BoolVar(&o.frozen, "frozen", true, "also measure n=3 with one server frozen")
 	flag.BoolVar(&o.away, "away", true, "also measure n=3 with servers that are 10ms away")
