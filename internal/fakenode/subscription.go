@@ -38,6 +38,10 @@ func (s *subscription) Join(channel string) error {
 		s.hangUp(pool.Error(text))
 		return nil
 	}
+	if channel == s.node.faults.Forbidden {
+		s.hangUp(pool.Error("NOPERM this user has no permissions to access one of the channels"))
+		return nil
+	}
 	s.channels[channel] = true
 	s.tell(pool.Event{Kind: pool.Joined, Channel: channel})
 	return nil

@@ -8,6 +8,7 @@ package listen
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -165,7 +166,9 @@ func (l *Listener) forget() (leave []string) {
 	return leave
 }
 
-// session is the life of one connection. It reports whether it was of use.
+// session is the life of one connection. It reports whether it was of use: it was not
+// if the server refused a channel, though it may have granted others. With these it
+// would be made and refused again without a pause.
 func (l *Listener) session() bool {
 	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
@@ -177,11 +180,13 @@ func (l *Listener) session() bool {
 	}
 	alive := make(chan struct{}, 1)
 	broken := make(chan struct{})
-	go func() { // ends with the connection, and that with ctx
+	var refused bool // known once broken
+	go func() {      // ends with the connection, and that with ctx
 		defer close(broken)
 		for {
 			e, err := s.Receive()
 			if err != nil {
+				refused = errors.As(err, new(pool.Error))
 				return
 			}
 			select {
@@ -195,7 +200,7 @@ func (l *Listener) session() bool {
 	cancel()
 	<-broken
 	s.Close()
-	return l.parted()
+	return l.parted() && !refused
 }
 
 // attend keeps a connection until it breaks or is of no use any more.

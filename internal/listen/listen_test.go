@@ -106,6 +106,24 @@ func TestAJoinThatIsRefusedIsRepeatedLessAndLessOften(t *testing.T) {
 	})
 }
 
+// A right to one channel and not to another does not make it ask all the time.
+func TestAJoinThatIsRefusedBesideOneThatIsNotIsRepeatedLessAndLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, h := &counting{Node: fakenode.New("node")}, new(hears)
+		node.Set(fakenode.Faults{Forbidden: "b"})
+		l := New(node, h.hear)
+		defer l.Close(background)
+		l.Want("a")
+		synctest.Wait()
+		l.Want("b")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if node.subscribed < 5 || node.subscribed > 30 || len(h.events) == 0 {
+			t.Errorf("asked %d times in a minute, heard %d events", node.subscribed, len(h.events))
+		}
+	})
+}
+
 // counting counts connections. In these tests one goroutine makes them.
 type counting struct {
 	*fakenode.Node
