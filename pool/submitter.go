@@ -13,7 +13,10 @@ type Submitter interface {
 	//
 	// r is told the outcome exactly once, from any goroutine, but never before
 	// Submit returns on the goroutine that called it: the caller may hold a lock
-	// that r needs. The outcome is what Do returns, with two differences.
+	// that r needs. It may submit while it is told, itself again, too: forget it
+	// before you tell it. Once told, it stands for another command, perhaps of
+	// another lock: to be told twice could make two holders of that one. The
+	// outcome is what Do returns, with two differences.
 	//
 	// A command that was sent is not given up at the deadline of ctx: r is told the
 	// late reply, too, or that there will be none, within a few seconds. A late

@@ -37,7 +37,9 @@ var (
 // closes its connections by using them. It should return when its context ends, as
 // redis.DialContext does (but for the handshake of TLS, which has ten seconds), and
 // redis.Dial does not: as long as that greets a server that is frozen, all calls
-// fail, and Close leaves it behind.
+// fail, and Close leaves it behind. If it wraps its connections, their Send must leave
+// it to Flush to send all of a command: a reply that comes before Send has returned
+// ends the connection.
 //
 // One connection is opened at the first call and kept until it breaks. When a call is
 // not answered by its deadline, the next ones get a new connection; the old one is
