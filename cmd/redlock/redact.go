@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// credentials matches the user and password of a URL.
-var credentials = regexp.MustCompile(`://[^\s"'@]*(?:@[^\s"'/@]*)*@`)
+// credentials matches the user and password of a URL. An apostrophe is no end: it may be
+// a part of either, as it is.
+var credentials = regexp.MustCompile(`://[^\s"@]*(?:@[^\s"/@]*)*@`)
 
 // placeholder is what parseNode says in place of a user and a password.
 const placeholder = "://[user:password@"

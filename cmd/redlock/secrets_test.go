@@ -41,6 +41,7 @@ func TestRedactKeepsTheRest(t *testing.T) {
 		"a redis://h:1/0, b redis://x:2": "a redis://h:1/0, b redis://x:2",
 		"want redis://[user:password@]h": "want redis://[user:password@]h",
 		"redis://[user:password@]s3c@h":  "redis://***@h",
+		"exec: redis://u:p's3c@h:1: no":  "exec: redis://***@h:1: no",
 	} {
 		if got := redact(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
