@@ -24,6 +24,7 @@ func FuzzNodeURL(f *testing.F) {
 			f.Add(scheme, "user:", "", rest)
 		}
 		for _, before := range []string{"pa/", "pa?", "pa#", "%zz", "@", "@h/", "@h:1/0?db=", ",", " ", "'", `"`, "\n", "[", "12/"} {
+			f.Add(scheme, ":"+before, "", "r1")
 			f.Add(scheme, ":"+before, ":@/?#", "r1")
 		}
 	}
