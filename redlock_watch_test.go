@@ -86,6 +86,7 @@ func TestInABubbleInspectCountsThoseWhoWait(t *testing.T) {
 		}
 		mustUnlock(q, lock)
 		c.mustBeServed()
+		time.Sleep(10 * time.Millisecond) // a majority confirmed the last release; so has the rest
 		if n, err := q.rival.Waiters(context.Background(), "job"); n != 0 || err != nil {
 			q.Errorf("in the end %d wait, %v", n, err)
 		}
