@@ -237,6 +237,7 @@ active proctype time() {
 #define n (_pid - C - C * N - 1)
 active [N] proctype node() {
 	do
+	:: false
 #if DRIFT
 	:: d_step { ttl[n] > 0 && !gained[n] ->
 		if :: ttl[n] == 1 -> drop(n) :: else -> ttl[n]--; gained[n] = 1 fi; done }
@@ -245,9 +246,6 @@ active [N] proctype node() {
 	:: d_step { key[n] != 0 -> drop(n); done }
 #elif defined(RESTART)
 	:: d_step { true -> drop(n); key[n] = DEAD; ttl[n] = TTL; done }
-#endif
-#if DRIFT == 0 && !defined(RESTART) && !defined(WITHOUT_QUARANTINE)
-	:: false
 #endif
 	od
 }
