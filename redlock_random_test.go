@@ -38,7 +38,7 @@ type mayhem struct {
 	begun  time.Time
 
 	mu      sync.Mutex
-	holders int
+	holders map[int]*redlock.Lock
 	served  []visit
 	story   []string
 }
@@ -98,6 +98,7 @@ func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 		kind:       k,
 		wire:       newWire(cluster),
 		begun:      time.Now(),
+		holders:    make(map[int]*redlock.Lock),
 	}
 	m.third = lib.newLocker(t, cluster.Addrs(), m.wire.dial, ttl, redlock.WithOwner("third"))
 	t.Cleanup(func() { settle(t, m.third) })
@@ -182,7 +183,7 @@ func (m *mayhem) act(actors *sync.WaitGroup, i int) {
 		case 2:
 			_ = l.Do(ctx, "job", func(ctx context.Context) error {
 				lock, _ := redlock.FromContext(ctx)
-				m.enter(i, arrived)
+				m.enter(i, arrived, lock)
 				select {
 				case <-lock.Context().Done():
 				case <-time.After(work):
@@ -203,13 +204,18 @@ func (m *mayhem) act(actors *sync.WaitGroup, i int) {
 	})
 }
 
-func (m *mayhem) enter(i int, arrived time.Duration) {
+// enter notes a holder. There may be one whose lock has just ended, and who has not run
+// since: it is given back in the same moment, but never before its context ended.
+func (m *mayhem) enter(i int, arrived time.Duration, lock *redlock.Lock) {
 	m.tell("%d holds", i)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.holders++; m.holders != 1 {
-		m.Errorf("%d holders", m.holders)
+	for other, held := range m.holders {
+		if held.Context().Err() == nil {
+			m.Errorf("%d holds it, and so does %d", i, other)
+		}
 	}
+	m.holders[i] = lock
 	if arrived >= 0 {
 		m.served = append(m.served, visit{i, arrived})
 	}
@@ -217,14 +223,14 @@ func (m *mayhem) enter(i int, arrived time.Duration) {
 
 func (m *mayhem) leave(i int) {
 	m.mu.Lock()
-	m.holders--
+	delete(m.holders, i)
 	m.mu.Unlock()
 	m.tell("%d is done", i)
 }
 
 // hold works while the lock is certainly held.
 func (m *mayhem) hold(i int, arrived time.Duration, lock *redlock.Lock, work time.Duration) {
-	m.enter(i, arrived)
+	m.enter(i, arrived, lock)
 	select {
 	case <-lock.Context().Done():
 	case <-time.After(work):
