@@ -34,10 +34,11 @@ var law = map[string][]string{
 	"internal/pipeline":  {"pool"},
 	"internal/fanout":    {"internal/quorum", "internal/node", "pool"},
 	"internal/listen":    {"pool"},
+	"internal/diagnosis": {"internal/node", "internal/quorum"},
 	"internal/fakenode":  {"pool"},
 	"internal/redisproc": {},
 	"redlock": {
-		"internal/clock", "internal/quorum", "internal/node", "internal/fanout", "internal/listen", "pool",
+		"internal/clock", "internal/quorum", "internal/node", "internal/fanout", "internal/diagnosis", "internal/listen", "pool",
 		"github.com/hashicorp/go-multierror",
 	},
 	"redlocktest": {"github.com/alicebob/miniredis/v2", "github.com/alicebob/miniredis/v2/server"},

@@ -7,7 +7,7 @@ import "fmt"
 // "redlock run" passes the command's own code on, so its own codes should be
 // ones that commands do not use: those of sysexits.h where one fits, which are
 // rare and mean the same wherever they occur, and for a lost lock the first
-// number above them. 126, 127 and 128+n are what every shell, env(1) and
+// number above them, for warnings the next. 126, 127 and 128+n are what every shell, env(1) and
 // timeout(1) use.
 const (
 	exitTwoHolders  = 1   // demo: the referee saw two holders at once
@@ -15,7 +15,9 @@ const (
 	exitNoQuorum    = 69  // EX_UNAVAILABLE: too few nodes answered
 	exitSystem      = 71  // EX_OSERR: the command could not be started, or the masters in memory
 	exitNotAcquired = 75  // EX_TEMPFAIL: somebody else has the lock
+	exitUnsafe      = 78  // EX_CONFIG: doctor: exclusion is in danger, or a node grants no locks
 	exitLost        = 79  // the lock was lost while the command ran
+	exitDoubtful    = 80  // doctor: warnings, and nothing worse
 	exitNotExec     = 126 // the command is not executable
 	exitNotFound    = 127 // the command was not found
 	exitSignal      = 128 // plus the number of the signal that ended it

@@ -1,6 +1,6 @@
 // Command redlock takes Redlock locks from the command line: "redlock run" holds
 // one while a command runs, "redlock status" and "redlock watch" say who has one,
-// "redlock demo" shows one at work while nodes fail.
+// "redlock doctor" what could go wrong on the masters, "redlock demo" shows one at work while nodes fail.
 package main
 
 import (
@@ -21,13 +21,15 @@ const description = `A lock on several independent Redis (or Valkey) masters, gr
   redlock demo                                   see it at work, no Redis needed
   redlock run --embedded --name try -- sleep 5   try it, no Redis needed
   redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup -- ./backup.sh
-  redlock status --node redis://r1 --node redis://r2 --node redis://r3 backup`
+  redlock status --node redis://r1 --node redis://r2 --node redis://r3 backup
+  redlock doctor --node redis://r1 --node redis://r2 --node redis://r3`
 
 type cli struct {
 	Demo   demoCommand   `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
 	Run    runCommand    `cmd:"" help:"Hold a lock while a command runs."`
 	Status statusCommand `cmd:"" help:"Say who holds a lock, for how long, and how many wait."`
 	Watch  watchCommand  `cmd:"" help:"Say when a lock is acquired, released or expires, until interrupted."`
+	Doctor doctorCommand `cmd:"" help:"Say what on the masters could take exclusion or speed away, and what mends it."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }

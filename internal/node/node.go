@@ -37,6 +37,8 @@ type Node struct {
 	noNative atomic.Bool               // it refused the native form of Acquire
 	loaded   [len(scripts)]atomic.Bool // it has the script of the verb
 
+	examined chan struct{} // has room for one: an examination is under way
+
 	mu      sync.Mutex // protects the rest; never held while the client is called
 	gate    gate
 	health  health
@@ -49,7 +51,7 @@ type Node struct {
 
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
-	n := &Node{pool: p}
+	n := &Node{pool: p, examined: make(chan struct{}, 1)}
 	n.submitter, _ = p.(pool.Submitter)
 	n.flying.init(n.giveUp)
 	n.parked.init(n.unpark)

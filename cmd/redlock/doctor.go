@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+type doctorCommand struct {
+	Node    []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master, once per master, as for run. Without it the URLs come from REDLOCK_NODES."`
+	TTL     time.Duration `name:"ttl" default:"10s" help:"The time to live of your locks."`
+	Timeout time.Duration `name:"node-timeout" placeholder:"TIME" help:"That of your locks. Without it a twentieth of the TTL, but 20ms to 1s."`
+	Prefix  string        `help:"The prefix of your locks: the rights of the user are checked for keys that begin with it. Default: nothing."`
+	Fair    bool          `help:"Your locks use --fair: what that needs counts as an error if it is missing."`
+	JSON    bool          `name:"json" help:"Write JSON: {\"worst\": \"note\", \"findings\": [{\"severity\", \"check\", \"node\", \"seen\", \"endangers\", \"remedy\"}]}"`
+}
+
+// Help is what "redlock doctor --help" says besides the flags.
+func (*doctorCommand) Help() string {
+	return `Example:
+
+  $ redlock doctor --node redis://r1 --node redis://r2 --node redis://r3
+
+It looks for what could take exclusion or speed away: nodes that are no masters or the same server twice, evict keys, forget locks when they restart, have clocks that run fast, are far away, or refuse what locks need. For that it takes and releases a lock of its own on each of them, under a key that nobody waits for. It takes between one and five seconds.
+
+Findings are errors (exclusion is in danger, or a node grants no locks), warnings (they may be, or it could not be found out) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
+
+The names in JSON, and the words of "severity" and "check", stay the same; texts may change.
+
+Exit codes:
+
+  0     notes at most
+  64    wrong flags or node URLs
+  78    at least one error
+  80    at least one warning, and no error
+  128+n signal n came meanwhile`
+}
+
+// Validate is called by the parser.
+func (c *doctorCommand) Validate() error {
+	if c.Timeout < 0 {
+		return fmt.Errorf("--node-timeout: must not be negative")
+	}
+	return nil
+}
+
+// Run prints a report.
+func (c *doctorCommand) Run(s *streams) error {
+	nodes, err := openNodes(c.Node, "")
+	if err != nil {
+		return err
+	}
+	defer nodes.close()
+	options := []redlock.Option{redlock.WithTTL(c.TTL), redlock.WithPrefix(c.Prefix)}
+	if c.Timeout > 0 {
+		options = append(options, redlock.WithNodeTimeout(c.Timeout))
+	}
+	if c.Fair {
+		options = append(options, redlock.WithFair())
+	}
+	locker, err := redlock.New(nodes.pools, options...)
+	if err != nil {
+		return endWith(exitUsage, optionWords(err))
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() { // ends with ctx
+		select {
+		case sig := <-signals:
+			stop(interruption{sig})
+		case <-ctx.Done():
+		}
+	}()
+
+	found, err := locker.Check(ctx)
+	closing, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = locker.Close(closing) // it waits for what Check left; the rest goes by itself
+	if err != nil {
+		code := exitSystem
+		if sig, ok := context.Cause(ctx).(interruption); ok {
+			code = exitSignal + child.Number(sig.Signal)
+		}
+		return endWith(code, err)
+	}
+	write := writeReport
+	if c.JSON {
+		write = writeJSON
+	}
+	if err := write(redacting{s.stdout}, found); err != nil {
+		return err
+	}
+	if code := verdict(found); code != 0 {
+		return endWith(code, nil) // the report says it
+	}
+	return nil
+}
+
+// interruption is a signal as the cause of an end.
+type interruption struct{ os.Signal }
+
+func (i interruption) Error() string { return i.String() }
+
+// verdict is the exit code for findings: the worst comes first.
+func verdict(found []redlock.Finding) int {
+	switch worst(found) {
+	case redlock.SeverityError:
+		return exitUnsafe
+	case redlock.SeverityWarning:
+		return exitDoubtful
+	}
+	return 0
+}
+
+func worst(found []redlock.Finding) redlock.Severity {
+	if len(found) == 0 {
+		return redlock.SeverityNote
+	}
+	return found[0].Severity
+}
+
+// writeReport writes the findings for people, node by node.
+func writeReport(w io.Writer, found []redlock.Finding) error {
+	var b strings.Builder
+	var names []string
+	of := make(map[string][]redlock.Finding)
+	count := make(map[redlock.Severity]int)
+	for _, f := range found {
+		if of[f.Node] == nil {
+			names = append(names, f.Node)
+		}
+		of[f.Node] = append(of[f.Node], f)
+		count[f.Severity]++
+	}
+	for _, name := range names {
+		fmt.Fprintf(&b, "%s\n", name)
+		for _, f := range of[name] {
+			fmt.Fprintf(&b, "  %-8v %-12s %s\n", f.Severity, f.Check, f.Seen)
+			if f.Endangers != "" {
+				fmt.Fprintf(&b, "%24sendangers %s\n", "", f.Endangers)
+			}
+			if f.Remedy != "" {
+				fmt.Fprintf(&b, "%24sremedy: %s\n", "", f.Remedy)
+			}
+		}
+	}
+	fmt.Fprintf(&b, "%d nodes; errors: %d, warnings: %d, notes: %d\n", len(names),
+		count[redlock.SeverityError], count[redlock.SeverityWarning], count[redlock.SeverityNote])
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// The names are a contract.
+type jsonReport struct {
+	Worst    string        `json:"worst"`
+	Findings []jsonFinding `json:"findings"`
+}
+
+type jsonFinding struct {
+	Severity  string `json:"severity"`
+	Check     string `json:"check"`
+	Node      string `json:"node"`
+	Seen      string `json:"seen"`
+	Endangers string `json:"endangers"`
+	Remedy    string `json:"remedy"`
+}
+
+// writeJSON writes the findings for programs.
+func writeJSON(w io.Writer, found []redlock.Finding) error {
+	report := jsonReport{Worst: worst(found).String(), Findings: []jsonFinding{}}
+	for _, f := range found {
+		report.Findings = append(report.Findings, jsonFinding{f.Severity.String(), f.Check, f.Node, f.Seen, f.Endangers, f.Remedy})
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false) // "&{app:*}:wake*" is to be read, and to be copied
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(report)
+}

@@ -1,0 +1,207 @@
+// Package diagnosis says what the facts about nodes mean for locks. It is pure: no
+// I/O, no goroutine, no clock.
+package diagnosis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// Severity says how bad a finding is.
+type Severity int
+
+const (
+	Note    Severity = iota // nothing to mend, or nothing that matters now
+	Warning                 // exclusion or speed depend on what may happen
+	Error                   // exclusion is in danger, or this node cannot be locked on
+)
+
+// A Finding is one thing that was found on one node.
+type Finding struct {
+	Severity  Severity
+	Check     string // what was looked at, in a word that stays the same
+	Node      string
+	Seen      string
+	Endangers string // empty if it does not
+	Remedy    string // empty if there is nothing to mend
+}
+
+// Settings are those of the locks.
+type Settings struct {
+	TTL         time.Duration
+	NodeTimeout time.Duration
+	Drift       float64 // what clocks may run fast or slow, as a fraction
+	Prefix      string  // of keys
+	Fair        bool    // locks wait with WithFair
+}
+
+// Judge returns what the facts about all nodes mean: the worst first, and then in the
+// order of the nodes.
+func Judge(all []node.Facts, s Settings) []Finding {
+	j := &judge{Settings: s, all: all}
+	for i := range all {
+		j.facts = &all[i]
+		if j.Err != nil {
+			j.unreachable()
+			continue
+		}
+		if j.Cut != nil {
+			j.add(Error, "reachable", fmt.Sprintf("it stopped to answer while it was asked, so not all is known: %v", j.Cut), j.quorum(),
+				"look at its log and its load, and check again")
+		}
+		j.role()
+		j.distinct(i)
+		j.loading()
+		j.trial()
+		j.rights()
+		j.eviction()
+		j.persistence()
+		j.replication()
+		j.uptime()
+		j.limits()
+		j.clock(i)
+		j.latency()
+		j.version()
+		j.unknown()
+		j.summary()
+	}
+	slices.SortStableFunc(j.found, func(a, b Finding) int { return cmp.Compare(b.Severity, a.Severity) })
+	return j.found
+}
+
+// facts are those about the node that is looked at.
+type facts = node.Facts
+
+// A judge goes from node to node.
+type judge struct {
+	Settings
+	all []node.Facts
+	*facts
+	found []Finding
+}
+
+func (j *judge) add(s Severity, check, seen, endangers, remedy string) {
+	j.found = append(j.found, Finding{s, check, j.Node, seen, endangers, remedy})
+}
+
+// quorum says what it means that this node does not grant.
+func (j *judge) quorum() string {
+	works := 0
+	for _, f := range j.all {
+		if f.Err == nil && f.Cut == nil {
+			works++
+		}
+	}
+	need := quorum.Majority(len(j.all))
+	if works < need {
+		return fmt.Sprintf("locking, which is impossible now: %d of %d nodes answer, and %d have to grant a lock", works, len(j.all), need)
+	}
+	return fmt.Sprintf("locking: this node grants nothing; %d of %d answer, and %d have to grant a lock", works, len(j.all), need)
+}
+
+func (j *judge) unreachable() {
+	remedy := node.Remedy(j.Err)
+	switch {
+	case remedy != "":
+	case errors.Is(j.Err, context.DeadlineExceeded):
+		remedy = "see whether the server hangs, and whether packets to it are dropped"
+	default:
+		remedy = "start the server, or correct its address"
+	}
+	j.add(Error, "reachable", fmt.Sprintf("it cannot be asked anything: %v", j.Err), j.quorum(), remedy)
+}
+
+// trial is about the lock that was taken to see whether one can be.
+func (j *judge) trial() {
+	t := j.Trial
+	switch {
+	case t.Err == nil, j.Cut != nil, mayNot(t.Err):
+		return // or it is told of elsewhere
+	}
+	j.add(Error, "trial", fmt.Sprintf("a lock for trial failed to %v: %v", t.Verb, t.Err), j.quorum(),
+		cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
+}
+
+// mayNot reports whether an error is about rights.
+func mayNot(err error) bool {
+	return err != nil && slices.ContainsFunc([]string{"NOPERM", "ACL failure", "user executing the script can't"}, func(text string) bool {
+		return strings.Contains(err.Error(), text)
+	})
+}
+
+// unknown tells what could not be found out.
+func (j *judge) unknown() {
+	severity := Note
+	var gaps, needs []string
+	gap := func(err error, what, command, right string) {
+		if err != nil && j.Cut == nil {
+			gaps = append(gaps, fmt.Sprintf("%s (%s: %v)", what, command, err))
+			needs = append(needs, right)
+		}
+	}
+	if gap(j.ServerErr, "whether it is a master, evicts keys, keeps its data, started just now, or is another node once more", "INFO", "+info"); gaps != nil {
+		severity = Warning
+	}
+	gap(j.ConfigErr, "how its data is kept", "CONFIG GET", "+config|get")
+	gap(j.SentinelsErr, "whether sentinels watch it", "PUBSUB NUMSUB", "+pubsub|numsub")
+	gap(j.ClockErr, "how its clock runs", "TIME", "+time")
+	if len(j.Rights.Untried) > 0 {
+		gaps = append(gaps, "whether WithFair may use "+strings.Join(j.Rights.Untried, ", "))
+		needs = append(needs, "+acl|whoami", "+acl|dryrun")
+	}
+	if gaps == nil {
+		return
+	}
+	j.add(severity, "unknown", "it could not be found out "+strings.Join(gaps, "; "), "nothing by itself; but what cannot be seen is not found before it happens",
+		fmt.Sprintf("check as an administrator, or ACL SETUSER %s %s", j.user(), strings.Join(needs, " ")))
+}
+
+// summary tells what is as it should be.
+func (j *judge) summary() {
+	var parts []string
+	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	s := j.Server
+	if s.Version != "" {
+		say("version %s", s.Version)
+	}
+	if s.Role != "" {
+		say("role %s", s.Role)
+	}
+	if s.Uptime >= 0 {
+		say("up %v", s.Uptime)
+	}
+	if j.Trial.Skipped != "" {
+		say("no lock for trial, since %s", j.Trial.Skipped)
+	} else if j.Trial.Err == nil && j.Trial.Found == "" && j.Cut == nil {
+		form := "SET NX GET"
+		if j.NativeRefused {
+			form = "a script"
+		}
+		say("locked for trial by %s, extended and released by scripts", form)
+	}
+	if trips := roundTrips(j.Samples); trips != nil {
+		say("round trip %v, at most %v", short(trips[len(trips)/2]), short(trips[len(trips)-1]))
+	}
+	if low, high, ok := rate(j.Samples); ok {
+		say("clock rate %.4f to %.4f", low, high)
+	}
+	j.add(Note, "summary", strings.Join(parts, "; "), "", "")
+}
+
+// short is a duration in three digits or so.
+func short(d time.Duration) time.Duration {
+	for unit := time.Microsecond; unit <= time.Second; unit *= 10 {
+		if d < 100*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(time.Second)
+}

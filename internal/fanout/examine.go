@@ -1,0 +1,75 @@
+package fanout
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// An Exam is how to examine the nodes.
+type Exam struct {
+	Prefix   string        // of all keys of locks
+	Patience time.Duration // for the answer to one question
+	Period   time.Duration // over which clocks are watched
+	Budget   time.Duration // for all questions to one node; nothing is waited for longer
+}
+
+var errNoEnd = errors.New("it was not examined to the end in time: its client did not return")
+
+// Examine finds out about every node what can be asked, all at the same time, so that
+// their clocks can be compared. It returns the facts in the order of the nodes, after
+// the budget and one patience for cleaning up at the latest, or nil if ctx ends first.
+// When the client of the last node has returned it calls ended.
+func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts {
+	var id [8]byte
+	rand.Read(id[:]) // never fails, see crypto/rand
+	name := "redlock-check:" + hex.EncodeToString(id[:])
+	x := node.Exam{
+		Patience: e.Patience, Period: e.Period, Origin: time.Now(),
+		Key: e.Prefix + name,
+		TTL: e.Budget + 2*e.Patience, // longer than the last node may take: they compare what they find
+	}
+	type result struct {
+		i     int
+		facts node.Facts
+	}
+	results := make(chan result, len(g.nodes)) // nobody may be there to take them
+	asking, stop := context.WithTimeout(ctx, e.Budget)
+	var clients sync.WaitGroup
+	for i, n := range g.nodes {
+		x.Value = fmt.Sprintf("%s:%d", name, i)
+		own := x
+		clients.Go(func() { // ends when the client has returned from its last question
+			results <- result{i, n.Examine(asking, own)}
+		})
+	}
+	go func() { // ends after those above
+		clients.Wait()
+		stop()
+		ended()
+	}()
+
+	all := make([]node.Facts, len(g.nodes))
+	for i, n := range g.nodes {
+		all[i] = node.Facts{Node: n.String(), Err: errNoEnd}
+	}
+	late := time.NewTimer(e.Budget + e.Patience)
+	defer late.Stop()
+	for range g.nodes {
+		select {
+		case r := <-results:
+			all[r.i] = r.facts
+		case <-late.C:
+			return all
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return all
+}

@@ -1,0 +1,189 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// An Exam is what an examination needs to know. All nodes get the same, but for
+// Value.
+type Exam struct {
+	Patience time.Duration // for the answer to one question
+	Period   time.Duration // over which the clock is watched
+	Origin   time.Time     // of the times in samples
+	Key      string        // of the trial: nobody else uses it
+	Value    string        // of the trial on this node
+	TTL      time.Duration // of the trial's keys: whatever happens, they are gone after it
+}
+
+// samples is how often the clock is read.
+const samples = 20
+
+var errExamined = errors.New("the client has not returned from an earlier examination yet")
+
+// Examine finds out about the node what can be asked. It puts one question after the
+// other, and none after one without an answer: a node that hangs holds it for one
+// patience. When it returns, what it wrote is gone, or, where the node does not say
+// so, goes by itself.
+//
+// It goes past the gate, which is for calls that come by the thousand. There is one
+// examination of a node at a time, so a client that does not return holds one.
+func (n *Node) Examine(ctx context.Context, e Exam) Facts {
+	x := &exam{Exam: e, node: n, ctx: ctx, facts: Facts{Node: n.String()}, sides: make(map[string]bool)}
+	wait, cancel := context.WithTimeout(ctx, e.Patience)
+	defer cancel()
+	select {
+	case n.examined <- struct{}{}:
+		defer func() { <-n.examined }()
+	case <-wait.Done():
+		x.facts.Err = errExamined
+		return x.facts
+	}
+	defer x.clean()
+	x.run()
+	if x.facts.Err == nil {
+		x.facts.Cut = x.broken
+	}
+	return x.facts
+}
+
+// An exam is an examination under way.
+type exam struct {
+	Exam
+	node   *Node
+	ctx    context.Context
+	facts  Facts
+	broken error           // the node does not answer any more
+	wrote  bool            // there may be keys
+	sides  map[string]bool // side keys; true for those that were set
+}
+
+// ask puts one question. Error replies are answers.
+func (x *exam) ask(args ...any) (any, error) {
+	if x.broken != nil {
+		return nil, x.broken
+	}
+	ctx, cancel := context.WithTimeout(x.ctx, x.Patience)
+	defer cancel()
+	reply, err := x.node.pool.Do(ctx, args...)
+	switch {
+	case err == nil, isRefusal(err) && !errors.Is(err, pool.ErrNotSent):
+	case x.ctx.Err() != nil:
+		x.broken = fmt.Errorf("the time for all questions was over: %w", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		x.broken = fmt.Errorf("no answer within %v: %w", x.Patience, err)
+	default:
+		x.broken = err
+	}
+	if x.broken != nil {
+		err = x.broken
+	}
+	return reply, err
+}
+
+func (x *exam) run() {
+	if err := x.greet(); err != nil {
+		x.facts.Err = err
+		return
+	}
+	x.inquire()
+	f := &x.facts
+	switch role := f.Server.Role; {
+	case role == "slave":
+		f.Trial.Skipped = "it is a replica"
+		f.RightsErr = errors.New("a replica is not asked")
+	case f.Server.Loading == 1:
+		f.Trial.Skipped = "it is loading its data"
+		f.RightsErr = errors.New("a node that loads its data is not asked")
+	default:
+		x.take()
+		x.rights()
+	}
+	x.watchClock()
+	x.giveBack()
+}
+
+// greet finds out whether anything can be asked.
+func (x *exam) greet() error {
+	_, err := x.ask("PING")
+	switch {
+	case x.broken != nil:
+		return x.broken
+	case refusalHas(err, "NOAUTH"), refusalHas(err, "WRONGPASS"), refusalHas(err, "invalid password"), refusalHas(err, "max number of clients"):
+		return err
+	}
+	return nil // other refusals are about PING: INFO may still be allowed
+}
+
+// inquire asks what the server says about itself.
+func (x *exam) inquire() {
+	f := &x.facts
+	f.Server = parseInfo("")
+	reply, err := x.ask("INFO")
+	if text, ok := reply.(string); ok {
+		f.Server = parseInfo(text)
+	} else if err == nil {
+		err = fmt.Errorf("unexpected reply %T to INFO", reply)
+	}
+	f.ServerErr = err
+
+	found := make(map[string]string)
+	// One after the other: before Redis 7 it takes a single pattern. Never all: there
+	// are passwords among them.
+	for _, pattern := range []string{"*appendfsync*", "save", "min-*-to-write"} {
+		if reply, err = x.ask("CONFIG", "GET", pattern); err == nil {
+			err = parseConfig(reply, found)
+		}
+		if err != nil {
+			f.ConfigErr = err
+			break
+		}
+	}
+	f.Config = Config{
+		Fsync: found["appendfsync"], FsyncInRewrite: found["no-appendfsync-on-rewrite"] != "yes",
+		Save: found["save"], MinReplicas: found["min-replicas-to-write"],
+	}
+
+	// Sentinels find each other on this channel of the master that they watch.
+	reply, err = x.ask("PUBSUB", "NUMSUB", "__sentinel__:hello")
+	f.SentinelsErr = err
+	if pair, ok := reply.([]any); ok && len(pair) == 2 {
+		f.Sentinels, _ = pair[1].(int64)
+	}
+}
+
+// watchClock reads the server's clock over the period, and so measures round trips.
+// A refusal takes a round trip, too.
+func (x *exam) watchClock() {
+	pause := time.NewTicker(max(x.Period/(samples-1), time.Millisecond))
+	defer pause.Stop()
+	for i := range samples {
+		if i > 0 {
+			select {
+			case <-pause.C:
+			case <-x.ctx.Done():
+				return
+			}
+		}
+		s := Sample{Sent: time.Since(x.Origin)}
+		reply, err := x.ask("TIME")
+		s.Received = time.Since(x.Origin)
+		if x.broken != nil {
+			if i == 0 {
+				x.facts.ClockErr = err
+			}
+			return
+		}
+		if err == nil {
+			s.Clock, err = parseTime(reply)
+		}
+		if err != nil {
+			x.facts.ClockErr = err
+		}
+		x.facts.Samples = append(x.facts.Samples, s)
+	}
+}

@@ -1,0 +1,90 @@
+package node
+
+import "time"
+
+// Facts are what an examination found out about one node. They are no judgement.
+// Whatever could not be found out has an error that says why.
+type Facts struct {
+	Node string // its name
+	Err  error  // why nothing could be asked at all; the rest is empty then
+	Cut  error  // why it was asked nothing more at some point
+
+	Server        Server
+	ServerErr     error
+	Config        Config
+	ConfigErr     error
+	Sentinels     int64 // that listen there for each other
+	SentinelsErr  error
+	Samples       []Sample
+	ClockErr      error // Samples have round trips, and no clock
+	Trial         Trial
+	Rights        Rights
+	RightsErr     error // nothing is known about them
+	NativeRefused bool  // it does not take SET with both NX and GET
+}
+
+// A Server is what INFO says. Texts are empty and numbers -1 where it does not.
+type Server struct {
+	Version   string        // "7.0.15", "valkey 8.0.1"
+	Major     int64         // of the Redis version that it is compatible with
+	RunID     string        // the same for all addresses of one process, and new when it starts
+	Mode      string        // standalone, cluster, sentinel
+	Role      string        // master, slave
+	Uptime    time.Duration // whole seconds, by its wall clock; negative if unknown
+	Replicas  int64
+	Loading   int64 // 1: it is reading its data
+	Used, Max int64 // bytes; Max is 0 for no bound
+	Policy    string
+	Evicted   int64 // keys, since it started
+	AOF       int64 // 1: there is an append-only file
+	AOFWrites string
+	Clients   int64
+	MaxClient int64
+}
+
+// Config is what CONFIG GET says; fields are empty where it does not.
+type Config struct {
+	Fsync          string // of the append-only file: always, everysec, no
+	FsyncInRewrite bool   // it goes on while the file is rewritten
+	Save           string // when there are snapshots
+	MinReplicas    string
+}
+
+// A Sample is one look at the server's clock. Our times count from a common origin
+// on the monotonic clock, so those of several nodes can be compared.
+type Sample struct {
+	Sent, Received time.Duration
+	Clock          time.Duration // since 1970, read at some moment between them
+}
+
+// A Trial is a lock that was taken, extended and released under a key of its own.
+type Trial struct {
+	Skipped string // why there was none
+	Value   string // what this node was asked to store
+	Found   string // what it had instead: the value of the trial on another node
+	Verb    Verb   // what failed
+	Err     error
+}
+
+// Rights are what the user may do, of all that the lock may send.
+type Rights struct {
+	User    string   // "" if unknown
+	Missing []Denial // by the order of needs
+	Untried []string // commands that could not be tried without leaving something behind
+}
+
+// A Need is what rights are for.
+type Need uint8
+
+const (
+	ToLock  Need = iota // nothing works without
+	ToWake              // those who wait are told of a release
+	ToQueue             // WithFair
+)
+
+// A Denial is a right that is missing.
+type Denial struct {
+	Need    Need
+	Command string // and where: "ZADD on {key}:queue"
+	Said    string // by the server
+}

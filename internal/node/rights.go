@@ -1,0 +1,195 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A right is a command that a lock may send, or that its scripts run.
+type right struct {
+	need Need
+	on   string // a side key, "key", or a channel, "wake"; "" for neither
+	args []any  // the command, and what follows the name of the key
+}
+
+// trialTTL stands for that of the trial.
+type trialTTL struct{}
+
+// rights has every command of the scripts once for each kind of key that it touches.
+var rights = []right{
+	{ToLock, "key", []any{"SET", "value", "NX", "GET", "PX", trialTTL{}}},
+	{ToLock, "key", []any{"GET"}},
+	{ToLock, "key", []any{"DEL"}},
+	{ToLock, "key", []any{"PEXPIRE", trialTTL{}}},
+	{ToLock, "key", []any{"PTTL"}},
+	{ToLock, "key", []any{"EVAL"}},
+	{ToLock, "key", []any{"EVALSHA"}},
+	{ToLock, "", []any{"PING"}},
+
+	{ToWake, "wait", []any{"SET", "value", "PX", trialTTL{}}},
+	{ToWake, "wait", []any{"GET"}},
+	{ToWake, "wake", []any{"PUBLISH", ""}},
+	{ToWake, "wake", []any{"SUBSCRIBE"}},
+	{ToWake, "wake", []any{"UNSUBSCRIBE"}},
+
+	{ToQueue, "wake:name", []any{"PUBLISH", ""}},
+	{ToQueue, "wake:name", []any{"SUBSCRIBE"}},
+	{ToQueue, "", []any{"TIME"}},
+	{ToQueue, "queue", []any{"ZADD", int64(1), "member"}},
+	{ToQueue, "queue", []any{"ZRANGE", int64(0), int64(0)}},
+	{ToQueue, "queue", []any{"ZREM", "member"}},
+	{ToQueue, "queue", []any{"ZSCORE", "member"}},
+	{ToQueue, "queue", []any{"EXISTS"}},
+	{ToQueue, "queue", []any{"PEXPIRE", trialTTL{}}},
+	{ToQueue, "queue", []any{"PTTL"}},
+	{ToQueue, "lease", []any{"HGET", "field"}},
+	{ToQueue, "lease", []any{"HSET", "field", "value"}},
+	{ToQueue, "lease", []any{"HDEL", "field"}},
+	{ToQueue, "lease", []any{"HEXISTS", "field"}},
+	{ToQueue, "lease", []any{"PTTL"}},
+	{ToQueue, "lease", []any{"DEL"}},
+}
+
+// String says what the right is, with "key" for whatever key.
+func (r right) String() string {
+	name := r.args[0].(string)
+	switch r.on {
+	case "":
+		return name
+	case "key":
+		return name + " on the lock's key"
+	case "wake", "wake:name":
+		return name + " on channel {key}:" + r.on
+	}
+	return name + " on {key}:" + r.on
+}
+
+// command is the right put to use.
+func (r right) command(x *exam) []any {
+	args := []any{r.args[0]}
+	switch r.args[0] {
+	case "EVAL":
+		args = append(args, scripts[Release].text, int64(1))
+	case "EVALSHA":
+		args = append(args, scripts[Release].sha, int64(1))
+	}
+	switch r.on {
+	case "":
+	case "key":
+		args = append(args, x.Key)
+	default:
+		args = append(args, SideKey(x.Key, r.on))
+	}
+	for _, arg := range r.args[1:] {
+		if arg == (trialTTL{}) {
+			arg = millis(x.TTL)
+		}
+		args = append(args, arg)
+	}
+	return args
+}
+
+// rights finds out what the user may do: from Redis 7 on a server says so, if the
+// user may ask. Else it is tried.
+func (x *exam) rights() {
+	f := &x.facts
+	reply, err := x.ask("ACL", "WHOAMI")
+	if user, ok := reply.(string); ok && err == nil {
+		f.Rights.User = word(user)
+		if x.dryRun(user) {
+			return
+		}
+	}
+	x.tryRights()
+	f.RightsErr = x.broken
+}
+
+// dryRun asks for every right. It reports false where the server cannot or may not
+// tell.
+func (x *exam) dryRun(user string) bool {
+	var missing []Denial
+	for _, r := range rights {
+		reply, err := x.ask(append([]any{"ACL", "DRYRUN", user}, r.command(x)...)...)
+		if err != nil && refusalHas(err, "not found") { // the command: renamed or disabled
+			reply = errorReply(err)
+		} else if err != nil {
+			x.facts.RightsErr = x.broken
+			return x.broken != nil
+		}
+		if said, ok := reply.(string); ok && said != "OK" {
+			missing = append(missing, Denial{r.need, r.String(), word(said)})
+		}
+	}
+	x.facts.Rights.Missing = missing
+	return true
+}
+
+// tryRights sends the commands that the trial's lock does not send anyway. Those that
+// would make a set or a hash without a TTL find a text under the name instead: the
+// server looks at the rights first, and then refuses the type. Where there is no text
+// they are not tried. What is denied stands in the server's ACL LOG afterwards.
+func (x *exam) tryRights() {
+	there := x.sides
+	for _, side := range []string{"queue", "lease"} {
+		_, err := x.ask("SET", SideKey(x.Key, side), "value", "PX", millis(x.TTL))
+		there[side] = err == nil
+	}
+	f := &x.facts.Rights
+	for _, r := range rights {
+		var err error
+		name := r.args[0]
+		switch {
+		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE":
+			continue // the trial's lock needs it, or it goes with SUBSCRIBE
+		case (name == "ZADD" || name == "HSET") && !there[r.on]:
+			f.Untried = append(f.Untried, r.String())
+			continue
+		case name == "SUBSCRIBE":
+			err = x.listen(SideKey(x.Key, r.on))
+		default:
+			_, err = x.ask(r.command(x)...)
+		}
+		if name == "SET" {
+			there[r.on] = err == nil
+		}
+		if refusalHas(err, "NOPERM") || refusalHas(err, "unknown command") {
+			f.Missing = append(f.Missing, Denial{r.need, r.String(), word(errorReply(err))})
+		}
+	}
+}
+
+// listen joins a channel, as those do who wait. A client that cannot listen needs no
+// right to.
+func (x *exam) listen(channel string) error {
+	s, ok := x.node.pool.(pool.Subscriber)
+	if !ok || x.broken != nil {
+		return x.broken
+	}
+	ctx, cancel := context.WithTimeout(x.ctx, x.Patience)
+	defer cancel()
+	subscription, err := s.Subscribe(ctx)
+	if err != nil {
+		return err
+	}
+	err = subscription.Join(channel)
+	for joined := false; err == nil && !joined; {
+		var event pool.Event
+		event, err = subscription.Receive()
+		joined = err == nil && event.Kind == pool.Joined
+	}
+	cancel()
+	for end := err; end == nil; { // Close comes after the error
+		_, end = subscription.Receive()
+	}
+	_ = subscription.Close()
+	return err
+}
+
+// errorReply returns the text of an error reply, without what others put in front.
+func errorReply(err error) string {
+	var e pool.Error
+	errors.As(err, &e)
+	return string(e)
+}
