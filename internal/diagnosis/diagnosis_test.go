@@ -1,0 +1,206 @@
+package diagnosis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+var settings = Settings{TTL: 8 * time.Second, NodeTimeout: 400 * time.Millisecond, Drift: 0.01, Prefix: "app:"}
+
+// healthy are facts about n nodes that leave nothing to mend.
+func healthy(n int) (all []node.Facts) {
+	for i := range n {
+		all = append(all, node.Facts{
+			Node: fmt.Sprintf("n%d", i),
+			Server: node.Server{
+				Version: "7.0.15", Major: 7, RunID: fmt.Sprintf("run%d", i), Mode: "standalone", Role: "master", Uptime: time.Hour,
+				Loading: 0, Used: 1 << 20, Policy: "noeviction", AOF: 1, AOFWrites: "ok", Clients: 5, MaxClient: 10000,
+			},
+			Config:  node.Config{Fsync: "always", FsyncInRewrite: true, MinReplicas: "0"},
+			Samples: watched(time.Millisecond, 1),
+			Trial:   node.Trial{Value: fmt.Sprintf("v%d", i), Verb: node.Release},
+			Rights:  node.Rights{User: "app"},
+		})
+	}
+	return all
+}
+
+// watched are samples over a second of a clock of that rate.
+func watched(trip time.Duration, rate float64) (samples []node.Sample) {
+	for i := range 20 {
+		sent := time.Duration(i) * 50 * time.Millisecond
+		at := sent + trip/2
+		samples = append(samples, node.Sample{Sent: sent, Received: sent + trip, Clock: 1e9*time.Second + time.Duration(rate*float64(at))})
+	}
+	return samples
+}
+
+// blind are samples of round trips, by a user who may not ask for the time.
+func blind(trip time.Duration) (samples []node.Sample) {
+	samples = watched(trip, 1)
+	for i := range samples {
+		samples[i].Clock = 0
+	}
+	return samples
+}
+
+// set moves the clock from one sample on.
+func set(f *node.Facts, from int, by time.Duration) {
+	for i := range f.Samples[from:] {
+		f.Samples[from+i].Clock += by
+	}
+}
+
+func (f Finding) String() string {
+	return fmt.Sprintf("%v %s %s: %s; endangers %s; remedy: %s", f.Severity, f.Check, f.Node, f.Seen, f.Endangers, f.Remedy)
+}
+
+// others are the findings but for summaries.
+func others(found []Finding) []Finding {
+	return slices.DeleteFunc(found, func(f Finding) bool { return f.Check == "summary" })
+}
+
+func TestHealthyNodesHaveASummaryEachAndNothingElse(t *testing.T) {
+	found := Judge(healthy(3), settings)
+	if len(found) != 3 {
+		t.Fatalf("%v", found)
+	}
+	for i, f := range found {
+		if f.Severity != Note || f.Check != "summary" || f.Node != fmt.Sprintf("n%d", i) || f.Remedy != "" {
+			t.Errorf("%v", f)
+		}
+		for _, text := range []string{"7.0.15", "master", "up 1h", "SET NX GET", "round trip 1ms", "clock rate 0.9"} {
+			if !strings.Contains(f.Seen, text) {
+				t.Errorf("%q is missing in %v", text, f)
+			}
+		}
+	}
+}
+
+func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
+	noperm := pool.Error("NOPERM this user has no permissions")
+	for name, c := range map[string]struct {
+		wrong func(all []node.Facts)
+		set   func(*Settings)
+		want  Severity
+		check string
+		says  []string // in seen, endangers or remedy
+	}{
+		"down": {wrong: func(all []node.Facts) { all[1] = node.Facts{Node: "n1", Err: errors.New("connection refused")} },
+			want: Error, check: "reachable", says: []string{"connection refused", "2 of 3 answer", "2 have to", "start the server"}},
+		"silent": {wrong: func(all []node.Facts) { all[1] = node.Facts{Node: "n1", Err: context.DeadlineExceeded} },
+			want: Error, check: "reachable", says: []string{"hangs"}},
+		"wrong password": {wrong: func(all []node.Facts) { all[1] = node.Facts{Node: "n1", Err: pool.Error("WRONGPASS invalid")} },
+			want: Error, check: "reachable", says: []string{"check the user name and password"}},
+		"cut": {wrong: func(all []node.Facts) {
+			all[1].Cut, all[1].Trial.Err, all[1].ConfigErr = context.DeadlineExceeded, context.DeadlineExceeded, context.DeadlineExceeded
+		}, want: Error, check: "reachable", says: []string{"not all is known"}},
+		"replica":  {wrong: func(all []node.Facts) { all[1].Server.Role = "slave" }, want: Error, check: "role", says: []string{"REPLICAOF NO ONE"}},
+		"cluster":  {wrong: func(all []node.Facts) { all[1].Server.Mode = "cluster" }, want: Error, check: "role", says: []string{"cluster-enabled no"}},
+		"sentinel": {wrong: func(all []node.Facts) { all[1].Server.Mode = "sentinel" }, want: Error, check: "role", says: []string{"Sentinel"}},
+		"the same run id": {wrong: func(all []node.Facts) { all[1].Server.RunID = "run0" },
+			want: Error, check: "distinct", says: []string{"same server as n0", "votes twice"}},
+		"the value of another": {wrong: func(all []node.Facts) { all[1].Server.RunID, all[1].Trial.Found = "", "v0" },
+			want: Error, check: "distinct", says: []string{"same server as n0"}},
+		"loading": {wrong: func(all []node.Facts) { all[1].Server.Loading = 1 }, want: Error, check: "loading", says: []string{"until it has"}},
+		"trial refused": {wrong: func(all []node.Facts) { all[1].Trial.Verb, all[1].Trial.Err = node.Acquire, pool.Error("OOM command") },
+			want: Error, check: "trial", says: []string{"failed to lock", "raise maxmemory"}},
+		"evicts": {wrong: func(all []node.Facts) {
+			all[1].Server.Policy, all[1].Server.Max, all[1].Server.Evicted = "allkeys-lru", 1<<30, 7
+		}, want: Error, check: "eviction", says: []string{"allkeys-lru", "1.0 GiB", "7 keys", "CONFIG SET maxmemory-policy noeviction"}},
+		"would evict": {wrong: func(all []node.Facts) { all[1].Server.Policy = "volatile-ttl" },
+			want: Warning, check: "eviction", says: []string{"nothing is evicted yet", "noeviction"}},
+		"no persistence": {wrong: func(all []node.Facts) { all[1].Server.AOF = 0 },
+			want: Warning, check: "persistence", says: []string{"nothing is persisted", "all locks", "appendfsync always"}},
+		"snapshots": {wrong: func(all []node.Facts) { all[1].Server.AOF, all[1].Config.Save = 0, "3600 1" },
+			want: Warning, check: "persistence", says: []string{"snapshots only", "released"}},
+		"everysec": {wrong: func(all []node.Facts) { all[1].Config.Fsync = "everysec" }, want: Warning, check: "persistence", says: []string{"last second"}},
+		"no fsync": {wrong: func(all []node.Facts) { all[1].Config.Fsync = "no" }, want: Warning, check: "persistence", says: []string{"kernel"}},
+		"no fsync in rewrites": {wrong: func(all []node.Facts) { all[1].Config.FsyncInRewrite = false },
+			want: Warning, check: "persistence", says: []string{"CONFIG SET no-appendfsync-on-rewrite no"}},
+		"disk full": {wrong: func(all []node.Facts) { all[1].Server.AOFWrites = "err" }, want: Error, check: "persistence", says: []string{"disk"}},
+		"replicas": {wrong: func(all []node.Facts) { all[1].Server.Replicas, all[1].Config.MinReplicas = 2, "1" },
+			want: Warning, check: "replication", says: []string{"2 replicas", "does not wait"}},
+		"sentinels": {wrong: func(all []node.Facts) { all[1].Sentinels = 3 }, want: Warning, check: "replication", says: []string{"3 sentinels"}},
+		"started just now": {wrong: func(all []node.Facts) {
+			all[1].Server.Uptime, all[1].Config.Fsync = 3*time.Second, ""
+		}, want: Warning, check: "uptime", says: []string{"started 3s ago", "8s", "another 6s", "wall clock"}},
+		"memory":  {wrong: func(all []node.Facts) { all[1].Server.Max = 1 << 20 }, want: Warning, check: "memory", says: []string{"1.0 MiB", "raise maxmemory"}},
+		"clients": {wrong: func(all []node.Facts) { all[1].Server.MaxClient = 5 }, want: Warning, check: "clients", says: []string{"5 of 5", "maxclients"}},
+		"old": {wrong: func(all []node.Facts) { all[1].Server.Major, all[1].NativeRefused = 6, true },
+			want: Note, check: "version", says: []string{"script", "Redis 7"}},
+		"far": {wrong: func(all []node.Facts) { all[1].Samples = blind(450 * time.Millisecond) },
+			want: Error, check: "latency", says: []string{"450ms", "400ms", "WithNodeTimeout"}},
+		"farther than is good": {wrong: func(all []node.Facts) { all[1].Samples = blind(210 * time.Millisecond) }, want: Warning, check: "latency"},
+		"may not unlock": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToLock, Command: "DEL on the lock's key", Said: "no permissions"}}
+			all[1].Trial.Verb, all[1].Trial.Err = node.Release, noperm
+		}, want: Error, check: "rights", says: []string{"the user app", "DEL on", "ACL SETUSER app ~app:* +set +get +del"}},
+		"may not lock, and may not ask": {wrong: func(all []node.Facts) {
+			all[1].Rights.User, all[1].Trial.Verb, all[1].Trial.Err = "", node.Extend, noperm
+		}, want: Error, check: "rights", says: []string{"its user", "extend", "ACL SETUSER <user>"}},
+		"may not listen": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToWake, Command: "SUBSCRIBE", Said: "no"}}
+		}, want: Warning, check: "rights", says: []string{"&{app:*}:wake*", "not told"}},
+		"may not queue": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToQueue, Command: "ZADD", Said: "no"}}
+		}, want: Note, check: "rights", says: []string{"+zadd", "WithFair"}},
+		"may not queue, and must": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToQueue, Command: "ZADD", Said: "no"}}
+		}, set: func(s *Settings) { s.Fair = true }, want: Error, check: "rights"},
+		"may not see": {wrong: func(all []node.Facts) {
+			all[1].Server, all[1].ServerErr = node.Server{Uptime: -1, AOF: -1, Loading: -1, Max: -1, MaxClient: -1, Major: -1}, noperm
+		}, want: Warning, check: "unknown", says: []string{"INFO: NOPERM", "is a master", "ACL SETUSER app +info"}},
+		"may not see the configuration": {wrong: func(all []node.Facts) { all[1].ConfigErr, all[1].Config = noperm, node.Config{} },
+			want: Note, check: "unknown", says: []string{"CONFIG GET: NOPERM", "+config|get"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, s := healthy(3), settings
+			c.wrong(all)
+			if c.set != nil {
+				c.set(&s)
+			}
+			found := others(Judge(all, s))
+			if len(found) != 1 || found[0].Severity != c.want || found[0].Check != c.check || found[0].Node != "n1" {
+				t.Fatalf("want one %v about %s of n1, got %v", c.want, c.check, found)
+			}
+			for _, text := range c.says {
+				if !strings.Contains(found[0].String(), text) {
+					t.Errorf("%q is missing in %v", text, found[0])
+				}
+			}
+		})
+	}
+}
+
+func TestTheWorstComesFirstAndNodesStayInOrder(t *testing.T) {
+	all := healthy(3)
+	for i := range all {
+		all[i].Config.Fsync = "everysec"
+	}
+	all[2].Server.Role = "slave"
+	var got []string
+	for _, f := range Judge(all, settings) {
+		got = append(got, fmt.Sprint(f.Node, f.Severity))
+	}
+	if want := []string{"n22", "n01", "n11", "n21", "n00", "n10", "n20"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestWithoutAMajorityLockingIsImpossible(t *testing.T) {
+	all := healthy(3)
+	all[0].Err, all[1].Err = errors.New("down"), errors.New("down")
+	found := Judge(all, settings)
+	if len(found) < 2 || !strings.Contains(found[0].Endangers, "impossible now: 1 of 3") {
+		t.Errorf("%v", found)
+	}
+}
