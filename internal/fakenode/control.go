@@ -62,6 +62,18 @@ func (n *Node) Get(key string) string {
 	return e.value
 }
 
+// Keys returns all keys that have not expired.
+func (n *Node) Keys() (keys []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for key := range n.keys {
+		if _, ok := n.get(key); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // Label returns the owner in the value of a key, or "".
 func (n *Node) Label(key string) string {
 	if parts := strings.SplitN(n.Get(key), ":", 3); len(parts) == 3 {

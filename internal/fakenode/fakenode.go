@@ -201,7 +201,14 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 	}
 	verb := args[0].(string)
 	switch verb {
-	case "SET": // key value NX GET PX ttl
+	case "DEL": // of a check
+		delete(n.keys, args[1].(string))
+		return int64(1), nil
+	case "SET": // key value NX GET PX ttl, or key value PX ttl of a check
+		if len(args) == 5 {
+			n.set(args[1].(string), args[2].(string), args[4])
+			return "OK", nil
+		}
 		if f.NoNative {
 			return nil, pool.Error("ERR syntax error")
 		}
