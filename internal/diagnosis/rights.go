@@ -25,11 +25,14 @@ func (j *judge) rights() {
 	lacks := make(map[node.Need][]string)
 	said := make(map[node.Need]string)
 	for _, d := range j.Rights.Missing {
+		if lacks[d.Need] == nil {
+			d.Command = "use " + d.Command
+		}
 		lacks[d.Need] = append(lacks[d.Need], d.Command)
 		said[d.Need] = cmp.Or(said[d.Need], d.Said)
 	}
 	if t := j.Trial; lacks[node.ToLock] == nil && mayNot(t.Err) {
-		lacks[node.ToLock] = []string{fmt.Sprintf("what it needs to %v", t.Verb)}
+		lacks[node.ToLock] = []string{t.Verb.String()}
 		said[node.ToLock] = t.Err.Error()
 	}
 	who := "its user"
@@ -38,7 +41,7 @@ func (j *judge) rights() {
 	}
 	report := func(s Severity, n node.Need, endangers string) {
 		if lacks[n] != nil {
-			j.add(s, "rights", fmt.Sprintf("%s may not use %s: %s", who, strings.Join(lacks[n], ", "), said[n]), endangers, j.grant(n))
+			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(lacks[n], ", "), said[n]), endangers, j.grant(n))
 		}
 	}
 	report(Error, node.ToLock, j.quorum())

@@ -57,7 +57,12 @@ func (x *exam) clean() {
 	defer cancel()
 	lock := NewRequest(Release, NewLease(x.Key, x.Value), 0, Mark{})
 	if t := x.facts.Trial; t.Verb != Release || t.Err != nil {
-		if _, err := x.node.pool.Do(ctx, lock.command(eval)...); err != nil && !isRefusal(err) {
+		_, err := x.node.pool.Do(ctx, lock.command(eval)...)
+		switch {
+		case isRefusal(err) && t.Found == "":
+			// Without scripts nobody compares; but nobody else has this key.
+			_, _ = x.node.pool.Do(ctx, "DEL", x.Key)
+		case err != nil && !isRefusal(err):
 			return // it goes by itself
 		}
 	}

@@ -1,0 +1,125 @@
+package quorumlock_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// A user of a check: what may be done, and what is found.
+type checkedUser struct {
+	name   string
+	rights []string // in place of all
+	fair   bool
+	want   redlock.Severity // of the finding about rights; it is no error to lack none
+	lacks  []string         // that are named
+	not    []string         // that are not
+}
+
+var checkedUsers = []checkedUser{
+	{name: "no scripts", rights: []string{"-eval", "-evalsha"}, want: redlock.SeverityError, lacks: []string{"eval"}, not: []string{"PUBLISH"}},
+	{name: "no DEL", rights: []string{"-del"}, want: redlock.SeverityError, lacks: []string{"+del"}},
+	{name: "no SET", rights: []string{"-set"}, want: redlock.SeverityError, lacks: []string{"+set"}},
+	{name: "no channels", rights: []string{"resetchannels"}, want: redlock.SeverityWarning, lacks: []string{"PUBLISH on channel", "SUBSCRIBE on channel", "&{app:*}:wake*"}},
+	{name: "no side keys", rights: []string{"resetkeys", "~app:*"}, want: redlock.SeverityWarning, lacks: []string{"SET on {key}:wait", "~{app:*}:*"}},
+	{name: "no ZREM", rights: []string{"-zrem"}, want: redlock.SeverityNote, lacks: []string{"ZREM on {key}:queue"}, not: []string{"ZADD on"}},
+	{name: "no ZREM for WithFair", rights: []string{"-zrem"}, fair: true, want: redlock.SeverityError, lacks: []string{"ZREM on {key}:queue"}},
+}
+
+// Both ways to find out: by asking, and by trying, for those who may not ask.
+func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, durable)
+		for _, way := range []string{"asked", "tried"} {
+			for _, c := range checkedUsers {
+				t.Run(way+": "+c.name, func(t *testing.T) {
+					rules := append([]string{"ACL", "SETUSER", "app", "reset", "on", ">" + secret, "~*", "&*", "+@all"}, c.rights...)
+					if way == "tried" {
+						rules = append(rules, "-acl")
+					}
+					all.must(t, rules...)
+					opts := []redlock.Option{redlock.WithPrefix("app:")}
+					if c.fair {
+						opts = append(opts, redlock.WithFair())
+					}
+					found := check(t, lib.lockerAs(t, all.addrs(), "app", secret, opts...))
+					seen := 0
+					for _, f := range found {
+						if f.Check != "rights" {
+							if f.Severity > redlock.SeverityNote {
+								t.Errorf("%v", f)
+							}
+							continue
+						}
+						if f.Severity < c.want { // without SET, for instance, nobody can wait, either
+							continue
+						}
+						if f.Severity > c.want {
+							t.Errorf("%v, want %v", f, c.want)
+						}
+						seen++
+						wantTexts(t, f, c.lacks...)
+						for _, text := range c.not {
+							if strings.Contains(f.Seen, text) {
+								t.Errorf("%q is not missing: %v", text, f)
+							}
+						}
+					}
+					if seen != 3 {
+						t.Errorf("it is missing on 3 servers, and named on %d: %v", seen, found)
+					}
+					if keys := all.keys(t); len(keys) > 0 && c.name != "no DEL" { // that go by themselves
+						t.Errorf("it left %q", keys)
+					}
+					for _, key := range all.keys(t) {
+						name, _, _ := strings.Cut(key, " ")
+						for _, s := range all {
+							if left, _ := s.Do("PTTL", name); left == int64(-1) {
+								t.Errorf("%s would stay for ever", name)
+							}
+						}
+					}
+					all.must(t, "FLUSHALL")
+				})
+			}
+		}
+	})
+}
+
+// The rights in SECURITY.md are enough for a check that finds none missing: what it
+// cannot see, it says.
+func TestCheckWithTheRightsInSecurity(t *testing.T) {
+	text, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	withTwo(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, durable)
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "ACL SETUSER app ") {
+				all.must(t, strings.Fields(line)...)
+			}
+		}
+		found := check(t, lib.lockerAs(t, all.addrs(), "app", "secret", redlock.WithPrefix("app:"), redlock.WithFair()))
+		if len(found) != 3 {
+			t.Fatalf("found %v", found)
+		}
+		for i, f := range found {
+			wantFound(t, found[i:i+1], redlock.SeverityWarning, "unknown", all[i].Addr(), "INFO: NOPERM", "CONFIG GET: NOPERM", "+info")
+			if strings.Contains(fmt.Sprint(f), "app:") {
+				t.Errorf("it tried what it should not: %v", f)
+			}
+		}
+		if keys := all.keys(t); len(keys) > 0 {
+			t.Errorf("it left %q", keys)
+		}
+		if log, err := all[0].Do("ACL", "LOG"); err != nil || strings.Contains(fmt.Sprint(log), "app:") {
+			t.Errorf("the server denied more than it had to: %v, %v", log, err)
+		}
+	})
+}
