@@ -54,7 +54,7 @@ func Judge(all []node.Facts, s Settings) []Finding {
 			continue
 		}
 		if j.Cut != nil {
-			j.add(Error, "reachable", fmt.Sprintf("it stopped to answer while it was asked, so not all is known: %v", j.Cut), j.quorum(),
+			j.add(Error, "reachable", fmt.Sprintf("it stopped answering while it was asked, so not all is known: %v", j.Cut), j.quorum(),
 				"look at its log and its load, and check again")
 		}
 		j.role()

@@ -68,22 +68,22 @@ func (j *judge) persistence() {
 	const mend = "CONFIG SET appendonly yes, CONFIG SET appendfsync always, and both in its configuration file; or keep it down for one TTL after a crash"
 	s, c := j.Server, j.Config
 	warn := func(seen, forgets string) {
-		j.add(Warning, "persistence", seen, "exclusion: a restart forgets "+forgets, mend)
+		j.add(Warning, "persistence", seen, "exclusion: "+forgets, mend)
 	}
 	switch {
 	case s.AOF == 1 && c.Fsync == "everysec":
-		warn("appendfsync is everysec", "the locks of the last second or two if the machine crashes")
+		warn("appendfsync is everysec", "a crash of the machine forgets the locks of the last second or two")
 	case s.AOF == 1 && c.Fsync == "no":
-		warn("appendfsync is no", "what the kernel had not written, often half a minute, if the machine crashes")
+		warn("appendfsync is no", "a crash of the machine forgets what the kernel had not written, often half a minute")
 	case s.AOF == 1 && c.Fsync == "always" && !c.FsyncInRewrite:
 		j.add(Warning, "persistence", "no-appendfsync-on-rewrite is yes: appendfsync always does not hold while the file is rewritten",
 			"exclusion: a crash of the machine meanwhile forgets locks", "CONFIG SET no-appendfsync-on-rewrite no, and the same in its configuration file")
 	case s.AOF == 0 && j.ConfigErr != nil:
-		warn("there is no append-only file", "the locks that are held, or all but those in a snapshot")
+		warn("there is no append-only file", "a restart forgets all locks, or all but those in a snapshot")
 	case s.AOF == 0 && c.Save == "":
-		warn("nothing is persisted", "all locks")
+		warn("nothing is persisted", "a restart forgets all locks")
 	case s.AOF == 0:
-		warn("there are snapshots only", "every lock that was taken since the last one, and brings back others that were released")
+		warn("there are snapshots only", "a restart forgets the locks that were taken since the last one, and brings back others that were released")
 	}
 	if s.AOF == 1 && s.AOFWrites != "" && s.AOFWrites != "ok" {
 		j.add(Error, "persistence", "the last write to the append-only file failed", "locking: it refuses writes while it cannot keep them",

@@ -20,7 +20,8 @@ func (x *exam) put(verb Verb) Answer {
 }
 
 // take takes the lock of the trial. All nodes have it under the same key until the
-// end: who finds the value of another one there is that other one.
+// end: who finds the value of another one there is that other one. (Nodes are examined
+// at the same time, for the whole period, so this misses only one that comes so late.)
 func (x *exam) take() {
 	t := &x.facts.Trial
 	t.Value = x.Value
