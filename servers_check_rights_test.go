@@ -3,6 +3,7 @@ package quorumlock_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ var checkedUsers = []checkedUser{
 	{name: "no scripts", rights: []string{"-eval", "-evalsha"}, want: redlock.SeverityError, lacks: []string{"eval"}, not: []string{"PUBLISH"}},
 	{name: "no DEL", rights: []string{"-del"}, want: redlock.SeverityError, lacks: []string{"+del"}},
 	{name: "no SET", rights: []string{"-set"}, want: redlock.SeverityError, lacks: []string{"+set"}},
+	{name: "no SET and no DEL", rights: []string{"-set", "-del"}, want: redlock.SeverityError, lacks: []string{"'set'"}},
 	{name: "no channels", rights: []string{"resetchannels"}, want: redlock.SeverityWarning, lacks: []string{"PUBLISH on channel", "SUBSCRIBE on channel", "&{app:*}:wake*"}},
 	{name: "no side keys", rights: []string{"resetkeys", "~app:*"}, want: redlock.SeverityWarning, lacks: []string{"SET on {key}:wait", "~{app:*}:*"}},
 	{name: "no ZREM", rights: []string{"-zrem"}, want: redlock.SeverityNote, lacks: []string{"ZREM on {key}:queue"}, not: []string{"ZADD on"}},
@@ -72,7 +74,7 @@ func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 					if seen != 3 {
 						t.Errorf("it is missing on 3 servers, and named on %d: %v", seen, found)
 					}
-					if keys := all.keys(t); len(keys) > 0 && c.name != "no DEL" { // that go by themselves
+					if keys := all.keys(t); len(keys) > 0 && !slices.Contains(c.rights, "-del") { // that go by themselves
 						t.Errorf("it left %q", keys)
 					}
 					for _, key := range all.keys(t) {
@@ -120,6 +122,19 @@ func TestCheckWithTheRightsInSecurity(t *testing.T) {
 		}
 		if log, err := all[0].Do("ACL", "LOG"); err != nil || strings.Contains(fmt.Sprint(log), "app:") {
 			t.Errorf("the server denied more than it had to: %v, %v", log, err)
+		}
+	})
+}
+
+func TestCheckFindsThatScriptsAreDisabled(t *testing.T) {
+	withTwo(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		opts := durable
+		opts.Args = append(slices.Clone(opts.Args), "--rename-command", "EVAL", "")
+		all := startServers(t, 1, opts)
+		wantFound(t, check(t, lib.locker(t, all.addrs())), redlock.SeverityError, "trial", all[0].Addr(), "failed to extend", "unknown command", "lacks a command")
+		if keys := all.keys(t); len(keys) > 0 {
+			t.Errorf("it left %q", keys)
 		}
 	})
 }

@@ -156,7 +156,7 @@ func writeReport(w io.Writer, found []redlock.Finding) error {
 			}
 		}
 	}
-	fmt.Fprintf(&b, "%d nodes; errors: %d, warnings: %d, notes: %d\n", len(names),
+	fmt.Fprintf(&b, "nodes: %d, errors: %d, warnings: %d, notes: %d\n", len(names),
 		count[redlock.SeverityError], count[redlock.SeverityWarning], count[redlock.SeverityNote])
 	_, err := io.WriteString(w, b.String())
 	return err

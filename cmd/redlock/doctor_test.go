@@ -36,7 +36,7 @@ func TestDoctorFindsNothingOnHealthyServers(t *testing.T) {
 	for _, s := range all {
 		wantMatch(t, out, `(?m)^`+regexp.QuoteMeta(s.Addr())+`\n  note     summary      version .*role master.*SET NX GET.*clock rate`)
 	}
-	wantMatch(t, out, `\n3 nodes; errors: 0, warnings: 0, notes: 3\n$`)
+	wantMatch(t, out, `\nnodes: 3, errors: 0, warnings: 0, notes: 3\n$`)
 }
 
 func TestDoctorSaysWhatIsWrongAndWhatMendsItAndEndsWithItsCode(t *testing.T) {
@@ -52,7 +52,7 @@ func TestDoctorSaysWhatIsWrongAndWhatMendsItAndEndsWithItsCode(t *testing.T) {
 	out = start(t, doctorArgs("", all)...).expectCode(exitUnsafe)
 	wantMatch(t, out, regexp.QuoteMeta(all[1].Addr())+`\n  error    role         it is a replica\n`)
 	wantMatch(t, out, regexp.QuoteMeta(all[2].Addr())+`\n  error    reachable    .*connection refused\n.*\n {24}remedy: start the server`)
-	wantMatch(t, out, `\n3 nodes; errors: 2, warnings: \d+, notes: \d+\n$`)
+	wantMatch(t, out, `\nnodes: 3, errors: 2, warnings: \d+, notes: \d+\n$`)
 }
 
 func TestDoctorWritesJSONWithNamesThatStay(t *testing.T) {
@@ -108,7 +108,7 @@ func TestDoctorOnServersInMemoryThatSayLittle(t *testing.T) {
 	if code != exitDoubtful && code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	wantMatch(t, out, `\n3 nodes; errors: 0, `)
+	wantMatch(t, out, `\nnodes: 3, errors: 0, `)
 }
 
 func TestDoctorTakesNoBadArguments(t *testing.T) {

@@ -45,6 +45,9 @@ func parseInfo(text string) Server {
 	if n, err := strconv.ParseInt(major, 10, 64); err == nil {
 		s.Major = n
 	}
+	if s.RunID == "?" {
+		s.RunID = "" // or all such servers would be one
+	}
 	if v := fields["valkey_version"]; v != "" {
 		s.Version = "valkey " + v
 	}
