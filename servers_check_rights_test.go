@@ -24,7 +24,7 @@ var checkedUsers = []checkedUser{
 	{name: "no scripts", rights: []string{"-eval", "-evalsha"}, want: redlock.SeverityError, lacks: []string{"eval"}, not: []string{"PUBLISH"}},
 	{name: "no DEL", rights: []string{"-del"}, want: redlock.SeverityError, lacks: []string{"+del"}},
 	{name: "no SET", rights: []string{"-set"}, want: redlock.SeverityError, lacks: []string{"+set"}},
-	{name: "no SET and no DEL", rights: []string{"-set", "-del"}, want: redlock.SeverityError, lacks: []string{"'set'"}},
+	{name: "no SET, and nothing that deletes", rights: []string{"-set", "-del", "-hdel"}, want: redlock.SeverityError, lacks: []string{"'set'"}},
 	{name: "no channels", rights: []string{"resetchannels"}, want: redlock.SeverityWarning, lacks: []string{"PUBLISH on channel", "SUBSCRIBE on channel", "&{app:*}:wake*"}},
 	{name: "no side keys", rights: []string{"resetkeys", "~app:*"}, want: redlock.SeverityWarning, lacks: []string{"SET on {key}:wait", "~{app:*}:*"}},
 	{name: "no ZREM", rights: []string{"-zrem"}, want: redlock.SeverityNote, lacks: []string{"ZREM on {key}:queue"}, not: []string{"ZADD on"}},

@@ -107,7 +107,8 @@ func TestAClientThatDoesNotReturnHoldsOneExamination(t *testing.T) {
 func TestANodeThatFallsSilentMidwayIsAskedNothingMore(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		time.AfterFunc(500*time.Millisecond, f.nodes[1].Freeze)
-		found := f.mustCheck(4 * time.Second)
+		// Half a second in, one for the answer that does not come, one to clean up.
+		found := f.mustCheck(2600 * time.Millisecond)
 		if r := findings(found, "reachable"); len(r) != 1 || !strings.Contains(r["node-2"].Seen, "not all is known") {
 			t.Errorf("found %v", found)
 		}
@@ -178,6 +179,11 @@ func TestChecksAtTheSameTimeDoNotSeeEachOther(t *testing.T) {
 		for _, found := range [][]Finding{f.mustCheck(2 * time.Second), <-done} {
 			if len(found) == 0 || len(findings(found, "distinct"))+len(findings(found, "trial"))+len(findings(found, "reachable")) > 0 {
 				t.Errorf("found %v", found)
+			}
+			for _, f := range findings(found, "summary") {
+				if !strings.Contains(f.Seen, "locked for trial") {
+					t.Errorf("found %v", f)
+				}
 			}
 		}
 	})
