@@ -31,21 +31,24 @@ func sure(low, high time.Duration) time.Duration {
 	return 0
 }
 
-// rate is how fast the server's clock runs: its seconds in one of ours.
+// rate is how fast the server's clock runs: its seconds in one of ours, as those two
+// samples say that leave the least room. What is sure of these two is sure, so others,
+// with the long round trips of a busy machine, do no harm.
 func rate(samples []node.Sample) (low, high float64, ok bool) {
-	if len(samples) < 2 {
-		return 0, 0, false
+	for i, a := range samples {
+		for _, b := range samples[i+1:] {
+			least, most := b.Sent-a.Received, b.Received-a.Sent
+			if least <= 0 || a.Clock == 0 {
+				continue
+			}
+			l, h := float64(b.Clock-a.Clock)/float64(most), float64(b.Clock-a.Clock)/float64(least)
+			l, h = min(l, h), max(l, h) // it may have been set back
+			if !ok || h-l < high-low {
+				low, high, ok = l, h, true
+			}
+		}
 	}
-	a, b := samples[0], samples[len(samples)-1]
-	least, most := b.Sent-a.Received, b.Received-a.Sent
-	if least <= 0 || a.Clock == 0 {
-		return 0, 0, false
-	}
-	low, high = float64(b.Clock-a.Clock)/float64(most), float64(b.Clock-a.Clock)/float64(least)
-	if low < 0 { // it was set back
-		low, high = high, low
-	}
-	return low, high, true
+	return low, high, ok
 }
 
 // jump returns the largest step of the clock between two samples that is no matter of

@@ -54,6 +54,17 @@ func TestClocksAreJudgedByTheirRateAndTheirJumpsAndNotByTheirTime(t *testing.T) 
 	}
 }
 
+func TestARateIsKnownAsWellAsTheShortestRoundTripsAllow(t *testing.T) {
+	samples := watched(time.Millisecond, 1.013)
+	for _, i := range []int{0, 1, 10, 19} {
+		samples[i].Sent -= 20 * time.Millisecond
+		samples[i].Received += 20 * time.Millisecond
+	}
+	if low, high, ok := rate(samples); !ok || low < 1.01 || high > 1.016 {
+		t.Errorf("it is between %v and %v", low, high)
+	}
+}
+
 // Where in a round trip a clock is read is not known, and a busy machine makes some
 // trips long: what is reported must hold for every such course.
 func TestDelaysNeverReadAsAClockThatIsWrong(t *testing.T) {
