@@ -41,7 +41,7 @@ func (k *Lock) Context() context.Context {
 // arm sets the timer that ends the lock. k.mu is held.
 func (k *Lock) arm() {
 	if k.timer == nil && k.cause == nil {
-		k.timer = time.AfterFunc(k.remaining(k.locker.clock.Read()), k.deadline)
+		k.timer = time.AfterFunc(max(k.remaining(k.locker.clock.Read()), 1), k.deadline) // not 0 or less, see fanout's debts.arm
 	}
 }
 
@@ -54,7 +54,7 @@ func (k *Lock) deadline() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cause == nil {
-		k.timer.Reset(k.remaining(k.locker.clock.Read()))
+		k.timer.Reset(max(k.remaining(k.locker.clock.Read()), 1))
 	}
 }
 

@@ -75,7 +75,7 @@ func (k *Lock) renew() {
 	switch {
 	case err == nil:
 		k.warned = false
-		k.timer.Reset(k.remaining(now)) // it would come round in vain, in a goroutine of its own
+		k.timer.Reset(max(k.remaining(now), 1)) // it would come round in vain, in a goroutine of its own
 		k.renewBefore(10, now)
 	case errors.Is(err, errMaxHold):
 		// Nothing more to gain: the lock ends at its deadline.

@@ -211,7 +211,7 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 	} else if r.splits <= maxSplits {
 		sooner(o.took + rand.N(r.retryMin/4+1))
 	}
-	timer := time.NewTimer(time.Until(at))
+	timer := time.NewTimer(max(time.Until(at), 1)) // not 0 or less, see fanout's debts.arm
 	defer timer.Stop()
 	var stirs, news <-chan struct{}
 	if r.ear != nil {

@@ -171,10 +171,14 @@ func (b *debts) arm() {
 	if b.quiet && b.hold.After(at) {
 		at = b.hold
 	}
+	// Never 0 or less. In a synctest bubble such a timer runs on the goroutine that sets
+	// it, in a context of the race detector that all of the bubble share: where two do
+	// that at once it crashes (Go 1.26, timer.unlockAndRun).
+	in := max(time.Until(at), 1)
 	if b.timer == nil {
-		b.timer = time.AfterFunc(time.Until(at), b.pay)
+		b.timer = time.AfterFunc(in, b.pay)
 	} else {
-		b.timer.Reset(time.Until(at))
+		b.timer.Reset(in)
 	}
 }
 

@@ -83,10 +83,11 @@ func (f *flights) due(now time.Time) (overdue []*Call) {
 
 func (f *flights) arm(at time.Time) {
 	f.armed, f.at = true, at
+	in := max(time.Until(at), 1) // not 0 or less, see fanout's debts.arm
 	if f.timer == nil {
-		f.timer = time.AfterFunc(time.Until(at), f.fire)
+		f.timer = time.AfterFunc(in, f.fire)
 	} else {
-		f.timer.Reset(time.Until(at))
+		f.timer.Reset(in)
 	}
 }
 

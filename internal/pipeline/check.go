@@ -18,10 +18,11 @@ func (p *Pipe) arm(at time.Time) {
 		return
 	}
 	p.armed, p.at = true, at
+	in := max(time.Until(at), 1) // not 0 or less, see fanout's debts.arm
 	if p.timer == nil {
-		p.timer = time.AfterFunc(time.Until(at), p.check)
+		p.timer = time.AfterFunc(in, p.check)
 	} else {
-		p.timer.Reset(time.Until(at))
+		p.timer.Reset(in)
 	}
 }
 
