@@ -28,6 +28,7 @@ var law = map[string][]string{
 	"pool/pooltest":      {"pool"},
 	"pool/goredis":       {"pool", "internal/pipeline", "github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/maintnotifications"},
 	"pool/redigo":        {"pool", "internal/pipeline", "github.com/gomodule/redigo/redis"},
+	"fence":              {},
 	"internal/quorum":    {},
 	"internal/clock":     {},
 	"internal/node":      {"pool"},

@@ -12,16 +12,20 @@ func TestCodeInTheReadmeIsThatOfTheExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples, err := os.ReadFile("example_test.go")
-	if err != nil {
-		t.Fatal(err)
+	var examples string
+	for _, file := range []string{"example_test.go", "example_fence_test.go"} {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples += string(code)
 	}
 	blocks := 0
 	for _, part := range strings.Split(string(readme), "```go\n")[1:] {
 		code, _, _ := strings.Cut(part, "```")
 		blocks++
-		if !strings.Contains(string(examples), code) {
-			t.Errorf("not in example_test.go:\n%s", code)
+		if !strings.Contains(examples, code) {
+			t.Errorf("in no example:\n%s", code)
 		}
 	}
 	if blocks == 0 {

@@ -16,7 +16,7 @@ import (
 )
 
 // Random crowds of callers and random faults, in virtual time: never two holders,
-// nobody waits for ever for a free lock, who came first is served first where that is
+// fencing tokens that grow, nobody waits for ever for a free lock, who came first is served first where that is
 // promised, and nothing is left. A seed that fails is enough to see it again.
 
 // seeds is how many there are for each combination of a library and a kind
@@ -33,12 +33,14 @@ type mayhem struct {
 	*quorumTest
 	random *rand.Rand // used by one goroutine, before the actors begin
 	kind   kind
+	fenced bool
 	third  *redlock.Locker
 	wire   *wire
 	begun  time.Time
 
 	mu      sync.Mutex
 	holders map[int]*redlock.Lock
+	token   uint64 // of the last holder
 	served  []visit
 	story   []string
 }
@@ -96,6 +98,7 @@ func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 		quorumTest: newQuorumTest(t, lib, cluster, cluster.Dial, ttl),
 		random:     rand.New(rand.NewPCG(seed, 7)),
 		kind:       k,
+		fenced:     seed%2 == 0,
 		wire:       newWire(cluster),
 		begun:      time.Now(),
 		holders:    make(map[int]*redlock.Lock),
@@ -131,7 +134,7 @@ func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 	time.Sleep(3 * placeLease)
 	for i, node := range m.Nodes() {
 		for _, key := range node.Keys() {
-			if strings.HasPrefix(key, "{job}:") {
+			if strings.HasPrefix(key, "{job}:") && key != "{job}:fence" { // which has a long life
 				t.Errorf("key %q is left on node %d", key, i)
 			}
 		}
@@ -156,6 +159,9 @@ func (m *mayhem) act(actors *sync.WaitGroup, i int) {
 	var opts []redlock.LockOption
 	if m.kind.fair(i) {
 		opts = append(opts, redlock.WithFair())
+	}
+	if m.fenced {
+		opts = append(opts, redlock.WithFencing())
 	}
 	arrival := time.Duration(m.random.Int64N(int64(mayhemTime)))
 	patience := 2 * time.Minute
@@ -215,7 +221,10 @@ func (m *mayhem) enter(i int, arrived time.Duration, lock *redlock.Lock) {
 			m.Errorf("%d holds it, and so does %d", i, other)
 		}
 	}
-	m.holders[i] = lock
+	if m.fenced != (lock.Token() > 0) || m.fenced && lock.Token() <= m.token {
+		m.Errorf("%d has the token %d, after %d", i, lock.Token(), m.token)
+	}
+	m.holders[i], m.token = lock, lock.Token()
 	if arrived >= 0 {
 		m.served = append(m.served, visit{i, arrived})
 	}

@@ -14,7 +14,7 @@ import (
 type checkedUser struct {
 	name   string
 	rights []string // in place of all
-	fair   bool
+	opts   []redlock.Option
 	want   redlock.Severity // of the finding about rights; it is no error to lack none
 	lacks  []string         // that are named
 	not    []string         // that are not
@@ -28,7 +28,10 @@ var checkedUsers = []checkedUser{
 	{name: "no channels", rights: []string{"resetchannels"}, want: redlock.SeverityWarning, lacks: []string{"PUBLISH on channel", "SUBSCRIBE on channel", "&{app:*}:wake*"}},
 	{name: "no side keys", rights: []string{"resetkeys", "~app:*"}, want: redlock.SeverityWarning, lacks: []string{"SET on {key}:wait", "~{app:*}:*"}},
 	{name: "no ZREM", rights: []string{"-zrem"}, want: redlock.SeverityNote, lacks: []string{"ZREM on {key}:queue"}, not: []string{"ZADD on"}},
-	{name: "no ZREM for WithFair", rights: []string{"-zrem"}, fair: true, want: redlock.SeverityError, lacks: []string{"ZREM on {key}:queue"}},
+	{name: "no ZREM for WithFair", rights: []string{"-zrem"}, opts: []redlock.Option{redlock.WithFair()}, want: redlock.SeverityError, lacks: []string{"ZREM on {key}:queue"}},
+	{name: "no TIME for WithFencing", rights: []string{"-time"}, opts: []redlock.Option{redlock.WithFencing()}, want: redlock.SeverityError, lacks: []string{"TIME", "WithFencing", "+time"}},
+	{name: "no counters for WithFencing", rights: []string{"resetkeys", "~app:*", "~{app:*}:wait", "~{app:*}:queue", "~{app:*}:lease"},
+		opts: []redlock.Option{redlock.WithFencing()}, want: redlock.SeverityError, lacks: []string{"GET on {key}:fence", "SET on {key}:fence", "~{app:*}:*"}, not: []string{"TIME"}},
 }
 
 // Both ways to find out: by asking, and by trying, for those who may not ask.
@@ -44,11 +47,7 @@ func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 						rules = append(rules, "-acl")
 					}
 					all.must(t, rules...)
-					opts := []redlock.Option{redlock.WithPrefix("app:")}
-					if c.fair {
-						opts = append(opts, redlock.WithFair())
-					}
-					found := check(t, lib.lockerAs(t, all.addrs(), "app", secret, opts...))
+					found := check(t, lib.lockerAs(t, all.addrs(), "app", secret, append(c.opts, redlock.WithPrefix("app:"))...))
 					seen := 0
 					for _, f := range found {
 						if f.Check != "rights" {
@@ -107,7 +106,7 @@ func TestCheckWithTheRightsInSecurity(t *testing.T) {
 				all.must(t, strings.Fields(line)...)
 			}
 		}
-		found := check(t, lib.lockerAs(t, all.addrs(), "app", "secret", redlock.WithPrefix("app:"), redlock.WithFair()))
+		found := check(t, lib.lockerAs(t, all.addrs(), "app", "secret", redlock.WithPrefix("app:"), redlock.WithFair(), redlock.WithFencing()))
 		if len(found) != 3 {
 			t.Fatalf("found %v", found)
 		}

@@ -59,7 +59,12 @@ func (b backend) ask(t testing.TB, verb node.Verb, key, value string, ttl time.D
 
 func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time.Duration, mark node.Mark) node.Answer {
 	t.Helper()
-	request := node.NewRequest(verb, node.NewLease(key, value), ttl, mark)
+	return b.askFor(t, verb, node.NewLease(key, value), ttl, mark)
+}
+
+func (b backend) askFor(t testing.TB, verb node.Verb, lease node.Lease, ttl time.Duration, mark node.Mark) node.Answer {
+	t.Helper()
+	request := node.NewRequest(verb, lease, ttl, mark)
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
 	if err := b.node.Start(&node.Call{Request: request, Deadline: &deadline, Receiver: answered}); err != nil {
@@ -77,9 +82,12 @@ func (a answers) Late(*node.Call, node.Answer)            {}
 // to ask: what is compared is that they are those of the last write, which are
 // hours apart.
 func describe(a node.Answer) string {
-	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d, %d wait", a.Status, a.Holder, a.TTL.Hours(), a.Awaited, a.First, a.Last, a.Waiting)
+	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d, %d wait, token %d", a.Status, a.Holder, a.TTL.Hours(), a.Awaited, a.First, a.Last, a.Waiting, a.Newest)
 	if a.Err != nil {
 		text += ", refused"
+	}
+	if a.Micros != 0 {
+		text += ", at " + time.UnixMicro(a.Micros).Round(time.Hour).String()
 	}
 	return text
 }
@@ -178,14 +186,19 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 		if random.IntN(5) == 0 {
 			mark.Line.Lease = time.Millisecond
 		}
+		lease, token := node.NewLease(key, value), int64(-1)
+		if random.IntN(3) == 0 {
+			token = randomToken(random)
+			lease = lease.Fenced(token, time.Hour)
+		}
 		mark.Line.Back = verb == node.Release && mark.Line.Ticket > 0 && random.IntN(2) == 0
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
 		seen := make(map[string][]string)
 		for _, b := range all {
-			said := describe(b.askAs(t, verb, key, value, hours, mark))
+			said := describe(b.askFor(t, verb, lease, hours, mark))
 			seen[said] = append(seen[said], b.name)
 		}
-		story = append(story, fmt.Sprintf("%d %q %+v", verb, value, mark))
+		story = append(story, fmt.Sprintf("%d %q %d %+v", verb, value, token, mark))
 		if len(seen) != 1 {
 			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
 		}
@@ -193,6 +206,70 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 			time.Sleep(3 * time.Millisecond) // so that it is over
 		}
 	}
+}
+
+// epoch is the hour before the tests began: in microseconds it has as many digits as
+// tokens have.
+var epoch = time.Now().Truncate(time.Hour)
+
+// randomToken returns one that is likely to be one more or less than another, or at the
+// edge of what a node takes.
+func randomToken(random *rand.Rand) int64 {
+	at := []time.Duration{0, 0, 0, -48 * time.Hour, 12 * time.Hour, 48 * time.Hour, 60 * time.Hour}[random.IntN(7)]
+	token := epoch.Add(at).UnixMicro() + random.Int64N(4)
+	if random.IntN(8) == 0 {
+		token = []int64{0, 1, 9, 10, 1<<53 - 1}[random.IntN(5)]
+	}
+	return token
+}
+
+func TestRealServersMiniredisAndTheModelTakeTheSameTokens(t *testing.T) {
+	withTwo(t, func(t *testing.T, lib library) {
+		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })
+		taken := 0
+		for n := range uint64(100) {
+			taken += takeTokensAlike(t, all, lib.seed(n))
+		}
+		if taken < 100 {
+			t.Errorf("only %d tokens were taken", taken)
+		}
+	})
+}
+
+// takeTokensAlike locks with tokens, loses and releases the lock at random on all
+// backends, and compares what they say and what they remember, digit by digit.
+func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
+	random := rand.New(rand.NewPCG(seed, 3))
+	key := fmt.Sprint("fenced", seed)
+	var story []string
+	for range 25 {
+		value := []string{"a", "b", "c"}[random.IntN(3)]
+		token := randomToken(random)
+		lease := node.NewLease(key, value).Fenced(token, time.Duration(1+random.IntN(9))*time.Hour)
+		if random.IntN(4) == 0 {
+			lease = lease.Again()
+		}
+		verb := []node.Verb{node.Acquire, node.Acquire, node.Wait, node.Release}[random.IntN(4)]
+		act := random.IntN(3)
+		hours := time.Duration(1+random.IntN(9)) * time.Hour
+		seen := make(map[string][]string)
+		for _, b := range all {
+			if act == 0 {
+				b.remove(key)
+			}
+			a := b.askFor(t, verb, lease, hours, node.Mark{Self: "me", TTL: hours})
+			said := describe(a) + "; remembered: " + describe(b.ask(t, node.Inspect, "{"+key+"}:fence", "", 0))
+			seen[said] = append(seen[said], b.name)
+			if a.Status == node.Granted && b.name == "redis-server" {
+				taken++
+			}
+		}
+		story = append(story, fmt.Sprintf("%d %d %q %d for %v", act, verb, value, token, hours))
+		if len(seen) != 1 {
+			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
+		}
+	}
+	return taken
 }
 
 // scriptsOnly is a server before Redis 7, which refuses SET with NX and GET.

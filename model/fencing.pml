@@ -1,8 +1,8 @@
 /*
  * Fencing tokens over independent nodes: unique, and growing in real time.
  *
- * This is a design; the library does not give tokens yet. An attempt proposes a
- * token with the acquisition. A node keeps the largest it has accepted, c, and
+ * As in fence.lua and internal/fanout/fence.go. An attempt proposes a token with
+ * the acquisition. A node keeps the largest it has accepted, c, and
  * accepts another only if it is larger. The attempt has the token once a majority
  * accepted it. Nothing else decides: not whether the lock was free, not time. So
  * what holds here survives expiry, pauses, and two holders at once.

@@ -127,6 +127,8 @@ type request struct {
 	self   string          // its name in marks, once it left one
 	ear    *ear            // once others were met
 
+	newest int64 // fencing token that a node named
+
 	// With WithFair.
 	said  node.Line     // by the last attempt
 	tried *fanout.Claim // the last attempt
@@ -176,7 +178,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.last = o.err
 		r.place.failed(o.err)
-		if o.ours && again < maxAgain && l.outlast(ctx, o.remains) {
+		if (o.ours || o.stale) && again < maxAgain && l.outlast(ctx, o.remains) {
 			again++
 			continue
 		}

@@ -20,6 +20,7 @@ type outcome struct {
 	remains []fanout.Remain // of earlier locks and attempts, and its own
 	free    time.Duration   // when the lock will have expired, 0 if that is not known
 	split   bool            // probably nobody has it
+	stale   bool            // nothing kept it from winning but that its fencing token was too small
 	missing int             // nodes that must become free
 	took    time.Duration   // the attempt
 
@@ -39,6 +40,10 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	lock := &Lock{locker: l, name: r.name, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
 	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock.claim = claim
+	if r.fencing {
+		lock.token = l.group.Token(r.newest)
+		claim.Fence(lock.token, r.tokenLife)
+	}
 	if r.fair {
 		lock.place = nil // it was given up by the time that the lock is released
 	}
@@ -72,6 +77,11 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		queued:  result.Queued() > 0,
 		last:    result.Last(),
 		first:   result.First(),
+	}
+	if r.fencing {
+		r.newest = max(r.newest, result.Newest())
+		stale := result.Stale()
+		o.stale = stale > 0 && result.Nodes-result.Failed-(result.No-stale) >= l.group.Majority()
 	}
 	o.remains, o.ours = claim.Remains(result)
 	claim.Retreat()

@@ -145,6 +145,9 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 	if n := r.Queued(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but others are before us in line", n, r.Nodes)
 	}
+	if n := r.Stale(); n > 0 {
+		e.note = fmt.Sprintf("free on %d of %d nodes, but they know of a newer fencing token", n, r.Nodes)
+	}
 	ours := 0
 	for i := range r.Nodes {
 		a, answered := r.Answer(i)

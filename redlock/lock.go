@@ -20,6 +20,7 @@ type Lock struct {
 	settings settings
 	values   context.Context // of the caller
 	scoped   bool            // Context() ends with values, too
+	token    int64           // 0 without fencing
 	start    clock.Reading   // just before the first send of the acquisition
 	place    *place          // in the line of those who want it; nil for TryLock
 
@@ -80,9 +81,15 @@ func (k *Lock) Held() (held, total int) {
 	return held, k.locker.group.Len()
 }
 
-// Token returns the fencing token of the lock, or 0: this version does not
-// give tokens yet.
-func (k *Lock) Token() uint64 { return 0 }
+// Token returns the fencing token of the lock, 0 unless it was taken [WithFencing]. It
+// stays the same as long as the lock is held. Every later acquisition of the name has a
+// larger one, so what the lock protects can refuse a holder that was delayed until
+// somebody else had the lock: see package fence, and "How to do distributed locking"
+// (Kleppmann, 2016). A token that nobody checks protects nothing.
+//
+// A majority of the nodes has stored it before the lock is granted. It is below 2^53, and
+// about the time of the nodes in microseconds since 1970; do not rely on that.
+func (k *Lock) Token() uint64 { return uint64(k.token) }
 
 // remaining is how much validity is left. k.mu is held.
 func (k *Lock) remaining(now clock.Reading) time.Duration {

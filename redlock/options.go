@@ -32,6 +32,8 @@ type settings struct {
 	maxHold     time.Duration
 	keepAlive   bool
 	fair        bool
+	fencing     bool
+	tokenLife   time.Duration
 	lease       time.Duration // 0: follows from the others
 	waits       []string      // names of the given options that say how to wait
 	bad         []error       // what is wrong with options by themselves
@@ -49,7 +51,7 @@ type config struct {
 
 func defaults() config {
 	return config{
-		settings: settings{ttl: 8 * time.Second, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond},
+		settings: settings{ttl: 8 * time.Second, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond, tokenLife: 24 * time.Hour},
 		drift:    0.01,
 		owner:    defaultOwner(),
 		logger:   slog.New(slog.DiscardHandler),
@@ -164,36 +166,6 @@ func WithMaxHold(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.maxHold = d; d < 0 {
 			s.refuse("WithMaxHold(%v): must be at least the TTL, or 0 for no bound", d)
-		}
-	})
-}
-
-// WithFair serves those who wait first come first served, across processes: who
-// stood in line on a majority of the nodes before another one asked gets the lock
-// before it. Use it for all calls for a name: those without it, and other libraries,
-// take the lock whenever they find it free. So may anybody where a majority of the
-// nodes lost the line with their data: order may be lost, exclusion is not.
-//
-// A free lock that nobody waits for costs the same as without. An ACL user needs
-// the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, HEXISTS, EXISTS,
-// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait"
-// ("{tag}:{key}:queue" where "{tag}" is part of the key): SECURITY.md has the lines.
-func WithFair() LockOption {
-	return lockOption(func(s *settings) { s.fair = true })
-}
-
-// minLease is the default of WithPlaceLease where nodes answer soon.
-const minLease = 2 * time.Second
-
-// WithPlaceLease sets how long [WithFair] keeps the place of a process that stopped
-// asking: when it died, those behind it wait that much longer. Processes that
-// wait ask three times in that time, whatever the retry delay. It must be at least
-// four times the node timeout. The default is that, but at least 2 s.
-func WithPlaceLease(d time.Duration) LockOption {
-	return lockOption(func(s *settings) {
-		s.waits = append(s.waits, "WithPlaceLease")
-		if s.lease = d; d <= 0 {
-			s.refuse("WithPlaceLease(%v): must be above 0", d)
 		}
 	})
 }

@@ -21,6 +21,7 @@ type doctorCommand struct {
 	Timeout time.Duration `name:"node-timeout" placeholder:"TIME" help:"That of your locks. Without it a twentieth of the TTL, but 20ms to 1s."`
 	Prefix  string        `help:"The prefix of your locks: the rights of the user are checked for keys that begin with it. Default: nothing."`
 	Fair    bool          `help:"Your locks use --fair: what that needs counts as an error if it is missing."`
+	Fencing bool          `help:"The same for --fencing."`
 	JSON    bool          `name:"json" help:"Write JSON: {\"worst\": \"note\", \"findings\": [{\"severity\", \"check\", \"node\", \"seen\", \"endangers\", \"remedy\"}]}"`
 }
 
@@ -66,6 +67,9 @@ func (c *doctorCommand) Run(s *streams) error {
 	}
 	if c.Fair {
 		options = append(options, redlock.WithFair())
+	}
+	if c.Fencing {
+		options = append(options, redlock.WithFencing())
 	}
 	locker, err := redlock.New(nodes.pools, options...)
 	if err != nil {

@@ -23,6 +23,7 @@ type runCommand struct {
 	TTL      time.Duration `name:"ttl" default:"10s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
 	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
+	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
 	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a twentieth of the TTL, but 20ms to 1s."`
 	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
 	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
@@ -47,6 +48,7 @@ The command's environment has:
   REDLOCK_KEY      its key in Redis: prefix and name
   REDLOCK_OWNER    the label that others see
   REDLOCK_TTL_MS   its time to live in milliseconds
+  REDLOCK_TOKEN    its fencing token, with --fencing
 
 Exit codes:
 
@@ -132,7 +134,7 @@ func (r *runCommand) hold(locker *redlock.Locker, s *streams, signals <-chan os.
 		s.say.Printf("the lock %q was granted by %d of %d nodes so far, after %v", r.Name, held, total, rounded(time.Since(began)))
 	}
 	h := &hold{lock: lock, grace: r.Grace, signals: signals, say: s.say, verbose: r.Verbose, began: time.Now()}
-	return h.run(path, argv, r.environment(os.Environ()))
+	return h.run(path, argv, r.environment(os.Environ(), lock.Token()))
 }
 
 // argv is the command without the "--" before it.
@@ -153,6 +155,9 @@ func (r *runCommand) options(stderr io.Writer) []redlock.Option {
 	}
 	if r.Fair {
 		options = append(options, redlock.WithFair())
+	}
+	if r.Fencing {
+		options = append(options, redlock.WithFencing())
 	}
 	if r.Timeout > 0 {
 		options = append(options, redlock.WithNodeTimeout(r.Timeout))

@@ -197,6 +197,7 @@ func TestTheCommandIsToldTheLockAndNoSecrets(t *testing.T) {
 	}
 	t.Setenv(nodesVariable, strings.Join(urls, "\n "))
 	t.Setenv("REDLOCK_NAME", "of an outer lock")
+	t.Setenv("REDLOCK_TOKEN", "7")
 	p := start(t, "run", "--name", lockName, "--prefix", "jobs:", "--owner", "host-7", "--ttl", "3s", "--", "sh", "-c", "env | grep ^REDLOCK_ | sort; read line")
 	p.expectLine("REDLOCK_KEY=jobs:" + lockName)
 	p.expectLine("REDLOCK_NAME=" + lockName)
@@ -208,6 +209,24 @@ func TestTheCommandIsToldTheLockAndNoSecrets(t *testing.T) {
 	_ = p.stdin.Close()
 	if rest := p.expectCode(1); rest != "" {
 		t.Errorf("and also %s", rest)
+	}
+}
+
+func TestTheCommandIsToldItsFencingToken(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	args := []string{"run", "--name", lockName, "--fencing"}
+	for _, addr := range cluster.Addrs() {
+		args = append(args, "--node", "redis://"+addr)
+	}
+	var last uint64
+	for range 2 {
+		out := start(t, append(args, "--", "sh", "-c", `echo "$REDLOCK_TOKEN"`)...).expectCode(0)
+		token, err := strconv.ParseUint(strings.TrimSpace(out), 10, 64)
+		if err != nil || token <= last {
+			t.Errorf("token %q after %d", out, last)
+		}
+		last = token
 	}
 }
 

@@ -41,6 +41,7 @@ type Settings struct {
 	Drift       float64 // what clocks may run fast or slow, as a fraction
 	Prefix      string  // of keys
 	Fair        bool    // locks wait with WithFair
+	Fencing     bool    // locks have tokens, WithFencing
 }
 
 // Judge returns what the facts about all nodes mean: the worst first, and then in the

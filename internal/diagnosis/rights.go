@@ -17,6 +17,7 @@ func (j *judge) grant(n node.Need) string {
 		node.ToLock:  "~" + j.Prefix + "* +set +get +del +pexpire +pttl +eval +evalsha +ping",
 		node.ToWake:  "~{" + j.Prefix + "*}:* &{" + j.Prefix + "*}:wake* +publish +subscribe +unsubscribe",
 		node.ToQueue: "~{" + j.Prefix + "*}:* &{" + j.Prefix + "*}:wake* +time +zadd +zrange +zrem +zscore +hget +hset +hdel +hexists +exists",
+		node.ToFence: "~{" + j.Prefix + "*}:* +get +set +time",
 	}
 	return "ACL SETUSER " + j.user() + " " + rights[n]
 }
@@ -46,9 +47,7 @@ func (j *judge) rights() {
 	}
 	report(Error, node.ToLock, j.quorum())
 	report(Warning, node.ToWake, "speed: those who wait are not told of releases, and ask again by themselves")
-	fair := Note
-	if j.Fair {
-		fair = Error
-	}
-	report(fair, node.ToQueue, "waiting with WithFair, which is refused")
+	asked := map[bool]Severity{false: Note, true: Error}
+	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")
+	report(asked[j.Fencing], node.ToFence, "locks with WithFencing, which are refused")
 }

@@ -50,6 +50,7 @@ type Faults struct {
 	Reset         bool          // the connection breaks at once; commands take effect all the same
 	Uninterrupted bool          // the client ignores its context, and gives up after ClientTimeout
 	Deaf          bool          // those who listen hear nothing
+	Ahead         time.Duration // how far its clock is ahead, as it says
 	NoNative      bool          // SET refuses NX together with GET, as before Redis 7
 }
 
@@ -61,6 +62,7 @@ type Command struct {
 	Verb  string // SET, EVALSHA or EVAL
 	Does  string // acquire, extend, release or inspect
 	Waits bool   // an acquire of somebody who waits
+	Token string // of an acquire, if it has one
 	Key   string
 	Value string
 	At    time.Time
@@ -223,6 +225,13 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		}
 		c := Command{Verb: verb, Does: does(text), Key: args[3].(string)}
 		rest := args[4:]
+		if args[2] == int64(2) {
+			t := fence{key: args[4].(string), ahead: f.Ahead}
+			t.token, t.life, t.again = args[len(args)-3].(string), args[len(args)-2], args[len(args)-1] == int64(1)
+			c.Token = t.token
+			c.Value, rest = args[5].(string), args[6:len(args)-3]
+			return n.runFenced(c, t, rest)
+		}
 		if len(rest) > 0 {
 			c.Value, rest = rest[0].(string), rest[1:]
 		}
@@ -237,10 +246,10 @@ func does(text string) string {
 	switch {
 	case strings.Contains(text, "'NX'"):
 		return "inspect"
-	case strings.Contains(text, "'TIME'"):
-		return "turn"
 	case strings.Contains(text, "PUBLISH"):
 		return "release"
+	case strings.Contains(text, "ZADD"):
+		return "turn"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
 	case strings.Contains(text, "'SET'"):

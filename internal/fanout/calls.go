@@ -160,7 +160,7 @@ func (c *Claim) follow(i int, last *call) *call {
 
 // put builds the question verb about the claim. If it is a release, the claim's
 // mutex is held.
-func (c *Claim) put(r *node.Request, verb node.Verb, ttl time.Duration) {
+func (c *Claim) put(r *node.Request, verb node.Verb, lease node.Lease, ttl time.Duration) {
 	var mark node.Mark
 	switch {
 	case verb == node.Wait || verb == node.Turn:
@@ -169,13 +169,17 @@ func (c *Claim) put(r *node.Request, verb node.Verb, ttl time.Duration) {
 		mark.Self = c.group.self
 		mark.Line.Ticket, mark.Line.Back = c.mark.Line.Ticket, c.back
 	}
-	r.Set(verb, c.lease, ttl, mark)
+	r.Set(verb, lease, ttl, mark)
 }
 
 // background makes a call that no round waits for.
 func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
-	c.put(request, verb, ttl)
+	lease := c.lease
+	if verb == node.Acquire { // of a node that does not have it, of a lock that is held
+		lease = lease.Again()
+	}
+	c.put(request, verb, lease, ttl)
 	deadline := node.MakeDeadline(context.Background(), c.timeout)
 	sent := &call{claim: c}
 	sent.Call = node.Call{Request: request, Deadline: &deadline, Receiver: sent, Index: i}

@@ -36,6 +36,8 @@ type Group struct {
 	signals sync.Pool
 	rounds  recycler // nil if rounds are left to the garbage collector
 
+	proposer proposer // of fencing tokens
+
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
 	gone      [32]string        // values of claims that were settled last

@@ -33,7 +33,7 @@ func allSubmit(pools []pool.Pool) bool {
 func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
 	r := c.group.round()
 	r.group = c.group
-	c.put(&r.request, verb, ttl)
+	c.put(&r.request, verb, c.lease, ttl)
 	r.deadline = node.MakeDeadline(ctx, timeout)
 	r.tally.Nodes = len(r.calls)
 	r.decided = c.group.signals.Get().(chan struct{})

@@ -61,7 +61,7 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		s.held, s.kept = true, until
 		s.touched = true
 		s.lives(until)
-	case node.Taken, node.Queued, node.Absent:
+	case node.Taken, node.Queued, node.Stale, node.Absent:
 		// Touched all the same: a release on a node that says "taken" costs
 		// little and covers a send that was doubled on the way.
 		s.held, s.touched = false, true

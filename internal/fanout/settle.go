@@ -122,7 +122,7 @@ func (c *Claim) repeat() *node.Request {
 		return node.NewRequest(node.Release, c.lease, 0, node.Mark{})
 	}
 	request := new(node.Request)
-	c.put(request, node.Release, 0)
+	c.put(request, node.Release, c.lease, 0)
 	return request
 }
 

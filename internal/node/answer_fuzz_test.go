@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,76 @@ func FuzzReplyOfEveryVerb(f *testing.F) {
 		}
 		if a := r.answer(reply, pool.Error("ERR no")); a.Status != Failed || a.Err != error(pool.Error("ERR no")) {
 			t.Fatalf("%v, %#v with an error: %+v", verb, reply, a)
+		}
+	})
+}
+
+// saysFenced is what fence.lua makes of a reply.
+func saysFenced(verb Verb, reply any) Status {
+	counts := func(v any) bool {
+		micros, ok := v.(int64)
+		return ok && micros > 0 && micros < 1<<53
+	}
+	if verb == Acquire {
+		verb = Wait
+	}
+	list, _ := reply.([]any)
+	n := len(list)
+	switch {
+	case verb == Wait && counts(reply):
+		return Granted
+	case verb == Turn && n == 2 && counts(list[1]):
+		return says(verb, list[0])
+	case n != map[Verb]int{Wait: 4, Turn: 6}[verb] || !counts(list[n-1]):
+		return Failed
+	}
+	digits, ok := list[n-2].(string)
+	if newest, err := strconv.ParseUint(digits, 10, 53); !ok || err != nil || strings.HasPrefix(digits, "+") || newest >= 1<<53 {
+		return Failed
+	}
+	status := says(verb, list[:n-2])
+	switch {
+	case status != Failed && list[1] == int64(-3): // whatever value comes with it
+		return Stale
+	case status != Failed && list[1] == int64(-4):
+		return Failed
+	}
+	return status
+}
+
+// No reply to an acquisition with a fencing token reads as a grant if it is none.
+func FuzzReplyWithAToken(f *testing.F) {
+	const micros = "\x05\x00\x06\x60\x00\x00\x00\x00\x01"
+	for _, b := range []string{
+		"", "\x01", "\x04\x01", "\x04\x00", "\x04\xff", micros, "\x05\x00\x20\x00\x00\x00\x00\x00\x00", "\x05\x00\x1f\xff\xff\xff\xff\xff\xff",
+		"\x08\x04\x02\x04\x05\x04\x11" + micros, "\x08\x04\x01\x04\x05\x04\x11" + micros, "\x08\x04\x03\x00\x04\xfd\x04\x11" + micros,
+		"\x08\x04\x03\x00\x04\xfc\x04\x11" + micros, "\x08\x04\x03\x00\x04\xfd\x03\x01" + micros, "\x08\x02\x02\x04\x05", "\x08\x02\x04\x11" + micros,
+		"\x08\x02\x04\x05" + micros, "\x08\x02\x04\x05\x04\xff", "\x08\x01" + micros,
+		"\x08\x06\x02\x04\x05\x04\x09\x04\x03\x04\x11" + micros, "\x08\x06\x03\x00\x04\xfd\x04\x09\x04\x03\x04\x11" + micros,
+		"\x08\x06\x03\x00\x04\xfe\x04\x09\x04\x03\x04\x11" + micros, "\x08\x06\x03\x00\x04\xfc\x04\x09\x04\x03\x04\x11" + micros,
+	} {
+		for _, verb := range []Verb{Acquire, Wait, Turn} {
+			f.Add(byte(verb), []byte(b))
+		}
+	}
+	f.Fuzz(func(t *testing.T, v byte, b []byte) {
+		verb := Verb(v) % (Turn + 1)
+		reply := shape(&b, 0)
+		if list, ok := reply.([]any); ok && len(list) > 2 { // the counter is the likeliest to be wrong
+			if digits, ok := list[len(list)-2].(int64); ok {
+				list[len(list)-2] = strconv.FormatInt(digits, 10)
+			}
+		}
+		r := NewRequest(verb, NewLease("key", ours).Fenced(7, time.Hour), ttl, Mark{Self: "me", TTL: time.Second})
+		a := r.answer(reply, nil)
+		if want := saysFenced(verb, reply); a.Status != want {
+			t.Fatalf("%v, %#v: status %d, want %d (%v)", verb, reply, a.Status, want, a.Err)
+		}
+		if failed := a.Status == Failed; failed != (a.Err != nil) {
+			t.Fatalf("%v, %#v: status %d and error %v", verb, reply, a.Status, a.Err)
+		}
+		if a.Newest < 0 || a.Newest > maxToken || a.Status != Failed && (a.Micros <= 0 || a.Micros > maxToken) {
+			t.Fatalf("%v, %#v: %+v", verb, reply, a)
 		}
 	})
 }

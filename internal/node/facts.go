@@ -80,6 +80,7 @@ const (
 	ToLock  Need = iota // nothing works without
 	ToWake              // those who wait are told of a release
 	ToQueue             // WithFair
+	ToFence             // WithFencing
 )
 
 // A Denial is a right that is missing.

@@ -37,6 +37,9 @@ type Node struct {
 	noNative atomic.Bool               // it refused the native form of Acquire
 	loaded   [len(scripts)]atomic.Bool // it has the script of the verb
 
+	made   time.Time    // the node
+	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
+
 	examined chan struct{} // has room for one: an examination is under way
 
 	mu      sync.Mutex // protects the rest; never held while the client is called
@@ -51,7 +54,7 @@ type Node struct {
 
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
-	n := &Node{pool: p, examined: make(chan struct{}, 1)}
+	n := &Node{pool: p, made: time.Now(), examined: make(chan struct{}, 1)}
 	n.submitter, _ = p.(pool.Submitter)
 	n.flying.init(n.giveUp)
 	n.parked.init(n.unpark)
@@ -132,6 +135,9 @@ func (n *Node) finish(c *Call, a Answer) {
 		n.flying.remove(c)
 	}
 	a.At = time.Now()
+	if a.Micros > 0 && !late { // a reply that took long says little about now
+		n.offset.Store(a.Micros - a.At.Sub(n.made).Microseconds())
+	}
 	n.gate.returned(c, a, a.At)
 	changed, failure := n.health.note(a), a.Err
 	if !n.health.reported {
@@ -243,6 +249,16 @@ func (n *Node) Answering() (since, heard time.Time, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.gate.since, n.gate.heard, n.gate.silent == 0
+}
+
+// Micros is the time on the node's clock, in microseconds since 1970, as far as it
+// can be told from the last answer that said: earlier by as long as that was on its
+// way. It is 0 if none did. Our own time of day is not in it.
+func (n *Node) Micros() int64 {
+	if offset := n.offset.Load(); offset != 0 {
+		return offset + time.Since(n.made).Microseconds()
+	}
+	return 0
 }
 
 // unpark runs on the timer of n.parked.

@@ -26,6 +26,7 @@ var refusals = []refusal{
 	{"invalid password", true, "check the password of this node's client"},
 	{"WRONGTYPE", true, "a data key has the lock's name: choose another name or a prefix"},
 	{"unknown command", true, "this server lacks a command the lock needs, or renamed it"},
+	{"CLOCKBEHIND", false, "set the clock of this node: it takes no fencing tokens until then"},
 	{"READONLY", false, "this is a replica: a lock needs masters"},
 	{"OOM", false, "raise maxmemory or free memory on this node"},
 	{"MISCONF", false, "this node cannot save its data: see its log"},

@@ -1,9 +1,6 @@
 package node
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Verb is what a request asks of a node.
 type Verb uint8
@@ -28,11 +25,13 @@ func (v Verb) Sets() bool { return v == Acquire || v == Wait || v == Turn }
 // A Lease is what one attempt to take a lock writes on the nodes. The value is
 // unique to the attempt.
 type Lease struct {
-	key, value any // boxed once: every request carries them
+	key, value any    // boxed once: every request carries them
+	token      *token // nil without fencing
+	again      bool   // the lock is held with the token
 }
 
 // NewLease returns the lease that stores value under key.
-func NewLease(key, value string) Lease { return Lease{key, value} }
+func NewLease(key, value string) Lease { return Lease{key: key, value: value} }
 
 // Key returns the key on the nodes.
 func (l Lease) Key() string { return l.key.(string) }
@@ -48,8 +47,8 @@ type Request struct {
 	ttl   any           // TTL as it goes out, boxed, or that of a request before this one
 	lease Lease
 	mark  Mark
-	first []any  // in the form that nearly every server takes
-	room  [7]any // for first, if it is as short as those of a lock that nobody else wants
+	first []any   // in the form that nearly every server takes
+	room  [13]any // for first, if it is as short as those of a lock that nobody else wants
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
@@ -84,6 +83,9 @@ func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) *Request {
 // not be copied. It may be set anew when nobody has it any more: most have the same TTL
 // as the one before, and then it is not boxed again.
 func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
+	if verb == Acquire && lease.token != nil {
+		verb, mark = Wait, Mark{} // no native command takes a token
+	}
 	r.Verb, r.TTL, r.lease, r.mark = verb, ttl, lease, mark
 	if ms := millis(ttl); verb != Release && r.ttl != ms {
 		r.ttl = ms
@@ -128,14 +130,23 @@ func (r *Request) args(to []any, f form) []any {
 	} else {
 		to = append(to, "EVALSHA", s.sha)
 	}
-	to = append(to, int64(1), r.lease.key)
+	if r.fenced() {
+		to = append(to, int64(2), r.lease.key, r.lease.token.counter)
+	} else {
+		to = append(to, int64(1), r.lease.key)
+	}
 	wait := func() any { return SideKey(r.lease.Key(), "wait") }
 	switch line := &r.mark.Line; r.Verb {
 	case Wait:
-		return append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL))
+		if to = append(to, r.lease.value, r.ttl); r.mark.TTL > 0 {
+			to = append(to, wait(), r.mark.Self, millis(r.mark.TTL))
+		} else {
+			to = append(to, "", "", int64(0))
+		}
+		return r.lease.fence(to)
 	case Turn:
-		return append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL),
-			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count)
+		return r.lease.fence(append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL),
+			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count))
 	case Release:
 		to = append(to, r.lease.value)
 		if r.mark.Self == nil {
@@ -164,152 +175,4 @@ func millis(d time.Duration) int64 {
 		ms++
 	}
 	return ms
-}
-
-// Status is what a node said.
-type Status uint8
-
-const (
-	Failed   Status = iota // nothing usable: see Answer.Err
-	Granted                // Acquire, Wait, Turn: the key holds the value
-	Taken                  // Acquire, Wait, Turn, Extend, Inspect: another value holds the key
-	Queued                 // Turn: the key is free, and others come first
-	Extended               // Extend: the key held the value and was prolonged
-	Deleted                // Release: the key held the value and is gone
-	Absent                 // Extend, Inspect: there is no key; Release: it does not hold the value
-)
-
-// An Answer is what became of a request on one node.
-type Answer struct {
-	Status  Status
-	Holder  string        // the value found, if Taken
-	TTL     time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
-	Last    int64         // Turn: the largest ticket that the node has seen
-	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
-	Waiting int64         // Inspect: how many stand in line
-	// Awaited is set on the answer to a release if somebody else waits: who.
-	Awaited string
-	Err     error     // why it Failed
-	At      time.Time // when it was known
-	// InClient is set on the answer to a call that was given up while it was
-	// with the client: Receiver.Late follows.
-	InClient bool
-}
-
-// answer reads a reply.
-func (r *Request) answer(reply any, err error) Answer {
-	if err != nil {
-		return Answer{Err: err}
-	}
-	switch r.Verb {
-	case Acquire:
-		switch held := reply.(type) {
-		case nil:
-			return Answer{Status: Granted}
-		case string:
-			if held == r.lease.value {
-				// An earlier send of this very attempt took effect and its
-				// reply was lost. Nobody else knows the value.
-				return Answer{Status: Granted}
-			}
-			return Answer{Status: Taken, Holder: held}
-		}
-	case Wait:
-		switch a := lookedAt(reply); {
-		case reply == nil, a.Holder == r.lease.value && a.Status == Taken:
-			return Answer{Status: Granted}
-		case a.Status == Taken:
-			return a
-		}
-	case Turn:
-		if last, granted := reply.(int64); granted {
-			return Answer{Status: Granted, Last: last}
-		}
-		if a := queuedBehind(reply); a.Status != Failed {
-			return a
-		}
-	case Extend:
-		switch held := reply.(type) {
-		case int64:
-			if held == 1 {
-				return Answer{Status: Extended}
-			}
-			return Answer{Status: Absent}
-		case string:
-			return Answer{Status: Taken, Holder: held}
-		}
-	case Release:
-		switch n := reply.(type) {
-		case string:
-			return Answer{Status: Deleted, Awaited: n}
-		case int64:
-			if n == 1 {
-				return Answer{Status: Deleted}
-			}
-			return Answer{Status: Absent}
-		}
-	case ping:
-		return Answer{}
-	case Inspect:
-		if three, ok := reply.([]any); ok && len(three) == 3 {
-			a := lookedAt(three[:2])
-			waiting, ok := three[2].(int64)
-			if three[1] == int64(free) {
-				a = Answer{Status: Absent}
-			}
-			if a.Waiting = waiting; ok && a.Status != Failed {
-				return a
-			}
-		}
-	}
-	return Answer{Err: fmt.Errorf("unexpected reply %T to %s: is this a Redis server?", reply, r.Verb)}
-}
-
-// longest is a century in milliseconds. A key that lives longer lives for ever: PTTL
-// can say more than a time.Duration holds, and pauses are added to what it holds.
-const longest = 100 * 365 * 24 * int64(time.Hour/time.Millisecond)
-
-// lookedAt reads who holds a key and for how long.
-func lookedAt(reply any) Answer {
-	if pair, ok := reply.([]any); ok && len(pair) == 2 {
-		held, ok1 := pair[0].(string)
-		ms, ok2 := pair[1].(int64)
-		switch {
-		case ms == 0:
-			ms = 1 // PTTL rounds down; 0 is for answers that do not tell
-		case ms < 0 || ms > longest:
-			ms = -1
-		}
-		if ok1 && ok2 {
-			return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
-		}
-	}
-	return Answer{}
-}
-
-// free is the remaining time to live of a key that does not exist.
-const free = -2
-
-// queuedBehind reads why it is not our turn.
-func queuedBehind(reply any) Answer {
-	four, ok := reply.([]any)
-	if !ok || len(four) != 4 {
-		return Answer{}
-	}
-	last, ok1 := four[2].(int64)
-	first, ok2 := four[3].(int64)
-	a := lookedAt(four[:2])
-	if !ok1 || !ok2 || a.Status != Taken {
-		return Answer{}
-	}
-	if four[1] == int64(free) {
-		a = Answer{Status: Queued}
-	}
-	a.Last, a.First = last, first
-	return a
-}
-
-// Answered reports whether the server itself spoke: a reply, or a refusal.
-func (a Answer) Answered() bool {
-	return a.Err == nil || isRefusal(a.Err)
 }

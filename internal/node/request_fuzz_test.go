@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,16 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		if ttl <= 0 || mark <= 0 || lease <= 0 || as == native && preferred[verb] != native || as != native && verb == ping {
 			t.Skip("nobody asks for it")
 		}
+		fenced := verb.Sets() && as != native && ticket%2 != 0
 		line := Line{Ticket: ticket, Lease: time.Duration(lease)}
 		m := Mark{Self: "me", TTL: time.Duration(mark), Line: line}
 		var r Request
-		r.Set(verb, NewLease(key, value), time.Duration(ttl), m)
-		r.Set(verb, NewLease(key, value), time.Duration(ttl), m) // once more, in the same memory
+		l := NewLease(key, value)
+		if fenced {
+			l = l.Fenced(ticket, time.Duration(lease)).Again()
+		}
+		r.Set(verb, l, time.Duration(ttl), m)
+		r.Set(verb, l, time.Duration(ttl), m) // once more, in the same memory
 		args := r.command(as)
 		for i, arg := range args {
 			switch arg.(type) {
@@ -47,6 +53,14 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			wantMillis(t, args[at+2], mark)
 			return
 		}
+		if fenced {
+			rest := args[len(args)-3:]
+			if args[at-1] != int64(2) || args[at+1] != SideKey(key, "fence") || rest[0] != strconv.FormatInt(ticket, 10) || rest[2] != int64(1) {
+				t.Fatalf("%v with the token %d: %v", verb, ticket, args)
+			}
+			wantMillis(t, rest[1], lease)
+			at++
+		}
 		if got := args[at+1]; got != value {
 			t.Fatalf("%v, form %d: the value is %q, want %q", verb, as, got, value)
 		}
@@ -58,6 +72,9 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		}
 		if verb == Turn {
 			wantMillis(t, args[at+9], lease)
+		}
+		if verb == Acquire && fenced && args[at+5] != int64(0) {
+			t.Fatalf("it leaves a mark: %v", args)
 		}
 		if verb == Wait || verb == Turn {
 			wantMillis(t, args[at+5], mark)

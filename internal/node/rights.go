@@ -50,6 +50,10 @@ var rights = []right{
 	{ToQueue, "lease", []any{"HEXISTS", "field"}},
 	{ToQueue, "lease", []any{"PTTL"}},
 	{ToQueue, "lease", []any{"DEL"}},
+
+	{ToFence, "", []any{"TIME"}},
+	{ToFence, "fence", []any{"GET"}},
+	{ToFence, "fence", []any{"SET", "value", "PX", trialTTL{}}},
 }
 
 // String says what the right is, with "key" for whatever key.

@@ -10,6 +10,9 @@ import (
 //go:embed lua/acquire.lua
 var acquireLua string
 
+//go:embed lua/fence.lua
+var fenceLua string
+
 //go:embed lua/wait.lua
 var waitLua string
 
@@ -30,8 +33,8 @@ type script struct{ text, sha any }
 
 var scripts = [...]script{
 	Acquire: newScript(acquireLua),
-	Wait:    newScript(waitLua),
-	Turn:    newScript(turnLua),
+	Wait:    newScript(fenceLua + waitLua),
+	Turn:    newScript(fenceLua + turnLua),
 	Extend:  newScript(extendLua),
 	Release: newScript(releaseLua),
 	Inspect: newScript(inspectLua),

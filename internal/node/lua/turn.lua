@@ -17,6 +17,7 @@
 -- ARGV[8]  the largest ticket of all its callers
 -- ARGV[9]  how long the place is kept without being asked for again
 -- ARGV[10] how many callers it has
+-- For a fencing token there is more: see fence.lua, which comes before this.
 -- Replies  the largest ticket that was seen if the key was free and is now set;
 --          else {the value that holds it, how long it still lives in milliseconds,
 --          the largest ticket, the ticket of the first in line}. If it is free,
@@ -32,8 +33,9 @@ if tonumber(ARGV[8]) > last then
   redis.call('HSET', lease, 'last', ARGV[8])
 end
 local held = redis.call('GET', KEYS[1])
+local granted = micros and {last, micros} or last
 if held == ARGV[1] then
-  return last
+  return granted
 end
 if ARGV[6] ~= '0' then
   redis.call('ZADD', queue, ARGV[6], me)
@@ -65,7 +67,10 @@ end
 
 if held or (first[1] and first[1] ~= mine) then
   leaveMark()
-  return {held or '', redis.call('PTTL', KEYS[1]), last, tonumber(first[2] or '0')}
+  return {held or '', redis.call('PTTL', KEYS[1]), last, tonumber(first[2] or '0'), newest, micros}
+end
+if refusal then
+  return {'', refusal, last, tonumber(first[2] or '0'), newest, micros}
 end
 if mine and ARGV[7] ~= '0' then
   redis.call('ZADD', queue, ARGV[7], me)
@@ -74,5 +79,8 @@ if mine and ARGV[7] ~= '0' then
 elseif mine then
   redis.call('ZREM', queue, me)
 end
+if remember then
+  redis.call(unpack(remember))
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) -- last: a script that fails has not set it
-return last
+return granted

@@ -5,17 +5,21 @@
 -- ARGV[2]  time to live in milliseconds
 -- ARGV[3]  the name of the mark
 -- ARGV[4]  who waits
--- ARGV[5]  how long the mark lives, in milliseconds
+-- ARGV[5]  how long the mark lives, in milliseconds, 0 for no mark
+-- For a fencing token there is more: see fence.lua, which comes before this.
 -- Replies  nil if the key was free and is now set, else {the value that holds
 --          it, how long it still lives in milliseconds}
 -- The mark is no KEY, and may fail: it is a hint, and an ACL user who may lock
 -- may not be allowed to set it.
 local held = redis.call('GET', KEYS[1])
-if not held then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-  return nil
-end
-if held ~= ARGV[1] then
+if held and held ~= ARGV[1] and ARGV[5] ~= '0' then
   redis.pcall('SET', ARGV[3], ARGV[4], 'PX', ARGV[5])
 end
-return {held, redis.call('PTTL', KEYS[1])}
+if held or refusal then
+  return {held or '', held and redis.call('PTTL', KEYS[1]) or refusal, newest, micros}
+end
+if remember then
+  redis.call(unpack(remember))
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) -- last: a script that fails has not set it
+return micros

@@ -1,0 +1,91 @@
+package fanout
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// Fencing tokens: what is proposed. That a majority takes only growing ones is for the
+// nodes, see fence.lua, and does not depend on anything here.
+//
+// What is proposed is the time, so that nodes which know nothing (of a new name, or
+// after they lost their data) order tokens, too, and so that nobody has to ask first
+// what the last one was. It is the time of the nodes, as their answers tell it: the
+// median, so that a minority of wrong clocks does not matter.
+
+// stray is how far the times that a group proposes may be off after one another: by how
+// long answers take. If it is more, clocks were set back.
+const stray = time.Second
+
+// A proposer knows the last proposal of a group.
+type proposer struct{ last atomic.Int64 }
+
+// Token proposes a fencing token for a lock of whose tokens seen is the newest known.
+// It is 0, which no node takes, as long as no node has said what time it is; what they
+// answer to that does.
+func (g *Group) Token(seen int64) int64 {
+	now := g.micros()
+	if now == 0 {
+		return 0
+	}
+	return max(g.proposer.next(now), seen+1)
+}
+
+// next returns the time now, or a little more if that has been proposed: else an answer
+// that took long would be followed by proposals that are refused.
+func (p *proposer) next(now int64) int64 {
+	for {
+		last := p.last.Load()
+		next := now
+		if last >= now && last-now < stray.Microseconds() {
+			next = last + 1
+		}
+		if p.last.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// micros is the median of the nodes' clocks, in microseconds since 1970, of two the
+// earlier; 0 if none is known.
+func (g *Group) micros() int64 {
+	var room [7]int64
+	known := room[:0]
+	for _, n := range g.nodes {
+		if m := n.Micros(); m > 0 {
+			known = append(known, m)
+		}
+	}
+	if len(known) == 0 {
+		return 0
+	}
+	slices.Sort(known)
+	return known[(len(known)-1)/2]
+}
+
+// Fence gives the claim a fencing token, before it asks for anything. The nodes
+// remember it for life.
+func (c *Claim) Fence(token int64, life time.Duration) { c.lease = c.lease.Fenced(token, life) }
+
+// Newest is the newest token that the nodes have seen which did not grant the lock.
+func (r Result) Newest() (newest int64) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered {
+			newest = max(newest, a.Newest)
+		}
+	}
+	return newest
+}
+
+// Stale is the number of nodes where the lock is free, and the token was too small.
+func (r Result) Stale() (n int) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Stale {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,178 @@
+package node
+
+import (
+	"fmt"
+	"time"
+)
+
+// Status is what a node said.
+type Status uint8
+
+const (
+	Failed   Status = iota // nothing usable: see Answer.Err
+	Granted                // Acquire, Wait, Turn: the key holds the value
+	Taken                  // Acquire, Wait, Turn, Extend, Inspect: another value holds the key
+	Queued                 // Turn: the key is free, and others come first
+	Stale                  // Acquire, Wait, Turn: the key is free, and the token too small
+	Extended               // Extend: the key held the value and was prolonged
+	Deleted                // Release: the key held the value and is gone
+	Absent                 // Extend, Inspect: there is no key; Release: it does not hold the value
+)
+
+// An Answer is what became of a request on one node.
+type Answer struct {
+	Status  Status
+	Holder  string        // the value found, if Taken
+	TTL     time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
+	Last    int64         // Turn: the largest ticket that the node has seen
+	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
+	Waiting int64         // Inspect: how many stand in line
+	Newest  int64         // with a fencing token, and not granted: the newest that the node has seen
+	Micros  int64         // with a fencing token: the node's clock, microseconds since 1970
+	// Awaited is set on the answer to a release if somebody else waits: who.
+	Awaited string
+	Err     error     // why it Failed
+	At      time.Time // when it was known
+	// InClient is set on the answer to a call that was given up while it was
+	// with the client: Receiver.Late follows.
+	InClient bool
+}
+
+// answer reads a reply.
+func (r *Request) answer(reply any, err error) Answer {
+	if err != nil {
+		return Answer{Err: err}
+	}
+	if !r.fenced() {
+		return r.read(reply)
+	}
+	rest, fence, ok := unfence(r.Verb, reply)
+	if !ok {
+		return r.unexpected(reply)
+	}
+	a := r.read(rest)
+	if a.Err == nil && (fence.Status != Failed || fence.Err != nil) {
+		a = Answer{Status: fence.Status, Err: fence.Err, Last: a.Last, First: a.First}
+	}
+	a.Newest, a.Micros = fence.Newest, fence.Micros
+	return a
+}
+
+func (r *Request) unexpected(reply any) Answer {
+	return Answer{Err: fmt.Errorf("unexpected reply %T to %s: is this a Redis server?", reply, r.Verb)}
+}
+
+// read reads what a script replies without a fencing token.
+func (r *Request) read(reply any) Answer {
+	switch r.Verb {
+	case Acquire:
+		switch held := reply.(type) {
+		case nil:
+			return Answer{Status: Granted}
+		case string:
+			if held == r.lease.value {
+				// An earlier send of this very attempt took effect and its
+				// reply was lost. Nobody else knows the value.
+				return Answer{Status: Granted}
+			}
+			return Answer{Status: Taken, Holder: held}
+		}
+	case Wait:
+		switch a := lookedAt(reply); {
+		case reply == nil, a.Holder == r.lease.value && a.Status == Taken:
+			return Answer{Status: Granted}
+		case a.Status == Taken:
+			return a
+		}
+	case Turn:
+		if last, granted := reply.(int64); granted {
+			return Answer{Status: Granted, Last: last}
+		}
+		if a := queuedBehind(reply); a.Status != Failed {
+			return a
+		}
+	case Extend:
+		switch held := reply.(type) {
+		case int64:
+			if held == 1 {
+				return Answer{Status: Extended}
+			}
+			return Answer{Status: Absent}
+		case string:
+			return Answer{Status: Taken, Holder: held}
+		}
+	case Release:
+		switch n := reply.(type) {
+		case string:
+			return Answer{Status: Deleted, Awaited: n}
+		case int64:
+			if n == 1 {
+				return Answer{Status: Deleted}
+			}
+			return Answer{Status: Absent}
+		}
+	case ping:
+		return Answer{}
+	case Inspect:
+		if three, ok := reply.([]any); ok && len(three) == 3 {
+			a := lookedAt(three[:2])
+			waiting, ok := three[2].(int64)
+			if three[1] == int64(free) {
+				a = Answer{Status: Absent}
+			}
+			if a.Waiting = waiting; ok && a.Status != Failed {
+				return a
+			}
+		}
+	}
+	return r.unexpected(reply)
+}
+
+// longest is a century in milliseconds. A key that lives longer lives for ever: PTTL
+// can say more than a time.Duration holds, and pauses are added to what it holds.
+const longest = 100 * 365 * 24 * int64(time.Hour/time.Millisecond)
+
+// lookedAt reads who holds a key and for how long.
+func lookedAt(reply any) Answer {
+	if pair, ok := reply.([]any); ok && len(pair) == 2 {
+		held, ok1 := pair[0].(string)
+		ms, ok2 := pair[1].(int64)
+		switch {
+		case ms == 0:
+			ms = 1 // PTTL rounds down; 0 is for answers that do not tell
+		case ms < 0 || ms > longest:
+			ms = -1
+		}
+		if ok1 && ok2 {
+			return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
+		}
+	}
+	return Answer{}
+}
+
+// free is the remaining time to live of a key that does not exist.
+const free = -2
+
+// queuedBehind reads why it is not our turn.
+func queuedBehind(reply any) Answer {
+	four, ok := reply.([]any)
+	if !ok || len(four) != 4 {
+		return Answer{}
+	}
+	last, ok1 := four[2].(int64)
+	first, ok2 := four[3].(int64)
+	a := lookedAt(four[:2])
+	if !ok1 || !ok2 || a.Status != Taken {
+		return Answer{}
+	}
+	if four[1] == int64(free) {
+		a = Answer{Status: Queued}
+	}
+	a.Last, a.First = last, first
+	return a
+}
+
+// Answered reports whether the server itself spoke: a reply, or a refusal.
+func (a Answer) Answered() bool {
+	return a.Err == nil || isRefusal(a.Err)
+}

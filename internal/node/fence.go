@@ -1,0 +1,85 @@
+package node
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A token is a fencing token on its way to the nodes; see fence.lua.
+type token struct {
+	counter, number, life any // boxed once
+}
+
+// Fenced returns the lease with a fencing token. A node that grants it remembers the
+// token for life after the time that it stands for.
+func (l Lease) Fenced(number int64, life time.Duration) Lease {
+	l.token = &token{SideKey(l.Key(), "fence"), strconv.FormatInt(number, 10), millis(life)}
+	return l
+}
+
+// Again returns the lease of a lock that is held, for nodes that lost it.
+func (l Lease) Again() Lease {
+	l.again = true
+	return l
+}
+
+// fence appends the arguments for fence.lua, if there is a token.
+func (l Lease) fence(to []any) []any {
+	if l.token == nil {
+		return to
+	}
+	again := int64(0)
+	if l.again {
+		again = 1
+	}
+	return append(to, l.token.number, l.token.life, again)
+}
+
+// fenced reports whether the request carries a token.
+func (r *Request) fenced() bool { return r.lease.token != nil && r.Verb.Sets() }
+
+const (
+	maxToken = 1<<53 - 1 // the largest that Lua compares exactly
+
+	// The remaining time to live of a key that is free, if the token is not taken.
+	tooSmall = -3
+	tooLarge = -4
+)
+
+// errBehind is a refusal like those of servers.
+const errBehind = pool.Error("CLOCKBEHIND the fencing token is more than a day ahead of this server")
+
+// unfence takes off what fence.lua adds to a reply: what the node knows about tokens,
+// and as status and error why it does not take this one.
+func unfence(verb Verb, reply any) (rest any, fence Answer, ok bool) {
+	list, _ := reply.([]any)
+	n := len(list)
+	end := reply
+	if n > 0 {
+		end = list[n-1]
+	}
+	micros, ok := end.(int64)
+	fence.Micros = micros
+	switch {
+	case !ok || micros <= 0 || micros > maxToken:
+		return nil, fence, false
+	case verb == Wait && n == 0: // granted
+		return nil, fence, true
+	case verb == Turn && n == 2: // the same
+		return list[0], fence, true
+	case n < 4:
+		return nil, fence, false
+	}
+	text, ok := list[n-2].(string)
+	newest, err := strconv.ParseInt(text, 10, 64)
+	fence.Newest = newest
+	switch list[1] {
+	case int64(tooSmall):
+		fence.Status = Stale
+	case int64(tooLarge):
+		fence.Err = errBehind
+	}
+	return list[:n-2], fence, ok && err == nil && newest >= 0 && newest <= maxToken
+}

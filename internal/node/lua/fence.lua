@@ -1,0 +1,33 @@
+-- What wait.lua and turn.lua begin with: whether the lock may be taken with a fencing
+-- token. A token is taken with the lock or not at all, and only if it is larger than
+-- the newest one here: then any two that majorities took differ, and are in the order
+-- of the acquisitions (docs/guarantees.md, "Fencing tokens").
+-- KEYS[2]  the newest token that was taken here, "{key}:fence"; if it is not given,
+--          nothing of this applies. It is kept as it was sent: Lua would write a number
+--          of that size as 1.78e+15
+-- With it there are three more ARGV, the last:
+--          the token: about this server's time in microseconds, below 2^53
+--          how long it is remembered in milliseconds, by this server's clock, from now
+--          on or from the time that the token stands for, whichever is later
+--          1 if the lock is held with this token already: then it may be the newest one
+--          here, too
+-- Replies  are those of the script, and at their end {..., the newest token that was
+--          taken before, this server's time in microseconds}. If the key was free and
+--          is now set there is only that time. If it is free, and the token not taken,
+--          the value is empty and the remaining time to live says why: -3 if the token
+--          is too small, -4 if it is more than a day ahead of this server, and of the
+--          newest, so that no client by mistake uses up all numbers.
+local newest, micros, refusal, remember
+if KEYS[2] then
+  local sent, life, again = unpack(ARGV, #ARGV - 2)
+  local clock = redis.call('TIME')
+  micros = clock[1] * 1000000 + clock[2]
+  newest = redis.call('GET', KEYS[2]) or '0'
+  local token, known = tonumber(sent), tonumber(newest)
+  if token < known or token == known and again ~= '1' then
+    refusal = -3
+  elseif token - math.max(micros, known) > 86400000000 then
+    refusal = -4
+  end
+  remember = {'SET', KEYS[2], sent, 'PX', string.format('%.0f', life + math.max(0, math.ceil((token - micros) / 1000)))}
+end
