@@ -34,6 +34,7 @@ type mayhem struct {
 	random *rand.Rand // used by one goroutine, before the actors begin
 	kind   kind
 	fenced bool
+	forget bool // masters restart without their data; restarts are guarded
 	third  *redlock.Locker
 	wire   *wire
 	begun  time.Time
@@ -93,19 +94,26 @@ func TestInABubbleRandomCrowdsAndFaults(t *testing.T) {
 
 func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 	cluster := redlocktest.NewInMemory(t, 3)
-	ttl := redlock.WithTTL(mayhemTTL)
+	opts := []redlock.Option{redlock.WithTTL(mayhemTTL)}
+	forget := seed%4 < 2
+	if forget {
+		opts = append(opts, redlock.WithRestartGuard(mayhemTTL))
+	}
 	m := &mayhem{
-		quorumTest: newQuorumTest(t, lib, cluster, cluster.Dial, ttl),
+		quorumTest: newQuorumTest(t, lib, cluster, cluster.Dial, opts...),
 		random:     rand.New(rand.NewPCG(seed, 7)),
 		kind:       k,
 		fenced:     seed%2 == 0,
+		forget:     forget,
 		wire:       newWire(cluster),
 		begun:      time.Now(),
 		holders:    make(map[int]*redlock.Lock),
 	}
-	m.third = lib.newLocker(t, cluster.Addrs(), m.wire.dial, ttl, redlock.WithOwner("third"))
+	m.third = lib.newLocker(t, cluster.Addrs(), m.wire.dial, append(opts, redlock.WithOwner("third"))...)
 	t.Cleanup(func() { settle(t, m.third) })
 
+	mustUnlock(m, m.lock("job")) // waits until the masters count, if they are guarded
+	m.begun = time.Now()
 	var actors sync.WaitGroup
 	for i := range 8 + m.random.IntN(24) {
 		m.act(&actors, i)
@@ -254,9 +262,13 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 	if m.kind.orderly {
 		node = m.Node(2)
 	}
-	// None restarts without its data: a lock that is held by two of three would have
-	// two holders then, as docs/guarantees.md says.
-	what := m.random.IntN(7)
+	// None restarts without its data unless that is guarded: a lock that is held by two
+	// of three would have two holders then, as docs/guarantees.md says.
+	whats := 7
+	if m.forget {
+		whats = 10
+	}
+	what := m.random.IntN(whats)
 	delay := time.Duration(m.random.IntN(300)) * time.Millisecond
 	from := time.Duration(m.random.Int64N(int64(mayhemTime)))
 	length := min(time.Duration(m.random.Int64N(int64(3*time.Second))), mayhemTime-from)
@@ -292,6 +304,10 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 			m.wire.sever(node)
 			time.Sleep(length)
 			m.wire.mend()
+		default:
+			if err := node.StartEmpty(); err != nil {
+				m.Error(err)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorumlock/quorumlock/redlock"
 )
@@ -32,6 +33,8 @@ var checkedUsers = []checkedUser{
 	{name: "no TIME for WithFencing", rights: []string{"-time"}, opts: []redlock.Option{redlock.WithFencing()}, want: redlock.SeverityError, lacks: []string{"TIME", "WithFencing", "+time"}},
 	{name: "no counters for WithFencing", rights: []string{"resetkeys", "~app:*", "~{app:*}:wait", "~{app:*}:queue", "~{app:*}:lease"},
 		opts: []redlock.Option{redlock.WithFencing()}, want: redlock.SeverityError, lacks: []string{"GET on {key}:fence", "SET on {key}:fence", "~{app:*}:*"}, not: []string{"TIME"}},
+	{name: "no marker for the guard", rights: []string{"resetkeys", "~app:*", "~{app:*}:*"}, opts: []redlock.Option{redlock.WithRestartGuard(8 * time.Second)},
+		want: redlock.SeverityError, lacks: []string{"GET on redlock:node", "PTTL on redlock:quarantine", "WithRestartGuard", "~redlock:node", "+info"}},
 }
 
 // Both ways to find out: by asking, and by trying, for those who may not ask.

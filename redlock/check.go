@@ -73,8 +73,8 @@ const (
 
 // Check looks for what could take exclusion or speed away on the nodes of this Locker:
 // who they are, how they keep data, how their clocks run, what the user may do. It
-// judges by the TTL, node timeout, drift factor, prefix, WithFair and WithFencing that were given to
-// [New]. It returns what it found, the worst first, and a summary for each node. A node
+// judges by the TTL, node timeout, drift factor, prefix, and of WithFair,
+// WithFencing and WithRestartGuard those that were given to [New]. It returns what it found, the worst first, and a summary for each node. A node
 // that cannot be reached is a finding, and so is what could not be found out.
 //
 // It takes a little more than a second, in which it watches clocks, and never more than
@@ -109,6 +109,7 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	patience := min(max(4*c.nodeTimeout, minPatience), max(maxPatience, c.nodeTimeout))
 	exam := fanout.Exam{
 		Prefix:   c.prefix,
+		Guarded:  c.longest > 0,
 		Patience: patience,
 		Period:   checkPeriod,
 		Budget:   checkPeriod + max(checkBudget, 3*patience),
@@ -124,7 +125,7 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	if facts == nil {
 		return nil, ended()
 	}
-	judged := diagnosis.Judge(facts, diagnosis.Settings{TTL: c.ttl, NodeTimeout: c.nodeTimeout, Drift: c.drift, Prefix: c.prefix, Fair: c.fair, Fencing: c.fencing})
+	judged := diagnosis.Judge(facts, diagnosis.Settings{TTL: c.ttl, NodeTimeout: c.nodeTimeout, Drift: c.drift, Prefix: c.prefix, Fair: c.fair, Fencing: c.fencing, Guarded: c.longest > 0})
 	found := make([]Finding, len(judged))
 	for i, f := range judged {
 		found[i] = Finding{Severity(f.Severity), f.Check, f.Node, f.Seen, f.Endangers, f.Remedy}

@@ -75,7 +75,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	}
 	l.lines.forsaken = l.stepOut
 	l.ears = l.listeners(pools)
-	l.group = fanout.NewGroup(pools, cfg.drift, l.nodeChanged)
+	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
 	return l, nil
 }
 

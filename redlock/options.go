@@ -35,6 +35,7 @@ type settings struct {
 	fencing     bool
 	tokenLife   time.Duration
 	lease       time.Duration // 0: follows from the others
+	longest     time.Duration // of WithRestartGuard, or 0
 	waits       []string      // names of the given options that say how to wait
 	bad         []error       // what is wrong with options by themselves
 }
@@ -234,6 +235,9 @@ func (s *settings) check(drift float64) error {
 	}
 	if s.nodeTimeout >= s.ttl {
 		s.refuse("WithNodeTimeout(%v): must be below the TTL of %v", s.nodeTimeout, s.ttl)
+	}
+	if s.longest > 0 && s.ttl > s.longest {
+		s.refuse("WithTTL(%v): must be at most %v, which WithRestartGuard said", s.ttl, s.longest)
 	}
 	if s.maxHold > 0 && s.maxHold < s.ttl {
 		s.refuse("WithMaxHold(%v): must not be below the TTL of %v", s.maxHold, s.ttl)

@@ -60,3 +60,26 @@ func WithTokenLife(d time.Duration) LockOption {
 		}
 	})
 }
+
+// WithRestartGuard keeps a node that may have forgotten locks out of majorities until all
+// of them have expired: one that restarted, whatever it kept of its data, was flushed, or
+// is a replica that took over. Without it such a node can let in a second holder. longest
+// is the largest TTL of all locks; larger ones are refused. The guard costs no round trip.
+//
+// All clients of a node must use it, with the same longest and the same number of nodes:
+// the node keeps that in the key "redlock:node", and a client that differs gets an error
+// that names both. A node that counts for the first time does so after longest, as one that
+// restarted does: until then [Locker.Lock] waits, and TryLock matches [ErrNoQuorum], and
+// says for how long. On nodes that are new for certain, "DEL redlock:quarantine" ends that. If they
+// are restarted one after the other, let longest pass in between.
+//
+// It needs Redis 7 or Valkey. An ACL user needs the command INFO for it, and the keys
+// "redlock:node" and "redlock:quarantine". What it does not see is data that is replaced in
+// a server that goes on (DEBUG RELOAD, REPLICAOF and back) and keys that are evicted.
+func WithRestartGuard(longest time.Duration) Option {
+	return lockerOption(func(c *config) {
+		if c.longest = longest; longest < minTTL || longest > maxTTL {
+			c.refuse("WithRestartGuard(%v): must be at least %v and at most %v", longest, minTTL, maxTTL)
+		}
+	})
+}

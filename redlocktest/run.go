@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/alicebob/miniredis/v2/server"
@@ -15,6 +16,7 @@ import (
 type run struct {
 	node   *Node
 	server *server.Server
+	id     string        // as servers have it in INFO
 	over   chan struct{} // closed when it ends
 
 	mu    sync.Mutex // protects peers
@@ -43,6 +45,7 @@ func newRun(n *Node) (*run, error) {
 	r := &run{
 		node:   n,
 		server: n.store.Server(),
+		id:     fmt.Sprintf("%040x", rand.Uint64()),
 		over:   make(chan struct{}),
 		peers:  map[*server.Peer]*peer{},
 	}
@@ -58,13 +61,23 @@ func newRun(n *Node) (*run, error) {
 func (r *run) around(c *server.Peer, name string, args ...string) bool {
 	p := r.peer(c)
 	if p == nil || p.executing {
-		return false
+		return r.inform(c, name, args)
 	}
 	r.pass(c, p, name, func() {
 		p.executing = true
 		defer func() { p.executing = false }()
 		r.server.Dispatch(c, append([]string{name}, args...))
 	})
+	return true
+}
+
+// inform answers INFO server, which miniredis does not know, with what a lock asks for
+// that guards restarts. It reports whether that was the command.
+func (r *run) inform(c *server.Peer, name string, args []string) bool {
+	if name != "INFO" || len(args) != 1 || args[0] != "server" {
+		return false
+	}
+	c.WriteBulk("# Server\r\nrun_id:" + r.id + "\r\n")
 	return true
 }
 

@@ -42,6 +42,7 @@ type Settings struct {
 	Prefix      string  // of keys
 	Fair        bool    // locks wait with WithFair
 	Fencing     bool    // locks have tokens, WithFencing
+	Guarded     bool    // nodes that may have forgotten locks grant none for a while, WithRestartGuard
 }
 
 // Judge returns what the facts about all nodes mean: the worst first, and then in the

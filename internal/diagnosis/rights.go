@@ -18,6 +18,7 @@ func (j *judge) grant(n node.Need) string {
 		node.ToWake:  "~{" + j.Prefix + "*}:* &{" + j.Prefix + "*}:wake* +publish +subscribe +unsubscribe",
 		node.ToQueue: "~{" + j.Prefix + "*}:* &{" + j.Prefix + "*}:wake* +time +zadd +zrange +zrem +zscore +hget +hset +hdel +hexists +exists",
 		node.ToFence: "~{" + j.Prefix + "*}:* +get +set +time",
+		node.ToGuard: "~redlock:node ~redlock:quarantine +get +set +pttl +info",
 	}
 	return "ACL SETUSER " + j.user() + " " + rights[n]
 }
@@ -50,4 +51,5 @@ func (j *judge) rights() {
 	asked := map[bool]Severity{false: Note, true: Error}
 	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")
 	report(asked[j.Fencing], node.ToFence, "locks with WithFencing, which are refused")
+	report(asked[j.Guarded], node.ToGuard, "locks with WithRestartGuard, which are refused")
 }

@@ -34,10 +34,30 @@ func (n *Node) Thaw() {
 // Lose forgets all keys and scripts, as a server does that restarts without
 // its data.
 func (n *Node) Lose() {
+	n.Restart()
+	n.Flush()
+}
+
+// Restart forgets the scripts, as a server does that restarts with its data.
+func (n *Node) Restart() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.scripts)
+	n.starts++
+}
+
+// FlushScripts forgets the scripts without a restart.
+func (n *Node) FlushScripts() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.scripts)
+}
+
+// Flush forgets all keys.
+func (n *Node) Flush() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.keys)
-	clear(n.scripts)
 }
 
 // Hold sets a key, as another client would.

@@ -33,6 +33,7 @@ type Node struct {
 	calls   int // of Do that have not returned
 	refused int
 	told    map[string]int // messages by channel
+	starts  int            // of the server, which give it a run id
 
 	listening map[*subscription]bool
 }
@@ -70,7 +71,7 @@ type Command struct {
 
 type entry struct {
 	value   string
-	expires time.Time
+	expires time.Time // zero: never
 }
 
 // New returns a healthy, empty node.
@@ -224,6 +225,13 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
 		}
 		c := Command{Verb: verb, Does: does(text), Key: args[3].(string)}
+		if settings, guarded := guardOf(text); guarded {
+			last := len(args) - 1
+			if err := n.guard(settings, args[last] == int64(1)); err != nil {
+				return nil, err
+			}
+			args = args[:last]
+		}
 		rest := args[4:]
 		if args[2] == int64(2) {
 			t := fence{key: args[4].(string), ahead: f.Ahead}
@@ -252,7 +260,7 @@ func does(text string) string {
 		return "turn"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
-	case strings.Contains(text, "'SET'"):
+	case strings.Contains(text, "'SET', KEYS[1]"):
 		return "acquire"
 	}
 	return "inspect"
@@ -327,7 +335,7 @@ func (n *Node) run(c Command, args []any) (any, error) {
 
 func (n *Node) get(key string) (entry, bool) {
 	e, ok := n.keys[key]
-	if ok && !e.expires.After(time.Now()) {
+	if ok && !e.expires.IsZero() && !e.expires.After(time.Now()) {
 		delete(n.keys, key)
 		return entry{}, false
 	}

@@ -77,7 +77,7 @@ func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
 // NewClaimIn is NewClaim in a room that was not used before.
 func (g *Group) NewClaimIn(room *Room, key, value string, timeout time.Duration) *Claim {
 	c := &room.claim
-	c.group, c.lease, c.timeout = g, node.NewLease(key, value), timeout
+	c.group, c.lease, c.timeout = g, g.scripts.NewLease(key, value), timeout
 	c.seats = slices.Grow(room.seats[:0], len(g.nodes))[:len(g.nodes)]
 	return c
 }

@@ -32,7 +32,7 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 				for i, n := range nodes {
 					pools[i] = client(n)
 				}
-				g := NewGroup(pools, 0.01, nil)
+				g := NewGroup(pools, 0.01, 0, nil)
 				cellar := poison(t, g)
 				f(t, g, nodes)
 				for _, n := range nodes {

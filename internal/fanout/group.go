@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
@@ -24,10 +25,11 @@ import (
 // A Group is the set of nodes that decide together. It is safe for concurrent
 // use.
 type Group struct {
-	nodes []*node.Node
-	debts []*debts
-	drift float64
-	self  any // a string that tells this group from others that wait for the same lock
+	nodes   []*node.Node
+	debts   []*debts
+	drift   float64
+	scripts *node.Scripts
+	self    any // a string that tells this group from others that wait for the same lock
 
 	// signals are channels with room for one, and empty. A round uses one once: count
 	// sends, Wait receives and gives it back. One that was not waited for to the end
@@ -46,11 +48,16 @@ type Group struct {
 }
 
 // NewGroup returns the group of the nodes behind pools. drift is how much
-// faster or slower than ours a node's clock may run, as a fraction. changed, if
-// not nil, is told when a node fails and, with nil, when it works again; it must
-// not block.
-func NewGroup(pools []pool.Pool, drift float64, changed func(n *node.Node, failure error)) *Group {
-	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim)}
+// faster or slower than ours a node's clock may run, as a fraction. longest, if not 0,
+// is the TTL that no lock exceeds: then nodes that may have forgotten locks do not count
+// until all have expired. changed, if not nil, is told when a node fails and, with nil,
+// when it works again; it must not block.
+func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed func(n *node.Node, failure error)) *Group {
+	g := &Group{drift: drift, scripts: new(node.Guard).Scripts(), self: newSelf(), unsettled: make(map[string]*Claim)}
+	if longest > 0 {
+		guard := node.Guard{Nodes: len(pools), Longest: longest, Quarantine: quorum.Lifetime(longest, drift)}
+		g.scripts = guard.Scripts()
+	}
 	g.signals.New = func() any { return make(chan struct{}, 1) }
 	if allSubmit(pools) {
 		g.rounds = new(sync.Pool)

@@ -120,12 +120,12 @@ func onPipelined(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fa
 func TestRoundsAreUsedAgainOnlyIfAllClientsGiveBackWhatTheyGot(t *testing.T) {
 	nodes, pools := fakenode.Pools(3)
 	for i := range pools {
-		if g := NewGroup(pools, 0.01, nil); g.rounds != nil {
+		if g := NewGroup(pools, 0.01, 0, nil); g.rounds != nil {
 			t.Errorf("used again with %d of 3 such clients", i)
 		}
 		pools[i] = fakenode.Pipelined{Node: nodes[i]}
 	}
-	if g := NewGroup(pools, 0.01, nil); g.rounds == nil {
+	if g := NewGroup(pools, 0.01, 0, nil); g.rounds == nil {
 		t.Error("not used again")
 	}
 }

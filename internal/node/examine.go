@@ -12,6 +12,7 @@ import (
 // An Exam is what an examination needs to know. All nodes get the same, but for
 // Value.
 type Exam struct {
+	Guarded  bool          // locks need the rights for guard.lua
 	Patience time.Duration // for the answer to one question
 	Period   time.Duration // over which the clock is watched
 	Origin   time.Time     // of the times in samples

@@ -81,6 +81,7 @@ const (
 	ToWake              // those who wait are told of a release
 	ToQueue             // WithFair
 	ToFence             // WithFencing
+	ToGuard             // WithRestartGuard
 )
 
 // A Denial is a right that is missing.

@@ -34,8 +34,8 @@ type Node struct {
 	Changed func(failure error)
 
 	// What was learned about the server, until it changes.
-	noNative atomic.Bool               // it refused the native form of Acquire
-	loaded   [len(scripts)]atomic.Bool // it has the script of the verb
+	noNative atomic.Bool              // it refused the native form of Acquire
+	loaded   [Inspect + 1]atomic.Bool // it has the script of the verb
 
 	made   time.Time    // the node
 	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
@@ -113,7 +113,7 @@ func (n *Node) launch(c *Call) (submit bool) {
 	return false
 }
 
-var pingRequest = NewRequest(ping, Lease{}, 0, Mark{})
+var pingRequest = NewRequest(ping, NewLease("", ""), 0, Mark{})
 
 func (n *Node) newProbe(refused *Call) *Call {
 	deadline := MakeDeadline(context.Background(), time.Until(refused.Deadline.at))

@@ -26,6 +26,8 @@ var refusals = []refusal{
 	{"invalid password", true, "check the password of this node's client"},
 	{"WRONGTYPE", true, "a data key has the lock's name: choose another name or a prefix"},
 	{"unknown command", true, "this server lacks a command the lock needs, or renamed it"},
+	{"GUARDQUARANTINE", false, "it votes again by itself"},
+	{"GUARDMISMATCH", true, "all clients of a node must use the same number of nodes and the same WithRestartGuard; to change that, stop them, DEL redlock:node on every node, and start"},
 	{"CLOCKBEHIND", false, "set the clock of this node: it takes no fencing tokens until then"},
 	{"READONLY", false, "this is a replica: a lock needs masters"},
 	{"OOM", false, "raise maxmemory or free memory on this node"},

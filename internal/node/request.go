@@ -25,13 +25,19 @@ func (v Verb) Sets() bool { return v == Acquire || v == Wait || v == Turn }
 // A Lease is what one attempt to take a lock writes on the nodes. The value is
 // unique to the attempt.
 type Lease struct {
-	key, value any    // boxed once: every request carries them
+	key, value any // boxed once: every request carries them
+	scripts    *Scripts
 	token      *token // nil without fencing
 	again      bool   // the lock is held with the token
 }
 
 // NewLease returns the lease that stores value under key.
-func NewLease(key, value string) Lease { return Lease{key: key, value: value} }
+func NewLease(key, value string) Lease { return unguarded.NewLease(key, value) }
+
+// NewLease returns a lease that is asked for with these scripts.
+func (s *Scripts) NewLease(key, value string) Lease {
+	return Lease{key: key, value: value, scripts: s}
+}
 
 // Key returns the key on the nodes.
 func (l Lease) Key() string { return l.key.(string) }
@@ -48,7 +54,7 @@ type Request struct {
 	lease Lease
 	mark  Mark
 	first []any   // in the form that nearly every server takes
-	room  [13]any // for first, if it is as short as those of a lock that nobody else wants
+	room  [14]any // for first, if it is as short as those of a lock that nobody else wants
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
@@ -90,7 +96,7 @@ func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
 	if ms := millis(ttl); verb != Release && r.ttl != ms {
 		r.ttl = ms
 	}
-	r.first = r.args(r.room[:0], preferred[verb])
+	r.first = r.args(r.room[:0], r.preferred())
 }
 
 // Clear lets go of all that the request was about.
@@ -105,12 +111,19 @@ const (
 	eval                // the script, by its text, which also loads it
 )
 
-// preferred is the form to try first on a server about which nothing is known.
+// preferred is the form to try first on a server that has all scripts.
+func (r *Request) preferred() form {
+	if r.Verb == Acquire && r.lease.scripts.guarded {
+		return evalsha
+	}
+	return preferred[r.Verb]
+}
+
 var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
 
 // command is the request in one form, to be read only.
 func (r *Request) command(f form) []any {
-	if f == preferred[r.Verb] {
+	if f == r.preferred() {
 		return r.first
 	}
 	return r.args(nil, f)
@@ -124,7 +137,7 @@ func (r *Request) args(to []any, f form) []any {
 	if f == native {
 		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
 	}
-	s := &scripts[r.Verb]
+	s := &r.lease.scripts.byVerb[r.Verb]
 	if f == eval {
 		to = append(to, "EVAL", s.text)
 	} else {
@@ -135,6 +148,24 @@ func (r *Request) args(to []any, f form) []any {
 	} else {
 		to = append(to, int64(1), r.lease.key)
 	}
+	return r.guard(r.rest(to), f)
+}
+
+// guard appends the argument for guard.lua, if the lock is taken and that comes first.
+// Who sends the text has not been here since the server started, as far as he knows.
+func (r *Request) guard(to []any, f form) []any {
+	if !r.lease.scripts.guarded || !r.Verb.Sets() {
+		return to
+	}
+	check := int64(0)
+	if f == eval {
+		check = 1
+	}
+	return append(to, check)
+}
+
+// rest appends what follows the keys.
+func (r *Request) rest(to []any) []any {
 	wait := func() any { return SideKey(r.lease.Key(), "wait") }
 	switch line := &r.mark.Line; r.Verb {
 	case Wait:

@@ -10,7 +10,7 @@ import (
 // A right is a command that a lock may send, or that its scripts run.
 type right struct {
 	need Need
-	on   string // a side key, "key", or a channel, "wake"; "" for neither
+	on   string // a side key, "key", a key of the node, or a channel, "wake"; "" for none
 	args []any  // the command, and what follows the name of the key
 }
 
@@ -54,6 +54,11 @@ var rights = []right{
 	{ToFence, "", []any{"TIME"}},
 	{ToFence, "fence", []any{"GET"}},
 	{ToFence, "fence", []any{"SET", "value", "PX", trialTTL{}}},
+
+	// SET is tried on other keys, and would change something here.
+	{ToGuard, "", []any{"INFO", "server"}},
+	{ToGuard, "redlock:node", []any{"GET"}},
+	{ToGuard, "redlock:quarantine", []any{"PTTL"}},
 }
 
 // String says what the right is, with "key" for whatever key.
@@ -67,6 +72,9 @@ func (r right) String() string {
 	case "wake", "wake:name":
 		return name + " on channel {key}:" + r.on
 	}
+	if IsSideKey(r.on) {
+		return name + " on " + r.on
+	}
 	return name + " on {key}:" + r.on
 }
 
@@ -75,16 +83,20 @@ func (r right) command(x *exam) []any {
 	args := []any{r.args[0]}
 	switch r.args[0] {
 	case "EVAL":
-		args = append(args, scripts[Release].text, int64(1))
+		args = append(args, unguarded.byVerb[Release].text, int64(1))
 	case "EVALSHA":
-		args = append(args, scripts[Release].sha, int64(1))
+		args = append(args, unguarded.byVerb[Release].sha, int64(1))
 	}
 	switch r.on {
 	case "":
 	case "key":
 		args = append(args, x.Key)
 	default:
-		args = append(args, SideKey(x.Key, r.on))
+		if !IsSideKey(r.on) { // those of the node are
+			args = append(args, SideKey(x.Key, r.on))
+		} else {
+			args = append(args, r.on)
+		}
 	}
 	for _, arg := range r.args[1:] {
 		if arg == (trialTTL{}) {
@@ -115,6 +127,9 @@ func (x *exam) rights() {
 func (x *exam) dryRun(user string) bool {
 	var missing []Denial
 	for _, r := range rights {
+		if r.need == ToGuard && !x.Guarded {
+			continue
+		}
 		reply, err := x.ask(append([]any{"ACL", "DRYRUN", user}, r.command(x)...)...)
 		switch {
 		case refusalHas(err, "not found") && r.need == ToLock:
@@ -148,8 +163,8 @@ func (x *exam) tryRights() {
 		var err error
 		name := r.args[0]
 		switch {
-		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE":
-			continue // the trial's lock needs it, or it goes with SUBSCRIBE
+		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE", r.need == ToGuard && !x.Guarded:
+			continue // the trial's lock needs it, or it goes with SUBSCRIBE, or nobody needs it
 		case (name == "ZADD" || name == "HSET") && !there[r.on]:
 			f.Untried = append(f.Untried, r.String())
 			continue

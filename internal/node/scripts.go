@@ -4,11 +4,16 @@ import (
 	"crypto/sha1"
 	_ "embed"
 	"encoding/hex"
+	"fmt"
 	"strings"
+	"time"
 )
 
 //go:embed lua/acquire.lua
 var acquireLua string
+
+//go:embed lua/guard.lua
+var guardLua string
 
 //go:embed lua/fence.lua
 var fenceLua string
@@ -31,13 +36,42 @@ var inspectLua string
 // A script is boxed for the argument list once.
 type script struct{ text, sha any }
 
-var scripts = [...]script{
-	Acquire: newScript(acquireLua),
-	Wait:    newScript(fenceLua + waitLua),
-	Turn:    newScript(fenceLua + turnLua),
-	Extend:  newScript(extendLua),
-	Release: newScript(releaseLua),
-	Inspect: newScript(inspectLua),
+// Scripts are those of a group of nodes, by verb.
+type Scripts struct {
+	guarded bool // those that take the lock begin with guard.lua
+	byVerb  [Inspect + 1]script
+}
+
+// unguarded are the scripts where nothing is known about restarts.
+var unguarded = newScripts("")
+
+// A Guard says how nodes that may have forgotten locks are kept from granting any; see
+// guard.lua.
+type Guard struct {
+	Nodes      int
+	Longest    time.Duration // TTL of all locks
+	Quarantine time.Duration // how long one that was forgotten may be held
+}
+
+// Scripts returns the scripts of nodes that are guarded so, or not guarded.
+func (g Guard) Scripts() *Scripts {
+	if g == (Guard{}) {
+		return unguarded
+	}
+	s := newScripts(fmt.Sprintf("local settings, quarantine = '%d %d', %d\n", g.Nodes, millis(g.Longest), millis(g.Quarantine)) + guardLua)
+	s.guarded = true
+	return s
+}
+
+func newScripts(guard string) *Scripts {
+	return &Scripts{byVerb: [...]script{
+		Acquire: newScript(guard + acquireLua),
+		Wait:    newScript(guard + fenceLua + waitLua),
+		Turn:    newScript(guard + fenceLua + turnLua),
+		Extend:  newScript(extendLua),
+		Release: newScript(releaseLua),
+		Inspect: newScript(inspectLua),
+	}}
 }
 
 // newScript leaves out the comments: they are for readers of this project, not

@@ -9,9 +9,9 @@ import "context"
 // put asks what a lock asks.
 func (x *exam) put(verb Verb) Answer {
 	r := NewRequest(verb, NewLease(x.Key, x.Value), x.TTL, Mark{})
-	for f := x.node.form(verb); ; {
+	for f := x.node.form(r); ; {
 		reply, err := x.ask(r.command(f)...)
-		next, again := x.node.learn(verb, f, err)
+		next, again := x.node.learn(r, f, err)
 		if !again {
 			return r.answer(reply, err)
 		}

@@ -27,9 +27,9 @@ func (n *Node) nextCall(w *worker) *Call {
 // converse puts the request to the server in the best form that it takes.
 func (n *Node) converse(c *Call) Answer {
 	r := c.Request
-	for f := n.form(r.Verb); ; {
+	for f := n.form(r); ; {
 		reply, err := n.pool.Do(c.Deadline, r.command(f)...)
-		next, again := n.learn(r.Verb, f, err)
+		next, again := n.learn(r, f, err)
 		if !again {
 			return r.answer(reply, err)
 		}
@@ -39,14 +39,14 @@ func (n *Node) converse(c *Call) Answer {
 
 // submit does the same with a client that calls back.
 func (n *Node) submit(c *Call) {
-	c.node, c.form = n, n.form(c.Request.Verb)
+	c.node, c.form = n, n.form(c.Request)
 	n.submitter.Submit(c.Deadline, c, c.Request.command(c.form)...)
 }
 
 // Receive implements pool.Receiver.
 func (c *Call) Receive(reply any, err error) {
 	n, r := c.node, c.Request
-	next, again := n.learn(r.Verb, c.form, err)
+	next, again := n.learn(r, c.form, err)
 	if !again {
 		n.finish(c, r.answer(reply, err))
 		return
@@ -58,11 +58,11 @@ func (c *Call) Receive(reply any, err error) {
 // form chooses how to put a request of the verb. A script that this node has
 // not seen yet goes out as text, which loads it: asking by the hash first would
 // cost a round trip to hear that it is unknown.
-func (n *Node) form(v Verb) form {
+func (n *Node) form(r *Request) form {
 	switch {
-	case v == ping, preferred[v] == native && !n.noNative.Load(): // a ping is no script
+	case r.Verb == ping, r.preferred() == native && !n.noNative.Load(): // a ping is no script
 		return native
-	case n.loaded[v].Load():
+	case n.loaded[r.Verb].Load():
 		return evalsha
 	}
 	return eval
@@ -70,15 +70,17 @@ func (n *Node) form(v Verb) form {
 
 // learn notes what a reply says about the server, and chooses the form to try
 // next if it was a refusal of the form. That ends: forms only get more verbose.
-func (n *Node) learn(v Verb, f form, err error) (next form, again bool) {
+func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	switch {
-	case err == nil:
+	case err == nil, f == eval && refusalHas(err, "GUARD"): // loaded all the same
 		if f == eval {
-			n.loaded[v].Store(true)
+			n.loaded[r.Verb].Store(true)
 		}
+	case f == evalsha && refusalHas(err, "GUARDCHECK"):
+		return eval, true
 	case f == native && refusesNative(err):
 		n.noNative.Store(true)
-		return n.form(v), true
+		return n.form(r), true
 	case f == evalsha && notLoaded(err):
 		// The server is not the one that the script was loaded into: restarted,
 		// failed over, upgraded, flushed. Whatever else was learned about it is

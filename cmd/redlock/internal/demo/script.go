@@ -61,17 +61,18 @@ var script = []step{
 	{at: 22500 * time.Millisecond, do: startEmpty, nodes: []int{4}},
 }
 
-// sabotage is what breaks exclusion: nodes forget a lock while it is held. Often
+// sabotage is what breaks exclusion: all nodes forget a lock while it is held. (If it
+// were just a majority, all of these would have to agree on who comes next.) Often
 // enough, because the holder's next renewal may come before somebody else does.
 var sabotage = []step{
-	{at: 9000 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 9300 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 9600 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 9900 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 17300 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 17600 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 17900 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
-	{at: 18200 * time.Millisecond, do: forget, nodes: []int{1, 2, 3}},
+	{at: 9000 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 9300 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 9600 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 9900 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 17300 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 17600 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 17900 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
+	{at: 18200 * time.Millisecond, do: forget, nodes: []int{1, 2, 3, 4, 5}},
 }
 
 // assumptions is what the summary says about the script.
