@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/random"
 )
 
 // Lock takes the lock called name. Callers of one Locker stand in line for it:
@@ -269,7 +269,7 @@ func (l *Locker) notInTurn(r *request) error {
 // delay is the pause before the next attempt.
 func (s *settings) delay() time.Duration {
 	if s.retryMax > s.retryMin {
-		return s.retryMin + rand.N(s.retryMax-s.retryMin)
+		return s.retryMin + random.N(s.retryMax-s.retryMin)
 	}
 	return s.retryMin
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/clock"
+	"github.com/quorumlock/quorumlock/internal/random"
 )
 
 // keepAlive starts the renewals.
@@ -36,7 +36,7 @@ const maxMoments = 64
 // or earlier by up to one jitter-th of that. k.mu is held.
 func (k *Lock) renewBefore(jitter time.Duration, now clock.Reading) {
 	third := k.settings.ttl / 3
-	wait := third - rand.N(third/jitter) - now.Since(k.sent)
+	wait := third - random.N(third/jitter) - now.Since(k.sent)
 	k.renewWithin(wait, k.settings.ttl/maxMoments, now)
 }
 
@@ -47,7 +47,7 @@ func (k *Lock) renewBefore(jitter time.Duration, now clock.Reading) {
 func (k *Lock) renewAgain(now clock.Reading) {
 	pause := k.settings.ttl / 16
 	slot := pause / 32
-	k.renewWithin(pause+slot+rand.N(pause/2-slot), slot, now)
+	k.renewWithin(pause+slot+random.N(pause/2-slot), slot, now)
 }
 
 // renewWithin has the lock renewed at the last moment within a time from now that is a

@@ -3,12 +3,12 @@ package redlock
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/listen"
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/random"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -204,12 +204,12 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 		sooner(r.placeLease() / 3) // to keep the place
 	}
 	if o.free > 0 {
-		sooner(o.free + rand.N(r.retryMin/10+1)) // a little at random: others know the same
+		sooner(o.free + random.N(r.retryMin/10+1)) // a little at random: others know the same
 	}
 	if r.splits++; !o.split || o.queued {
 		r.splits = 0
 	} else if r.splits <= maxSplits {
-		sooner(o.took + rand.N(r.retryMin/4+1))
+		sooner(o.took + random.N(r.retryMin/4+1))
 	}
 	timer := time.NewTimer(max(time.Until(at), 1)) // not 0 or less, see fanout's debts.arm
 	defer timer.Stop()
@@ -261,7 +261,7 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 // vain, passed times, the more others there are, and one of them is enough to ask.
 func (s *settings) holdOff(took time.Duration, passed int) time.Duration {
 	took = min(took, s.retryMin/10)
-	return took + rand.N((2*took+time.Millisecond)<<passed)
+	return took + random.N((2*took+time.Millisecond)<<passed)
 }
 
 const maxPassed = 5

@@ -9,10 +9,10 @@ package listen
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/random"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -129,7 +129,7 @@ func (l *Listener) run() {
 		if l.session() {
 			pause = firstPause
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause))
+		timer := time.NewTimer(pause/2 + random.N(pause))
 		select {
 		case <-timer.C:
 		case <-l.ctx.Done():
