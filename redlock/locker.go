@@ -48,7 +48,7 @@ type Locker struct {
 //
 // The pools stay the caller's: Close does not close them.
 func New(pools []pool.Pool, opts ...Option) (*Locker, error) {
-	return newLocker(clock.System{}, pools, opts)
+	return newLocker(clock.Local(), pools, opts)
 }
 
 func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error) {
