@@ -206,7 +206,8 @@ func TestClientsThatDisagreeAreRefusedAndToldAboutBothSides(t *testing.T) {
 					f.t.Errorf("the error does not say %q: %v", text, err)
 				}
 			}
-			if took := time.Since(begun); took > time.Second {
+			// The fourth node is new: as long as it counts for nobody that may be mended.
+			if took := time.Since(begun); took > 0 && name == "(3 60000)" || took > quarantine+f.config.retryMax {
 				f.t.Errorf("told after %v", took)
 			}
 		}
