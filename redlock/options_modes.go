@@ -51,7 +51,7 @@ const minTokenLife = time.Minute
 // WithTokenLife sets how long the nodes remember the newest token of [WithFencing] for
 // each name, after the last acquisition of that name. When they have forgotten it, the
 // next one is larger because it is the time of day of the nodes: it must be longer than
-// their clocks may ever be set back, or may differ. It takes about 100 bytes of each node
+// their clocks may ever be set back, or may differ. All calls for a name must use the same. It takes about 100 bytes of each node
 // for each name. The default is 24 hours, the range is a minute to 365 days.
 func WithTokenLife(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
@@ -64,7 +64,8 @@ func WithTokenLife(d time.Duration) LockOption {
 // WithRestartGuard keeps a node that may have forgotten locks out of majorities until all
 // of them have expired: one that restarted, whatever it kept of its data, was flushed, or
 // is a replica that took over. Without it such a node can let in a second holder. longest
-// is the largest TTL of all locks; larger ones are refused. The guard costs no round trip.
+// is the largest TTL of all locks; larger ones are refused. The guard costs no round
+// trip, and the server a few microseconds.
 //
 // All clients of a node must use it, with the same longest and the same number of nodes:
 // the node keeps that in the key "redlock:node", and a client that differs gets an error
@@ -73,9 +74,8 @@ func WithTokenLife(d time.Duration) LockOption {
 // says for how long. On nodes that are new for certain, "DEL redlock:quarantine" ends that. If they
 // are restarted one after the other, let longest pass in between.
 //
-// It needs Redis 7 or Valkey. An ACL user needs the command INFO for it, and the keys
-// "redlock:node" and "redlock:quarantine". What it does not see is data that is replaced in
-// a server that goes on (DEBUG RELOAD, REPLICAOF and back) and keys that are evicted.
+// An ACL user needs the command INFO for it, and the keys
+// "redlock:node" and "redlock:quarantine". What it does not see is keys that are evicted.
 func WithRestartGuard(longest time.Duration) Option {
 	return lockerOption(func(c *config) {
 		if c.longest = longest; longest < minTTL || longest > maxTTL {

@@ -226,11 +226,9 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		}
 		c := Command{Verb: verb, Does: does(text), Key: args[3].(string)}
 		if settings, guarded := guardOf(text); guarded {
-			last := len(args) - 1
-			if err := n.guard(settings, args[last] == int64(1)); err != nil {
+			if err := n.guard(settings); err != nil {
 				return nil, err
 			}
-			args = args[:last]
 		}
 		rest := args[4:]
 		if args[2] == int64(2) {

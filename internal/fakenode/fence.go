@@ -32,13 +32,17 @@ func (n *Node) runFenced(c Command, f fence, args []any) (any, error) {
 		return []any{held.value, time.Until(held.expires).Milliseconds(), newest, now}, nil
 	}
 	switch {
-	case token < known || token == known && !f.again:
+	case f.again:
+	case token <= known || token <= now-1000*f.life.(int64):
 		return []any{"", int64(-3), newest, now}, nil
 	case token-max(now, known) > (24 * time.Hour).Microseconds():
 		return []any{"", int64(-4), newest, now}, nil
 	}
 	late := max(0, (token-now+999)/1000)
-	n.set(f.key, f.token, f.life.(int64)+late)
+	if token >= known {
+		newest = f.token
+	}
+	n.set(f.key, newest, f.life.(int64)+late)
 	n.set(c.Key, c.Value, args[0])
 	return now, nil
 }

@@ -22,26 +22,23 @@ type settings struct {
 
 // guardOf reads the settings of a script, if restarts are guarded.
 func guardOf(text string) (s settings, guarded bool) {
-	_, line, guarded := strings.Cut(text, "local settings, quarantine = '")
-	s.text, line, _ = strings.Cut(line, "', ")
-	digits, _, _ := strings.Cut(line, "\n")
+	_, line, guarded := strings.Cut(text, "local quarantine, settings = ")
+	digits, line, _ := strings.Cut(line, ", '")
+	s.text, _, _ = strings.Cut(line, "'")
 	s.quarantine, _ = strconv.ParseInt(digits, 10, 64)
 	return s, guarded
 }
 
 // guard returns why the server grants no locks, or nil.
-func (n *Node) guard(s settings, check bool) error {
+func (n *Node) guard(s settings) error {
 	e, _ := n.get(marker)
-	run, agreed, known := strings.Cut(e.value, " ")
-	now := fmt.Sprintf("%x", n.starts)
-	switch {
-	case known && agreed != s.text:
-		return pool.Error(fmt.Sprintf("GUARDMISMATCH others lock here with (nodes, longest TTL in ms) = (%s), this client has (%s)", agreed, s.text))
-	case check && run != now:
-		n.set(quarantine, now, s.quarantine)
-		n.keys[marker] = entry{value: now + " " + s.text}
-	case !check && !known:
-		return pool.Error("GUARDCHECK")
+	known, agreed, marked := strings.Cut(e.value, " ")
+	if marked && agreed != s.text {
+		return pool.Error(fmt.Sprintf("GUARDMISMATCH others lock here with (nodes, longest TTL, quarantine in ms) = (%s), this client has (%s)", agreed, s.text))
+	}
+	if run := fmt.Sprintf("%x", n.starts); known != run {
+		n.set(quarantine, run, s.quarantine)
+		n.keys[marker] = entry{value: run + " " + s.text}
 	}
 	if e, there := n.get(quarantine); there {
 		return pool.Error(fmt.Sprintf("GUARDQUARANTINE this server may have forgotten locks, and grants none for another %d ms", time.Until(e.expires).Milliseconds()))

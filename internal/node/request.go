@@ -54,7 +54,7 @@ type Request struct {
 	lease Lease
 	mark  Mark
 	first []any   // in the form that nearly every server takes
-	room  [14]any // for first, if it is as short as those of a lock that nobody else wants
+	room  [13]any // for first, if it is as short as those of a lock that nobody else wants
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
@@ -148,24 +148,6 @@ func (r *Request) args(to []any, f form) []any {
 	} else {
 		to = append(to, int64(1), r.lease.key)
 	}
-	return r.guard(r.rest(to), f)
-}
-
-// guard appends the argument for guard.lua, if the lock is taken and that comes first.
-// Who sends the text has not been here since the server started, as far as he knows.
-func (r *Request) guard(to []any, f form) []any {
-	if !r.lease.scripts.guarded || !r.Verb.Sets() {
-		return to
-	}
-	check := int64(0)
-	if f == eval {
-		check = 1
-	}
-	return append(to, check)
-}
-
-// rest appends what follows the keys.
-func (r *Request) rest(to []any) []any {
 	wait := func() any { return SideKey(r.lease.Key(), "wait") }
 	switch line := &r.mark.Line; r.Verb {
 	case Wait:

@@ -58,7 +58,7 @@ func (g Guard) Scripts() *Scripts {
 	if g == (Guard{}) {
 		return unguarded
 	}
-	s := newScripts(fmt.Sprintf("local settings, quarantine = '%d %d', %d\n", g.Nodes, millis(g.Longest), millis(g.Quarantine)) + guardLua)
+	s := newScripts(fmt.Sprintf("local quarantine, settings = %d, '%d %d %[1]d'\n", millis(g.Quarantine), g.Nodes, millis(g.Longest)) + guardLua)
 	s.guarded = true
 	return s
 }

@@ -72,12 +72,10 @@ func (n *Node) form(r *Request) form {
 // next if it was a refusal of the form. That ends: forms only get more verbose.
 func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	switch {
-	case err == nil, f == eval && refusalHas(err, "GUARD"): // loaded all the same
+	case err == nil:
 		if f == eval {
 			n.loaded[r.Verb].Store(true)
 		}
-	case f == evalsha && refusalHas(err, "GUARDCHECK"):
-		return eval, true
 	case f == native && refusesNative(err):
 		n.noNative.Store(true)
 		return n.form(r), true

@@ -9,13 +9,14 @@
 --          the token: about this server's time in microseconds, below 2^53
 --          how long it is remembered in milliseconds, by this server's clock, from now
 --          on or from the time that the token stands for, whichever is later
---          1 if the lock is held with this token already: then it may be the newest one
---          here, too
+--          1 if the lock is held with this token already, and was lost here: then nothing
+--          is handed out, and the token need not be larger
 -- Replies  are those of the script, and at their end {..., the newest token that was
 --          taken before, this server's time in microseconds}. If the key was free and
 --          is now set there is only that time. If it is free, and the token not taken,
 --          the value is empty and the remaining time to live says why: -3 if the token
---          is too small, -4 if it is more than a day ahead of this server, and of the
+--          is too small, or stands for a time so long ago that larger ones may have been
+--          forgotten since, -4 if it is more than a day ahead of this server, and of the
 --          newest, so that no client by mistake uses up all numbers.
 local newest, micros, refusal, remember
 if KEYS[2] then
@@ -24,7 +25,9 @@ if KEYS[2] then
   micros = clock[1] * 1000000 + clock[2]
   newest = redis.call('GET', KEYS[2]) or '0'
   local token, known = tonumber(sent), tonumber(newest)
-  if token < known or token == known and again ~= '1' then
+  if again == '1' then
+    sent = math.max(token, known) == token and sent or newest
+  elseif token <= known or token <= micros - life * 1000 then
     refusal = -3
   elseif token - math.max(micros, known) > 86400000000 then
     refusal = -4
