@@ -639,8 +639,8 @@ func TestASecondDoubtDoesNotMakeTheFirstSmaller(t *testing.T) {
 		lost.At = now.Add(time.Second)
 		s.learn(node.Acquire, lost, time.Second)
 		s.learn(node.Extend, node.Answer{At: now, Status: node.Extended}, time.Second)
-		if got := s.alive.Sub(now); got != 8*time.Second {
-			t.Errorf("the key may live for %v, want 8s", got)
+		if got := s.alive.Sub(now); got != 2*8*time.Second { // if it is set at the end of the doubt
+			t.Errorf("the key may live for %v, want 16s", got)
 		}
 		if got := s.doubt.Sub(now); got != time.Second || s.life != 8*time.Second {
 			t.Errorf("in doubt for %v after %v, want 8s after 1s", s.life, got)
@@ -652,4 +652,26 @@ func TestAKeyThatIsLeftOftenIsNamedOnce(t *testing.T) {
 	if got, want := List([]string{"b", "a", "b", "b", "b", "b", "c"}), `["a" "b" "c"]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// An acquire that arrives as late as it may, and long after the last release that was
+// repeated: one more comes after it.
+func TestAnAcquireThatArrivesAtTheEndOfTheDoubtIsUndone(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Delay: timeout + quorum.Lifetime(ttl, 0.01) - 20*time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		nodes[2].Set(fakenode.Faults{})
+		time.Sleep(2 * timeout)
+		wait(t, c.Release(background), quorum.Won)
+		if left := g.Settle(background); left != nil {
+			t.Error(left)
+		}
+		if nodes[2].Count("acquire") != 1 {
+			t.Error("it has not arrived yet: this shows nothing")
+		}
+		if value := nodes[2].Get("k"); value != "" {
+			t.Errorf("the key holds %q, and nobody deletes it", value)
+		}
+	})
 }

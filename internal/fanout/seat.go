@@ -86,9 +86,10 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 func (s *seat) lives(until time.Time) { s.alive = later(s.alive, until) }
 
 // suspect notes that an acquire of unknown fate was given up. The last such one counts,
-// and the longest life of their keys.
+// and the longest life of their keys. It may take effect as long as there is a doubt, at
+// its very end, too: then the key lives on from there.
 func (s *seat) suspect(at time.Time, life time.Duration) {
-	s.lives(at.Add(life))
+	s.lives(at.Add(life).Add(life))
 	s.doubt, s.life = later(s.doubt, at), max(s.life, life)
 }
 
