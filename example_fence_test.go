@@ -67,7 +67,8 @@ func Example_fencing() {
 //	CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL, token BIGINT NOT NULL DEFAULT 0)
 //
 // First the holder claims the row, before it reads. Then it changes the row as long as
-// nobody else has claimed it.
+// nobody else has claimed it. (MySQL has to be told to count the rows that were found, not
+// those that differ afterwards: clientFoundRows=true.)
 func Example_fencingSQL() {
 	withdraw := func(ctx context.Context, db *sql.DB, id, amount int64, token uint64) error {
 		claimed, err := db.ExecContext(ctx, `UPDATE accounts SET token = $1 WHERE id = $2 AND token <= $1`, int64(token), id)

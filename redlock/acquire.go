@@ -127,7 +127,7 @@ type request struct {
 	self   string          // its name in marks, once it left one
 	ear    *ear            // once others were met
 
-	newest int64 // fencing token that a node named
+	newest int64 // see [fanout.Result.Newest]
 
 	// With WithFair.
 	said  node.Line     // by the last attempt

@@ -79,7 +79,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		first:   result.First(),
 	}
 	if r.fencing {
-		r.newest = max(r.newest, result.Newest())
+		r.newest = result.Newest()
 		stale := result.Stale()
 		o.stale = stale > 0 && result.Nodes-result.Failed-(result.No-stale) >= l.group.Majority()
 	}

@@ -182,11 +182,16 @@ func TestANodeThatIsTakenAgainRemembersTheToken(t *testing.T) {
 		if got := f.tokens()[2]; got != fmt.Sprint(k.Token()) {
 			f.t.Errorf("the node that was taken again remembers %q, want %d", got, k.Token())
 		}
-		// Not where there is a newer one: somebody tried, and may go on.
+		// Where there is a newer one, it stays: somebody tried meanwhile. The lock is held
+		// all the same.
 		f.nodes[2].Delete("job")
-		remember(int64(k.Token())+1, f.nodes[2])
-		extend(2)
-		// But where there is the same: the key alone was lost.
+		newer := int64(k.Token()) + 1
+		remember(newer, f.nodes[2])
+		extend(3)
+		if got := f.tokens()[2]; got != fmt.Sprint(newer) {
+			f.t.Errorf("the node that was taken again remembers %q, want %d", got, newer)
+		}
+		// Where there is the same, the key alone was lost.
 		f.nodes[2].Delete("job")
 		remember(int64(k.Token()), f.nodes[2])
 		extend(3)
@@ -312,5 +317,64 @@ func TestATokenThatIsAlwaysTooSmallEndsInAnErrorThatSaysSo(t *testing.T) {
 		if err := l.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// A machine that slept believes that no time has passed. What others got meanwhile, and
+// the nodes have forgotten, must not be passed by.
+func TestATokenOfATimeThatIsForgottenIsRefused(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.unlock(f.lock("job", WithFencing(), WithTokenLife(time.Hour)))
+		for _, n := range f.nodes { // three hours, of which this client has missed
+			n.Set(fakenode.Faults{Ahead: 3 * time.Hour})
+			n.Delete(fenceOfJob)
+		}
+		k := f.lock("job", WithFencing(), WithTokenLife(time.Hour))
+		if now := uint64(time.Now().Add(3 * time.Hour).UnixMicro()); k.Token() != now {
+			f.t.Errorf("token %d at %d", k.Token(), now)
+		}
+		f.unlock(k)
+	})
+}
+
+// One node was alone with a wrong clock for a while. Whoever waits hears of its counter,
+// and must not propose what the others would refuse for ever.
+func TestACounterFarAheadOnOneNodeKeepsNobodyWaiting(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.unlock(f.lock("other", WithFencing()))
+		remember(time.Now().Add(72*time.Hour).UnixMicro(), f.nodes[0])
+		first := f.lock("job", WithFencing())
+		f.nodes[0].Hold("job", "rl1:0:somebody", time.Hour)
+		waiting := f.LockAsync(context.Background(), "job", WithFencing())
+		time.Sleep(time.Second)
+		f.unlock(first)
+		begun := time.Now()
+		second, err := waiting.Wait(context.Background())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if waited := time.Since(begun); waited > f.config.retryMax || second.Token() <= first.Token() {
+			f.t.Errorf("token %d after %d, and it took %v", second.Token(), first.Token(), waited)
+		}
+		f.unlock(second)
+		f.nodes[0].Delete("job")
+	})
+}
+
+// Where one node is down, a majority needs the one that is ahead.
+func TestACounterAheadOnANodeThatIsNeededIsPassed(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.unlock(f.lock("other", WithFencing()))
+		newest := time.Now().Add(time.Hour).UnixMicro()
+		remember(newest, f.nodes[0])
+		f.nodes[2].Set(fakenode.Faults{Refuse: true})
+		k, err := f.TryLock(context.Background(), "job", WithFencing())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if k.Token() != uint64(newest+1) {
+			f.t.Errorf("token %d, want %d", k.Token(), newest+1)
+		}
+		f.unlock(k)
 	})
 }

@@ -1,11 +1,13 @@
 package fanout
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
 // Fencing tokens: what is proposed. That a majority takes only growing ones is for the
@@ -70,14 +72,28 @@ func (g *Group) micros() int64 {
 // remember it for life.
 func (c *Claim) Fence(token int64, life time.Duration) { c.lease = c.lease.Fenced(token, life) }
 
-// Newest is the newest token that the nodes have seen which did not grant the lock.
-func (r Result) Newest() (newest int64) {
+// Newest is a token such that a larger one is not too small for a majority, as far as
+// the answers tell. It is not the newest of all: one node that is far ahead of the others
+// must not make everybody propose what these would refuse.
+func (r Result) Newest() int64 {
+	var room [7]int64
+	seen := room[:0]
 	for i := range r.calls {
-		if a, answered := r.Answer(i); answered {
-			newest = max(newest, a.Newest)
+		a, answered := r.Answer(i)
+		switch {
+		case !answered, a.Status == node.Granted:
+			seen = append(seen, 0)
+		case a.Micros > 0:
+			seen = append(seen, a.Newest)
+		default: // it does not count, whatever is proposed
+			seen = append(seen, math.MaxInt64)
 		}
 	}
-	return newest
+	slices.Sort(seen)
+	if newest := seen[quorum.Majority(len(seen))-1]; newest != math.MaxInt64 {
+		return newest
+	}
+	return 0
 }
 
 // Stale is the number of nodes where the lock is free, and the token was too small.
