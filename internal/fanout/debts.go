@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/random"
 )
 
 const (
@@ -174,7 +175,7 @@ func (b *debts) arm() {
 	// Never 0 or less. In a synctest bubble such a timer runs on the goroutine that sets
 	// it, in a context of the race detector that all of the bubble share: where two do
 	// that at once it crashes (Go 1.26, timer.unlockAndRun).
-	in := max(time.Until(at), 1)
+	in := max(time.Until(at), 1) + random.Apart(b.node, "debts")
 	if b.timer == nil {
 		b.timer = time.AfterFunc(in, b.pay)
 	} else {

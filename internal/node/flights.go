@@ -1,6 +1,11 @@
 package node
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/random"
+)
 
 // flights lists the calls under way by deadline, with one timer for all of
 // them. A call that is answered in time, nearly every one, costs no timer: it
@@ -12,9 +17,10 @@ type flights struct {
 	armed       bool
 	at          time.Time // when the timer fires, if armed
 	fire        func()
+	node        fmt.Stringer // that they fly to
 }
 
-func (f *flights) init(fire func()) { f.fire = fire }
+func (f *flights) init(node fmt.Stringer, fire func()) { f.node, f.fire = node, fire }
 
 // slack is how much later than its deadline a call may be given up.
 //
@@ -83,7 +89,7 @@ func (f *flights) due(now time.Time) (overdue []*Call) {
 
 func (f *flights) arm(at time.Time) {
 	f.armed, f.at = true, at
-	in := max(time.Until(at), 1) // not 0 or less, see fanout's debts.arm
+	in := max(time.Until(at), 1) + random.Apart(f.node, "flights") // not 0 or less, see fanout's debts.arm
 	if f.timer == nil {
 		f.timer = time.AfterFunc(in, f.fire)
 	} else {

@@ -18,7 +18,7 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 			late := 0
 			var mu sync.Mutex
 			var f flights
-			f.init(func() {
+			f.init(nil, func() {
 				mu.Lock()
 				defer mu.Unlock()
 				now := time.Now()
@@ -70,7 +70,7 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
-		f.init(func() {})
+		f.init(nil, func() {})
 		var last *Call
 		for i := range 1000 {
 			last = &Call{Deadline: &Deadline{at: time.Now().Add(time.Hour - time.Duration(i)*time.Microsecond)}}

@@ -56,7 +56,7 @@ type Node struct {
 func New(p pool.Pool) *Node {
 	n := &Node{pool: p, made: time.Now(), examined: make(chan struct{}, 1)}
 	n.submitter, _ = p.(pool.Submitter)
-	n.flying.init(n.giveUp)
+	n.flying.init(n, n.giveUp)
 	n.parked.init(n.unpark)
 	return n
 }
