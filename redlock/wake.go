@@ -211,14 +211,20 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 	} else if r.splits <= maxSplits {
 		sooner(o.took + random.N(r.retryMin/4+1))
 	}
-	timer := time.NewTimer(max(time.Until(at), 1)) // not 0 or less, see fanout's debts.arm
-	defer timer.Stop()
-	var stirs, news <-chan struct{}
-	if r.ear != nil {
-		stirs = r.ear.stirs
-	}
+	var news <-chan struct{}
 	if r.fair {
 		news = r.place.news
+		select { // now, so that it is not for chance to say whether it is seen before the rest
+		case <-news:
+			sooner(drawPause)
+		default:
+		}
+	}
+	timer := time.NewTimer(max(time.Until(at), 1)) // not 0 or less, see fanout's debts.arm
+	defer timer.Stop()
+	var stirs <-chan struct{}
+	if r.ear != nil {
+		stirs = r.ear.stirs
 	}
 	for {
 		select {
