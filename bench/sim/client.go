@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// A client is one process: a Locker with the real code, and its ways to the servers.
+type client struct {
+	world  *world
+	index  int
+	life   int // it is started again after it died
+	spec   clientSpec
+	clock  *clientClock
+	links  []*link
+	locker *redlock.Locker
+
+	dead  atomic.Bool
+	ended chan struct{} // closed when it dies
+	calls sync.WaitGroup
+	left  error // what Close could not settle
+}
+
+func newClient(w *world, index, life int) *client {
+	spec := w.plan.Clients[index]
+	c := &client{world: w, index: index, life: life, spec: spec, ended: make(chan struct{})}
+	chance := newLuck(w.plan.Seed, index, life)
+	c.clock = &clientClock{now: w.now, rate: spec.Rate, begun: chance.between(0, hour)}
+	var pools []pool.Pool
+	for _, s := range w.servers {
+		l := &link{net: w.net, client: c, server: s}
+		c.links = append(c.links, l)
+		pools = append(pools, l.pool())
+	}
+	defer clock.SetLocal(c.clock)()
+	opts := []redlock.Option{redlock.WithOwner(c.String()), redlock.WithTTL(w.plan.TTL),
+		redlock.WithNodeTimeout(w.plan.NodeTimeout), redlock.WithRetryDelay(w.plan.Retry[0], w.plan.Retry[1])}
+	if w.plan.Fencing {
+		opts = append(opts, redlock.WithFencing())
+	}
+	locker, err := redlock.New(pools, opts...)
+	if err != nil {
+		panic(err) // a schedule that is no configuration
+	}
+	c.locker = locker
+	return c
+}
+
+// pool is the link with what its client library can do.
+func (l *link) pool() pool.Pool {
+	switch spec := l.client.spec; {
+	case spec.Pipelined && spec.Deaf:
+		return submitting{l}
+	case spec.Pipelined:
+		return struct {
+			submitting
+			pool.Subscriber
+		}{submitting{l}, listening{l}}
+	case spec.Deaf:
+		return l
+	}
+	return listening{l}
+}
+
+func (c *client) String() string {
+	if c.life > 0 {
+		return fmt.Sprintf("client%d.%d", c.index+1, c.life+1)
+	}
+	return fmt.Sprintf("client%d", c.index+1)
+}
+
+// owns reports whether a value on a server is of this process.
+func (c *client) owns(value string) bool { return strings.HasSuffix(value, ":"+c.String()) }
+
+// kill ends the process: nothing is sent any more and nothing is heard. What was sent is
+// under way.
+func (c *client) kill() {
+	if c.dead.Swap(true) {
+		return
+	}
+	close(c.ended)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	go func() { _ = c.locker.Close(ctx) }() // at once; so that its goroutines end, too
+}
+
+// close ends the process well: what it holds is unlocked already.
+func (c *client) close(ctx context.Context) {
+	c.calls.Wait()
+	if !c.dead.Load() {
+		c.left = c.locker.Close(ctx)
+	}
+}
+
+// A session is one call of Lock, TryLock or LockAsync, and what follows from it.
+type session struct {
+	event
+	client *client
+	begun  time.Duration
+	cancel context.CancelFunc
+	unlock chan struct{} // closed to unlock early
+	once   sync.Once
+
+	// Of the loop of the world.
+	values []string // of its attempts
+	self   string   // the name of its Locker in the line
+	ticket int64    // in the line, once it has one
+	seen   bool     // that it has the lock
+
+	mu      sync.Mutex // protects the rest
+	lock    *redlock.Lock
+	done    <-chan struct{} // of its context
+	granted time.Duration
+	ended   bool
+	gaveUp  bool // unlocked, or told that it was lost
+}
+
+type sessionKey struct{}
+
+// sessionOf is whose call a context belongs to, nil if nobody's.
+func sessionOf(ctx context.Context) *session {
+	s, _ := ctx.Value(sessionKey{}).(*session)
+	return s
+}
+
+// begin starts a call.
+func (c *client) begin(e event) *session {
+	s := &session{event: e, client: c, begun: c.world.now(), unlock: make(chan struct{})}
+	ctx := context.WithValue(context.Background(), sessionKey{}, s)
+	if e.Patience > 0 {
+		ctx, s.cancel = context.WithTimeout(ctx, e.Patience)
+	} else {
+		ctx, s.cancel = context.WithCancel(ctx)
+	}
+	c.calls.Add(1)
+	go func() { // ends with the call and what it holds, or the process
+		defer c.calls.Done()
+		defer s.cancel()
+		s.run(ctx)
+		s.mu.Lock()
+		s.ended = true
+		s.mu.Unlock()
+		c.world.stir()
+	}()
+	return s
+}
+
+func (s *session) run(ctx context.Context) {
+	var opts []redlock.LockOption
+	if s.KeepAlive {
+		opts = append(opts, redlock.WithKeepAlive())
+	}
+	if s.Fair {
+		opts = append(opts, redlock.WithFair())
+	}
+	k, err := s.take(ctx, opts)
+	if err != nil {
+		s.tell("does not get the lock: %v", err)
+		return
+	}
+	lockCtx := k.Context()
+	s.mu.Lock()
+	s.lock, s.done, s.granted = k, lockCtx.Done(), s.client.world.now()
+	s.mu.Unlock()
+	s.tell("HOLDS %s", s.Name)
+	s.client.world.stir()
+
+	hold := time.NewTimer(max(s.For, 1))
+	defer hold.Stop()
+	forgotten := hold.C
+	if s.Forget {
+		forgotten = nil
+	}
+	select {
+	case <-forgotten:
+	case <-s.unlock:
+	case <-s.client.ended:
+		return
+	}
+	s.tell("unlocks %s", s.Name)
+	s.mu.Lock()
+	s.gaveUp = true
+	s.mu.Unlock()
+	unlockCtx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err = k.Unlock(unlockCtx)
+	s.tell("unlocked %s: %v", s.Name, err)
+}
+
+func (s *session) take(ctx context.Context, opts []redlock.LockOption) (*redlock.Lock, error) {
+	switch s.Kind {
+	case tryCall:
+		return s.client.locker.TryLock(ctx, s.Name, opts...)
+	case asyncCall:
+		p := s.client.locker.LockAsync(ctx, s.Name, opts...)
+		k, err := p.Wait(ctx)
+		if err != nil {
+			p.Cancel()
+		}
+		return k, err
+	}
+	return s.client.locker.Lock(ctx, s.Name, opts...)
+}
+
+// attempt notes the value of an attempt. One that was sent before may be sent again, to a
+// server that did not know its script, when the next one is under way.
+func (s *session) attempt(value string) {
+	if !slices.Contains(s.values, value) {
+		s.values = append(s.values, value)
+	}
+}
+
+// value is that of the last attempt: the one that was granted, if one was.
+func (s *session) value() string { return s.values[len(s.values)-1] }
+
+// extend is one call of Extend by somebody who has the lock.
+func (s *session) extend() {
+	s.mu.Lock()
+	k := s.lock
+	s.mu.Unlock()
+	if k == nil {
+		return
+	}
+	s.client.calls.Add(1)
+	ended := !s.certain()
+	go func() { // ends at the node timeout
+		defer s.client.calls.Done()
+		err := k.Extend(context.WithValue(context.Background(), sessionKey{}, s))
+		s.tell("extended %s: %v", s.Name, err)
+		if ended && err == nil {
+			s.client.world.revived(s)
+		}
+		s.client.world.stir()
+	}()
+}
+
+func (s *session) early() { s.once.Do(func() { close(s.unlock) }) }
+
+func (s *session) tell(format string, args ...any) {
+	if !s.client.dead.Load() {
+		s.client.world.say(s.client, "call %d: "+format, append([]any{s.Call}, args...)...)
+	}
+}

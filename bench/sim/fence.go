@@ -1,0 +1,50 @@
+package main
+
+import "strconv"
+
+// A fence is what fence.lua finds out before wait.lua and turn.lua begin.
+type fence struct {
+	command
+	on          bool
+	newest      string
+	refusal     int64 // why the token is not taken, 0 if it is
+	token, life int64
+}
+
+// day is in microseconds.
+const day = 86_400_000_000
+
+func (s command) fence() fence {
+	if len(s.keys) < 2 {
+		return fence{}
+	}
+	last := s.argv[len(s.argv)-3:]
+	f := fence{command: s, on: true, newest: "0", token: number(last[0]), life: number(last[1])}
+	if newest, found := s.get(text(s.keys[1])); found {
+		f.newest = newest
+	}
+	known, _ := strconv.ParseInt(f.newest, 10, 64)
+	switch {
+	case f.token < known, f.token == known && number(last[2]) != 1:
+		f.refusal = -3
+	case f.token-max(s.micros, known) > day:
+		f.refusal = -4
+	}
+	return f
+}
+
+// onto adds to a reply what is known about tokens.
+func (f fence) onto(reply ...any) any {
+	if f.on {
+		reply = append(reply, f.newest, f.micros)
+	}
+	return reply
+}
+
+// remember stores the token that is taken.
+func (f fence) remember() {
+	if f.on {
+		ahead := max(0, (f.token-f.micros+999)/1000) // rounded up, if it is ahead
+		f.set(text(f.keys[1]), strconv.FormatInt(f.token, 10), f.life+ahead)
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import "time"
+
+// happen carries out one event of the schedule.
+func (w *world) happen(e event) {
+	w.did["event: "+string(e.Kind)]++
+	if e.onClient() {
+		w.note(w.clients[e.Who], nil, "%v", e)
+		w.happenToClient(e)
+		return
+	}
+	s := w.servers[e.Node]
+	if e.onLink() {
+		w.note(w.clients[e.Who], s, "%v", e)
+		l := w.clients[e.Who].links[e.Node]
+		if e.Kind != cutReply {
+			w.meanwhile(&l.cutTo, e.For, nil)
+		}
+		if e.Kind != cutRequest {
+			w.meanwhile(&l.cutOff, e.For, nil)
+		}
+		return
+	}
+	w.note(nil, s, "%v", e)
+	switch e.Kind {
+	case lossy:
+		w.meanwhile(&w.weather.lossy[e.Node], e.For, nil)
+	case resets:
+		w.meanwhile(&w.weather.resetting[e.Node], e.For, nil)
+	case doubles:
+		w.meanwhile(&w.weather.doubling[e.Node], e.For, nil)
+	case slow:
+		w.meanwhile(&w.weather.slow[e.Node], e.For, nil)
+	case freeze:
+		w.meanwhile(&s.frozen, e.For, func() { w.thaw(s) })
+	case restart:
+		w.restart(s, e.For)
+	case restart0:
+		s.lose()
+		w.restart(s, e.For)
+	case flushAll:
+		s.lose()
+	case nodeJump:
+		s.clock.offset += e.For
+	}
+}
+
+func (w *world) happenToClient(e event) {
+	c := w.clients[e.Who]
+	switch e.Kind {
+	case lockCall, tryCall, asyncCall:
+		w.sessions[e.Call] = c.begin(e)
+		w.calls = append(w.calls, w.sessions[e.Call])
+	case setClock:
+		c.clock.jump(e.For)
+	case die:
+		c.kill()
+		w.dead = append(w.dead, c)
+		w.clients[e.Who] = newClient(w, e.Who, c.life+1)
+	}
+	s := w.sessions[e.Call]
+	if s == nil {
+		return
+	}
+	switch e.Kind {
+	case extendCall:
+		s.extend()
+	case unlockCall:
+		s.early()
+	case cancelCall:
+		s.cancel()
+	}
+}
+
+// meanwhile makes something bad for a time, but not longer than until all is mended.
+func (w *world) meanwhile(bad *int, lasts time.Duration, then func()) {
+	*bad++
+	w.at(min(w.now()+lasts, max(w.plan.Length, w.now())), func() {
+		if *bad--; *bad == 0 && then != nil {
+			then()
+		}
+	})
+}
+
+// restart ends a server's process, and starts it after a time. The connections break,
+// and what lay in the sockets is gone.
+func (w *world) restart(s *server, away time.Duration) {
+	clear(s.known)
+	held := s.held
+	s.held = nil
+	w.hangUp(s)
+	w.meanwhile(&s.down, away, func() { w.note(nil, s, "is there again") })
+	for i, m := range held {
+		w.after(time.Duration(1+i)*time.Microsecond, func() { w.net.tell(m.message, result{err: errReset}) })
+	}
+}
+
+// thaw has a stopped server go on. It finds what waits in its sockets, in an order that
+// is not that of sending where these are several.
+func (w *world) thaw(s *server) {
+	w.note(nil, s, "goes on; %d messages wait in its sockets", len(s.held))
+	held := s.held
+	s.held = nil
+	chance := newLuck(w.plan.Seed, s.index, int(w.now()))
+	for i, m := range held {
+		in := chance.between(time.Microsecond, time.Millisecond)
+		if m.link.client.spec.Pipelined {
+			in = time.Duration(1 + i) // one connection, and nothing overtakes
+		}
+		w.after(in, m.arrive)
+	}
+}
+
+// mend ends all that is still wrong, and wakes those who forgot to unlock.
+func (w *world) mend() {
+	w.note(nil, nil, "ALL IS MENDED")
+	w.calm = w.now()
+	for _, s := range w.calls {
+		if s.Forget {
+			s.early()
+		}
+	}
+}

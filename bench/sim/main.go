@@ -1,0 +1,163 @@
+// Sim runs random schedules of clients and faults against the real code of the lock, over
+// models of Redis nodes and in virtual time, and looks after every step whether what is
+// promised holds. See README.md.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	runs    uint64
+	seed    uint64
+	outside bool
+	strict  bool
+	trace   uint64
+	mutants bool
+	only    string
+	workers uint64
+	part    uint64 // of a worker: which it is
+	worker  bool
+	brief   bool // of a worker: it does not tell the story
+}
+
+func main() {
+	o := parse()
+	switch {
+	case o.worker:
+		begin(o)
+	case o.trace > 0:
+		trace(o)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	program, err := os.Executable()
+	if err == nil && o.mutants {
+		err = killMutants(ctx, o, os.Stdout)
+	} else if err == nil {
+		err = runAll(ctx, program, o, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		os.Exit(1)
+	}
+}
+
+func parse() (o options) {
+	flag.Uint64Var(&o.runs, "runs", 10_000, "schedules to run")
+	flag.Uint64Var(&o.seed, "seed", 1, "seed of the first; the others follow")
+	flag.BoolVar(&o.outside, "outside", false, "leave the assumptions: lose data, set the clocks of nodes; fails if no rule is broken")
+	flag.BoolVar(&o.strict, "strict", false, "forgive no key that a message leaves which the network delivers after it was given up")
+	flag.Uint64Var(&o.trace, "trace", 0, "print the timelines of so many schedules, and nothing else")
+	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
+	flag.StringVar(&o.only, "only", "", "of the mutants, those whose names contain this")
+	flag.Uint64Var(&o.workers, "workers", 2, "processes")
+	flag.BoolVar(&o.worker, "worker", false, "be one of the processes")
+	flag.BoolVar(&o.brief, "brief", false, "do not tell the story")
+	flag.Uint64Var(&o.part, "part", 0, "be this one of them")
+	flag.Parse()
+	return o
+}
+
+// trace ends the process when it has told everything.
+func trace(o options) {
+	inTest(func(t *testing.T) int {
+		defer steady()()
+		for seed := o.seed; seed < o.seed+o.trace; seed++ {
+			fmt.Printf("seed %d\n", seed)
+			simulate(t, o.draw(seed), true).write(os.Stdout)
+			runtime.GC()
+		}
+		return 0
+	})
+}
+
+// runAll shares the runs between processes, and says what they came to.
+func runAll(ctx context.Context, program string, o options, out io.Writer) error {
+	begun := time.Now()
+	all, err := share(ctx, program, o)
+	if err != nil {
+		return err
+	}
+	total := newTally()
+	var broken *finding
+	for _, f := range all {
+		total.add(f.Tally)
+		if f.Rule != "" && broken == nil {
+			broken = &f
+		}
+	}
+	if broken != nil {
+		fmt.Fprint(out, broken.Story)
+	}
+	fmt.Fprintln(out)
+	total.write(out, time.Since(begun))
+	switch {
+	case broken != nil:
+		return fmt.Errorf("seed %d breaks the rule %q", broken.Seed, broken.Rule)
+	case o.outside && len(total.Broken) == 0:
+		return fmt.Errorf("%d schedules that leave the assumptions broke no rule: either nothing went wrong in them, or nobody looked", total.Runs)
+	}
+	return nil
+}
+
+// share has every process do its part. They end when one of them has found something.
+func share(ctx context.Context, program string, o options) ([]finding, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	type end struct {
+		finding
+		err error
+	}
+	ends := make(chan end)
+	for part := range o.workers {
+		go func() { // ends with the process
+			f, err := hire(ctx, program, o, part)
+			ends <- end{f, err}
+		}()
+	}
+	var all []finding
+	var errs []error
+	for range o.workers {
+		e := <-ends
+		switch {
+		case e.err == nil:
+			all = append(all, e.finding)
+		case ctx.Err() == nil:
+			errs = append(errs, e.err)
+		}
+		if e.err != nil || e.Rule != "" {
+			stop()
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// hire starts a process for one part, and waits for it.
+func hire(ctx context.Context, program string, o options, part uint64) (f finding, err error) {
+	cmd := exec.CommandContext(ctx, program, "--worker", "--part", strconv.FormatUint(part, 10),
+		"--workers", strconv.FormatUint(o.workers, 10), "--runs", strconv.FormatUint(o.runs, 10),
+		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--strict="+strconv.FormatBool(o.strict), "--brief="+strconv.FormatBool(o.brief))
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return f, fmt.Errorf("worker %d: %w\n%s", part, err, stderr.Bytes())
+	}
+	return f, json.Unmarshal(out, &f)
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/redisproc"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
+)
+
+// The model is worth what it has in common with a server.
+
+// A recorder notes what a node says to each command.
+type recorder struct {
+	pool.Pool
+
+	mu   sync.Mutex
+	said []any
+}
+
+func (r *recorder) Do(ctx context.Context, args ...any) (any, error) {
+	reply, err := r.Pool.Do(ctx, args...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.said = append(r.said, err.Error())
+	} else {
+		r.said = append(r.said, reply)
+	}
+	return reply, err
+}
+
+// take returns what was said since it was last asked.
+func (r *recorder) take() []any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	said := r.said
+	r.said = nil
+	return said
+}
+
+// A modelPool is the model of a server, on the clock of the machine.
+type modelPool struct {
+	mu sync.Mutex
+	*server
+}
+
+func newModelPool() *modelPool {
+	begun := time.Now()
+	offset := time.Duration(begun.UnixMicro()-epoch) * time.Microsecond
+	return &modelPool{server: newServer(0, nodeClock{now: func() time.Duration { return time.Since(begun) }, offset: offset})}
+}
+
+func (m *modelPool) Do(_ context.Context, args ...any) (any, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.do(args, func(string, string) {})
+}
+
+// alike reports whether two replies are the same. Remaining times and times of day,
+// which are large, may differ by what it took to ask.
+func alike(a, b any) bool {
+	switch a := a.(type) {
+	case int64:
+		b, ok := b.(int64)
+		const hours, today = 1_000_000, 1_000_000_000_000_000 // milliseconds, microseconds
+		switch {
+		case !ok:
+			return false
+		case a > today:
+			return max(a-b, b-a) < 5_000_000
+		case a > hours:
+			return max(a-b, b-a) < 5_000
+		}
+		return a == b
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for i := range a {
+			if !alike(a[i], b[i]) {
+				return false
+			}
+		}
+		return true
+	case string:
+		b, ok := b.(string)
+		return ok && (a == b || strings.HasPrefix(a, "NOSCRIPT") && strings.HasPrefix(b, "NOSCRIPT"))
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func TestTheModelAnswersAsAServerDoes(t *testing.T) {
+	process := redisproc.Start(t, redisproc.Options{})
+	client := redis.NewClient(&redis.Options{Addr: process.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	real, model := &recorder{Pool: goredis.New(client)}, &recorder{Pool: newModelPool()}
+	both := []*node.Node{node.New(real), node.New(model)}
+	for _, n := range both {
+		t.Cleanup(n.Stop)
+	}
+	kinds := make(map[string]int)
+	for seed := range uint64(150) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		key := fmt.Sprint("key", seed)
+		var told []string
+		for range 25 {
+			q := question(random, key)
+			for _, n := range both {
+				ask(t, n, q)
+			}
+			want, got := real.take(), model.take()
+			told = append(told, fmt.Sprintf("%+v\n  -> %v", q, want))
+			if !alike(want, got) {
+				t.Fatalf("seed %d: after\n%s\nthe model says %v", seed, strings.Join(told, "\n"), got)
+			}
+			kinds[fmt.Sprintf("%v %T", q.verb, want[len(want)-1])]++
+			if q.mark.Line.Lease == time.Millisecond {
+				time.Sleep(3 * time.Millisecond) // so that it is over
+			}
+		}
+		if random.IntN(20) == 0 {
+			if _, err := process.Do("SCRIPT", "FLUSH"); err != nil {
+				t.Fatal(err)
+			}
+			clear(model.Pool.(*modelPool).known)
+		}
+	}
+	if len(kinds) < 9 {
+		t.Errorf("the replies were of few kinds: %v", kinds)
+	}
+}
+
+// A query is one question about a lock.
+type query struct {
+	verb  node.Verb
+	lease node.Lease
+	ttl   time.Duration
+	mark  node.Mark
+}
+
+// question draws one, of everything that a Locker may ask and a little more.
+func question(random *rand.Rand, key string) query {
+	in := func(n int) bool { return random.IntN(n) == 0 }
+	verbs := []node.Verb{node.Acquire, node.Wait, node.Turn, node.Turn, node.Extend, node.Release, node.Release, node.Inspect}
+	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
+	q.lease = node.NewLease(key, []string{"a", "b", "c"}[random.IntN(3)])
+	if in(3) {
+		token := time.Now().UnixMicro() + random.Int64N(20) - 10
+		if in(6) {
+			token += 2 * day
+		}
+		q.lease = q.lease.Fenced(token, 24*time.Hour)
+		if in(4) {
+			q.lease = q.lease.Again()
+		}
+	}
+	line := &q.mark.Line
+	q.mark.Self = []string{"one", "two", "two.1", "three"}[random.IntN(4)]
+	line.Ticket, line.Count, line.Lease = int64(random.IntN(6)), int64(random.IntN(50)), time.Duration(1+random.IntN(9))*time.Hour
+	line.Last = line.Ticket
+	if line.Ticket > 0 && in(2) {
+		line.Next = line.Ticket + int64(1+random.IntN(3))
+		line.Last = line.Next + int64(random.IntN(100))
+	}
+	if in(2) {
+		q.mark.TTL = time.Hour
+	}
+	if in(8) {
+		line.Lease = time.Millisecond
+	}
+	line.Back = q.verb == node.Release && line.Ticket > 0 && in(2)
+	return q
+}
+
+func ask(t *testing.T, n *node.Node, q query) {
+	t.Helper()
+	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
+	answered := make(answers, 1)
+	call := &node.Call{Request: node.NewRequest(q.verb, q.lease, q.ttl, q.mark), Deadline: &deadline, Receiver: answered}
+	if err := n.Start(call); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-answered; a.Err != nil && !strings.Contains(a.Err.Error(), "CLOCKBEHIND") {
+		t.Fatal(a.Err)
+	}
+}
+
+type answers chan node.Answer
+
+func (a answers) Answer(_ *node.Call, answer node.Answer) { a <- answer }
+func (a answers) Late(*node.Call, node.Answer)            {}

@@ -1,0 +1,126 @@
+package main
+
+// mutants are the ways to break the code. A script is broken in the model, where it is
+// carried out here.
+//
+// Not among them, since nothing follows from it here: counting validity from after the
+// last send (to send takes no virtual time, and no goroutine of a process can be stopped
+// in between); counting a node that was taken again at once (inside the assumptions the
+// deadline alone keeps an expired lock from coming back, see model/lock.pml: that rule is
+// for nodes that forget).
+var mutants = []mutant{
+	{
+		name:  "a release does not compare the value",
+		edits: []edit{{"bench/sim/scripts.go", `ours := found && held == argv[0]`, `ours := found && held != ""`}},
+		rule:  ownKeysOnly, runs: 2000,
+	},
+	{
+		name:  "an acquire does not look whether the key is free",
+		edits: []edit{{"bench/sim/scripts.go", "\tif held, found := s.get(key); found {\n\t\treturn held\n\t}\n\ts.set(key, text(argv[0])", "\ts.set(key, text(argv[0])"}},
+		rule:  ownKeysOnly, runs: 2000,
+	},
+	{
+		name: "one nonce for all attempts of a call",
+		edits: []edit{
+			{"redlock/acquire.go", "\tmet    bool            // others want", "\tone    string\n\tmet    bool            // others want"},
+			{"redlock/attempt.go", "\tclaim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)",
+				"\tif r.one == \"\" {\n\t\tr.one = newValue(l.config.owner)\n\t}\n\tclaim := l.group.NewClaimIn(&lock.room, r.key, r.one, r.nodeTimeout)"},
+		},
+		rule: carried, runs: 5000,
+	},
+	{
+		name: "validity counts from the reply",
+		edits: []edit{{"redlock/attempt.go", "\telapsed := l.clock.Read().Since(lock.start)\n",
+			"\tlock.sent = l.clock.Read()\n\telapsed := lock.sent.Since(lock.sent)\n"}},
+		rule: carried, runs: 2000,
+	},
+	{
+		name:  "the drift is added",
+		edits: []edit{{"internal/quorum/quorum.go", "return ttl - Drift(ttl, factor)", "return ttl + Drift(ttl, factor)"}},
+		rule:  carried, runs: 2000,
+	},
+	{
+		name:  "the drift is forgotten",
+		edits: []edit{{"internal/quorum/quorum.go", "return ttl - Drift(ttl, factor)", "return ttl"}},
+		rule:  carried, runs: 5000,
+	},
+	{
+		name:  "half of the nodes are a majority",
+		edits: []edit{{"internal/quorum/quorum.go", "func Majority(n int) int { return n/2 + 1 }", "func Majority(n int) int { return max(n/2, 1) }"}},
+		rule:  carried, runs: 2000,
+	},
+	{
+		name: "an extension sets a key that is gone",
+		edits: []edit{{"bench/sim/scripts.go", "\tcase !found:\n\t\treturn int64(0)\n",
+			"\tcase !found:\n\t\ts.set(key, text(argv[0]), number(argv[1]))\n\t\treturn int64(1)\n"}},
+		rule: noOrphan, runs: 20000,
+	},
+	{
+		name: "an expired lock may be extended",
+		edits: []edit{
+			{"redlock/extend.go", "\tif cause := k.check(); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.check(); false {\n\t\treturn k.notHeld"},
+			{"redlock/extend.go", "\tif cause := k.check(); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.check(); false {\n\t\tif cause != ErrReleased"},
+		},
+		rule: noRevival, runs: 5000,
+	},
+	{
+		name: "an answered release proves that nothing comes later",
+		edits: []edit{{"internal/fanout/seat.go", "func (s *seat) clean(n *node.Node) bool {\n\tswitch {\n",
+			"func (s *seat) clean(n *node.Node) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
+		rule: noOrphan, runs: 5000,
+	},
+	{
+		name: "only nodes that answered are rolled back",
+		edits: []edit{{"internal/fanout/seat.go", "\t\ts.touched = true\n\t\tswitch {\n\t\tcase verb == node.Extend:",
+			"\t\tswitch {\n\t\tcase verb == node.Extend:"}},
+		rule: noOrphan, runs: 5000,
+	},
+	{
+		name: "nothing is rolled back once the caller's context has ended",
+		edits: []edit{{"redlock/attempt.go", "\tif !decided {\n\t\tclaim.Retreat() // those behind keep the place\n",
+			"\tif !decided {\n"}},
+		rule: noOrphan, runs: 5000,
+	},
+	{
+		name:  "the context ends with the TTL",
+		edits: []edit{{"redlock/attempt.go", "lock.validity = lock.capped(quorum.Validity(r.ttl, l.config.drift))", "lock.validity = lock.capped(r.ttl)"}},
+		rule:  carried, runs: 5000,
+	},
+	{
+		name: "no deadline while an extension is under way",
+		edits: []edit{{"redlock/extend.go", "\tretake := time.Now().Add(k.remaining(sent))\n",
+			"\tretake := time.Now().Add(k.remaining(sent))\n\tif k.timer != nil {\n\t\tk.timer.Stop()\n\t}\n"}},
+		rule: endsInTime, runs: 2000,
+	},
+	{
+		name: "who waits hears nothing and does not ask by himself",
+		edits: []edit{{"redlock/wake.go", "\ttimer := time.NewTimer(max(time.Until(at), 1)) // not 0",
+			"\ttimer := time.NewTimer(1000 * time.Hour) // not 0"}},
+		rule: progress, runs: 2000,
+	},
+	{
+		name:  "tickets are counted by each process for itself",
+		edits: []edit{{"redlock/fair.go", "q.ticket = last + 1", "q.ticket = int64(q.seq)"}},
+		rule:  fairOrder, runs: 20000,
+	},
+	{
+		name:  "the dead keep their place in the line",
+		edits: []edit{{"bench/sim/scripts.go", "err == nil && end > now {\n\t\t\tbreak", "err == nil && end > 0 {\n\t\t\tbreak"}},
+		rule:  progress, runs: 20000,
+	},
+	{
+		name:  "a node takes a fencing token that is not the newest",
+		edits: []edit{{"bench/sim/fence.go", "\tcase f.token < known, f.token == known && number(last[2]) != 1:\n\t\tf.refusal = -3\n", ""}},
+		rule:  tokensGrow, runs: 20000,
+	},
+	{
+		name:  "a node that knows a newer fencing token grants the lock",
+		edits: []edit{{"bench/sim/fence.go", "\t\tf.refusal = -3\n", "\t\tf.token = known\n"}},
+		rule:  tokensGrow, runs: 20000,
+	},
+	{
+		name:  "listening goes on after Close",
+		edits: []edit{{"internal/listen/listen.go", "\tl.stop()\n\tl.mu.Lock()\n\trunning := l.running\n", "\tl.mu.Lock()\n\tvar running chan struct{}\n"}},
+		rule:  nothingLeft, runs: 2000,
+	},
+}

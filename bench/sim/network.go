@@ -1,0 +1,277 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A network carries messages between clients and servers. What clients send at one
+// instant lies in the outbox until all of them are at rest; then the loop of the world
+// takes it out, in an order that does not depend on which goroutine came first, and
+// decides what becomes of it.
+type network struct {
+	world *world
+
+	mu     sync.Mutex
+	outbox []*message
+}
+
+// A message is one command on its way, and what becomes of it for its sender.
+type message struct {
+	link *link
+	args []any
+	call *session // that it belongs to, nil for what happens in the background
+	sub  *subscription
+	seq  int // of the link
+	sent time.Duration
+	over time.Duration // when its client gives it up by itself
+	held bool          // it waited in a socket
+	twin bool          // it is carried out for the second time
+
+	reply    chan result   // of Do
+	receiver pool.Receiver // of Submit
+	told     bool
+}
+
+type result struct {
+	reply any
+	err   error
+}
+
+const (
+	// clientTimeout is when a client gives a command up that it was not told to give up
+	// before: what pool.Submitter calls a few seconds.
+	clientTimeout = 2 * time.Second
+)
+
+var (
+	errReset   = errors.New("connection reset by peer")
+	errTimeout = errors.New("i/o timeout")
+	errRefused = fmt.Errorf("%w: connection refused", pool.ErrNotSent)
+	errDead    = fmt.Errorf("%w: the process is dead", pool.ErrNotSent)
+)
+
+// A link is the way of one client to one server, and the pool that its Locker gets.
+type link struct {
+	net    *network
+	client *client
+	server *server
+
+	sent          int           // messages
+	there, back   time.Duration // when the last one arrives, where order is kept
+	cutTo, cutOff int           // requests, replies do not get through
+}
+
+func (l *link) String() string { return l.server.String() }
+
+// Do implements pool.Pool.
+func (l *link) Do(ctx context.Context, args ...any) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, err)
+	}
+	m := &message{link: l, args: slices.Clone(args), call: sessionOf(ctx), reply: make(chan result, 1)}
+	if !l.net.send(m) {
+		return nil, errDead
+	}
+	done := ctx.Done()
+	if l.client.spec.Stubborn {
+		done = nil
+	}
+	select {
+	case r := <-m.reply:
+		return r.reply, r.err
+	case <-done:
+		return nil, ctx.Err()
+	}
+}
+
+// A submitting link is one whose client calls back.
+type submitting struct{ *link }
+
+// Submit implements pool.Submitter.
+func (l submitting) Submit(ctx context.Context, r pool.Receiver, args ...any) {
+	m := &message{link: l.link, args: slices.Clone(args), call: sessionOf(ctx), receiver: r}
+	if !l.net.send(m) {
+		l.net.later(m)
+	}
+}
+
+// send puts a message into the outbox. It returns false if the process is dead.
+func (n *network) send(m *message) bool {
+	if m.link.client.dead.Load() {
+		return false
+	}
+	n.later(m)
+	return true
+}
+
+func (n *network) later(m *message) {
+	n.mu.Lock()
+	n.outbox = append(n.outbox, m)
+	n.mu.Unlock()
+	n.world.stir()
+}
+
+// dispatch decides what becomes of what was sent at this instant.
+func (n *network) dispatch() {
+	n.mu.Lock()
+	out := n.outbox
+	n.outbox = nil
+	n.mu.Unlock()
+	if len(out) > 1 {
+		slices.SortStableFunc(out, byRoute)
+	}
+	for _, m := range out {
+		m.link.sent++
+		m.seq = m.link.sent
+		n.route(m)
+	}
+}
+
+// byRoute is an order that does not say who was first at this instant.
+func byRoute(a, b *message) int {
+	if a.link != b.link {
+		return cmp.Or(cmp.Compare(a.link.client.index, b.link.client.index),
+			cmp.Compare(a.link.client.life, b.link.client.life), cmp.Compare(a.link.server.index, b.link.server.index))
+	}
+	for i := range min(len(a.args), len(b.args)) {
+		if c := cmp.Compare(text(a.args[i]), text(b.args[i])); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(a.args), len(b.args))
+}
+
+// route sends one message on its way, or loses it.
+func (n *network) route(m *message) {
+	w, l := n.world, m.link
+	if m.call != nil && m.sets() {
+		m.call.attempt(m.value())
+		if m.verb() == "turn" {
+			_, argv := split(m.args)
+			m.call.self = text(argv[3])
+			if ticket := number(argv[5]); ticket != 0 {
+				m.call.ticket = ticket
+			}
+		}
+	}
+	if l.client.dead.Load() {
+		w.after(time.Microsecond, func() { n.tell(m, result{err: errDead}) })
+		return
+	}
+	chance := newLuck(w.plan.Seed, l.client.index, l.client.life, l.server.index, m.seq)
+	m.sent = w.now()
+	m.over = m.sent + clientTimeout + chance.between(0, time.Millisecond)
+	there, back := w.delay(&chance, l), w.delay(&chance, l)
+	if w.weather.lossy[l.server.index] > 0 && chance.in(4) || l.cutTo > 0 {
+		w.did["a request was lost"]++
+		w.note(l.client, l.server, "sends %v: LOST", m)
+		n.unheard(m)
+		return
+	}
+	if w.weather.resetting[l.server.index] > 0 && chance.in(3) {
+		w.did["a connection broke"]++
+		w.note(l.client, l.server, "sends %v, and the connection BREAKS", m)
+		w.after(there/2, func() { n.tell(m, result{err: errReset}) })
+	} else {
+		w.note(l.client, l.server, "sends %v", m)
+	}
+	arrival := w.now() + there
+	if l.client.spec.Pipelined && m.sub == nil {
+		arrival = max(arrival, l.there+chance.between(1, time.Microsecond))
+		l.there = arrival
+	}
+	if arrival+back > m.over {
+		n.unheard(m)
+	}
+	lost := w.weather.lossy[l.server.index] > 0 && chance.in(4)
+	w.at(arrival, func() { n.arrive(m, back, lost) })
+	if w.weather.doubling[l.server.index] > 0 && chance.in(3) && m.sub == nil {
+		twin := *m
+		twin.twin = true
+		again := arrival + w.delay(&chance, l) + chance.between(0, w.plan.TTL)/time.Duration(1+chance.below(20))
+		w.at(again, func() { n.arrive(&twin, 0, true) })
+	}
+}
+
+// arrive is when a message is with its server.
+func (n *network) arrive(m *message, back time.Duration, lost bool) {
+	w, s := n.world, m.link.server
+	switch {
+	case s.down > 0:
+		w.did["a node was down"]++
+		w.note(nil, s, "refuses %v: it is down", m)
+		w.after(back, func() { n.tell(m, result{err: errRefused}) })
+		return
+	case s.frozen > 0:
+		m.held = true
+		w.did["a node was frozen"]++
+		w.note(nil, s, "is frozen; %v waits in a socket", m)
+		s.held = append(s.held, waiting{m, func() { n.arrive(m, back, lost) }})
+		n.unheard(m)
+		return
+	}
+	var r result
+	if m.sub != nil {
+		r.reply = m.sub.obey(m)
+	} else {
+		r = w.execute(s, m)
+	}
+	if m.twin {
+		return
+	}
+	if lost || m.link.cutOff > 0 {
+		w.did["a reply was lost"]++
+		w.note(m.link.client, s, "never hears %v", r)
+		n.unheard(m)
+		return
+	}
+	arrival := w.now() + back
+	if m.link.client.spec.Pipelined && m.sub == nil {
+		arrival = max(arrival, m.link.back+newLuck(w.plan.Seed, m.seq).apart())
+		m.link.back = arrival
+	}
+	if m.sub != nil {
+		m.sub.deliver(arrival, r.reply.(pool.Event))
+		return
+	}
+	w.at(arrival, func() {
+		if m.link.cutOff > 0 {
+			w.did["a reply was lost"]++
+			w.note(m.link.client, s, "never hears %v", r)
+			n.unheard(m)
+			return
+		}
+		n.tell(m, r)
+	})
+}
+
+// unheard has a client that waits without end give up in time.
+func (n *network) unheard(m *message) {
+	if m.receiver != nil || m.link.client.spec.Stubborn {
+		n.world.at(max(m.over, n.world.now()), func() { n.tell(m, result{err: errTimeout}) })
+	}
+}
+
+// tell ends a message for its sender, once.
+func (n *network) tell(m *message, r result) {
+	if m.told || m.twin || m.sub != nil {
+		return
+	}
+	m.told = true
+	if n.world.tracing && !m.link.client.dead.Load() {
+		n.world.note(m.link.client, m.link.server, "hears %v to %v", n.world.reply(r), m)
+	}
+	if m.receiver != nil {
+		m.receiver.Receive(r.reply, r.err)
+		return
+	}
+	m.reply <- r
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A server is the model of one node: what it stores, and how it fails. It is driven by
+// one goroutine.
+type server struct {
+	index int
+	store *store
+	clock nodeClock
+
+	known  map[string]string // scripts that it has, by hash
+	frozen int               // stopped: what comes waits in the sockets
+	down   int               // not there: connections are refused
+	held   []waiting         // what waits in the sockets
+
+	subs []*subscription // connections that listen
+}
+
+func newServer(i int, c nodeClock) *server {
+	return &server{index: i, store: newStore(), clock: c, known: make(map[string]string)}
+}
+
+func (n *server) String() string { return fmt.Sprintf("node%d", n.index+1) }
+
+// waiting is a message in a socket of a server that is stopped.
+type waiting struct {
+	*message
+	arrive func()
+}
+
+// A nodeClock is the time of day of a server: wrong by a constant, at a rate of its own.
+type nodeClock struct {
+	now    func() time.Duration // of the run
+	rate   int64                // parts per million that it is too fast
+	offset time.Duration        // how far it was set
+}
+
+// epoch is what the servers take the beginning of a run for.
+const epoch = 1_700_000_000_000_000 // microseconds since 1970
+
+func (c *nodeClock) micros() int64 {
+	now := c.now()
+	return epoch + (now + c.offset + now/1000*time.Duration(c.rate)/1000).Microseconds()
+}
+
+// lose forgets the data, and the scripts too if it is a restart.
+func (n *server) lose() { clear(n.store.keys) }
+
+// peek is the value under a key, "" for none.
+func (n *server) peek(key string) string {
+	n.store.now = n.clock.micros() / 1000
+	value, _ := n.store.get(key)
+	return value
+}
+
+// do carries out a command. publish is told of messages.
+func (n *server) do(args []any, publish func(channel, message string)) (reply any, err error) {
+	micros := n.clock.micros()
+	n.store.now = micros / 1000 // as of the beginning, also for what expires meanwhile
+	c := command{store: n.store, micros: micros, publish: publish}
+	name := ""
+	switch verb := args[0].(string); verb {
+	case "PING":
+		return "PONG", nil
+	case "SET": // key value NX GET PX ttl
+		return acquire(c, text(args[1]), []any{args[2], args[6]}), nil
+	case "EVAL":
+		hash := ""
+		hash, name = read(text(args[1]))
+		n.known[hash] = name
+	case "EVALSHA":
+		if name = n.known[text(args[1])]; name == "" {
+			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
+		}
+	default:
+		return nil, pool.Error(fmt.Sprintf("ERR unknown command '%s'", verb))
+	}
+	c.keys, c.argv = split(args)
+	return scripts[name](c, text(c.keys[0]), c.argv), nil
+}
+
+// split returns the KEYS and the ARGV of a script.
+func split(args []any) (keys, argv []any) {
+	n := number(args[2])
+	return args[3 : 3+n], args[3+n:]
+}

@@ -1,0 +1,97 @@
+package main
+
+import "time"
+
+// A token is a fencing token that was given out.
+type token struct {
+	name  string
+	value uint64
+	at    time.Duration
+}
+
+// lookToken sees to it that tokens are unique, and larger than those that were given out
+// before the call began.
+func (w *world) lookToken(s *session) {
+	value := s.lock.Token()
+	if value == 0 {
+		return
+	}
+	for _, earlier := range w.tokens {
+		switch {
+		case earlier.name != s.Name:
+		case earlier.value == value:
+			w.violated(tokensGrow, "%v (call %d) was given token %d, which somebody had before", s.client, s.Call, value)
+		case earlier.at < s.begun && earlier.value > value:
+			w.violated(tokensGrow, "%v (call %d) was given token %d; %d was given out before it began", s.client, s.Call, value, earlier.value)
+		}
+	}
+	w.tokens = append(w.tokens, token{s.Name, value, w.now()})
+}
+
+// An order is what is known about who stands in line.
+type order struct{ waiting map[*session]time.Duration } // since when a majority knows of it without a gap
+
+// lookFair notes who is registered. Only a call that is alone in its Locker's line is
+// followed: the servers know a Locker by one name, and the place is its.
+func (w *world) lookFair() {
+	if !w.plan.Fair {
+		return
+	}
+	for _, s := range w.calls {
+		if w.registered(s) {
+			if _, known := w.fair.waiting[s]; !known {
+				w.fair.waiting[s] = w.now()
+			}
+		} else {
+			delete(w.fair.waiting, s)
+		}
+	}
+}
+
+// registered reports whether a majority of the servers knows of a call that waits.
+func (w *world) registered(s *session) bool {
+	s.mu.Lock()
+	waits := s.lock == nil && !s.ended && s.Kind != tryCall
+	s.mu.Unlock()
+	if !waits || s.ticket == 0 || s.client.dead.Load() {
+		return false
+	}
+	for _, other := range w.calls {
+		if other != s && other.client == s.client && other.Name == s.Name && other.Kind != tryCall && !other.over() {
+			return false
+		}
+	}
+	n := 0
+	for _, server := range w.servers {
+		micros := server.clock.micros()
+		server.store.now = micros / 1000
+		if ticket, there := server.store.zscore("{"+s.Name+"}:queue", s.self); !there || ticket != s.ticket {
+			continue
+		}
+		kept, _ := server.store.hget("{"+s.Name+"}:lease", s.self)
+		if until, _, ok := parseLease(kept); ok && until > micros/1000 {
+			n++
+		}
+	}
+	return n >= w.majority()
+}
+
+// over reports whether a call waits no more.
+func (s *session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lock != nil || s.ended
+}
+
+// lookServed sees to it that nobody is served before who was registered when it began.
+func (w *world) lookServed(s *session) {
+	if !w.plan.Fair {
+		return
+	}
+	for before, since := range w.fair.waiting {
+		if before != s && before.Name == s.Name && since < s.begun {
+			w.violated(fairOrder, "%v (call %d) was served, which began at %v; %v (call %d) waits, and a majority knows of it since %v",
+				s.client, s.Call, s.begun, before.client, before.Call, since)
+		}
+	}
+}

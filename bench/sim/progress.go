@@ -1,0 +1,69 @@
+package main
+
+import "time"
+
+// lookProgress sees to it that in calm weather nobody waits for long for a lock that a
+// majority of the servers would give.
+func (w *world) lookProgress() {
+	if w.calm == 0 {
+		return
+	}
+	for _, name := range w.plan.Names {
+		if !w.waited(name) || w.taken(name) {
+			delete(w.free, name)
+			continue
+		}
+		since, known := w.free[name]
+		if !known {
+			w.free[name] = w.now()
+			w.after(w.patience(), w.lookProgress) // if nothing else happens until then
+			continue
+		}
+		if idle := w.now() - since; idle >= w.patience() {
+			w.violated(progress, "%s was free on a majority for %v of calm, and somebody waits", name, idle)
+		} else {
+			w.longest = max(w.longest, idle)
+		}
+	}
+}
+
+// waited reports whether somebody waits for the lock.
+func (w *world) waited(name string) bool {
+	for _, s := range w.calls {
+		s.mu.Lock()
+		waits := s.Name == name && s.lock == nil && !s.ended && !s.client.dead.Load()
+		s.mu.Unlock()
+		if waits {
+			return true
+		}
+	}
+	return false
+}
+
+// taken reports whether so many servers have a key that no majority is free.
+func (w *world) taken(name string) bool {
+	n := 0
+	for _, server := range w.servers {
+		if server.peek(name) != "" {
+			n++
+		}
+	}
+	return n > w.plan.Nodes-w.majority()
+}
+
+// patience is how long a free lock may go unnoticed: until the longest retry delay has
+// passed and an attempt was made, twice, since the first may meet another. With a line,
+// the places of the dead have to be over first.
+func (w *world) patience() time.Duration {
+	p := 3*(w.plan.Retry[1]+4*w.plan.NodeTimeout) + 200*time.Millisecond
+	if w.plan.Fair {
+		p += 2 * max(2*time.Second, 4*w.plan.NodeTimeout)
+	}
+	return p
+}
+
+// closingBound is how long Close may take in calm weather: until what was sent is too old
+// to matter, and a client that cannot be interrupted has returned.
+func (w *world) closingBound() time.Duration {
+	return 3*w.plan.TTL + 2*clientTimeout + 5*time.Second
+}

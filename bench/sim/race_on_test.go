@@ -1,0 +1,6 @@
+//go:build race
+
+package main
+
+// The race detector makes a run ten times as dear.
+const raceEnabled = true

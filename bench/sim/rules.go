@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Rules are what the library promises (docs/guarantees.md), looked at after everything
+// that happens. Each has a name, which is what a violation is known by:
+const (
+	oneHolder   = "at most one certain holder"
+	carried     = "a certain holder is carried by a majority" // up to its deadline
+	endsInTime  = "contexts end in time"
+	ownKeysOnly = "nothing removes another's key"
+	noOrphan    = "no orphan after settling"
+	progress    = "nobody waits for ever on a free lock"
+	closingEnds = "closing ends"
+	nothingLeft = "nothing left running"
+	tokensGrow  = "tokens are unique and grow"
+	fairOrder   = "who was registered first is served first"
+	noRevival   = "an extension never revives a lock"
+	keysEnd     = "every key has an end"
+)
+
+// A violation is a rule that was broken.
+type violation struct {
+	Rule string
+	Text string
+	At   time.Duration
+}
+
+type rules struct {
+	world    *world
+	broken   *violation
+	undead   []*session // protected by mu
+	calls    []*session // all, in the order of their beginning
+	sessions map[int]*session
+	holders  []*session // that hold a lock and may believe so
+	dead     []*client
+	strays   map[string]bool          // values of keys that may outlive their release, until they expire
+	free     map[string]time.Duration // since when nobody has what somebody waits for
+	longest  time.Duration            // that that took
+	did      map[string]int           // what faults met
+	tokens   []token
+	fair     order
+}
+
+func (r *rules) begin(w *world) {
+	r.world = w
+	r.sessions, r.strays = make(map[int]*session), make(map[string]bool)
+	r.free = make(map[string]time.Duration)
+	r.did = make(map[string]int)
+	r.fair.waiting = make(map[*session]time.Duration)
+}
+
+func (w *world) violated(rule, format string, args ...any) {
+	if w.broken == nil {
+		w.broken = &violation{rule, fmt.Sprintf(format, args...), w.now()}
+		w.note(nil, nil, "VIOLATED: %s: %s", rule, w.broken.Text)
+		w.end = len(w.lines) // what follows is how everything is taken down
+	}
+}
+
+// certain reports whether somebody has the lock and may believe so. A dead process
+// believes nothing.
+func (s *session) certain() bool {
+	if s.done == nil || s.client.dead.Load() {
+		return false
+	}
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// callsOpen is how many calls of live processes have not ended.
+func (w *world) callsOpen() (n int) {
+	for _, s := range w.calls {
+		s.mu.Lock()
+		if !s.ended && !s.client.dead.Load() {
+			n++
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// look is called when all clients are at rest.
+func (w *world) look() {
+	w.hear()
+	holders := w.holders[:0]
+	for _, s := range w.calls {
+		if !s.certain() {
+			continue
+		}
+		if !s.seen {
+			s.seen = true
+			w.grant(s)
+		}
+		holders = append(holders, s)
+	}
+	w.holders = holders
+	for i, s := range holders {
+		for _, other := range holders[:i] {
+			if other.Name == s.Name {
+				w.violated(oneHolder, "%v (call %d) and %v (call %d) both hold %s", other.client, other.Call, s.client, s.Call, s.Name)
+			}
+		}
+		if !w.plan.Outside { // where data is lost that says nothing yet
+			w.lookCarried(s)
+		}
+	}
+	w.lookRevived()
+	w.lookFair()
+	w.lookProgress()
+}
+
+// grant is when a lock is seen for the first time.
+func (w *world) grant(s *session) {
+	w.lookToken(s)
+	w.lookServed(s)
+	w.watch(s)
+}
+
+func (w *world) majority() int { return w.plan.Nodes/2 + 1 }
+
+// carriers is how many servers have the value of a session.
+func (w *world) carriers(s *session) (n int) {
+	for _, server := range w.servers {
+		if server.peek(s.Name) == s.value() {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) lookCarried(s *session) {
+	if n := w.carriers(s); n < w.majority() {
+		w.violated(carried, "%v (call %d) holds %s until %v, and %d of %d servers carry it", s.client, s.Call, s.Name,
+			s.client.clock.when(s.lock.Until()), n, w.plan.Nodes)
+	}
+}
+
+// revived notes what an extension said of a lock that had ended before it began. It is
+// called by goroutines of clients.
+func (w *world) revived(s *session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.undead = append(w.undead, s)
+}
+
+func (w *world) lookRevived() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.undead {
+		w.violated(noRevival, "%v (call %d) extended %s, and it had ended before", s.client, s.Call, s.Name)
+	}
+	w.undead = nil
+}
+
+// watch looks right before the deadline of a lock, and after it, again and again as the
+// lock is extended.
+func (w *world) watch(s *session) {
+	end := s.client.clock.when(s.lock.Until())
+	now := w.now()
+	switch before := end - time.Microsecond; {
+	case before > now:
+		w.at(before, func() { w.watchOn(s) })
+	case end+grace > now:
+		w.at(end+grace, func() { w.watchOn(s) })
+	case !s.client.clock.wasSet():
+		w.violated(endsInTime, "%v (call %d) still holds %s, which it may until %v", s.client, s.Call, s.Name, end)
+	default:
+		w.after(w.plan.TTL/4, func() { w.watchOn(s) })
+	}
+}
+
+// grace is how much later than its deadline a context may be found open: timers of a slow
+// clock are set several times.
+const grace = 10 * time.Microsecond
+
+func (w *world) watchOn(s *session) {
+	if s.certain() { // the loop looks at the rest
+		w.watch(s)
+	}
+}
+
+// execute carries out a message on a server, and sees what it does to the key.
+func (w *world) execute(server *server, m *message) (r result) {
+	key := m.key()
+	before := ""
+	if key != "" {
+		before = server.peek(key)
+	}
+	r.reply, r.err = server.do(m.args, func(channel, message string) { w.publish(server, channel, message) })
+	again := ""
+	if m.twin {
+		again = " once more"
+		w.did["a request was doubled"]++
+	}
+	if m.twin || !w.plan.Strict && m.sets() && !m.held && w.now() > m.sent+w.plan.NodeTimeout+w.plan.TTL/100 {
+		// Carried out twice, or later than it was given up though the server was not
+		// stopped: how long that may take nobody can know. Such a key expires.
+		w.strays[m.value()] = true
+	}
+	if m.args[0] == "EVAL" {
+		hash, name := read(text(m.args[1]))
+		w.names[hash] = name
+	}
+	if w.tracing {
+		w.note(nil, server, "does %v of %v%s: %v", m, m.link.client, again, w.reply(r))
+	}
+	if key == "" || before == "" || before == m.value() {
+		return r
+	}
+	if after := server.peek(key); after != before {
+		w.violated(ownKeysOnly, "%v of %v turned %s on %v into %q", m, m.link.client, w.alias(before), server, w.alias(after))
+	}
+	return r
+}
+
+// lookForOrphans is called when every Locker said that nothing of it is left.
+func (w *world) lookForOrphans() {
+	for _, c := range w.clients {
+		if c.left != nil {
+			w.violated(closingEnds, "%v: %v", c, c.left)
+		}
+	}
+	for _, server := range w.servers {
+		for _, name := range w.plan.Names {
+			value := server.peek(name)
+			if value == "" || w.strays[value] || slices.ContainsFunc(w.dead, func(c *client) bool { return c.owns(value) }) {
+				continue
+			}
+			w.violated(noOrphan, "%v still has %s under %s", server, w.alias(value), name)
+		}
+	}
+}
+
+// lookForGoroutines is called when every Locker is closed. What a client that cannot be
+// interrupted is still at comes to an end later.
+func (w *world) lookForGoroutines(before int) {
+	soon := w.now() + 2*w.plan.NodeTimeout
+	w.at(soon, func() {})
+	w.loop(func() bool { return w.now() >= soon })
+	for _, c := range w.plan.Clients {
+		if c.Stubborn {
+			return
+		}
+	}
+	if now := runtime.NumGoroutine(); w.broken == nil && now > before {
+		b := make([]byte, 1<<16)
+		w.violated(nothingLeft, "%d goroutines are left after everything was closed:\n%s", now-before, b[:runtime.Stack(b, true)])
+	}
+}
+
+// lookForKeys is called when every lock has expired.
+func (w *world) lookForKeys() {
+	for _, server := range w.servers {
+		for _, name := range w.plan.Names {
+			if value := server.peek(name); value != "" {
+				w.violated(noOrphan, "%v still has %s under %s, %v after everything was closed", server, w.alias(value), name, 4*w.plan.TTL)
+			}
+		}
+		for key, e := range server.store.keys {
+			if e.ends == 0 {
+				w.violated(keysEnd, "%v keeps %s for ever", server, key)
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// A schedule is one run before it happens. Together with the library it says everything
+// that follows.
+type schedule struct {
+	Seed    uint64
+	Outside bool // it leaves the assumptions
+	Strict  bool // it forgives no key that is set late
+
+	Nodes     int
+	NodeRates []int64         // parts per million
+	NodeTimes []time.Duration // how far their clocks are set wrong
+	Clients   []clientSpec
+	Names     []string
+	Pace      pace // how long messages take
+
+	TTL         time.Duration
+	NodeTimeout time.Duration
+	Retry       [2]time.Duration
+	Fair        bool // all calls are
+	Fencing     bool // all locks have tokens
+
+	Length time.Duration // then everything is mended
+	Events []event
+}
+
+// A clientSpec is one process.
+type clientSpec struct {
+	Pipelined bool  // its client library queues, and calls back
+	Stubborn  bool  // or does not return before its own timeout
+	Deaf      bool  // or cannot listen
+	Rate      int64 // of its clock, parts per million
+}
+
+// A pace is the usual delay of a message, and how odd odd ones are.
+type pace struct{ Least, Most, Odd time.Duration }
+
+// A kind is what an event does.
+type kind string
+
+const (
+	lockCall   kind = "lock"
+	tryCall    kind = "try"
+	asyncCall  kind = "async"
+	extendCall kind = "extend"
+	unlockCall kind = "unlock"
+	cancelCall kind = "cancel"
+	die        kind = "die"
+	setClock   kind = "set client clock"
+	cut        kind = "cut"            // both ways
+	cutRequest kind = "lose requests"  // of one client to one node
+	cutReply   kind = "lose replies"   // to one client from one node
+	lossy      kind = "lossy"          // one message in four is lost
+	resets     kind = "resets"         // connections break
+	doubles    kind = "doubles"        // requests are carried out again, later
+	slow       kind = "slow"           // messages are late
+	freeze     kind = "freeze"         // the server stops; sockets keep what comes
+	restart    kind = "restart"        // it keeps its data and loses its scripts
+	restart0   kind = "restart empty"  // outside the assumptions, as all below
+	flushAll   kind = "flush"          // it loses its data and keeps its scripts
+	nodeJump   kind = "set node clock" // forward: keys expire early
+)
+
+// An event is what happens at one time. What it does not need is zero.
+type event struct {
+	At   time.Duration
+	Kind kind
+	Who  int           // client
+	Node int           // server
+	Call int           // number of a call: of this one, or that this is about
+	For  time.Duration // how long a fault lasts, a lock is held, or a clock jumps
+
+	// Of calls.
+	Name      string
+	Patience  time.Duration // 0: as long as it takes
+	KeepAlive bool
+	Fair      bool
+	Forget    bool // it is never unlocked, and expires if it can
+}
+
+func (e event) String() string {
+	switch e.Kind {
+	case lockCall, tryCall, asyncCall:
+		return fmt.Sprintf("call %d: %s %s, to hold for %v, keep-alive %t, fair %t, patience %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.KeepAlive, e.Fair, e.Patience, e.Forget)
+	case extendCall, unlockCall, cancelCall:
+		return fmt.Sprintf("%s call %d", e.Kind, e.Call)
+	case die:
+		return "the process dies, and is started again"
+	case setClock:
+		return fmt.Sprintf("its clock is set by %v", e.For)
+	case nodeJump:
+		return fmt.Sprintf("its clock is set by %v", e.For)
+	case flushAll:
+		return "FLUSHALL"
+	}
+	return fmt.Sprintf("%s for %v", e.Kind, e.For)
+}
+
+// onLink reports whether it is between one client and one server.
+func (e event) onLink() bool { return e.Kind == cut || e.Kind == cutRequest || e.Kind == cutReply }
+
+// onClient reports whether it is about one client.
+func (e event) onClient() bool {
+	switch e.Kind {
+	case lockCall, tryCall, asyncCall, extendCall, unlockCall, cancelCall, die, setClock:
+		return true
+	}
+	return false
+}

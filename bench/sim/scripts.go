@@ -1,0 +1,288 @@
+package main
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The meaning of the lock's scripts (internal/node/lua), line for line: whoever changes
+// one of them changes it here, too. TestTheModelAnswersAsAServerDoes compares both.
+
+// A command is one script with what it is called with.
+type command struct {
+	*store
+	keys, argv []any
+	micros     int64                         // the server's TIME
+	publish    func(channel, message string) // PUBLISH
+}
+
+// A script is carried out on a store.
+type script func(s command, key string, argv []any) any
+
+var scripts = map[string]script{
+	"acquire": acquire,
+	"wait":    wait,
+	"turn":    turn,
+	"extend":  extend,
+	"release": release,
+	"inspect": inspect,
+}
+
+// called tells the scripts apart by what only they say.
+func called(text string) string {
+	switch {
+	case strings.Contains(text, "leaveMark"):
+		return "turn"
+	case strings.Contains(text, "'NX'"):
+		return "inspect"
+	case strings.Contains(text, "PUBLISH"):
+		return "release"
+	case strings.Contains(text, "PEXPIRE"):
+		return "extend"
+	case strings.Contains(text, "PTTL"):
+		return "wait"
+	}
+	return "acquire"
+}
+
+// A known script is one whose text was read before: there are few, and they are long.
+type knownScript struct{ hash, name string }
+
+var knownScripts sync.Map // by text
+
+// read returns the hash of a text, which is what EVALSHA asks for, and its name.
+func read(text string) (hash, name string) {
+	if k, ok := knownScripts.Load(text); ok {
+		return k.(knownScript).hash, k.(knownScript).name
+	}
+	sum := sha1.Sum([]byte(text))
+	k := knownScript{hex.EncodeToString(sum[:]), called(text)}
+	knownScripts.Store(text, k)
+	return k.hash, k.name
+}
+
+func text(arg any) string {
+	if n, ok := arg.(int64); ok {
+		return strconv.FormatInt(n, 10)
+	}
+	return arg.(string)
+}
+
+func number(arg any) int64 {
+	if s, ok := arg.(string); ok {
+		n, _ := strconv.ParseInt(s, 10, 64)
+		return n
+	}
+	return arg.(int64)
+}
+
+func acquire(s command, key string, argv []any) any {
+	if held, found := s.get(key); found {
+		return held
+	}
+	s.set(key, text(argv[0]), number(argv[1]))
+	return nil
+}
+
+func wait(s command, key string, argv []any) any {
+	held, found := s.get(key)
+	fence := s.fence()
+	if found && held != argv[0] && number(argv[4]) != 0 {
+		s.set(text(argv[2]), text(argv[3]), number(argv[4]))
+	}
+	switch {
+	case found:
+		return fence.onto(held, s.pttl(key))
+	case fence.refusal != 0:
+		return fence.onto("", fence.refusal)
+	}
+	fence.remember()
+	s.set(key, text(argv[0]), number(argv[1]))
+	if fence.on {
+		return s.micros
+	}
+	return nil
+}
+
+func extend(s command, key string, argv []any) any {
+	held, found := s.get(key)
+	switch {
+	case !found:
+		return int64(0)
+	case held != argv[0]:
+		return held
+	}
+	s.pexpire(key, number(argv[1]))
+	return int64(1)
+}
+
+func inspect(s command, key string, argv []any) any {
+	held, _ := s.get(key)
+	left := s.pttl(key)
+	mark := text(argv[0])
+	if _, marked := s.get(mark); !marked && number(argv[1]) != 0 {
+		s.set(mark, "*", number(argv[1]))
+	}
+	base := strings.TrimSuffix(mark, "wait")
+	var waiting int64
+	for _, name := range s.members(base + "queue") {
+		kept, _ := s.hget(base+"lease", name)
+		if until, count, ok := parseLease(kept); ok && until > s.micros/1000 {
+			waiting += count
+		}
+	}
+	return []any{held, left, waiting}
+}
+
+// parseLease reads "until when a place counts, and how many wait under it".
+func parseLease(kept string) (until, count int64, ok bool) {
+	first, second, ok := strings.Cut(kept, " ")
+	if !ok {
+		return 0, 0, false
+	}
+	until, err1 := strconv.ParseInt(first, 10, 64)
+	count, err2 := strconv.ParseInt(second, 10, 64)
+	return until, count, err1 == nil && err2 == nil && count >= 0 // the pattern has no sign
+}
+
+func release(s command, key string, argv []any) any {
+	held, found := s.get(key)
+	ours := found && held == argv[0]
+	if ours {
+		s.del(key)
+	} else if len(argv) < 4 {
+		return int64(0)
+	}
+	deleted := int64(0)
+	if ours {
+		deleted = 1
+	}
+	if len(argv) < 2 {
+		return deleted
+	}
+	mark, self := text(argv[1]), text(argv[2])
+	base := strings.TrimSuffix(mark, "wait")
+	queue, lease := base+"queue", base+"lease"
+	if len(argv) > 4 {
+		if left := s.pttl(lease); ours && left > 0 {
+			if _, there := s.hget(lease, self); there {
+				s.zadd(queue, number(argv[3]), self)
+				s.pexpire(queue, left)
+			}
+		}
+		return deleted
+	}
+	if len(argv) > 3 {
+		if place, there := s.zscore(queue, self); !there || place <= number(argv[3]) {
+			s.zrem(queue, self)
+			s.hdel(lease, self)
+		}
+		if s.find(queue) == nil {
+			s.del(lease)
+		}
+		if found && !ours {
+			return int64(0)
+		}
+	}
+	waits, marked := s.get(mark)
+	if !marked {
+		return deleted
+	}
+	first, _, inLine := s.first(queue)
+	if !inLine {
+		first, inLine = strings.CutSuffix(waits, ".")
+	}
+	switch {
+	case inLine:
+		s.publish(base+"wake", first)
+		s.publish(base+"wake:"+first, first)
+		if ours && first != self {
+			return first
+		}
+	case waits == "*" || strings.HasPrefix(waits, self+"."):
+		s.publish(base+"wake", "")
+	default:
+		s.publish(base+"wake", waits)
+		if ours {
+			return waits
+		}
+	}
+	return deleted
+}
+
+func turn(s command, key string, argv []any) any {
+	mark, me := text(argv[2]), text(argv[3])
+	base := strings.TrimSuffix(mark, "wait")
+	queue, lease := base+"queue", base+"lease"
+	now := s.micros / 1000
+	markTTL, ticket, next, largest, kept := number(argv[4]), number(argv[5]), number(argv[6]), number(argv[7]), number(argv[8])
+	count := number(argv[9])
+
+	said, _ := s.hget(lease, "last")
+	last, _ := strconv.ParseInt(said, 10, 64)
+	if largest > last {
+		last = largest
+		s.hset(lease, "last", strconv.FormatInt(last, 10))
+	}
+	held, found := s.get(key)
+	fence := s.fence()
+	var granted any = last
+	if fence.on {
+		granted = []any{last, s.micros}
+	}
+	if found && held == argv[0] {
+		return granted
+	}
+	if ticket != 0 {
+		s.zadd(queue, ticket, me)
+		s.hset(lease, me, fmt.Sprintf("%d %d", now+kept, count))
+	}
+	for _, side := range []string{queue, lease} {
+		if s.pttl(side) < 2*kept {
+			s.pexpire(side, 2*kept)
+		}
+	}
+	leaveMark := func() {
+		if markTTL != 0 {
+			s.set(mark, me+".", markTTL)
+		}
+	}
+
+	first, at, somebody := s.first(queue)
+	mine := func() bool { return ticket != 0 && first == me }
+	for somebody && !mine() {
+		place, _ := s.hget(lease, first)
+		until, _, _ := strings.Cut(place, " ")
+		if end, err := strconv.ParseInt(until, 10, 64); err == nil && end > now {
+			break
+		}
+		s.zrem(queue, first)
+		s.hdel(lease, first)
+		first, at, somebody = s.first(queue)
+	}
+
+	if !somebody {
+		at = 0
+	}
+	if found || somebody && !mine() {
+		leaveMark()
+		return fence.onto(held, s.pttl(key), last, at)
+	}
+	if fence.refusal != 0 {
+		return fence.onto("", fence.refusal, last, at)
+	}
+	if ticket != 0 && next != 0 {
+		s.zadd(queue, next, me)
+		s.hset(lease, me, fmt.Sprintf("%d %d", now+kept, count-1))
+		leaveMark()
+	} else if ticket != 0 {
+		s.zrem(queue, me)
+	}
+	fence.remember()
+	s.set(key, text(argv[0]), number(argv[1]))
+	return granted
+}

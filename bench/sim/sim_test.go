@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// program builds the program as users do. With the race detector the runtime would run
+// goroutines in random order, on purpose.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sim")
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return path
+}
+
+func TestTheSameSeedGivesTheSameTimeline(t *testing.T) {
+	path := program(t)
+	var told [2][]byte
+	for i := range told {
+		var err error
+		if told[i], err = exec.CommandContext(t.Context(), path, "--trace", "100", "--seed", "0").Output(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if bytes.Count(told[0], []byte("ALL IS MENDED")) != 100 {
+		t.Errorf("these are no 100 timelines:\n%s", told[0])
+	}
+	if bytes.Equal(told[0], told[1]) {
+		return
+	}
+	seed, a, b := "", strings.Split(string(told[0]), "\n"), strings.Split(string(told[1]), "\n")
+	for i := range min(len(a), len(b)) {
+		if strings.HasPrefix(a[i], "seed ") {
+			seed = a[i]
+		}
+		if a[i] != b[i] {
+			t.Fatalf("%s: line %d is once\n%s\nand once\n%s", seed, i+1, a[i], b[i])
+		}
+	}
+}
+
+func TestAMutantIsFoundByItsRule(t *testing.T) {
+	var said bytes.Buffer
+	if err := killMutants(t.Context(), options{only: "the drift is added", seed: 1}, &said); err != nil {
+		t.Error(err)
+	}
+	if want := "found after"; !strings.Contains(said.String(), want) || !strings.Contains(said.String(), carried) {
+		t.Errorf("it says %q, not %q", said.String(), want)
+	}
+}
+
+func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
+	runs := uint64(800)
+	if raceEnabled {
+		runs = 100
+	}
+	defer steady()()
+	f := work(t, options{runs: runs, workers: 1, seed: 1})
+	if f.Rule != "" {
+		t.Errorf("%s", f.Story)
+	}
+	if f.Tally.Locks < int(runs) {
+		t.Errorf("only %d locks were granted in %d runs", f.Tally.Locks, runs)
+	}
+	for _, fault := range []string{"a connection broke", "a node was down", "a node was frozen", "a reply was lost", "a request was doubled", "a request was lost", "event: die", "event: restart", "event: set client clock", "event: slow"} {
+		if f.Tally.Did[fault] == 0 {
+			t.Errorf("%q never happened", fault)
+		}
+	}
+}
+
+// Who looks for two holders has to see them where there are some.
+func TestOutsideTheAssumptionsTwoHoldAtOnceAndThatIsSeen(t *testing.T) {
+	defer steady()()
+	f := work(t, options{runs: 120, workers: 1, seed: 1, outside: true})
+	if f.Tally.Broken[oneHolder] == 0 {
+		t.Errorf("in %d runs that lose data, or set the clocks of nodes, nobody held a lock that another one held: %v", f.Tally.Runs, f.Tally.Broken)
+	}
+}
+
+func TestAStoryHasFewerEventsThanTheScheduleAndEndsWithTheRule(t *testing.T) {
+	defer steady()()
+	for seed := uint64(1); seed < 300; seed++ {
+		plan := draw(seed, true)
+		w := simulate(t, plan, false)
+		if w.broken == nil || w.broken.Rule != oneHolder {
+			continue
+		}
+		told := story(t, plan, w)
+		end := told[strings.LastIndex(told, "VIOLATED"):]
+		if !strings.HasPrefix(end, "VIOLATED: "+oneHolder+"\n") || strings.Contains(told, "not deterministic") {
+			t.Errorf("the story does not end with the rule:\n%s", told)
+		}
+		var left, of int
+		if _, err := fmt.Sscanf(told, fmt.Sprintf("seed %d, %%d of %%d events left", seed), &left, &of); err != nil || left == 0 || left > 6 || left >= of {
+			t.Errorf("%d of %d events are left (%v):\n%s", left, of, err, told)
+		}
+		return
+	}
+	t.Error("no schedule lets two hold a lock")
+}
+
+func TestShrinkingLeavesTheEventsThatItTakes(t *testing.T) {
+	plan := &schedule{Events: make([]event, 40)}
+	for i := range plan.Events {
+		plan.Events[i].Call = i
+	}
+	needed := []int{3, 17, 38}
+	short := shrink(plan, func(p *schedule) bool {
+		for _, call := range needed {
+			if !slices.ContainsFunc(p.Events, func(e event) bool { return e.Call == call }) {
+				return false
+			}
+		}
+		return true
+	})
+	var left []int
+	for _, e := range short.Events {
+		left = append(left, e.Call)
+	}
+	if !slices.Equal(left, needed) {
+		t.Errorf("left are %v, needed %v", left, needed)
+	}
+	if len(plan.Events) != 40 {
+		t.Error("the schedule itself was changed")
+	}
+}
+
+// What is to be broken has to be there: code that was changed takes its mutants along.
+func TestEveryMutantFindsItsText(t *testing.T) {
+	root, err := moduleRoot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for _, m := range mutants {
+		if _, err := m.overlay(root, t.TempDir()); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+		if names[m.name] {
+			t.Errorf("two mutants are called %q", m.name)
+		}
+		names[m.name] = true
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A timeline is what happened in a run, for people to read: time, who, on which node,
+// what. It is written only where tracing is on.
+type timeline struct {
+	tracing bool
+	lines   []line
+	end     int               // of what is of interest, 0 for all
+	aliases map[string]string // of values and names that are random
+
+	mu   sync.Mutex
+	said []line // by goroutines of clients, at this instant
+}
+
+type line struct {
+	at        time.Duration
+	who, node string
+	what      string
+}
+
+func (l line) String() string {
+	return fmt.Sprintf("%14v  %-10s %-6s %s", l.at, l.who, l.node, l.what)
+}
+
+// note adds a line. It is called by the loop.
+func (w *world) note(c *client, s *server, format string, args ...any) {
+	if w.tracing {
+		w.lines = append(w.lines, w.line(c, s, format, args))
+	}
+}
+
+// say adds a line later: it is called by the goroutines of clients, and the lines of one
+// instant are put in an order of their own.
+func (w *world) say(c *client, format string, args ...any) {
+	if w.tracing {
+		l := w.line(c, nil, format, args)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.said = append(w.said, l)
+	}
+}
+
+func (w *world) line(c *client, s *server, format string, args []any) line {
+	l := line{at: w.now(), what: fmt.Sprintf(format, args...)}
+	if c != nil {
+		l.who = c.String()
+	}
+	if s != nil {
+		l.node = s.String()
+	}
+	return l
+}
+
+// hear takes in what goroutines noted.
+func (w *world) hear() {
+	if !w.tracing {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	slices.SortStableFunc(w.said, func(a, b line) int { return cmp.Or(cmp.Compare(a.who, b.who), cmp.Compare(a.what, b.what)) })
+	w.lines = append(w.lines, w.said...)
+	w.said = nil
+}
+
+// reply names what is in a reply by aliases.
+func (w *world) reply(r result) result {
+	switch reply := r.reply.(type) {
+	case string:
+		r.reply = w.alias(reply)
+	case []any:
+		reply = slices.Clone(reply)
+		if holder, ok := reply[0].(string); ok && holder != "" {
+			reply[0] = w.alias(holder)
+		}
+		r.reply = reply
+	}
+	return r
+}
+
+// alias names a random value by when it came up first.
+func (w *world) alias(value string) string {
+	if w.aliases == nil {
+		w.aliases = make(map[string]string)
+	}
+	name := w.aliases[value]
+	if name == "" {
+		name = fmt.Sprintf("#%d", len(w.aliases)+1)
+		w.aliases[value] = name
+	}
+	return name
+}
+
+func (w *world) write(out io.Writer) {
+	lines := w.lines
+	if w.end > 0 {
+		lines = lines[:w.end]
+	}
+	for _, l := range lines {
+		fmt.Fprintln(out, l)
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/random"
+)
+
+// A world is one run of a schedule, in a bubble of virtual time. All that happens to
+// clients and servers happens in its loop, one thing at a time; after each of them the
+// loop lets the clients' goroutines do what they can do, until all are at rest, and looks
+// whether everything is as promised.
+type world struct {
+	plan    *schedule
+	begun   time.Time
+	agenda  agenda
+	net     *network
+	servers []*server
+	clients []*client
+	weather weather
+	names   map[string]string // of scripts, by hash
+
+	stirred   chan struct{} // has room for one: a client did something
+	published int
+	calm      time.Duration // since when all is mended, 0 before
+
+	rules
+	timeline
+}
+
+// weather is what is wrong with the servers and the ways to them; more than 0 is bad.
+type weather struct{ lossy, resetting, doubling, slow []int }
+
+// run carries a schedule out. It is called in a bubble of its own, on its first
+// goroutine.
+func run(plan *schedule, tracing bool) *world {
+	w := newWorld(plan, tracing)
+	before := runtime.NumGoroutine()
+	defer random.Seed(plan.Seed)()
+	defer func(r interface{ Read([]byte) (int, error) }) { crand.Reader = r }(crand.Reader)
+	crand.Reader = newNonces(plan.Seed)
+
+	for i := range plan.Clients {
+		w.clients = append(w.clients, newClient(w, i, 0))
+	}
+	for _, e := range plan.Events {
+		w.at(e.At, func() { w.happen(e) })
+	}
+	w.at(plan.Length, w.mend)
+	w.loop(func() bool { return w.calm > 0 && w.callsOpen() == 0 })
+	w.settle(before)
+	return w
+}
+
+func newWorld(plan *schedule, tracing bool) *world {
+	w := &world{plan: plan, begun: time.Now(), stirred: make(chan struct{}, 1), names: make(map[string]string)}
+	w.tracing = tracing
+	w.net = &network{world: w}
+	n := plan.Nodes
+	w.weather = weather{make([]int, n), make([]int, n), make([]int, n), make([]int, n)}
+	for i := range n {
+		w.servers = append(w.servers, newServer(i, nodeClock{now: w.now, rate: plan.NodeRates[i], offset: plan.NodeTimes[i]}))
+	}
+	w.rules.begin(w)
+	return w
+}
+
+func (w *world) now() time.Duration { return time.Since(w.begun) }
+
+func (w *world) at(at time.Duration, do func()) { w.agenda.add(at, do) }
+
+func (w *world) after(d time.Duration, do func()) { w.agenda.add(w.now()+d, do) }
+
+// stir tells the loop that there is something to look at.
+func (w *world) stir() {
+	select {
+	case w.stirred <- struct{}{}:
+	default:
+	}
+}
+
+// loop goes on until over, or a rule is broken.
+func (w *world) loop(over func() bool) {
+	timer := time.NewTimer(hour)
+	defer timer.Stop()
+	for {
+		synctest.Wait()
+		w.net.dispatch()
+		w.look()
+		if w.broken != nil || over() {
+			return
+		}
+		at, some := w.agenda.next()
+		if !some { // but timers of the library
+			at = w.now() + hour
+			w.at(at, func() {
+				w.violated(progress, "for an hour nothing happened, and %d calls have not returned", w.callsOpen())
+			})
+		}
+		if wait := at - w.now(); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-w.stirred:
+				continue
+			}
+		}
+		w.agenda.take()()
+	}
+}
+
+// delay is how long a message takes.
+func (w *world) delay(chance *luck, l *link) time.Duration {
+	p := w.plan.Pace
+	if w.calm > 0 { // then a server answers in time
+		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
+	}
+	d := chance.between(p.Least, p.Most)
+	if chance.in(25) {
+		d += chance.between(0, p.Odd)
+	}
+	if w.weather.slow[l.server.index] > 0 && chance.in(2) {
+		d += chance.between(0, 2*w.plan.NodeTimeout)
+	}
+	return d
+}
+
+// settle closes everything, as processes do at their end, and waits until nothing is
+// under way.
+func (w *world) settle(goroutines int) {
+	fine := w.broken == nil
+	var closing sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	if !fine {
+		cancel() // it is known that something is wrong: only get out of here
+		for _, c := range w.clients {
+			c.kill()
+		}
+	}
+	defer cancel()
+	var done atomic.Bool
+	for _, c := range w.clients {
+		closing.Go(func() { c.close(ctx) })
+	}
+	go func() { // ends when all are closed
+		closing.Wait()
+		done.Store(true)
+		w.stir()
+	}()
+	limit := w.now() + w.closingBound()
+	w.at(limit, func() {
+		if !done.Load() && fine {
+			w.violated(closingEnds, "a Locker is not closed after %v of calm", w.closingBound())
+			cancel()
+		}
+	})
+	broken := w.broken
+	w.broken = nil
+	w.loop(func() bool { return done.Load() })
+	if !done.Load() { // broken just now
+		cancel()
+		for _, c := range w.clients {
+			c.kill()
+		}
+		second := w.broken
+		w.broken = nil
+		w.loop(func() bool { return done.Load() })
+		w.broken = second
+	}
+	if broken != nil {
+		w.broken = broken
+	}
+	if w.broken == nil {
+		w.lookForOrphans()
+		w.lookForGoroutines(goroutines)
+	}
+	broken = w.broken
+	w.broken = nil
+	w.drain()
+	if w.broken = broken; broken == nil {
+		w.lookForKeys()
+	}
+}
+
+// drain lets what is under way come to an end.
+func (w *world) drain() {
+	w.at(w.now()+clientTimeout+4*w.plan.TTL, func() {})
+	w.loop(func() bool { return len(w.agenda.items) == 0 })
+	synctest.Wait()
+}
