@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/redisproc"
+)
+
+// A node is one of the servers that hold locks.
+type node struct {
+	busy   sync.Mutex // held by the fault of the server that is at work
+	server *redisproc.Server
+	dir    string // of its data
+}
+
+// A cluster is the nodes, and a server with the resources, which nothing happens to.
+type cluster struct {
+	folder   string
+	nodes    []*node
+	resource *redisproc.Server
+}
+
+// witness is a key on every node that a start with data keeps and one without loses.
+const witness = "torture:witness"
+
+// startCluster starts the servers. They write every change to the disk before they
+// acknowledge it, so one that is killed has forgotten nothing when it returns.
+func startCluster(nodes int) (_ *cluster, err error) {
+	folder, err := os.MkdirTemp("", "torture-")
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{folder: folder}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if c.resource, err = redisproc.Launch(redisproc.Options{}); err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		n := &node{dir: filepath.Join(folder, strconv.Itoa(i+1))}
+		if err := os.Mkdir(n.dir, 0o700); err != nil {
+			return nil, err
+		}
+		n.server, err = redisproc.Launch(redisproc.Options{
+			Args: []string{
+				"--dir", n.dir, "--appendonly", "yes", "--appendfsync", "always",
+				"--enable-debug-command", "yes", "--maxmemory-policy", "noeviction",
+			},
+			Timeout: 10 * time.Second, // longer than it can be paused or asleep
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.nodes = append(c.nodes, n)
+		if err := n.testify(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *cluster) close() {
+	for _, n := range c.nodes {
+		n.server.Stop()
+	}
+	if c.resource != nil {
+		c.resource.Stop()
+	}
+	_ = os.RemoveAll(c.folder)
+}
+
+func (c *cluster) addrs() (addrs []string) {
+	for _, n := range c.nodes {
+		addrs = append(addrs, n.server.Addr())
+	}
+	return addrs
+}
+
+// testify writes the witness.
+func (n *node) testify() error {
+	_, err := n.server.Do("SET", witness, "here")
+	return err
+}
+
+// restart starts a killed server, with or without its data, and looks whether it has them.
+func (n *node) restart(data bool) error {
+	if !data {
+		if err := errors.Join(os.RemoveAll(n.dir), os.Mkdir(n.dir, 0o700)); err != nil {
+			return err
+		}
+	}
+	if err := n.server.Restart(); err != nil {
+		return err
+	}
+	seen, err := n.server.Do("EXISTS", witness)
+	switch {
+	case err != nil:
+		return err
+	case seen == int64(1) != data:
+		return fmt.Errorf("%s came back with %v witnesses; with its data: %v", n.server.Addr(), seen, data)
+	case !data:
+		return n.testify()
+	}
+	return nil
+}
+
+// info returns a field of what the server says about itself, "" if it has none.
+func (n *node) info(section, field string) (string, error) {
+	reply, err := n.server.Do("INFO", section)
+	text, _ := reply.(string)
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(strings.TrimSpace(line), field+":"); found {
+			return value, err
+		}
+	}
+	return "", err
+}
+
+// sideKeys are endings of keys that may outlive the locks: a counter of tokens is kept for
+// long, and the line of those who waited goes when their leases end.
+var sideKeys = []string{":fence", ":queue", ":lease", ":wait"}
+
+// left lists the keys of locks that are on a node.
+func (c *cluster) left() (keys []string, err error) {
+	for i, n := range c.nodes {
+		reply, err := n.server.Do("KEYS", "*")
+		if err != nil {
+			return nil, fmt.Errorf("node %d: %w", i+1, err)
+		}
+		all, _ := reply.([]any)
+		for _, k := range all {
+			if key := fmt.Sprint(k); key != witness && !isSideKey(key) {
+				keys = append(keys, fmt.Sprintf("%s on node %d", key, i+1))
+			}
+		}
+	}
+	return keys, nil
+}
+
+func isSideKey(key string) bool {
+	for _, ending := range sideKeys {
+		if strings.HasSuffix(key, ending) {
+			return true
+		}
+	}
+	return strings.HasPrefix(key, "redlock:")
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// far is the server behind a link: it hands its connections to the test.
+func far(t *testing.T) (*link, chan net.Conn) {
+	t.Helper()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns := make(chan net.Conn, 8)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			conns <- c
+		}
+	}()
+	l, err := openLink(server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.close()
+		server.Close()
+		<-done
+		close(conns)
+		for c := range conns {
+			c.Close()
+		}
+	})
+	return l, conns
+}
+
+func dial(t *testing.T, l *link) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", l.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func send(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func receive(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("%q, %v, want %q", got, err, want)
+	}
+}
+
+func nothingCame(t *testing.T, c net.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(30 * ms))
+	if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("%d bytes, %v, want nothing", n, err)
+	}
+}
+
+func TestWhatIsHeldArrivesLateAlsoIfTheSenderHasHungUp(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	l.set(weather{holdUp: true})
+	send(t, near, "SET")
+	near.Close()
+	nothingCame(t, server)
+	if felt := l.set(weather{}); felt == 0 {
+		t.Error("it was held, and the link felt nothing")
+	}
+	receive(t, server, "SET")
+	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("%v, want the end", err)
+	}
+}
+
+func TestAPartitionCanBeOneSided(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	l.set(weather{holdDown: true})
+	send(t, near, "SET")
+	receive(t, server, "SET")
+	send(t, server, "OK")
+	nothingCame(t, near)
+	l.set(weather{})
+	receive(t, near, "OK")
+}
+
+func TestALossyPartitionCutsWhatItHeld(t *testing.T) {
+	l, conns := far(t)
+	held, idle := dial(t, l), dial(t, l)
+	server, other := <-conns, <-conns
+	defer server.Close()
+	defer other.Close()
+	l.set(weather{holdUp: true, holdDown: true, forgetful: true})
+	send(t, held, "SET")
+	nothingCame(t, held) // by now it is held
+	l.set(weather{})
+	held.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := held.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v, want a connection that was cut", err)
+	}
+	send(t, idle, "PING")
+	select {
+	case <-time.After(5 * time.Second):
+		t.Fatal("nothing arrives on the connection that held nothing")
+	case <-arrived(server, other):
+	}
+}
+
+// arrived is closed when one of the connections brings something.
+func arrived(conns ...net.Conn) chan struct{} {
+	some := make(chan struct{}, len(conns))
+	for _, c := range conns {
+		go func() { // ends with the connection
+			if n, _ := c.Read(make([]byte, 4)); n > 0 {
+				some <- struct{}{}
+			}
+		}()
+	}
+	return some
+}
+
+func TestCutLinksEndConnectionsAndRefuseNewOnes(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	l.set(weather{refuse: true})
+	for _, c := range []net.Conn{near, dial(t, l)} {
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v, want a connection that was cut", err)
+		}
+	}
+	if felt := l.set(weather{}); felt != 2 {
+		t.Errorf("felt %d times, want 2", felt)
+	}
+	again := dial(t, l)
+	next := <-conns
+	defer next.Close()
+	send(t, again, "PING")
+	receive(t, next, "PING")
+}
+
+func TestDelayedPiecesComeInOrderAndNotTooSoon(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	l.set(weather{delay: 20 * ms})
+	begun := time.Now()
+	send(t, near, "one ")
+	send(t, near, "two")
+	receive(t, server, "one two")
+	if took := time.Since(begun); took < 20*ms {
+		t.Errorf("it took %v", took)
+	}
+	if felt := l.set(weather{}); felt == 0 {
+		t.Error("nothing was felt")
+	}
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// mostDown is how many servers are down at a time: a minority, or nothing would be granted
+// for long. How many are frozen, paused or cut off knows no bound.
+const mostDown = 2
+
+// schedule draws the faults of a run. It is a pure function of r: a seed tells the
+// same story again, as far as processes and their timing allow.
+//
+// Kinds are dealt from a deck, so that each has come before one comes more often than its
+// weight. Servers have one fault at a time, since a second one could undo the first; so
+// have workers, and links.
+func schedule(r Run) []Fault {
+	rng := rand.New(rand.NewPCG(r.Seed, 0x746f7274757265))
+	processes := 0
+	for _, c := range r.Clients {
+		processes = max(processes, c.Process+1)
+	}
+	d := dealer{rng: rng, run: r, server: make([]time.Duration, r.Nodes), stopped: make([]time.Duration, processes), link: make([][]time.Duration, processes)}
+	for p := range d.link {
+		d.link[p] = make([]time.Duration, r.Nodes)
+	}
+	var faults []Fault
+	// Acts of some TTLs each: in some several faults are at work at once, and hardly a
+	// lock is granted; in others there is room between them, and holders are met by one.
+	at, act, pace := r.TTL/4, time.Duration(0), 0.0
+	for at < r.Length {
+		if at >= act {
+			act = at + r.TTL*time.Duration(3+rng.IntN(6))
+			pace = []float64{0.25, 0.5, 0.5, 1}[rng.IntN(4)]
+		}
+		if f, ok := d.deal(at); ok {
+			faults = append(faults, f)
+		}
+		at += time.Duration(rng.ExpFloat64() * pace * float64(r.TTL))
+	}
+	return faults
+}
+
+// A dealer deals faults, and knows until when what is busy.
+type dealer struct {
+	rng     *rand.Rand
+	run     Run
+	deck    []kind
+	server  []time.Duration   // until when each has a fault
+	down    []time.Duration   // until when servers are down
+	stopped []time.Duration   // by worker
+	link    [][]time.Duration // by worker and node
+}
+
+func (d *dealer) deal(at time.Duration) (Fault, bool) {
+	if len(d.deck) == 0 {
+		for _, k := range order {
+			for range inside[k] {
+				d.deck = append(d.deck, k)
+			}
+			if d.run.Outside {
+				for range outside[k] {
+					d.deck = append(d.deck, k)
+				}
+			}
+		}
+		d.rng.Shuffle(len(d.deck), func(i, j int) { d.deck[i], d.deck[j] = d.deck[j], d.deck[i] })
+	}
+	// The first that has room; one that has none now waits for a better moment.
+	for i, k := range d.deck {
+		f, ok := d.place(k, at)
+		if ok {
+			d.deck = append(d.deck[:i], d.deck[i+1:]...)
+			return f, true
+		}
+	}
+	return Fault{}, false
+}
+
+// place finds whom it happens to, if there is room.
+func (d *dealer) place(k kind, at time.Duration) (Fault, bool) {
+	f := Fault{Kind: k, Process: -1, Begin: at, End: min(at+d.length(k), d.run.Length)}
+	if k == lateEmpty {
+		f.End = at + d.length(k) // shortened it would be forget
+	}
+	switch {
+	case f.End > d.run.Length, f.End-at < 10*time.Millisecond:
+		return f, false
+	case k == stop:
+		f.Process = d.rng.IntN(len(d.stopped))
+		return f, claim(&d.stopped[f.Process], f)
+	case k.ofServer():
+		return d.placeOnServers(f)
+	}
+	f.Process = d.rng.IntN(len(d.link))
+	switch k {
+	case delay:
+		f.Slow = time.Millisecond + time.Duration(d.rng.Int64N(int64(d.run.TTL/8)))
+	case partition, noRequest, noReply:
+		f.How = []string{late, lossy}[d.rng.IntN(2)]
+	}
+	for _, n := range d.some(1 + d.rng.IntN(d.run.Nodes)) {
+		if claim(&d.link[f.Process][n], f) {
+			f.Nodes = append(f.Nodes, n)
+		}
+	}
+	return f, len(f.Nodes) > 0
+}
+
+func (d *dealer) placeOnServers(f Fault) (Fault, bool) {
+	if f.Kind == pause {
+		f.How = []string{"ALL", "WRITE"}[d.rng.IntN(2)]
+	}
+	many := 1
+	switch {
+	case outside[f.Kind] > 0:
+		many = 1 + d.rng.IntN(d.run.Nodes)
+	case !f.Kind.takesDown() && d.rng.IntN(4) == 0:
+		many = 1 + d.rng.IntN(d.run.Nodes) // a majority, even all
+	case f.Kind.takesDown() && d.rng.IntN(3) == 0:
+		many = mostDown
+	}
+	for _, n := range d.some(many) {
+		if f.Kind.takesDown() && f.Kind != forget && d.downAt(f.Begin) >= mostDown {
+			break
+		}
+		if claim(&d.server[n], f) {
+			f.Nodes = append(f.Nodes, n)
+			if f.Kind.takesDown() {
+				d.down = append(d.down, f.End+restart)
+			}
+		}
+	}
+	return f, len(f.Nodes) > 0
+}
+
+// restart is for how long after its end the servers of a fault are left alone: to come back,
+// or to be asked whether they felt it.
+const restart = 300 * time.Millisecond
+
+// claim takes something for the time of a fault, if it is free.
+func claim(busy *time.Duration, f Fault) bool {
+	if *busy > f.Begin {
+		return false
+	}
+	*busy = f.End + restart
+	return true
+}
+
+func (d *dealer) downAt(at time.Duration) (n int) {
+	for _, until := range d.down {
+		if until > at {
+			n++
+		}
+	}
+	return n
+}
+
+func (d *dealer) some(n int) []int { return d.rng.Perm(d.run.Nodes)[:n] }
+
+// length is how long a fault takes.
+func (d *dealer) length(k kind) time.Duration {
+	ttl := d.run.TTL
+	between := func(shortest, longest time.Duration) time.Duration { // rather short
+		u := d.rng.Float64()
+		return shortest + time.Duration(u*u*float64(longest-shortest))
+	}
+	switch k {
+	case lateEmpty:
+		// What it acknowledged in its last moment has expired: TTL and drift, and the
+		// time that it takes a busy machine to kill a process and to start one.
+		return ttl + ttl/20 + 200*time.Millisecond
+	case forget:
+		return between(10*time.Millisecond, ttl/4)
+	case flush, wipe:
+		return 20 * time.Millisecond
+	case stop:
+		if d.rng.IntN(4) == 0 {
+			return between(ttl/10, ttl)
+		}
+		return between(ttl*11/10, ttl*3)
+	case sleep:
+		return between(ttl/20, ttl)
+	}
+	return between(ttl/10, ttl*3/2)
+}
