@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// try asks for a lock, in one of the ways in which one can ask, and does some work if it
+// is granted.
+func (w *worker) try(rng *rand.Rand, t *Try) {
+	between := func(shortest, longest time.Duration) time.Duration {
+		return shortest + time.Duration(rng.Int64N(int64(longest-shortest)))
+	}
+	var opts []redlock.LockOption
+	keepAlive := rng.IntN(2) == 0
+	if keepAlive {
+		opts = append(opts, redlock.WithKeepAlive())
+	}
+	length := between(w.TTL/400, w.TTL/20) // of the hold
+	if rng.IntN(12) == 0 {
+		length = between(w.TTL/2, w.TTL*2)
+	}
+	patience := between(w.TTL, w.TTL*3)
+	if rng.IntN(8) == 0 {
+		patience = between(w.TTL/100, w.TTL/4) // it is cancelled in the midst of it
+	}
+	how := rng.IntN(10)
+	if t.Calm {
+		how, patience, length = 0, calmBound(w.TTL, w.Guard), w.TTL/500
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+
+	var lock *redlock.Lock
+	var err error
+	t.Call = w.clock.now()
+	switch {
+	case how < 5:
+		t.Mode = "Lock"
+		lock, err = w.locker.Lock(ctx, t.Name, opts...)
+	case how < 7:
+		t.Mode = "WithFair"
+		lock, err = w.locker.Lock(ctx, t.Name, append(opts, redlock.WithFair())...)
+	case how < 8:
+		t.Mode = "LockAsync"
+		pending := w.locker.LockAsync(context.Background(), t.Name, opts...)
+		if lock, err = pending.Wait(ctx); err != nil {
+			pending.Cancel()
+		}
+	default:
+		t.Mode = "TryLock"
+		lock, err = w.locker.TryLock(ctx, t.Name, opts...)
+	}
+	t.Return = w.clock.now()
+	if err != nil {
+		t.Err = err.Error()
+		return
+	}
+	w.hold(rng, t, lock, length, keepAlive)
+}
+
+// hold works under a lock for a time, or until it is lost, and releases it. It is careful
+// before each write, and still writes late when it is stopped behind the check: that is
+// the gap that no lock can close.
+func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Duration, keepAlive bool) {
+	t.Token = lock.Token()
+	ctx := lock.Context()
+	var ended atomic.Int64 // when the context did, as this process saw it
+	seen := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		ended.Store(int64(w.clock.now()))
+		close(seen)
+	})
+	defer forget()
+
+	extend := !keepAlive && rng.IntN(3) == 0
+	for done := t.Return + length; w.clock.now() < done && ctx.Err() == nil && w.calm.Load() == t.Calm; {
+		w.increment(rng, t)
+		if extend && ctx.Err() == nil {
+			short, cancel := context.WithTimeout(ctx, w.TTL/4)
+			_ = lock.Extend(short) // what it was worth, the context and Until say
+			cancel()
+		}
+		rest := time.NewTimer(w.TTL / 100)
+		select {
+		case <-ctx.Done():
+		case <-rest.C:
+		}
+		rest.Stop()
+	}
+
+	// From here on it does not rely on the lock.
+	cause := context.Cause(ctx)
+	held := ctx.Err() == nil
+	t.Unlock = w.clock.now()
+	t.Until = w.clock.at(lock.Until())
+	t.End = min(t.Unlock, t.Until)
+	if !held {
+		<-seen
+		t.End = min(t.End, time.Duration(ended.Load()))
+		if cause == nil {
+			cause = context.Cause(ctx)
+		}
+		t.Lost = cause.Error()
+	}
+	release, cancel := context.WithTimeout(context.Background(), w.TTL)
+	defer cancel()
+	if err := lock.Unlock(release); err != nil {
+		t.Denied = err.Error()
+	}
+	t.Unlocked = w.clock.now()
+}
+
+// increment adds one to each counter of the lock's resource.
+func (w *worker) increment(rng *rand.Rand, t *Try) {
+	think := w.TTL / 60
+	if rng.IntN(4) == 0 {
+		think = w.TTL / 8 // long enough to be stopped in
+	}
+	var err error
+
+	u := Write{Begun: w.clock.now()}
+	if u.Value, err = w.resource.read(t.Name); err != nil {
+		w.fatal(err)
+	}
+	u.Read = w.clock.now()
+	f := Write{Fenced: true, Begun: w.clock.now()}
+	value, ok, err := w.resource.claim(t.Name, t.Token)
+	if err != nil {
+		w.fatal(err)
+	}
+	f.Read, f.Value, f.Refused = w.clock.now(), value, !ok
+
+	time.Sleep(time.Duration(rng.Int64N(int64(think))))
+
+	u.Sent = w.clock.now()
+	if err := w.resource.write(t.Name, u.Value+1); err != nil {
+		w.fatal(err)
+	}
+	u.Done = w.clock.now()
+	if ok {
+		f.Sent = w.clock.now()
+		if ok, err = w.resource.writeFenced(t.Name, t.Token, f.Value+1); err != nil {
+			w.fatal(err)
+		}
+		f.Done, f.Refused = w.clock.now(), !ok
+	}
+	t.Writes = append(t.Writes, u, f)
+}
+
+// calmBound is how long a client may take for each lock when the faults have ended: a lock
+// that nobody released has to expire, connections are made anew, and others come first. With
+// a guard, servers that came back last do not count for a while.
+func calmBound(ttl time.Duration, guard bool) time.Duration {
+	bound := 3*ttl + 2*time.Second
+	if guard {
+		bound += 2 * ttl
+	}
+	return bound
+}
+
+// closeBound is how long a Locker may take to settle what it owes when the faults have
+// ended: to commands of unknown fate it is owed for a TTL, or two for an extension.
+func closeBound(ttl time.Duration) time.Duration { return 5*ttl + 10*time.Second }

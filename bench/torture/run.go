@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A theatre is what a run needs: servers, links and workers.
+type theatre struct {
+	stage   stage
+	heard   chan saying
+	quit    chan struct{} // closed when nobody listens to the workers any more
+	history History
+}
+
+// perform does a run with these faults and returns what was seen, not yet checked. It
+// leaves nothing running. When ctx ends the faults end, and the rest goes on.
+func perform(ctx context.Context, run Run, faults []Fault, progress io.Writer) (*History, error) {
+	t := &theatre{heard: make(chan saying, 1024), quit: make(chan struct{}), history: History{Run: run, Faults: faults}}
+	defer t.close()
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	over := make(chan struct{})
+	begun := t.stage.clock.now() // all has started
+	for i := range faults {
+		faults[i].Begin += begun
+		faults[i].End += begun
+	}
+	go func() { // ends with the faults, and they with ctx
+		defer close(over)
+		t.stage.play(ctx, faults)
+		t.stage.await(ctx, begun+run.Length)
+	}()
+	err := t.listen(over, progress)
+	cancel()
+	<-over
+	if err != nil {
+		return nil, err
+	}
+	return &t.history, t.look()
+}
+
+func (t *theatre) open() (err error) {
+	run := &t.history.Run
+	if t.stage.cluster, err = startCluster(run.Nodes); err != nil {
+		return err
+	}
+	if run.Server, err = t.stage.cluster.nodes[0].info("server", "redis_version"); err != nil {
+		return err
+	}
+	if t.stage.clock, err = newClock(); err != nil {
+		return err
+	}
+	for i, clients := range byProcess(run.Clients) {
+		var links []*link
+		var addrs []string
+		for _, addr := range t.stage.cluster.addrs() {
+			l, err := openLink(addr)
+			if err != nil {
+				return err
+			}
+			links, addrs = append(links, l), append(addrs, l.addr())
+		}
+		t.stage.links = append(t.stage.links, links)
+		p, err := startWorker(task{
+			Process: i, Clients: clients, Adapter: run.Clients[clients[0]].Adapter, Nodes: addrs,
+			Resource: t.stage.cluster.resource.Addr(), Names: run.Names, TTL: run.TTL,
+			Fencing: run.Fencing, Guard: run.Guard, Seed: run.Seed, Origin: t.stage.clock.origin,
+		}, t.heard, t.quit)
+		if err != nil {
+			return err
+		}
+		t.stage.workers = append(t.stage.workers, p)
+	}
+	for range t.stage.workers {
+		if s := <-t.heard; s.ended {
+			return fmt.Errorf("worker %d did not start", s.process+1)
+		}
+	}
+	return nil
+}
+
+// byProcess lists the clients of each worker.
+func byProcess(clients []Client) (all [][]int) {
+	for i, c := range clients {
+		for len(all) <= c.Process {
+			all = append(all, nil)
+		}
+		all[c.Process] = append(all[c.Process], i)
+	}
+	return all
+}
+
+func (t *theatre) close() {
+	close(t.quit)
+	for _, p := range t.stage.workers {
+		p.end()
+	}
+	for _, links := range t.stage.links {
+		for _, l := range links {
+			l.close()
+		}
+	}
+	if t.stage.cluster != nil {
+		t.stage.cluster.close()
+	}
+}
+
+// listen collects what the workers say. When the faults are over it has them get each lock
+// once more and close, and returns when they have.
+func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	var limit <-chan time.Time
+	closed := make([]bool, len(t.stage.workers))
+	for left := len(closed); left > 0; {
+		select {
+		case <-over:
+			over = nil
+			run := t.history.Run
+			t.history.Calm = Calm{Begun: t.stage.clock.now(), Bound: calmBound(run.TTL, run.Guard)}
+			for _, p := range t.stage.workers {
+				if err := p.relax(); err != nil {
+					return err
+				}
+			}
+			// For what it was about, for each lock, and for settling what it owes.
+			timer := time.NewTimer(time.Duration(len(run.Names)+2)*calmBound(run.TTL, run.Guard) + closeBound(run.TTL))
+			defer timer.Stop()
+			limit = timer.C
+		case s := <-t.heard:
+			switch {
+			case s.ended:
+				return fmt.Errorf("worker %d ended before its time", s.process+1)
+			case s.Try != nil:
+				t.history.Tries = append(t.history.Tries, *s.Try)
+			case s.Closed:
+				closed[s.process] = true
+				left--
+				if s.Owed != "" {
+					t.history.Calm.Unclosed = append(t.history.Calm.Unclosed, fmt.Sprintf("worker %d: %s", s.process+1, s.Owed))
+				}
+			}
+		case <-ticker.C:
+			t.report(progress, over == nil)
+		case <-limit:
+			for i, done := range closed {
+				if !done {
+					t.history.Calm.Unclosed = append(t.history.Calm.Unclosed, fmt.Sprintf("worker %d does not end", i+1))
+				}
+			}
+			return nil
+		}
+	}
+	for _, p := range t.stage.workers {
+		if err := p.finish(); err != nil {
+			return fmt.Errorf("a worker failed: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *theatre) report(progress io.Writer, calm bool) {
+	grants, lost := 0, 0
+	for _, try := range t.history.Tries {
+		if try.granted() {
+			grants++
+		}
+		if try.Lost != "" {
+			lost++
+		}
+	}
+	what := fmt.Sprintf("%d faults at work, %d over", t.stage.active.Load(), t.stage.fired.Load())
+	if calm {
+		what = "calm"
+	}
+	fmt.Fprintf(progress, "%4.0fs  %s; %d grants, %d lost\n", t.stage.clock.now().Seconds(), what, grants, lost)
+}
+
+// look notes what is left when all have closed: counters, and keys of locks.
+func (t *theatre) look() error {
+	run, calm := t.history.Run, &t.history.Calm
+	got := make(map[string]bool)
+	for _, try := range t.history.Tries {
+		if try.Calm && try.granted() {
+			got[fmt.Sprint(try.Client, try.Name)] = true
+			calm.Slowest = max(calm.Slowest, try.Return-try.Call)
+		}
+	}
+	for i := range run.Clients {
+		for _, name := range run.Names {
+			if !got[fmt.Sprint(i, name)] {
+				calm.Missing = append(calm.Missing, fmt.Sprintf("%s did not get %q", t.history.who(Try{Client: i}), name))
+			}
+		}
+	}
+	resource := openResource(t.stage.cluster.resource.Addr())
+	defer resource.close()
+	for _, name := range run.Names {
+		f, err := resource.final(name)
+		if err != nil {
+			return err
+		}
+		t.history.Finals = append(t.history.Finals, f)
+	}
+	var err error
+	calm.Left, err = t.stage.cluster.left()
+	return err
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredisv9 "github.com/redis/go-redis/v9"
+
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// workerCommand makes this program a worker.
+const workerCommand = "worker"
+
+// A task is what a worker is told, as its only argument.
+type task struct {
+	Process  int
+	Clients  []int // indexes into the run's
+	Adapter  string
+	Nodes    []string // addresses, through the links
+	Resource string
+	Names    []string
+	TTL      time.Duration
+	Fencing  bool
+	Guard    bool
+	Seed     uint64
+	Origin   time.Duration
+}
+
+// A word is a line that a worker says on its stdout.
+type word struct {
+	Ready  bool   `json:",omitempty"`
+	Try    *Try   `json:",omitempty"`
+	Closed bool   `json:",omitempty"` // all has ended
+	Owed   string `json:",omitempty"` // with Closed: what could not be settled
+}
+
+// A worker is a process that has a Locker, and some clients that share it.
+type worker struct {
+	task
+	clock    clock
+	locker   *redlock.Locker
+	resource resource
+	calm     atomic.Bool // the faults have ended
+
+	mu  sync.Mutex // protects out
+	out *json.Encoder
+}
+
+// beWorker is what a worker does: it says that it is ready, works until it is told that
+// all is calm (a first line on its stdin), gets every lock once more, and ends at the end
+// of its stdin. Without its parent it finds that at once.
+func beWorker(args []string, in io.Reader, out io.Writer) error {
+	if len(args) != 1 {
+		return errors.New("a worker takes one argument")
+	}
+	w := &worker{out: json.NewEncoder(out)}
+	if err := json.Unmarshal([]byte(args[0]), &w.task); err != nil {
+		return err
+	}
+	goredisv9.SetLogger(silent{})
+	w.clock = clock{w.Origin}
+	pools, closePools, err := open(w.Adapter, w.Nodes)
+	if err != nil {
+		return err
+	}
+	w.resource = openResource(w.Resource)
+	w.locker, err = redlock.New(pools, w.options()...)
+	if err != nil {
+		return errors.Join(err, closePools(), w.resource.close())
+	}
+	over := make(chan struct{})
+	go func() { // ends with stdin, or with this process
+		defer close(over)
+		lines := bufio.NewScanner(in)
+		if lines.Scan() {
+			w.calm.Store(true)
+			for lines.Scan() {
+			}
+			return
+		}
+		os.Exit(0) // nobody is left to work for
+	}()
+	w.say(word{Ready: true})
+	var all sync.WaitGroup
+	for _, c := range w.Clients {
+		all.Go(func() { w.work(c) })
+	}
+	all.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), closeBound(w.TTL))
+	defer cancel()
+	last := word{Closed: true}
+	if err := w.locker.Close(ctx); err != nil {
+		last.Owed = err.Error()
+	}
+	err = errors.Join(closePools(), w.resource.close())
+	w.say(last)
+	<-over
+	return err
+}
+
+func (w *worker) options() []redlock.Option {
+	opts := []redlock.Option{
+		redlock.WithTTL(w.TTL), redlock.WithNodeTimeout(w.TTL / 10), redlock.WithOwner(fmt.Sprintf("worker %d", w.Process+1)),
+	}
+	if w.Fencing {
+		opts = append(opts, redlock.WithFencing())
+	}
+	if w.Guard {
+		opts = append(opts, redlock.WithRestartGuard(w.TTL))
+	}
+	return opts
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+// say reports to the parent. A parent that is gone ends this process through its stdin.
+func (w *worker) say(what word) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.out.Encode(what)
+}
+
+// fatal ends the worker: what it saw cannot be relied on any more.
+func (w *worker) fatal(err error) {
+	fmt.Fprintf(os.Stderr, "torture: worker %d: %v\n", w.Process+1, err)
+	os.Exit(2)
+}
+
+// work asks for locks in all ways until it is calm, and then for each of them once.
+func (w *worker) work(client int) {
+	rng := rand.New(rand.NewPCG(w.Seed, uint64(client)))
+	for !w.calm.Load() {
+		t := Try{Client: client, Name: w.Names[rng.IntN(len(w.Names))]}
+		w.try(rng, &t)
+		w.say(word{Try: &t})
+		time.Sleep(time.Duration(rng.ExpFloat64() * float64(w.TTL) / 40))
+	}
+	for _, name := range w.Names {
+		t := Try{Client: client, Name: name, Calm: true}
+		w.try(rng, &t)
+		w.say(word{Try: &t})
+	}
+}
