@@ -1,0 +1,223 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A state is what became of a claim.
+type state string
+
+const (
+	holds    state = "holds"
+	violated state = "violated"
+	unclear  state = "not checked"
+)
+
+// A Verdict is what the history says about one claim.
+type Verdict struct {
+	Claim  string // its short name
+	Says   string // what is claimed
+	State  state
+	Detail string // figures
+	Marks  []Mark `json:",omitempty"` // where it is violated
+}
+
+// A Mark is a place in the history.
+type Mark struct {
+	Name  string        // of the lock
+	Tries []int         // those that cannot both be, indexes
+	Begin time.Duration // of what is wrong
+	End   time.Duration
+	Text  string
+}
+
+// check holds the history against all claims.
+//
+// Those about locks, tokens and the fenced counter are checked twice, by porcupine and by
+// a rule written down here that also finds the place. If one of them is wrong, they
+// differ, and that is a violation as well.
+func check(h *History) []Verdict {
+	all := []Verdict{exclusion(h), tokens(h), fencedCounter(h), carried(h), progress(h), clean(h)}
+	for i := range all {
+		if v := &all[i]; len(v.Marks) > 0 {
+			v.State = violated
+		}
+	}
+	return all
+}
+
+// agree makes a verdict from what porcupine and the rule say.
+func agree(v Verdict, linearizable bool) Verdict {
+	switch {
+	case linearizable == (len(v.Marks) == 0):
+	case linearizable:
+		v.Detail += "; porcupine finds nothing: one of the checks is wrong"
+	default:
+		v.State = violated
+		v.Detail += "; porcupine finds no order that explains it"
+	}
+	return v
+}
+
+// byName returns the indexes of the tries that are wanted, for each lock, in order of
+// their return.
+func byName(h *History, wanted func(Try) bool) map[string][]int {
+	all := make(map[string][]int)
+	for i, t := range h.Tries {
+		if wanted(t) {
+			all[t.Name] = append(all[t.Name], i)
+		}
+	}
+	for _, tries := range all {
+		slices.SortStableFunc(tries, func(a, b int) int { return cmp.Compare(h.Tries[a].Return, h.Tries[b].Return) })
+	}
+	return all
+}
+
+func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// exclusion is I1.
+func exclusion(h *History) Verdict {
+	v := Verdict{Claim: "I1", Says: "Never do two clients know at the same moment that they hold the lock", State: holds}
+	locks := byName(h, Try.knew)
+	count, linearizable := 0, true
+	for _, name := range names(locks) {
+		tries := locks[name]
+		count += len(tries)
+		var open []int // that began, and end after the last one began
+		for _, i := range tries {
+			t := h.Tries[i]
+			open = slices.DeleteFunc(open, func(j int) bool { return h.Tries[j].End <= t.Return })
+			for _, j := range open {
+				other := h.Tries[j]
+				end := min(t.End, other.End)
+				v.Marks = append(v.Marks, Mark{name, []int{j, i}, t.Return, end, fmt.Sprintf("%s and %s both held %q for %v",
+					h.who(other), h.who(t), name, (end - t.Return).Round(time.Microsecond))})
+			}
+			open = append(open, i)
+		}
+		linearizable = lockIsLinearizable(h, tries) && linearizable
+	}
+	v.Detail = fmt.Sprintf("%d holds, %d overlap", count, len(v.Marks))
+	return agree(v, linearizable)
+}
+
+// tokens is I2.
+func tokens(h *History) Verdict {
+	v := Verdict{Claim: "I2", Says: "Tokens are unique, and a lock asked for after another was granted has the larger one", State: holds}
+	if !h.Run.Fencing {
+		v.State, v.Detail = unclear, "locks had no tokens"
+		return v
+	}
+	locks := byName(h, Try.granted)
+	count, linearizable := 0, true
+	for _, name := range names(locks) {
+		tries := locks[name]
+		count += len(tries)
+		v.Marks = append(v.Marks, disorder(h, name, tries)...)
+		linearizable = tokensAreLinearizable(h, tries) && linearizable
+	}
+	v.Detail = fmt.Sprintf("%d tokens, %d out of order", count, len(v.Marks))
+	return agree(v, linearizable)
+}
+
+// disorder finds tokens that were given twice or are not larger than one that was given
+// before they were asked for.
+func disorder(h *History, name string, tries []int) (marks []Mark) {
+	mark := func(j, i int, text string) {
+		a, b := h.Tries[j], h.Tries[i]
+		marks = append(marks, Mark{name, []int{j, i}, b.Return, max(b.End, b.Return), fmt.Sprintf("%s: %d of %s, then %d of %s", text, a.Token, h.who(a), b.Token, h.who(b))})
+	}
+	seen := make(map[uint64]int)
+	asked := slices.Clone(tries)
+	slices.SortStableFunc(asked, func(a, b int) int { return cmp.Compare(h.Tries[a].Call, h.Tries[b].Call) })
+	returned, largest := 0, -1 // of tries, in order of return, those before the call of the one looked at
+	for _, i := range asked {
+		t := h.Tries[i]
+		for ; returned < len(tries) && h.Tries[tries[returned]].Return < t.Call; returned++ {
+			if j := tries[returned]; largest < 0 || h.Tries[j].Token > h.Tries[largest].Token {
+				largest = j
+			}
+		}
+		if j, twice := seen[t.Token]; twice {
+			mark(j, i, "the same token")
+		} else if largest >= 0 && h.Tries[largest].Token >= t.Token {
+			mark(largest, i, "a smaller token")
+		}
+		seen[t.Token] = i
+	}
+	return marks
+}
+
+// fencedCounter is I3.
+func fencedCounter(h *History) Verdict {
+	v := Verdict{Claim: "I3", Says: "A resource that checks the token loses no update, however late a holder wakes up", State: holds}
+	s := countWrites(h)
+	if !h.Run.Fencing {
+		v.State, v.Detail = unclear, "locks had no tokens"
+		return v
+	}
+	linearizable := true
+	for _, f := range h.Finals {
+		if counter := s[f.Name]; counter.fenced != f.Fenced {
+			v.Marks = append(v.Marks, Mark{Name: f.Name, Begin: h.Calm.Begun, End: h.Calm.Begun, Text: fmt.Sprintf("the fenced counter of %q had %d updates and is %d", f.Name, counter.fenced, f.Fenced)})
+		}
+		linearizable = counterIsLinearizable(h, f) && linearizable
+	}
+	v.Marks = append(append(v.Marks, twice(h, true)...), gaps(h)...)
+	v.Detail = fmt.Sprintf("%d updates, %d lost; %d refused because they came late", s.total().fenced, s.lost(h.Finals, true), s.total().refused)
+	return agree(v, linearizable)
+}
+
+// carried is I4.
+func carried(h *History) Verdict {
+	v := Verdict{Claim: "I4", Says: "While a lock is valid, a majority of the servers has it", State: holds}
+	if h.Run.Outside {
+		v.State, v.Detail = unclear, "servers were allowed to forget"
+		return v
+	}
+	count := 0
+	for i, t := range h.Tries {
+		if !t.granted() {
+			continue
+		}
+		count++
+		if t.Lost != "" && t.End < t.Until && !strings.Contains(t.Lost, "lock expired") {
+			v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Return, t.End, fmt.Sprintf("%s lost %q %v too early: %s", h.who(t), t.Name, t.Until-t.End, t.Lost)})
+		}
+	}
+	v.Detail = fmt.Sprintf("%d grants, %d denied too early", count, len(v.Marks))
+	return v
+}
+
+// progress is I6, in the numbering of the design.
+func progress(h *History) Verdict {
+	v := Verdict{Claim: "I6", Says: "When the faults have ended, every client gets every lock in time", State: holds}
+	v.Detail = fmt.Sprintf("the slowest after %v, within %v allowed", h.Calm.Slowest.Round(time.Millisecond), h.Calm.Bound)
+	for _, who := range h.Calm.Missing {
+		v.Marks = append(v.Marks, Mark{Begin: h.Calm.Begun, End: h.Calm.Begun + h.Calm.Bound, Text: who})
+	}
+	return v
+}
+
+// clean is I5.
+func clean(h *History) Verdict {
+	v := Verdict{Claim: "I5", Says: "When the clients have closed, no server has a lock's key left", State: holds, Detail: "none is left"}
+	for _, text := range append(slices.Clone(h.Calm.Unclosed), h.Calm.Left...) {
+		v.Marks = append(v.Marks, Mark{Begin: h.Calm.Begun, End: h.Calm.Begun + h.Calm.Bound, Text: text})
+	}
+	if len(v.Marks) > 0 {
+		v.Detail = fmt.Sprintf("%d keys are left, %d clients could not settle all", len(h.Calm.Left), len(h.Calm.Unclosed))
+	}
+	return v
+}
+
+// who names the client of a try.
+func (h *History) who(t Try) string {
+	return fmt.Sprintf("client %d (%s)", t.Client+1, h.Run.Clients[t.Client].Adapter)
+}
