@@ -1,0 +1,128 @@
+// Torture runs clients of the lock against real servers while both are stopped, killed,
+// cut off and held up, writes down what they saw, checks it and draws it. See the section
+// in ../README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	seed    uint64
+	minutes float64
+	ttl     time.Duration
+	clients int
+	locks   int
+	fencing bool
+	guard   bool
+	outside bool
+	report  string
+	history string
+	replay  string
+}
+
+const nodeCount = 5
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == workerCommand {
+		if err := beWorker(os.Args[2:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "torture: worker:", err)
+			os.Exit(2)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code, err := begin(ctx, parse(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+	}
+	os.Exit(code)
+}
+
+func parse() options {
+	var o options
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1e6), "of the schedule of faults and of what the clients do")
+	flag.Float64Var(&o.minutes, "minutes", 5, "length of the part with faults")
+	flag.DurationVar(&o.ttl, "ttl", 2*time.Second, "of the locks; faults take times in proportion to it")
+	flag.IntVar(&o.clients, "clients", 2, "clients in each of the four processes")
+	flag.IntVar(&o.locks, "locks", 2, "locks that they want")
+	flag.BoolVar(&o.fencing, "fencing", true, "take locks with tokens; without, the servers get other commands")
+	flag.BoolVar(&o.guard, "guard", false, "guard restarts")
+	flag.BoolVar(&o.outside, "outside", false, "let servers forget what they acknowledged: without --guard exclusion can be lost")
+	flag.StringVar(&o.report, "report", "torture.html", "file for the page")
+	flag.StringVar(&o.history, "history", "", "file for the history (default: that of the page, with .jsonl)")
+	flag.StringVar(&o.replay, "replay", "", "check and draw the history in this file, without a run")
+	flag.Parse()
+	if o.history == "" {
+		o.history = strings.TrimSuffix(o.report, ".html") + ".jsonl"
+	}
+	return o
+}
+
+// plan is the run that the flags ask for.
+func (o options) plan() Run {
+	r := Run{
+		Seed: o.seed, Length: time.Duration(o.minutes * float64(time.Minute)), TTL: o.ttl,
+		Outside: o.outside, Fencing: o.fencing, Guard: o.guard, Nodes: nodeCount,
+	}
+	for i := range o.locks {
+		r.Names = append(r.Names, fmt.Sprintf("lock %c", 'A'+i))
+	}
+	for process, adapter := range adapters {
+		for range o.clients {
+			r.Clients = append(r.Clients, Client{process, adapter})
+		}
+	}
+	return r
+}
+
+// Exit codes.
+const (
+	fine    = 0
+	broken  = 1 // a claim is violated, and the faults were inside the assumptions
+	useless = 2 // the run could not be done, or not all of it
+)
+
+// begin does a run, or takes up an old one, and tells what it says.
+func begin(ctx context.Context, o options, stdout, stderr io.Writer) (int, error) {
+	h, err := history(ctx, o, stderr)
+	if err != nil {
+		return useless, err
+	}
+	verdicts := check(h)
+	page, err := os.Create(o.report)
+	if err != nil {
+		return useless, err
+	}
+	if err := errors.Join(writePage(page, h, verdicts), page.Close()); err != nil {
+		return useless, err
+	}
+	return summarize(stdout, o, h, verdicts), nil
+}
+
+func history(ctx context.Context, o options, stderr io.Writer) (*History, error) {
+	if o.replay != "" {
+		return load(o.replay)
+	}
+	run := o.plan()
+	if run.Length < time.Second || run.TTL < 200*time.Millisecond || o.clients < 1 || o.locks < 1 {
+		return nil, errors.New("a run needs a second, a TTL of 200ms, a client and a lock at least")
+	}
+	fmt.Fprintf(stderr, "seed %d, %v, TTL %v\n", run.Seed, run.Length, run.TTL)
+	h, err := perform(ctx, run, schedule(run), stderr)
+	if err != nil {
+		return nil, err
+	}
+	return h, h.save(o.history)
+}

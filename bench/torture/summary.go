@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// A kindCount says how often faults of a kind happened.
+type kindCount struct {
+	Kind  kind
+	Fired int
+	Felt  int // faults of which there is evidence
+	Times int // all evidence: late answers, pieces held, connections cut
+}
+
+func countKinds(faults []Fault) (all []kindCount) {
+	for _, k := range order {
+		c := kindCount{Kind: k}
+		for _, f := range faults {
+			if f.Kind != k || !f.Fired {
+				continue
+			}
+			c.Fired++
+			c.Times += f.Felt
+			if f.Felt > 0 {
+				c.Felt++
+			}
+		}
+		if c.Fired > 0 || inside[k] > 0 {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// A clientCount says how one client fared.
+type clientCount struct {
+	Grants, Refusals, Losses int
+	Held, Waited             time.Duration
+}
+
+func countClients(h *History) []clientCount {
+	all := make([]clientCount, len(h.Run.Clients))
+	for _, t := range h.Tries {
+		c := &all[t.Client]
+		c.Waited += t.Return - t.Call
+		switch {
+		case !t.granted():
+			c.Refusals++
+			continue
+		case t.Lost != "":
+			c.Losses++
+		}
+		c.Grants++
+		c.Held += max(0, t.End-t.Return)
+	}
+	return all
+}
+
+// troubles are faults that could not be carried out or undone: then a run shows less than it
+// says.
+func troubles(faults []Fault) (texts []string) {
+	for _, f := range faults {
+		if f.Err != "" {
+			texts = append(texts, fmt.Sprintf("%v: %s", f, f.Err))
+		}
+	}
+	return texts
+}
+
+// unfencedLoss says what the lock alone could not keep, in a sentence.
+func unfencedLoss(h *History) string {
+	s := countWrites(h)
+	return fmt.Sprintf("%d of %d updates of the unfenced resource were lost", s.lost(h.Finals, false), s.total().unfenced)
+}
+
+// summarize tells what the run showed, and returns the exit code.
+func summarize(out io.Writer, o options, h *History, verdicts []Verdict) int {
+	grants, losses := 0, 0
+	for _, c := range countClients(h) {
+		grants, losses = grants+c.Grants, losses+c.Losses
+	}
+	fmt.Fprintf(out, "seed %d: %d grants, %d of them ended before Unlock; %s\n\n", h.Run.Seed, grants, losses, unfencedLoss(h))
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "fault\tfired\tfelt\ttimes")
+	for _, c := range countKinds(h.Faults) {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\n", c.Kind, c.Fired, c.Felt, c.Times)
+	}
+	table.Flush()
+	fmt.Fprintln(out)
+	code := fine
+	for _, v := range verdicts {
+		fmt.Fprintf(out, "%s %-11s  %s: %s\n", v.Claim, strings.ToUpper(string(v.State)), v.Says, v.Detail)
+		for i, m := range v.Marks {
+			if i == 5 {
+				fmt.Fprintf(out, "     and %d more\n", len(v.Marks)-i)
+				break
+			}
+			fmt.Fprintf(out, "     at %.3fs: %s\n", m.Begin.Seconds(), m.Text)
+		}
+		if v.State == violated {
+			code = broken
+		}
+	}
+	if code == broken && !h.Run.claimed() {
+		fmt.Fprintln(out, "\nServers forgot what they had acknowledged, and nobody guarded that: no lock on a majority can stand it.")
+		code = fine
+	}
+	if texts := troubles(h.Faults); len(texts) > 0 {
+		fmt.Fprintf(out, "\n%d faults could not be carried out:\n", len(texts))
+		for _, text := range texts {
+			fmt.Fprintln(out, "    ", text)
+		}
+		if code == fine {
+			code = useless
+		}
+	}
+	file := o.history
+	if o.replay != "" {
+		file = o.replay
+	}
+	fmt.Fprintf(out, "\nhistory: %s, page: %s\n", file, o.report)
+	return code
+}
