@@ -25,7 +25,9 @@ func (s command) fence() fence {
 	}
 	known, _ := strconv.ParseInt(f.newest, 10, 64)
 	switch {
-	case f.token < known, f.token == known && number(last[2]) != 1:
+	case number(last[2]) == 1: // of a lock that is held: nothing is handed out
+		f.token = max(f.token, known)
+	case f.token <= known, f.token <= s.micros-1000*f.life:
 		f.refusal = -3
 	case f.token-max(s.micros, known) > day:
 		f.refusal = -4

@@ -110,7 +110,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a node takes a fencing token that is not the newest",
-		edits: []edit{{"bench/sim/fence.go", "\tcase f.token < known, f.token == known && number(last[2]) != 1:\n\t\tf.refusal = -3\n", ""}},
+		edits: []edit{{"bench/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = -3\n", ""}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{

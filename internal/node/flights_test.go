@@ -11,11 +11,11 @@ import (
 // A call is given up at its deadline or within slack of it, never before, whatever
 // comes and goes meanwhile.
 func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
+	late := 0 // in all: hardly ever in none of a seed's
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			under := make(map[*Call]bool)
-			late := 0
 			var mu sync.Mutex
 			var f flights
 			f.init(nil, func() {
@@ -59,10 +59,10 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 			if len(under) > 0 || f.first != nil || f.last != nil {
 				t.Errorf("seed %d: %d calls are still under way", seed, len(under))
 			}
-			if late == 0 {
-				t.Errorf("seed %d: slack was not used", seed)
-			}
 		})
+	}
+	if late == 0 {
+		t.Error("slack was never used")
 	}
 }
 
