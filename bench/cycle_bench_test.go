@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/quorumlock/quorumlock/redlock"
 )
 
 // BenchmarkCycle locks and unlocks on real servers. Its names are made for
@@ -20,6 +22,32 @@ func BenchmarkCycle(b *testing.B) {
 			b.Run(fmt.Sprintf("client=%s/n=%d", client, n), func(b *testing.B) {
 				benchmarkLibs(b, client, n)
 			})
+		}
+	}
+}
+
+// BenchmarkModes is what a lock costs that does more than exclude:
+//
+//	go test -run '^$' -bench Modes -count 10 . > modes.txt
+//	benchstat -col /mode modes.txt
+func BenchmarkModes(b *testing.B) {
+	modes := []struct {
+		name string
+		opts []redlock.Option
+	}{
+		{"plain", nil},
+		{"fencing", []redlock.Option{redlock.WithFencing()}},
+		{"guard", []redlock.Option{redlock.WithRestartGuard(8 * time.Second)}},
+		{"both", []redlock.Option{redlock.WithFencing(), redlock.WithRestartGuard(8 * time.Second)}},
+	}
+	nodes := startTestServers(b, 3)
+	for _, client := range []string{goRedis, redigoClient} {
+		for _, workers := range []int{1, 512} {
+			for _, mode := range modes {
+				b.Run(fmt.Sprintf("client=%s/workers=%d/mode=%s", client, workers, mode.name), func(b *testing.B) {
+					benchmarkCycle(b, contender{open: oursOn(client, true, mode.opts...)}, nodes, workers)
+				})
+			}
 		}
 	}
 }

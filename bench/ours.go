@@ -14,17 +14,17 @@ import (
 	goredisv9 "github.com/redis/go-redis/v9"
 )
 
-func oursOn(client string, pipelined bool) func([]string, int) (session, error) {
+func oursOn(client string, pipelined bool, opts ...redlock.Option) func([]string, int) (session, error) {
 	return func(addrs []string, connections int) (session, error) {
-		locker, closeLocker, err := newOurs(client, pipelined, addrs, connections)
+		locker, closeLocker, err := newOurs(client, pipelined, addrs, connections, opts...)
 		return oursSession(locker, closeLocker), err
 	}
 }
 
 // newOurs returns a Locker on the servers and what closes it and its clients.
-func newOurs(client string, pipelined bool, addrs []string, connections int) (*redlock.Locker, func() error, error) {
+func newOurs(client string, pipelined bool, addrs []string, connections int, opts ...redlock.Option) (*redlock.Locker, func() error, error) {
 	pools, closeClients := oursPools(client, pipelined, addrs, connections)
-	locker, err := redlock.New(pools)
+	locker, err := redlock.New(pools, opts...)
 	if err != nil {
 		return nil, nil, errors.Join(err, closeClients())
 	}
