@@ -22,6 +22,7 @@ type doctorCommand struct {
 	Prefix  string        `help:"The prefix of your locks: the rights of the user are checked for keys that begin with it. Default: nothing."`
 	Fair    bool          `help:"Your locks use --fair: what that needs counts as an error if it is missing."`
 	Fencing bool          `help:"The same for --fencing."`
+	Guard   time.Duration `placeholder:"LONGEST" help:"The same for --guard: and what a restart forgets is no warning then."`
 	JSON    bool          `name:"json" help:"Write JSON: {\"worst\": \"note\", \"findings\": [{\"severity\", \"check\", \"node\", \"seen\", \"endangers\", \"remedy\"}]}"`
 }
 
@@ -48,6 +49,9 @@ Exit codes:
 
 // Validate is called by the parser.
 func (c *doctorCommand) Validate() error {
+	if c.Guard < 0 {
+		return fmt.Errorf("--guard: must not be negative")
+	}
 	if c.Timeout < 0 {
 		return fmt.Errorf("--node-timeout: must not be negative")
 	}
@@ -67,6 +71,9 @@ func (c *doctorCommand) Run(s *streams) error {
 	}
 	if c.Fair {
 		options = append(options, redlock.WithFair())
+	}
+	if c.Guard > 0 {
+		options = append(options, redlock.WithRestartGuard(c.Guard))
 	}
 	if c.Fencing {
 		options = append(options, redlock.WithFencing())

@@ -24,6 +24,7 @@ type runCommand struct {
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
 	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
 	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
+	Guard    time.Duration `placeholder:"LONGEST" help:"Keep nodes that restarted out until locks of this TTL, the longest of all locks, have expired. All clients of the nodes must do so, with the same TTL and number of nodes."`
 	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a twentieth of the TTL, but 20ms to 1s."`
 	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
 	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
@@ -69,6 +70,9 @@ func (r *runCommand) Validate() error {
 	}
 	if r.Timeout < 0 {
 		return fmt.Errorf("--node-timeout: must not be negative")
+	}
+	if r.Guard < 0 {
+		return fmt.Errorf("--guard: must not be negative")
 	}
 	if r.Grace < 0 {
 		return fmt.Errorf("--grace: must not be negative")
@@ -158,6 +162,9 @@ func (r *runCommand) options(stderr io.Writer) []redlock.Option {
 	}
 	if r.Fencing {
 		options = append(options, redlock.WithFencing())
+	}
+	if r.Guard > 0 {
+		options = append(options, redlock.WithRestartGuard(r.Guard))
 	}
 	if r.Timeout > 0 {
 		options = append(options, redlock.WithNodeTimeout(r.Timeout))

@@ -174,6 +174,8 @@ func TestWrongUsageIs64AndRunsNothing(t *testing.T) {
 		{"run", "--embedded", "--name", "x", "--ttl", "1ms", "--", "echo", "ran"},
 		{"run", "--embedded", "--name", "x", "--wait", "-1s", "--", "echo", "ran"},
 		{"run", "--embedded", "--name", "x", "--grace", "-1s", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x", "--guard", "-1s", "--", "echo", "ran"},
+		{"run", "--embedded", "--name", "x", "--guard", "1s", "--ttl", "2s", "--", "echo", "ran"},
 		{"run", "--embedded", "--name", "", "--", "echo", "ran"},
 		{"run", "--embedded", "--name", "x", "--owner", "a\nb", "--", "echo", "ran"},
 		{"run", "--node", "redis://r1", "--node", "redis://r1:6379", "--name", "x", "--", "echo", "ran"},
@@ -228,6 +230,20 @@ func TestTheCommandIsToldItsFencingToken(t *testing.T) {
 		}
 		last = token
 	}
+}
+
+func TestNodesThatRestartedAreKeptOut(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 1)
+	args := []string{"run", "--name", lockName, "--ttl", "1s", "--guard", "1s", "--node", "redis://" + cluster.Addrs()[0]}
+	command := []string{"--", "echo", "ran"}
+	p := start(t, append(args, command...)...) // a new node is none that anything is known of
+	p.expectCode(exitNoQuorum)
+	p.expectSaid("may have forgotten locks")
+	p = start(t, append(append(args, "--wait", "10s"), command...)...)
+	p.expectLine("ran")
+	p.expectCode(0)
+	start(t, append(args, command...)...).expectCode(0)
 }
 
 func TestEmbeddedNeedsNoRedis(t *testing.T) {

@@ -15,11 +15,11 @@ import (
 
 var (
 	missingUnit = regexp.MustCompile(`expected duration but got "([^"]*)": time: missing unit in duration "[^"]*"`)
-	option      = regexp.MustCompile(`\bWith(TTL|NodeTimeout|Owner)\(("(?:[^"\\]|\\.)*"|[^")]*)\): `)
+	option      = regexp.MustCompile(`\bWith(TTL|NodeTimeout|Owner|RestartGuard)\(("(?:[^"\\]|\\.)*"|[^")]*)\): `)
 	releases    = regexp.MustCompile(`\b(\d+) releases not confirmed`)
 )
 
-var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", "Owner": "--owner"}
+var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", "Owner": "--owner", "RestartGuard": "--guard"}
 
 // parserWords is what is wrong with the arguments.
 func parserWords(err error) string {
