@@ -15,10 +15,12 @@ import (
 
 // What a holder with a fencing token does to a Redis hash. It runs on the server of the
 // data, which need not have to do with those of the lock. "seen" is the largest token
-// that was there; a smaller one changes nothing, and gets the answer false.
+// that was there; a smaller one changes nothing, and gets the answer false, which is
+// redis.Nil for the client. So does 0, the token of a lock without fencing. (The same holder
+// can withdraw twice, by mistake or because a reply was lost: against that a token does not help.)
 var withdraw = redis.NewScript(`
-	local seen, token = redis.call('HGET', KEYS[1], 'seen'), ARGV[1]
-	if seen and tonumber(token) < tonumber(seen) then
+	local seen, token = redis.call('HGET', KEYS[1], 'seen') or '1', ARGV[1]
+	if tonumber(token) < tonumber(seen) then
 		return false
 	end
 	redis.call('HSET', KEYS[1], 'seen', token)
@@ -71,7 +73,7 @@ func Example_fencing() {
 // those that differ afterwards: clientFoundRows=true.)
 func Example_fencingSQL() {
 	withdraw := func(ctx context.Context, db *sql.DB, id, amount int64, token uint64) error {
-		claimed, err := db.ExecContext(ctx, `UPDATE accounts SET token = $1 WHERE id = $2 AND token <= $1`, int64(token), id)
+		claimed, err := db.ExecContext(ctx, `UPDATE accounts SET token = $1 WHERE id = $2 AND token <= $1 AND $1 > 0`, int64(token), id)
 		if err != nil {
 			return err
 		}

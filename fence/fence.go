@@ -59,11 +59,13 @@ type seen struct {
 
 // Do runs change if no larger token of the name was seen, and remembers the token.
 // While change runs nobody else is let in under that name, so it must be quick and must
-// not call the Checker with the same name. A holder may come as often as it likes; the
+// not call the Checker with the same name. A holder may come as often as it likes, also
+// with the same change again: a token tells who is late, not what is done already. The
 // first time should be before it reads.
 //
-// The error is that of change, or matches [ErrStale] or [ErrNoToken]; then change was
-// not called, and nothing is remembered.
+// An error that matches [ErrStale] or [ErrNoToken] means that change was not called.
+// Otherwise the error is that of change; the token is remembered all the same, since
+// change may have done something.
 func (c *Checker) Do(name string, token uint64, change func() error) error {
 	if token == 0 {
 		return fmt.Errorf("fence: %q: %w", name, ErrNoToken)
@@ -92,8 +94,8 @@ func (c *Checker) seen(name string) *seen {
 	return s
 }
 
-// Forget makes room: it forgets the token of a name. That is safe when what the name
-// stands for is gone, or when no holder can be late any more.
+// Forget makes room: it forgets the token of a name, and who is let in. That is safe when
+// what the name stands for is gone, or when no holder can be late and none is at work.
 func (c *Checker) Forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -37,7 +37,7 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 // [context.DeadlineExceeded], too. On failure nothing is held. Where only
 // remains of this Locker's own released locks and failed attempts are in the way,
 // it waits until they are gone, which takes two node timeouts at most, and tries
-// again, three times at most. Options that say how to wait (WithRetryDelay,
+// again, three times at most; so it does where a fencing token was too small. Options that say how to wait (WithRetryDelay,
 // WithMaxTries, WithMaxWait, WithPlaceLease) are refused. After [Locker.Close] the
 // error matches [ErrClosed].
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {

@@ -16,7 +16,8 @@ import (
 // What errors match, with [errors.Is]. These are a contract.
 var (
 	// ErrTaken: too many nodes for a majority said that another holder has the lock,
-	// or with [WithFair] that it is free and others come first in line. The error says who has it, and on how many of the nodes that had
+	// or with [WithFair] that it is free and others come first in line, or with
+	// [WithFencing] that it is free and others had tokens that are larger, again and again. The error says who has it, and on how many of the nodes that had
 	// answered by then.
 	ErrTaken = errors.New("lock is taken")
 

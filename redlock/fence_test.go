@@ -140,6 +140,7 @@ func TestTheTimeOfTheNodesIsThatOfTheirMajority(t *testing.T) {
 		const year = 365 * 24 * time.Hour
 		now := time.Now().Add(-20 * time.Minute).UnixMicro()
 		f.nodes[0].Set(fakenode.Faults{Ahead: -20 * time.Minute})
+		f.nodes[0].Set(fakenode.Faults{Ahead: -20 * time.Minute})
 		f.nodes[1].Set(fakenode.Faults{Ahead: -year})
 		f.nodes[2].Set(fakenode.Faults{Ahead: -20*time.Minute + time.Second})
 		f.clock.Step(year) // nobody asks for ours
@@ -378,4 +379,28 @@ func TestACounterAheadOnANodeThatIsNeededIsPassed(t *testing.T) {
 		}
 		f.unlock(k)
 	})
+}
+
+func TestAClockThatIsFastIsNotFollowedWhicheverNodesAnswerFirst(t *testing.T) {
+	for slow := range 3 {
+		inBubble(t, 3, func(f *fixture) {
+			for i, n := range f.nodes {
+				fault := fakenode.Faults{}
+				if i == slow {
+					fault.ReplyDelay = time.Millisecond
+				}
+				if i == 1 {
+					fault.Ahead = time.Hour
+				}
+				n.Set(fault)
+			}
+			for range 3 {
+				k := f.lock("job", WithFencing())
+				if ahead := int64(k.Token()) - time.Now().UnixMicro(); ahead > 10 {
+					f.t.Errorf("%d us ahead", ahead)
+				}
+				f.unlock(k)
+			}
+		})
+	}
 }

@@ -82,8 +82,8 @@ func (k *Lock) Held() (held, total int) {
 }
 
 // Token returns the fencing token of the lock, 0 unless it was taken [WithFencing]. It
-// stays the same as long as the lock is held. Every later acquisition of the name has a
-// larger one, so what the lock protects can refuse a holder that was delayed until
+// stays the same as long as the lock is held. Every later acquisition of the name that is fenced has a
+// larger one (docs/guarantees.md says when not), so what the lock protects can refuse a holder that was delayed until
 // somebody else had the lock: see package fence, and "How to do distributed locking"
 // (Kleppmann, 2016). A token that nobody checks protects nothing.
 //

@@ -15,8 +15,9 @@ import (
 //
 // What is proposed is the time, so that nodes which know nothing (of a new name, or
 // after they lost their data) order tokens, too, and so that nobody has to ask first
-// what the last one was. It is the time of the nodes, as their answers tell it: the
-// median, so that a minority of wrong clocks does not matter.
+// what the last one was. It is the time of the nodes, as their answers tell it, and a
+// minority of clocks that are fast does not matter. If some are slow it may be too
+// early: then nodes refuse it, and tell theirs.
 
 // stray is how far the times that a group proposes may be off after one another: by how
 // long answers take. If it is more, clocks were set back.
@@ -26,7 +27,7 @@ const stray = time.Second
 type proposer struct{ last atomic.Int64 }
 
 // Token proposes a fencing token for a lock of whose tokens seen is the newest known.
-// It is 0, which no node takes, as long as no node has said what time it is; what they
+// It is 0, which no node takes, as long as too few have said what time it is; what they
 // answer to that does.
 func (g *Group) Token(seen int64) int64 {
 	now := g.micros()
@@ -51,8 +52,9 @@ func (p *proposer) next(now int64) int64 {
 	}
 }
 
-// micros is the median of the nodes' clocks, in microseconds since 1970, of two the
-// earlier; 0 if none is known.
+// micros is the latest time, in microseconds since 1970, that more nodes have reached than
+// may fail, so that one of them is right; 0 if so many clocks are not known. If all are,
+// it is the median.
 func (g *Group) micros() int64 {
 	var room [7]int64
 	known := room[:0]
@@ -61,11 +63,12 @@ func (g *Group) micros() int64 {
 			known = append(known, m)
 		}
 	}
-	if len(known) == 0 {
+	enough := len(g.nodes) - g.Majority() + 1 // as many answers as say that a lock is not to be had
+	if len(known) < enough {
 		return 0
 	}
 	slices.Sort(known)
-	return known[(len(known)-1)/2]
+	return known[len(known)-enough]
 }
 
 // Fence gives the claim a fencing token, before it asks for anything. The nodes

@@ -13,7 +13,7 @@ type token struct {
 }
 
 // Fenced returns the lease with a fencing token. A node that grants it remembers the
-// token for life after the time that it stands for.
+// token for life from then on, or after the time that it stands for if that is later.
 func (l Lease) Fenced(number int64, life time.Duration) Lease {
 	l.token = &token{SideKey(l.Key(), "fence"), strconv.FormatInt(number, 10), millis(life)}
 	return l

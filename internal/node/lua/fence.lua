@@ -17,7 +17,7 @@
 --          the value is empty and the remaining time to live says why: -3 if the token
 --          is too small, or stands for a time so long ago that larger ones may have been
 --          forgotten since, -4 if it is more than a day ahead of this server, and of the
---          newest, so that no client by mistake uses up all numbers.
+--          newest, so that no single mistake uses up all numbers.
 local newest, micros, refusal, remember
 if KEYS[2] then
   local sent, life, again = unpack(ARGV, #ARGV - 2)
