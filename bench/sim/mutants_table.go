@@ -50,6 +50,11 @@ var mutants = []mutant{
 		rule:  carried, runs: 2000,
 	},
 	{
+		name:  "a doubt ends before the key that it may leave",
+		edits: []edit{{"internal/fanout/seat.go", "s.lives(at.Add(life).Add(life))", "s.lives(at.Add(life))"}},
+		rule:  noOrphan, runs: 20000,
+	},
+	{
 		name: "an extension sets a key that is gone",
 		edits: []edit{{"bench/sim/scripts.go", "\tcase !found:\n\t\treturn int64(0)\n",
 			"\tcase !found:\n\t\ts.set(key, text(argv[0]), number(argv[1]))\n\t\treturn int64(1)\n"}},

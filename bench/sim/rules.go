@@ -202,9 +202,7 @@ func (w *world) execute(server *server, m *message) (r result) {
 		again = " once more"
 		w.did["a request was doubled"]++
 	}
-	if m.twin || !w.plan.Strict && m.sets() && !m.held && w.now() > m.sent+w.plan.NodeTimeout+w.plan.TTL/100 {
-		// Carried out twice, or later than it was given up though the server was not
-		// stopped: how long that may take nobody can know. Such a key expires.
+	if m.twin { // how long that may take nobody can know; such a key expires
 		w.strays[m.value()] = true
 	}
 	if m.args[0] == "EVAL" {

@@ -10,7 +10,6 @@ import (
 type schedule struct {
 	Seed    uint64
 	Outside bool // it leaves the assumptions
-	Strict  bool // it forgives no key that is set late
 
 	Nodes     int
 	NodeRates []int64         // parts per million

@@ -22,7 +22,6 @@ type finding struct {
 
 func (o options) draw(seed uint64) *schedule {
 	plan := draw(seed, o.outside)
-	plan.Strict = o.strict
 	return plan
 }
 
