@@ -32,7 +32,6 @@ type message struct {
 	seq  int // of the link
 	sent time.Duration
 	over time.Duration // when its client gives it up by itself
-	held bool          // it waited in a socket
 	twin bool          // it is carried out for the second time
 
 	reply    chan result   // of Do
@@ -211,7 +210,6 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 		w.after(back, func() { n.tell(m, result{err: errRefused}) })
 		return
 	case s.frozen > 0:
-		m.held = true
 		w.did["a node was frozen"]++
 		w.note(nil, s, "is frozen; %v waits in a socket", m)
 		s.held = append(s.held, waiting{m, func() { n.arrive(m, back, lost) }})

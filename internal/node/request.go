@@ -54,7 +54,7 @@ type Request struct {
 	lease Lease
 	mark  Mark
 	first []any   // in the form that nearly every server takes
-	room  [13]any // for first, if it is as short as those of a lock that nobody else wants
+	room  [13]any // for first, if it is as short as those of a lock that nobody else wants, with a token or without
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
@@ -119,6 +119,7 @@ func (r *Request) preferred() form {
 	return preferred[r.Verb]
 }
 
+// preferred is the same by verb, where restarts are not guarded.
 var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
 
 // command is the request in one form, to be read only.
