@@ -189,7 +189,7 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 		lease, token := node.NewLease(key, value), int64(-1)
 		if random.IntN(3) == 0 {
 			token = randomToken(random)
-			lease = lease.Fenced(token, time.Hour)
+			lease = lease.Fenced(new(node.Fence), token, time.Hour)
 		}
 		mark.Line.Back = verb == node.Release && mark.Line.Ticket > 0 && random.IntN(2) == 0
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
@@ -245,7 +245,7 @@ func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
 	for range 25 {
 		value := []string{"a", "b", "c"}[random.IntN(3)]
 		token := randomToken(random)
-		lease := node.NewLease(key, value).Fenced(token, time.Duration(1+random.IntN(9))*time.Hour)
+		lease := node.NewLease(key, value).Fenced(new(node.Fence), token, time.Duration(1+random.IntN(9))*time.Hour)
 		if random.IntN(4) == 0 {
 			lease = lease.Again()
 		}
@@ -270,6 +270,31 @@ func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
 		}
 	}
 	return taken
+}
+
+// A node says what time it is if that is news: if it is not the time of the token.
+func TestAGrantTellsTheTimeIfItIsNews(t *testing.T) {
+	withTwo(t, func(t *testing.T, lib library) {
+		for _, b := range backends(t, lib, func(p pool.Pool) pool.Pool { return p }) {
+			keys := 0
+			grant := func(ahead time.Duration) int64 {
+				keys++
+				lease := node.NewLease(fmt.Sprint("told", keys), "a").Fenced(new(node.Fence), time.Now().Add(ahead).UnixMicro(), time.Hour)
+				a := b.askFor(t, node.Acquire, lease, time.Hour, node.Mark{})
+				if a.Status != node.Granted {
+					t.Fatalf("%s: %+v", b.name, a)
+				}
+				return a.Micros
+			}
+			for _, ahead := range []time.Duration{-time.Minute, time.Minute} {
+				if off := time.Since(time.UnixMicro(grant(ahead))); off > 10*time.Second || off < -10*time.Second {
+					t.Errorf("%s: its clock is %v off", b.name, off)
+				}
+			}
+			// If the call takes longer than a tenth of a second its time is news, too.
+			eventually(t, b.name+" takes its time for known", func() bool { return grant(0) == 0 })
+		}
+	})
 }
 
 // scriptsOnly is a server before Redis 7, which refuses SET with NX and GET.

@@ -51,8 +51,9 @@ const minTokenLife = time.Minute
 // WithTokenLife sets how long the nodes remember the newest token of [WithFencing] for
 // each name, after the last acquisition of that name. When they have forgotten it, the
 // next one is larger because it is the time of day of the nodes: so d must exceed what
-// their clocks may be set back, and what they may differ by. All calls for a name must use the same. It takes about 100 bytes of each node
-// for each name. The default is 24 hours, the range is a minute to 365 days.
+// their clocks may be set back, and what they may differ by. All calls for a name must
+// use the same. It takes about 100 bytes of each node for each name. The default is
+// 24 hours, the range is a minute to 365 days.
 func WithTokenLife(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.tokenLife = d; d < minTokenLife || d > maxTTL {
@@ -69,14 +70,15 @@ func WithTokenLife(d time.Duration) LockOption {
 //
 // All clients of a node must use it, with the same longest, number of nodes and
 // [WithDriftFactor]: the node keeps that in the key "redlock:node", and a client that
-// differs gets an error that says how. One that does not use the guard gets past it. A node that counts for the first time does so after longest, as one that
-// restarted does: until then [Locker.Lock] waits, and TryLock matches [ErrNoQuorum], and
-// says for how long. On nodes that are new for certain, "DEL redlock:quarantine" ends that. When
-// you restart nodes one by one, let longest pass in between. It counts from the first one who
+// differs gets an error that says how. One that does not use the guard gets past it. A
+// node that counts for the first time does so after longest, as one that restarted does:
+// until then [Locker.Lock] waits, and TryLock matches [ErrNoQuorum], and says for how
+// long. On nodes that are new for certain, "DEL redlock:quarantine" ends that. When you
+// restart nodes one by one, let longest pass in between. It counts from the first one who
 // wants a lock there after the restart.
 //
-// An ACL user needs the command INFO for it, and the keys
-// "redlock:node" and "redlock:quarantine". What it does not see is keys that are evicted.
+// An ACL user needs the command INFO for it, and the keys "redlock:node" and
+// "redlock:quarantine". What it does not see is keys that are evicted.
 func WithRestartGuard(longest time.Duration) Option {
 	return lockerOption(func(c *config) {
 		if c.longest = longest; longest < minTTL || longest > maxTTL {

@@ -8,6 +8,7 @@ type fence struct {
 	on          bool
 	newest      string
 	refusal     int64 // why the token is not taken, 0 if it is
+	granted     any   // what the script replies if it is
 	token, life int64
 }
 
@@ -16,16 +17,24 @@ const day = 86_400_000_000
 
 func (s command) fence() fence {
 	if len(s.keys) < 2 {
-		return fence{}
+		return fence{command: s}
 	}
-	last := s.argv[len(s.argv)-3:]
-	f := fence{command: s, on: true, newest: "0", token: number(last[0]), life: number(last[1])}
+	again := s.argv[len(s.argv)-1] == "again"
+	if again {
+		s.argv = s.argv[:len(s.argv)-1]
+	}
+	given := len(s.argv) - 2
+	f := fence{command: s, on: true, newest: "0", token: number(s.argv[given]), life: number(s.argv[given+1]), granted: s.micros}
+	f.argv = f.argv[:given]
+	if off := f.token - s.micros; -100_000 <= off && off <= 100_000 {
+		f.granted = int64(1)
+	}
 	if newest, found := s.get(text(s.keys[1])); found {
 		f.newest = newest
 	}
 	known, _ := strconv.ParseInt(f.newest, 10, 64)
 	switch {
-	case number(last[2]) == 1: // of a lock that is held: nothing is handed out
+	case again: // of a lock that is held: nothing is handed out
 		f.token = max(f.token, known)
 	case f.token <= known, f.token <= s.micros-1000*f.life:
 		f.refusal = -3

@@ -157,11 +157,12 @@ func question(random *rand.Rand, key string) query {
 	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
 	q.lease = node.NewLease(key, []string{"a", "b", "c"}[random.IntN(3)])
 	if in(3) {
-		token := time.Now().UnixMicro() + random.Int64N(20) - 10
+		// A minute ahead: whether it is nearly that of the server would depend on when it arrives.
+		token := time.Now().Add(time.Minute).UnixMicro() + random.Int64N(20) - 10
 		if in(6) {
 			token += 2 * day
 		}
-		q.lease = q.lease.Fenced(token, 24*time.Hour)
+		q.lease = q.lease.Fenced(new(node.Fence), token, 24*time.Hour)
 		if in(4) {
 			q.lease = q.lease.Again()
 		}

@@ -91,7 +91,7 @@ func acquire(s command, key string, argv []any) any {
 func wait(s command, key string, argv []any) any {
 	held, found := s.get(key)
 	fence := s.fence()
-	if found && held != argv[0] && number(argv[4]) != 0 {
+	if found && held != argv[0] && len(fence.argv) > 2 {
 		s.set(text(argv[2]), text(argv[3]), number(argv[4]))
 	}
 	switch {
@@ -102,10 +102,7 @@ func wait(s command, key string, argv []any) any {
 	}
 	fence.remember()
 	s.set(key, text(argv[0]), number(argv[1]))
-	if fence.on {
-		return s.micros
-	}
-	return nil
+	return fence.granted
 }
 
 func extend(s command, key string, argv []any) any {
@@ -232,7 +229,7 @@ func turn(s command, key string, argv []any) any {
 	fence := s.fence()
 	var granted any = last
 	if fence.on {
-		granted = []any{last, s.micros}
+		granted = []any{last, fence.granted}
 	}
 	if found && held == argv[0] {
 		return granted

@@ -63,7 +63,6 @@ type Command struct {
 	Verb  string // SET, EVALSHA or EVAL
 	Does  string // acquire, extend, release or inspect
 	Waits bool   // an acquire of somebody who waits
-	Token string // of an acquire, if it has one
 	Key   string
 	Value string
 	At    time.Time
@@ -232,10 +231,13 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		}
 		rest := args[4:]
 		if args[2] == int64(2) {
-			t := fence{key: args[4].(string), ahead: f.Ahead}
-			t.token, t.life, t.again = args[len(args)-3].(string), args[len(args)-2], args[len(args)-1] == int64(1)
-			c.Token = t.token
-			c.Value, rest = args[5].(string), args[6:len(args)-3]
+			t := fence{key: args[4].(string), ahead: f.Ahead, again: args[len(args)-1] == "again"}
+			if t.again {
+				args = args[:len(args)-1]
+			}
+			given := len(args) - 2
+			t.token, t.life = args[given].(int64), args[given+1].(int64)
+			c.Value, rest = args[5].(string), args[6:given]
 			return n.runFenced(c, t, rest)
 		}
 		if len(rest) > 0 {

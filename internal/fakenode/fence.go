@@ -7,10 +7,10 @@ import (
 
 // A fence is what a command says about a fencing token.
 type fence struct {
-	key, token string
-	life       any
-	again      bool
-	ahead      time.Duration // the node's clock
+	key         string
+	token, life int64
+	again       bool
+	ahead       time.Duration // the node's clock
 }
 
 // runFenced is run for an acquire with a fencing token.
@@ -22,27 +22,29 @@ func (n *Node) runFenced(c Command, f fence, args []any) (any, error) {
 	if counter, known := n.get(f.key); known {
 		newest = counter.value
 	}
-	token, _ := strconv.ParseInt(f.token, 10, 64)
 	known, _ := strconv.ParseInt(newest, 10, 64)
 	held, exists := n.get(c.Key)
 	if exists {
-		if held.value != c.Value && args[3] != int64(0) {
+		if held.value != c.Value && len(args) > 1 {
 			n.set(args[1].(string), args[2].(string), args[3])
 		}
 		return []any{held.value, time.Until(held.expires).Milliseconds(), newest, now}, nil
 	}
 	switch {
 	case f.again:
-	case token <= known || token <= now-1000*f.life.(int64):
+	case f.token <= known || f.token <= now-1000*f.life:
 		return []any{"", int64(-3), newest, now}, nil
-	case token-max(now, known) > (24 * time.Hour).Microseconds():
+	case f.token-max(now, known) > (24 * time.Hour).Microseconds():
 		return []any{"", int64(-4), newest, now}, nil
 	}
-	late := max(0, (token-now+999)/1000)
-	if token >= known {
-		newest = f.token
+	late := max(0, (f.token-now+999)/1000)
+	if f.token >= known {
+		newest = strconv.FormatInt(f.token, 10)
 	}
-	n.set(f.key, newest, f.life.(int64)+late)
+	n.set(f.key, newest, f.life+late)
 	n.set(c.Key, c.Value, args[0])
+	if off := f.token - now; -100_000 <= off && off <= 100_000 {
+		return int64(1), nil
+	}
 	return now, nil
 }

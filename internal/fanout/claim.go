@@ -19,6 +19,7 @@ import (
 type Claim struct {
 	group   *Group
 	lease   node.Lease
+	fence   node.Fence    // part of lease, if it has one
 	timeout time.Duration // what a node gets for commands that no round waits for
 
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu

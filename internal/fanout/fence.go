@@ -73,7 +73,9 @@ func (g *Group) micros() int64 {
 
 // Fence gives the claim a fencing token, before it asks for anything. The nodes
 // remember it for life.
-func (c *Claim) Fence(token int64, life time.Duration) { c.lease = c.lease.Fenced(token, life) }
+func (c *Claim) Fence(token int64, life time.Duration) {
+	c.lease = c.lease.Fenced(&c.fence, token, life)
+}
 
 // Newest is a token such that a larger one is not too small for a majority, as far as
 // the answers tell. It is not the newest of all: one node that is far ahead of the others

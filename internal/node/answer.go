@@ -28,7 +28,7 @@ type Answer struct {
 	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
 	Waiting int64         // Inspect: how many stand in line
 	Newest  int64         // with a fencing token, and not granted: the newest that the node has seen
-	Micros  int64         // with a fencing token: the node's clock, microseconds since 1970
+	Micros  int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if that is no news
 	// Awaited is set on the answer to a release if somebody else waits: who.
 	Awaited string
 	Err     error     // why it Failed

@@ -204,7 +204,7 @@ func FuzzReplyWithAToken(f *testing.F) {
 				list[len(list)-2] = strconv.FormatInt(digits, 10)
 			}
 		}
-		r := NewRequest(verb, NewLease("key", ours).Fenced(7, time.Hour), ttl, Mark{Self: "me", TTL: time.Second})
+		r := NewRequest(verb, NewLease("key", ours).Fenced(new(Fence), 7, time.Hour), ttl, Mark{Self: "me", TTL: time.Second})
 		a := r.answer(reply, nil)
 		if want := saysFenced(verb, reply); a.Status != want {
 			t.Fatalf("%v, %#v: status %d, want %d (%v)", verb, reply, a.Status, want, a.Err)
@@ -212,7 +212,7 @@ func FuzzReplyWithAToken(f *testing.F) {
 		if failed := a.Status == Failed; failed != (a.Err != nil) {
 			t.Fatalf("%v, %#v: status %d and error %v", verb, reply, a.Status, a.Err)
 		}
-		if a.Newest < 0 || a.Newest > maxToken || a.Status != Failed && (a.Micros <= 0 || a.Micros > maxToken) {
+		if a.Newest < 0 || a.Newest > maxToken || a.Micros < 0 || a.Micros == noNews || a.Micros > maxToken {
 			t.Fatalf("%v, %#v: %+v", verb, reply, a)
 		}
 	})

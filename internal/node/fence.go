@@ -7,15 +7,18 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A token is a fencing token on its way to the nodes; see fence.lua.
-type token struct {
-	counter, number, life any // boxed once
+// A Fence is a fencing token on its way to the nodes; see fence.lua.
+type Fence struct {
+	counter, number any // boxed once
+	life            time.Duration
 }
 
-// Fenced returns the lease with a fencing token. A node that grants it remembers the
-// token for life from then on, or after the time that it stands for if that is later.
-func (l Lease) Fenced(number int64, life time.Duration) Lease {
-	l.token = &token{SideKey(l.Key(), "fence"), strconv.FormatInt(number, 10), millis(life)}
+// Fenced returns the lease with a fencing token, which is kept in f. A node that grants
+// it remembers the token for life from then on, or after the time that it stands for if
+// that is later.
+func (l Lease) Fenced(f *Fence, number int64, life time.Duration) Lease {
+	*f = Fence{SideKey(l.Key(), "fence"), number, life}
+	l.fence = f
 	return l
 }
 
@@ -26,22 +29,23 @@ func (l Lease) Again() Lease {
 }
 
 // fence appends the arguments for fence.lua, if there is a token.
-func (l Lease) fence(to []any) []any {
-	if l.token == nil {
+func (r *Request) fence(to []any) []any {
+	if r.lease.fence == nil {
 		return to
 	}
-	again := int64(0)
-	if l.again {
-		again = 1
+	to = append(to, r.lease.fence.number, r.life)
+	if r.lease.again {
+		to = append(to, "again")
 	}
-	return append(to, l.token.number, l.token.life, again)
+	return to
 }
 
 // fenced reports whether the request carries a token.
-func (r *Request) fenced() bool { return r.lease.token != nil && r.Verb.Sets() }
+func (r *Request) fenced() bool { return r.lease.fence != nil && r.Verb.Sets() }
 
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly
+	noNews   = 1         // in place of the node's time
 
 	// The remaining time to live of a key that is free, if the token is not taken.
 	tooSmall = -3
@@ -52,7 +56,7 @@ const (
 const errBehind = pool.Error("CLOCKBEHIND the fencing token is more than a day ahead of this server")
 
 // unfence takes off what fence.lua adds to a reply: what the node knows about tokens,
-// and as status and error why it does not take this one.
+// and as status and error why it does not take this one. No time is 0.
 func unfence(verb Verb, reply any) (rest any, fence Answer, ok bool) {
 	list, _ := reply.([]any)
 	n := len(list)
@@ -61,7 +65,9 @@ func unfence(verb Verb, reply any) (rest any, fence Answer, ok bool) {
 		end = list[n-1]
 	}
 	micros, ok := end.(int64)
-	fence.Micros = micros
+	if micros != noNews {
+		fence.Micros = micros
+	}
 	switch {
 	case !ok || micros <= 0 || micros > maxToken:
 		return nil, fence, false

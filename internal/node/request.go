@@ -27,8 +27,8 @@ func (v Verb) Sets() bool { return v == Acquire || v == Wait || v == Turn }
 type Lease struct {
 	key, value any // boxed once: every request carries them
 	scripts    *Scripts
-	token      *token // nil without fencing
-	again      bool   // the lock is held with the token
+	fence      *Fence // nil without
+	again      bool   // the lock is held with it
 }
 
 // NewLease returns the lease that stores value under key.
@@ -51,10 +51,11 @@ type Request struct {
 	Verb  Verb
 	TTL   time.Duration // rounded up to whole milliseconds on the wire
 	ttl   any           // TTL as it goes out, boxed, or that of a request before this one
+	life  any           // the same for a fencing token
 	lease Lease
 	mark  Mark
-	first []any   // in the form that nearly every server takes
-	room  [13]any // for first, if it is as short as those of a lock that nobody else wants, with a token or without
+	first []any  // in the form that nearly every server takes
+	room  [9]any // for first, if it is as short as those of a lock that nobody else wants, with a token or without
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
@@ -89,18 +90,23 @@ func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) *Request {
 // not be copied. It may be set anew when nobody has it any more: most have the same TTL
 // as the one before, and then it is not boxed again.
 func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
-	if verb == Acquire && lease.token != nil {
+	if verb == Acquire && lease.fence != nil {
 		verb, mark = Wait, Mark{} // no native command takes a token
 	}
 	r.Verb, r.TTL, r.lease, r.mark = verb, ttl, lease, mark
 	if ms := millis(ttl); verb != Release && r.ttl != ms {
 		r.ttl = ms
 	}
+	if r.fenced() {
+		if ms := millis(lease.fence.life); r.life != ms {
+			r.life = ms
+		}
+	}
 	r.first = r.args(r.room[:0], r.preferred())
 }
 
 // Clear lets go of all that the request was about.
-func (r *Request) Clear() { *r = Request{ttl: r.ttl} }
+func (r *Request) Clear() { *r = Request{ttl: r.ttl, life: r.life} }
 
 // form is a way to put a request to a server.
 type form uint8
@@ -145,7 +151,7 @@ func (r *Request) args(to []any, f form) []any {
 		to = append(to, "EVALSHA", s.sha)
 	}
 	if r.fenced() {
-		to = append(to, int64(2), r.lease.key, r.lease.token.counter)
+		to = append(to, int64(2), r.lease.key, r.lease.fence.counter)
 	} else {
 		to = append(to, int64(1), r.lease.key)
 	}
@@ -154,12 +160,10 @@ func (r *Request) args(to []any, f form) []any {
 	case Wait:
 		if to = append(to, r.lease.value, r.ttl); r.mark.TTL > 0 {
 			to = append(to, wait(), r.mark.Self, millis(r.mark.TTL))
-		} else {
-			to = append(to, "", "", int64(0))
 		}
-		return r.lease.fence(to)
+		return r.fence(to)
 	case Turn:
-		return r.lease.fence(append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL),
+		return r.fence(append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL),
 			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count))
 	case Release:
 		to = append(to, r.lease.value)

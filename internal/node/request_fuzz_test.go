@@ -1,7 +1,6 @@
 package node
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,15 +21,19 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			t.Skip("nobody asks for it")
 		}
 		fenced := verb.Sets() && as != native && ticket%2 != 0
+		again := ticket%4 == 1
 		line := Line{Ticket: ticket, Lease: time.Duration(lease)}
 		m := Mark{Self: "me", TTL: time.Duration(mark), Line: line}
 		var r Request
 		l := NewLease(key, value)
 		if fenced {
-			l = l.Fenced(ticket, time.Duration(lease)).Again()
+			l = l.Fenced(new(Fence), ticket, time.Duration(lease))
 		}
-		r.Set(verb, l, time.Duration(ttl), m)
-		r.Set(verb, l, time.Duration(ttl), m) // once more, in the same memory
+		if again {
+			l = l.Again()
+		}
+		r.Set(verb, NewLease(key, "before").Fenced(new(Fence), 1, time.Minute), time.Minute, m)
+		r.Set(verb, l, time.Duration(ttl), m) // in the same memory
 		args := r.command(as)
 		for i, arg := range args {
 			switch arg.(type) {
@@ -54,11 +57,18 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			return
 		}
 		if fenced {
-			rest := args[len(args)-3:]
-			if args[at-1] != int64(2) || args[at+1] != SideKey(key, "fence") || rest[0] != strconv.FormatInt(ticket, 10) || rest[2] != int64(1) {
+			if args[at-1] != int64(2) || args[at+1] != SideKey(key, "fence") || again != (args[len(args)-1] == "again") {
 				t.Fatalf("%v with the token %d: %v", verb, ticket, args)
 			}
+			if again {
+				args = args[:len(args)-1]
+			}
+			rest := args[len(args)-2:]
+			if rest[0] != ticket {
+				t.Fatalf("%v: the token is %v, want %d", verb, rest[0], ticket)
+			}
 			wantMillis(t, rest[1], lease)
+			args = args[:len(args)-2]
 			at++
 		}
 		if got := args[at+1]; got != value {
@@ -73,7 +83,7 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		if verb == Turn {
 			wantMillis(t, args[at+9], lease)
 		}
-		if verb == Acquire && fenced && args[at+5] != int64(0) {
+		if verb == Acquire && fenced && len(args) != at+3 {
 			t.Fatalf("it leaves a mark: %v", args)
 		}
 		if verb == Wait || verb == Turn {

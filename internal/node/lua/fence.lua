@@ -5,32 +5,39 @@
 -- KEYS[2]  the newest token that was taken here, "{key}:fence"; if it is not given,
 --          nothing of this applies. It is kept as it was sent: Lua would write a number
 --          of that size as 1.78e+15
--- With it there are three more ARGV, the last:
+-- With it there are two more ARGV behind the given ones, and a third if it is so:
 --          the token: about this server's time in microseconds, below 2^53
 --          how long it is remembered in milliseconds, by this server's clock, from now
 --          on or from the time that the token stands for, whichever is later
---          1 if the lock is held with this token already, and was lost here: then nothing
---          is handed out, and the token need not be larger
+--          'again' if the lock is held with this token already, and was lost here: then
+--          nothing is handed out, and the token need not be larger
 -- Replies  are those of the script, and at their end {..., the newest token that was
 --          taken before, this server's time in microseconds}. If the key was free and
---          is now set there is only that time. If it is free, and the token not taken,
---          the value is empty and the remaining time to live says why: -3 if the token
---          is too small, or stands for a time so long ago that larger ones may have been
---          forgotten since, -4 if it is more than a day ahead of this server, and of the
---          newest, so that no single mistake uses up all numbers.
-local newest, micros, refusal, remember
+--          is now set there is only that time, and 1 in its place if the token is within
+--          a tenth of a second of it: it is hardly news then, and a small number costs
+--          clients no memory. If the key is free, and the token not taken, the value is
+--          empty and the remaining time to live says why: -3 if the token is too small, or
+--          stands for a time so long ago that larger ones may have been forgotten since,
+--          -4 if it is more than a day ahead of this server, and of the newest, so that no
+--          single mistake uses up all numbers.
+local given = #ARGV
+local newest, micros, granted, refusal, remember
 if KEYS[2] then
-  local sent, life, again = unpack(ARGV, #ARGV - 2)
+  local again = ARGV[given] == 'again'
+  given = given - (again and 3 or 2)
+  local sent, life = ARGV[given + 1], ARGV[given + 2]
   local clock = redis.call('TIME')
   micros = clock[1] * 1000000 + clock[2]
   newest = redis.call('GET', KEYS[2]) or '0'
   local token, known = tonumber(sent), tonumber(newest)
-  if again == '1' then
+  local ahead = token - micros
+  if again then
     sent = math.max(token, known) == token and sent or newest
-  elseif token <= known or token <= micros - life * 1000 then
+  elseif token <= known or ahead <= life * -1000 then
     refusal = -3
   elseif token - math.max(micros, known) > 86400000000 then
     refusal = -4
   end
-  remember = {'SET', KEYS[2], sent, 'PX', string.format('%.0f', life + math.max(0, math.ceil((token - micros) / 1000)))}
+  granted = math.abs(ahead) <= 100000 and 1 or micros
+  remember = {'SET', KEYS[2], sent, 'PX', ahead > 0 and string.format('%.0f', life + math.ceil(ahead / 1000)) or life}
 end

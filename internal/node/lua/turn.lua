@@ -33,7 +33,7 @@ if tonumber(ARGV[8]) > last then
   redis.call('HSET', lease, 'last', ARGV[8])
 end
 local held = redis.call('GET', KEYS[1])
-local granted = micros and {last, micros} or last
+granted = granted and {last, granted} or last
 if held == ARGV[1] then
   return granted
 end
