@@ -20,7 +20,7 @@ type process struct {
 // thread. On Linux the kernel kills the child when the *thread* that started
 // it ends (see dieWithParent), and this way the thread lives as long as the
 // child. The goroutine ends with the process, which kill brings about.
-func spawn(binary string, args []string, log string) (*process, error) {
+func spawn(binary string, args, env []string, log string) (*process, error) {
 	type started struct {
 		p   *process
 		err error
@@ -38,6 +38,7 @@ func spawn(binary string, args []string, log string) (*process, error) {
 		defer out.Close()
 		cmd := exec.Command(binary, args...)
 		cmd.Stdout, cmd.Stderr = out, out
+		cmd.Env = append(os.Environ(), env...)
 		cmd.SysProcAttr = dieWithParent()
 		if err := cmd.Start(); err != nil {
 			result <- started{err: err}

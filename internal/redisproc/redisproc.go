@@ -32,6 +32,9 @@ type Options struct {
 	// gives: "--appendonly", "yes" makes a server that keeps its data.
 	Args []string
 
+	// Env is added to the environment of the server.
+	Env []string
+
 	// Password, if set, is required from clients ("--requirepass") and sent by
 	// [Server.Do].
 	Password string

@@ -147,7 +147,7 @@ func (s *Server) startLocked() error {
 	if s.opts.Password != "" {
 		args = append(args, "--requirepass", s.opts.Password)
 	}
-	p, err := spawn(s.binary, append(args, s.opts.Args...), s.logPath())
+	p, err := spawn(s.binary, append(args, s.opts.Args...), s.opts.Env, s.logPath())
 	if err != nil {
 		return fmt.Errorf("redisproc: start %s: %w", s.binary, err)
 	}
