@@ -243,19 +243,29 @@ func TestTheGuardRefusesLongerTTLs(t *testing.T) {
 }
 
 func TestTheGuardGoesWithFencingAndWaiting(t *testing.T) {
-	guarded(t, 3, func(f *fixture) {
-		first := f.lock("job", WithFencing())
-		waiting := f.LockAsync(context.Background(), "job", WithFencing())
-		time.Sleep(time.Second)
-		f.nodes[0].Lose()
-		f.unlock(first)
-		second, err := waiting.Wait(context.Background())
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		if second.Token() <= first.Token() {
-			f.t.Errorf("token %d after %d", second.Token(), first.Token())
-		}
-		f.unlock(second)
-	})
+	for mode, opts := range map[string][]LockOption{"waiting": nil, "waiting for a token": {WithFencing()}} {
+		t.Run(mode, func(t *testing.T) {
+			guarded(t, 3, func(f *fixture) {
+				first := f.lock("job", opts...)
+				waiting := f.LockAsync(context.Background(), "job", opts...)
+				time.Sleep(time.Second)
+				f.nodes[0].Lose()
+				f.nodes[1].Set(fakenode.Faults{Refuse: true}) // so the one that forgot is needed
+				forgot := time.Now()
+				_ = first.Unlock(context.Background()) // one of two denies it
+				second, err := waiting.Wait(context.Background())
+				f.nodes[1].Set(fakenode.Faults{})
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				if waited := time.Since(forgot); waited < quarantine || waited > quarantine+2*f.config.retryMax {
+					f.t.Errorf("granted %v after a node forgot, want %v", waited, quarantine)
+				}
+				if len(opts) > 0 && second.Token() <= first.Token() {
+					f.t.Errorf("token %d after %d", second.Token(), first.Token())
+				}
+				f.unlock(second)
+			})
+		})
+	}
 }
