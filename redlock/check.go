@@ -42,7 +42,8 @@ type Finding struct {
 	Severity Severity
 	// Check is what was looked at. These words stay the same: "reachable", "role",
 	// "distinct" (the same server twice), "loading", "trial" (a lock for trial was
-	// refused), "rights", "eviction", "persistence", "replication", "uptime",
+	// refused), "rights", "guard" (a node that [WithRestartGuard] keeps out, and clients
+	// that disagree about it), "eviction", "persistence", "replication", "uptime",
 	// "memory", "clients", "clock", "latency", "version", "unknown" (what could not be
 	// found out) and "summary" (what is as it should be). There may be others.
 	Check     string
@@ -86,7 +87,7 @@ const (
 // On every node it takes, extends and releases a lock under a key of its own, the
 // prefix and "redlock-check:" and a random number, which nobody waits for. The user
 // needs no rights but those of locks; with INFO, CONFIG GET, PUBSUB NUMSUB, TIME, ACL
-// WHOAMI and ACL DRYRUN it sees more. When Check returns without an error, its keys are
+// WHOAMI and ACL DRYRUN, and GET and PTTL of the keys of WithRestartGuard, it sees more. When Check returns without an error, its keys are
 // gone from all nodes that answer, and elsewhere go by themselves within ten seconds, or six node timeouts.
 //
 // The error matches ctx.Err() or [ErrClosed]; then there are no findings. What is
@@ -109,7 +110,6 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	patience := min(max(4*c.nodeTimeout, minPatience), max(maxPatience, c.nodeTimeout))
 	exam := fanout.Exam{
 		Prefix:   c.prefix,
-		Guarded:  c.longest > 0,
 		Patience: patience,
 		Period:   checkPeriod,
 		Budget:   checkPeriod + max(checkBudget, 3*patience),
@@ -125,7 +125,10 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	if facts == nil {
 		return nil, ended()
 	}
-	judged := diagnosis.Judge(facts, diagnosis.Settings{TTL: c.ttl, NodeTimeout: c.nodeTimeout, Drift: c.drift, Prefix: c.prefix, Fair: c.fair, Fencing: c.fencing, Guarded: c.longest > 0})
+	judged := diagnosis.Judge(facts, diagnosis.Settings{
+		TTL: c.ttl, NodeTimeout: c.nodeTimeout, Drift: c.drift, Prefix: c.prefix,
+		Fair: c.fair, Fencing: c.fencing, Guard: l.group.Guard(),
+	})
 	found := make([]Finding, len(judged))
 	for i, f := range judged {
 		found[i] = Finding{Severity(f.Severity), f.Check, f.Node, f.Seen, f.Endangers, f.Remedy}

@@ -75,7 +75,7 @@ func WithTokenLife(d time.Duration) LockOption {
 // until then [Locker.Lock] waits, and TryLock matches [ErrNoQuorum], and says for how
 // long. On nodes that are new for certain, "DEL redlock:quarantine" ends that. When you
 // restart nodes one by one, let longest pass in between. It counts from the first one who
-// wants a lock there after the restart.
+// wants a lock there after the restart. [Locker.Check] says which nodes are kept out.
 //
 // An ACL user needs the command INFO for it, and the keys "redlock:node" and
 // "redlock:quarantine". What it does not see is keys that are evicted.

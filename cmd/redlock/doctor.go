@@ -22,7 +22,7 @@ type doctorCommand struct {
 	Prefix  string        `help:"The prefix of your locks: the rights of the user are checked for keys that begin with it. Default: nothing."`
 	Fair    bool          `help:"Your locks use --fair: what that needs counts as an error if it is missing."`
 	Fencing bool          `help:"The same for --fencing."`
-	Guard   time.Duration `placeholder:"LONGEST" help:"The same for --guard: and what a restart forgets is no warning then."`
+	Guard   time.Duration `placeholder:"LONGEST" help:"The same for --guard: and what a restart forgets is no warning then, but that a node is in quarantine is an error, or that others have other settings."`
 	JSON    bool          `name:"json" help:"Write JSON: {\"worst\": \"note\", \"findings\": [{\"severity\", \"check\", \"node\", \"seen\", \"endangers\", \"remedy\"}]}"`
 }
 
@@ -32,7 +32,7 @@ func (*doctorCommand) Help() string {
 
   $ redlock doctor --node redis://r1 --node redis://r2 --node redis://r3
 
-It looks for what could take exclusion or speed away: nodes that are no masters or the same server twice, evict keys, forget locks when they restart, have clocks that run fast, are far away, or refuse what locks need. For that it takes and releases a lock of its own on each of them, under a key that nobody waits for. It takes between one and five seconds.
+It looks for what could take exclusion or speed away: nodes that are no masters or the same server twice, evict keys, forget locks when they restart, have clocks that run fast, are far away, refuse what locks need, or are kept out by --guard. For that it takes and releases a lock of its own on each of them, under a key that nobody waits for. It takes between one and five seconds.
 
 Findings are errors (exclusion is in danger, or a node grants no locks), warnings (they may be, or it could not be found out) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
 

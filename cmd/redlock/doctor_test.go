@@ -144,3 +144,34 @@ func TestDoctorEndsWithASignal(t *testing.T) {
 	}
 	p.expectSaid("context canceled (terminated)")
 }
+
+func TestDoctorSaysWhatTheGuardDoes(t *testing.T) {
+	t.Parallel()
+	all := startServers(t, 3, "--appendonly", "yes", "--appendfsync", "always")
+	run := []string{"run", "--guard", "20s", "--name", "job"}
+	for _, s := range all {
+		run = append(run, "--node", "redis://"+s.Addr())
+	}
+	start(t, append(run, "--", "true")...).expectCode(exitNoQuorum)
+	out := start(t, doctorArgs("", all, "--guard", "20s")...).expectCode(exitUnsafe)
+	wantMatch(t, out, `(?m)^  error    guard        in quarantine for another 1\d\.\d+s: .*\n {24}endangers locking.*\n {24}remedy: wait; .* DEL redlock:quarantine`)
+	wantMatch(t, start(t, doctorArgs("", all)...).expectCode(exitDoubtful), `(?m)^  warning  guard        others guard restarts here.* in quarantine\n`)
+
+	for _, s := range all {
+		if _, err := s.Do("DEL", "redlock:quarantine"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, doctorArgs("", all, "--guard", "20s")...).expectCode(0)
+	wantMatch(t, start(t, doctorArgs("", all)...).expectCode(0), `(?m)^  note     guard        others guard restarts here, with 3 nodes, a longest TTL of 20s.*\n {24}endangers exclusion.*\n {24}remedy: WithRestartGuard \(--guard\)`)
+
+	out = start(t, doctorArgs("", all, "--guard", "1m", "--json")...).expectCode(exitUnsafe)
+	var report jsonReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	f := report.Findings[0]
+	if f.Severity != "error" || f.Check != "guard" || f.Node != all[0].Addr() || !strings.Contains(f.Seen, "a longest TTL of 20s") || !strings.Contains(f.Remedy, "DEL redlock:node") {
+		t.Errorf("got %+v", f)
+	}
+}

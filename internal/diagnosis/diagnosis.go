@@ -38,12 +38,14 @@ type Finding struct {
 type Settings struct {
 	TTL         time.Duration
 	NodeTimeout time.Duration
-	Drift       float64 // what clocks may run fast or slow, as a fraction
-	Prefix      string  // of keys
-	Fair        bool    // locks wait with WithFair
-	Fencing     bool    // locks have tokens, WithFencing
-	Guarded     bool    // nodes that may have forgotten locks grant none for a while, WithRestartGuard
+	Drift       float64    // what clocks may run fast or slow, as a fraction
+	Prefix      string     // of keys
+	Fair        bool       // locks wait with WithFair
+	Fencing     bool       // locks have tokens, WithFencing
+	Guard       node.Guard // nodes that may have forgotten locks grant none for a while, WithRestartGuard
 }
+
+func (s Settings) guarded() bool { return s.Guard != node.Guard{} }
 
 // Judge returns what the facts about all nodes mean: the worst first, and then in the
 // order of the nodes.
@@ -64,6 +66,7 @@ func Judge(all []node.Facts, s Settings) []Finding {
 		j.loading()
 		j.trial()
 		j.rights()
+		j.guard()
 		j.eviction()
 		j.persistence()
 		j.replication()
@@ -155,6 +158,9 @@ func (j *judge) unknown() {
 	gap(j.ConfigErr, "how its data is kept", "CONFIG GET", "+config|get")
 	gap(j.SentinelsErr, "whether sentinels watch it", "PUBSUB NUMSUB", "+pubsub|numsub")
 	gap(j.ClockErr, "how its clock runs", "TIME", "+time")
+	if !j.guarded() || !mayNot(j.MarkerErr) { // or it is told of as a right
+		gap(j.MarkerErr, "whether others guard restarts", "GET redlock:node, PTTL redlock:quarantine", "%R~redlock:* +get +pttl")
+	}
 	if len(j.Rights.Untried) > 0 {
 		gaps = append(gaps, "whether WithFair may use "+strings.Join(j.Rights.Untried, ", "))
 		needs = append(needs, "+acl|whoami", "+acl|dryrun")

@@ -51,5 +51,5 @@ func (j *judge) rights() {
 	asked := map[bool]Severity{false: Note, true: Error}
 	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")
 	report(asked[j.Fencing], node.ToFence, "locks with WithFencing, which are refused")
-	report(asked[j.Guarded], node.ToGuard, "locks with WithRestartGuard, which are refused")
+	report(asked[j.guarded()], node.ToGuard, "locks with WithRestartGuard, which are refused")
 }

@@ -68,7 +68,7 @@ func (j *judge) persistence() {
 	const mend = "CONFIG SET appendonly yes, CONFIG SET appendfsync always, and both in its configuration file; or keep it down for one TTL after a crash"
 	s, c := j.Server, j.Config
 	warn := func(seen, forgets string) {
-		if j.Guarded {
+		if j.guarded() {
 			j.add(Note, "persistence", seen, "", "")
 			return
 		}
@@ -113,7 +113,7 @@ func (j *judge) replication() {
 // uptime is a hint only: it follows the wall clock of the server.
 func (j *judge) uptime() {
 	up := j.Server.Uptime
-	if up < 0 || up >= j.TTL+time.Second || j.durable() || j.Guarded { // it counts whole seconds
+	if up < 0 || up >= j.TTL+time.Second || j.durable() || j.guarded() { // it counts whole seconds
 		return
 	}
 	j.add(Warning, "uptime", fmt.Sprintf("by its wall clock it started %v ago, and locks live for %v", up, j.TTL),

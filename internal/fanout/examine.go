@@ -15,7 +15,6 @@ import (
 // An Exam is how to examine the nodes.
 type Exam struct {
 	Prefix   string        // of all keys of locks
-	Guarded  bool          // restarts are guarded
 	Patience time.Duration // for the answer to one question
 	Period   time.Duration // over which clocks are watched
 	Budget   time.Duration // for all questions to one node; nothing is waited for longer
@@ -32,7 +31,7 @@ func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts 
 	rand.Read(id[:]) // never fails, see crypto/rand
 	name := "redlock-check:" + hex.EncodeToString(id[:])
 	x := node.Exam{
-		Guarded:  e.Guarded,
+		Guarded:  g.guard != node.Guard{},
 		Patience: e.Patience, Period: e.Period, Origin: time.Now(),
 		Key: e.Prefix + name,
 		TTL: e.Budget + 2*e.Patience, // longer than the last node may take: they compare what they find

@@ -28,6 +28,7 @@ type Group struct {
 	nodes   []*node.Node
 	debts   []*debts
 	drift   float64
+	guard   node.Guard // zero if restarts are not guarded
 	scripts *node.Scripts
 	self    any // a string that tells this group from others that wait for the same lock
 
@@ -53,11 +54,11 @@ type Group struct {
 // until all have expired. changed, if not nil, is told when a node fails and, with nil,
 // when it works again; it must not block.
 func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed func(n *node.Node, failure error)) *Group {
-	g := &Group{drift: drift, scripts: new(node.Guard).Scripts(), self: newSelf(), unsettled: make(map[string]*Claim)}
+	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim)}
 	if longest > 0 {
-		guard := node.Guard{Nodes: len(pools), Longest: longest, Quarantine: quorum.Lifetime(longest, drift)}
-		g.scripts = guard.Scripts()
+		g.guard = node.Guard{Nodes: len(pools), Longest: longest, Quarantine: quorum.Lifetime(longest, drift)}
 	}
+	g.scripts = g.guard.Scripts()
 	g.signals.New = func() any { return make(chan struct{}, 1) }
 	if allSubmit(pools) {
 		g.rounds = new(sync.Pool)
@@ -80,6 +81,9 @@ func newSelf() string {
 	rand.Read(id[:]) // never fails, see crypto/rand
 	return hex.EncodeToString(id[:])
 }
+
+// Guard is what keeps nodes that may have forgotten locks from granting any.
+func (g *Group) Guard() node.Guard { return g.guard }
 
 // Self is the name of this group in marks.
 func (g *Group) Self() string { return g.self.(string) }

@@ -136,3 +136,32 @@ func TestRepliesThatAreNoTimeOrConfigurationAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAMarkerIsReadAsTheScriptReadsIt(t *testing.T) {
+	for _, c := range []struct {
+		marker, left any
+		want         Marker
+		fails        bool
+	}{
+		{nil, int64(-2), Marker{}, false},
+		{"0aF 3 8000 8083", int64(-2), Marker{"0aF", "3 8000 8083", 0}, false},
+		{"0aF 3 8000 8083", int64(8083), Marker{"0aF", "3 8000 8083", 8083 * time.Millisecond}, false},
+		{"0aF ", int64(0), Marker{"0aF", "", time.Millisecond}, false}, // PTTL rounds down
+		{"0aF x\x1b[2J", int64(-1), Marker{"0aF", "?", -1}, false},
+		{"0aF 3", int64(1) << 62, Marker{"0aF", "3", -1}, false},
+		{"0ag 3 8000 8083", int64(-2), Marker{}, false}, // no run id: the script writes it anew
+		{" 3 8000 8083", int64(-2), Marker{}, false},
+		{"0af", int64(-2), Marker{}, false},
+		{"0af 3", "soon", Marker{"0af", "3", 0}, true},
+		{pool.Error("WRONGTYPE"), int64(-2), Marker{}, true},
+	} {
+		f, _ := examine(t, map[string]any{"PING": "PONG", "SET trial": nil, "GET " + markerKey: c.marker, "PTTL " + quarantineKey: c.left})
+		if f.Marker != c.want || c.fails != (f.MarkerErr != nil) {
+			t.Errorf("%q, %v: got %+v, %v", c.marker, c.left, f.Marker, f.MarkerErr)
+		}
+	}
+	f, s := examine(t, map[string]any{"PING": "PONG", "INFO": "role:slave\r\n", "GET": "0af 3 8000 8083"})
+	if f.Marker != (Marker{}) || f.MarkerErr != nil || s.has("GET") {
+		t.Errorf("a replica has its master's: %+v", f)
+	}
+}

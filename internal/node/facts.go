@@ -18,6 +18,8 @@ type Facts struct {
 	Samples       []Sample
 	ClockErr      error // Samples have round trips, and no clock
 	Trial         Trial
+	Marker        Marker
+	MarkerErr     error
 	Rights        Rights
 	RightsErr     error // nothing is known about them
 	NativeRefused bool  // it does not take SET with both NX and GET

@@ -57,8 +57,8 @@ var rights = []right{
 
 	// SET is tried on other keys, and would change something here.
 	{ToGuard, "", []any{"INFO", "server"}},
-	{ToGuard, "redlock:node", []any{"GET"}},
-	{ToGuard, "redlock:quarantine", []any{"PTTL"}},
+	{ToGuard, markerKey, []any{"GET"}},
+	{ToGuard, quarantineKey, []any{"PTTL"}},
 }
 
 // String says what the right is, with "key" for whatever key.

@@ -4,9 +4,7 @@ import (
 	"crypto/sha1"
 	_ "embed"
 	"encoding/hex"
-	"fmt"
 	"strings"
-	"time"
 )
 
 //go:embed lua/acquire.lua
@@ -44,24 +42,6 @@ type Scripts struct {
 
 // unguarded are the scripts where nothing is known about restarts.
 var unguarded = newScripts("")
-
-// A Guard says how nodes that may have forgotten locks are kept from granting any; see
-// guard.lua.
-type Guard struct {
-	Nodes      int
-	Longest    time.Duration // TTL of all locks
-	Quarantine time.Duration // how long one that was forgotten may be held
-}
-
-// Scripts returns the scripts of nodes that are guarded so, or not guarded.
-func (g Guard) Scripts() *Scripts {
-	if g == (Guard{}) {
-		return unguarded
-	}
-	s := newScripts(fmt.Sprintf("local quarantine, settings = %d, '%d %d %[1]d'\n", millis(g.Quarantine), g.Nodes, millis(g.Longest)) + guardLua)
-	s.guarded = true
-	return s
-}
 
 func newScripts(guard string) *Scripts {
 	return &Scripts{byVerb: [...]script{

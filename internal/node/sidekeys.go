@@ -24,5 +24,5 @@ func IsSideKey(key string) bool {
 			return true
 		}
 	}
-	return key == "redlock:node" || key == "redlock:quarantine"
+	return key == markerKey || key == quarantineKey
 }

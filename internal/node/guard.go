@@ -1,0 +1,70 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	markerKey     = "redlock:node"
+	quarantineKey = "redlock:quarantine"
+)
+
+// A Guard says how nodes that may have forgotten locks are kept from granting any; see
+// guard.lua. The zero Guard keeps none.
+type Guard struct {
+	Nodes      int
+	Longest    time.Duration // TTL of all locks
+	Quarantine time.Duration // how long one that was forgotten may be held
+}
+
+// Settings are what all who lock on a node must have in common, as its marker has them.
+func (g Guard) Settings() string {
+	return fmt.Sprintf("%d %d %d", g.Nodes, millis(g.Longest), millis(g.Quarantine))
+}
+
+// Scripts returns the scripts of nodes that are guarded so, or not guarded.
+func (g Guard) Scripts() *Scripts {
+	if g == (Guard{}) {
+		return unguarded
+	}
+	s := newScripts(fmt.Sprintf("local quarantine, settings = %d, '%s'\n", millis(g.Quarantine), g.Settings()) + guardLua)
+	s.guarded = true
+	return s
+}
+
+// A Marker is what guards have left on a node. The zero Marker is that of a node which
+// nobody has locked on with a guard, or which lost it.
+type Marker struct {
+	RunID    string        // of the server that granted locks last
+	Settings string        // of those who lock there
+	Left     time.Duration // for which it grants no locks; negative if for ever
+}
+
+// marker asks for the marker, also where restarts are not guarded: others may do so.
+func (x *exam) marker() (m Marker, err error) {
+	reply, err := x.ask("GET", markerKey)
+	if err != nil {
+		return m, err
+	}
+	text, _ := reply.(string)
+	run, settings, ok := strings.Cut(text, " ")
+	if ok && run != "" && strings.Trim(run, "0123456789abcdefABCDEF") == "" { // guard.lua takes nothing else for one
+		m.RunID, m.Settings = run, word(settings)
+	}
+	if reply, err = x.ask("PTTL", quarantineKey); err != nil {
+		return m, err
+	}
+	left, ok := reply.(int64)
+	switch {
+	case !ok:
+		return m, fmt.Errorf("unexpected reply %T to PTTL", reply)
+	case left == free:
+	case left < 0, left > longest:
+		m.Left = -1
+	default:
+		m.Left = time.Duration(max(left, 1)) * time.Millisecond
+	}
+	return m, nil
+}
