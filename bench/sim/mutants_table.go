@@ -51,7 +51,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
-		edits: []edit{{"internal/fanout/seat.go", "s.lives(at.Add(life).Add(life))", "s.lives(at.Add(life))"}},
+		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, s.life) &&", "return s.past(n, 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(life).Add(life))", "s.lives(a.At.Add(life))"}},
 		rule:  noOrphan, runs: 20000,
 	},
 	{
@@ -70,9 +70,14 @@ var mutants = []mutant{
 	},
 	{
 		name: "an answered release proves that nothing comes later",
-		edits: []edit{{"internal/fanout/seat.go", "func (s *seat) clean(n *node.Node) bool {\n\tswitch {\n",
-			"func (s *seat) clean(n *node.Node) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
+		edits: []edit{{"internal/fanout/seat.go", "func (s *seat) past(n *node.Node, over time.Duration) bool {\n\tswitch {\n",
+			"func (s *seat) past(n *node.Node, over time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
 		rule: noOrphan, runs: 5000,
+	},
+	{
+		name:  "every silence starts a doubt anew",
+		edits: []edit{{"internal/fanout/seat.go", "now.Sub(p.Since) >= min(p.Hush, s.life)", "now.Sub(p.Since) >= s.life"}},
+		rule:  closingEnds, runs: 5000,
 	},
 	{
 		name: "only nodes that answered are rolled back",

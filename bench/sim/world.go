@@ -119,6 +119,9 @@ func (w *world) loop(over func() bool) {
 func (w *world) delay(chance *luck, l *link) time.Duration {
 	p := w.plan.Pace
 	if w.calm > 0 { // then a server answers in time
+		if chance.in(12) { // or a little late
+			return chance.between(p.Least, 2*w.plan.NodeTimeout)
+		}
 		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
 	}
 	d := chance.between(p.Least, p.Most)

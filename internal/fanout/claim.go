@@ -57,6 +57,7 @@ type seat struct {
 	// An acquire of unknown fate leaves a doubt for a time, from when it was given up, or
 	// the client returned from it (until then stuck > 0); see clean.
 	doubt time.Time
+	work  time.Duration // that the node had done by then, see node.Pulse
 	life  time.Duration // of the key that it may set
 	// Until when the key may live if nobody deletes it.
 	alive time.Time

@@ -77,7 +77,7 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		case a.InClient:
 			s.stuck++ // what became of it is known when the client returns: see late
 		default:
-			s.suspect(a.At, life)
+			s.suspect(a, life)
 		}
 	}
 }
@@ -88,9 +88,9 @@ func (s *seat) lives(until time.Time) { s.alive = later(s.alive, until) }
 // suspect notes that an acquire of unknown fate was given up. The last such one counts,
 // and the longest life of their keys. It may take effect as long as there is a doubt, at
 // its very end, too: then the key lives on from there.
-func (s *seat) suspect(at time.Time, life time.Duration) {
-	s.lives(at.Add(life).Add(life))
-	s.doubt, s.life = later(s.doubt, at), max(s.life, life)
+func (s *seat) suspect(a node.Answer, life time.Duration) {
+	s.lives(a.At.Add(life).Add(life))
+	s.doubt, s.work, s.life = later(s.doubt, a.At), max(s.work, a.Work), max(s.life, life)
 }
 
 // prolonged notes that an extension is of unknown fate. It never sets a key, so there
@@ -124,7 +124,7 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 	case verb == node.Extend:
 		s.prolonged(until, life)
 	default:
-		s.suspect(a.At, life)
+		s.suspect(a, life)
 	}
 	if a.Status == node.Granted {
 		s.held, s.kept = true, until // from here on a release is certain to come after it
@@ -147,12 +147,27 @@ func (s *seat) release(a node.Answer) node.Answer {
 // clean reports whether a release that n answers now comes after everything
 // that may have set the key.
 //
-// An acquire of unknown fate leaves a doubt for as long as its key could live.
-// But a server that is stopped keeps the commands in its sockets, and carries
-// them out, with their whole TTL, when it goes on: so that time counts from the
-// end of the node's silence, if it was silent, and it must have answered
-// something since the acquire was given up.
-func (s *seat) clean(n *node.Node) bool {
+// An acquire of unknown fate leaves a doubt for as long as its key could live: so long
+// it may be on its way. Only time in which the node answers counts. A server that is
+// stopped keeps the commands in its sockets, and a network that is cut off those that
+// it has, and both go on with them, and their whole TTL, when the silence ends.
+//
+// But a silence does not undo what was there before it. What was on its way while the
+// node answered came nearer then, and what had arrived was carried out: so times between
+// silences add up, or a client that is slow to notice answers once in each TTL would be in
+// doubt for ever. After the last silence there has to be as much time as it took, since
+// commands that it held back come one after the other, and a sender that heard
+// nothing repeats in longer and longer intervals, up to what has passed.
+func (s *seat) clean(n *node.Node) bool { return s.past(n, 0) }
+
+// expired reports whether no key of the claim can be on n any more: what took effect at
+// the very end of the doubt is as old as it may become.
+func (s *seat) expired(n *node.Node) bool {
+	return s.past(n, s.life) && !s.alive.After(time.Now())
+}
+
+// past reports whether there is no doubt, or whether it has been over for so long.
+func (s *seat) past(n *node.Node, over time.Duration) bool {
 	switch {
 	case s.stuck > 0:
 		return false
@@ -160,14 +175,11 @@ func (s *seat) clean(n *node.Node) bool {
 		return true
 	}
 	now := time.Now()
-	switch old := now.Sub(s.doubt) - s.life; {
-	case old < 0:
-		return false
-	case old > forget:
+	if now.Sub(s.doubt)-s.life > forget {
 		return true
 	}
-	since, heard, answering := n.Answering()
-	return answering && heard.After(s.doubt) && now.Sub(since) >= s.life
+	p := n.Pulse()
+	return p.Answers && p.Heard.After(s.doubt) && p.Work-s.work-over >= s.life && now.Sub(p.Since) >= min(p.Hush, s.life)
 }
 
 // doubtful is how long an answered release will still prove nothing, 0 if that is not
@@ -176,12 +188,9 @@ func (s *seat) doubtful(n *node.Node) time.Duration {
 	if s.stuck > 0 || s.doubt.IsZero() {
 		return 0
 	}
-	since, _, _ := n.Answering()
-	return max(0, time.Until(later(s.doubt, since).Add(s.life)))
+	p := n.Pulse()
+	return max(0, s.life-(p.Work-s.work), time.Until(p.Since.Add(min(p.Hush, s.life))))
 }
-
-// expired reports whether no key of the claim can be on n any more.
-func (s *seat) expired(n *node.Node) bool { return s.clean(n) && !s.alive.After(time.Now()) }
 
 // nothingDone reports whether a failed call certainly changed nothing: it was
 // not sent, or the server refused it.

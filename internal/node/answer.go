@@ -33,6 +33,8 @@ type Answer struct {
 	Awaited string
 	Err     error     // why it Failed
 	At      time.Time // when it was known
+	// Work is how long the node had been answering by then, in all; see [Pulse].
+	Work time.Duration
 	// InClient is set on the answer to a call that was given up while it was
 	// with the client: Receiver.Late follows.
 	InClient bool

@@ -38,12 +38,15 @@ func (noAnswer) Timeout() bool        { return true }
 // The PINGs follow the demand: a refused call sets one off. Where there was no
 // demand for a while nothing is known, and the call itself goes through.
 type gate struct {
-	silent int       // calls without an answer since the last answer
-	stuck  int       // calls that were given up and are still with the client
-	heard  time.Time // the last answer
-	since  time.Time // when the node last broke a silence
-	probe  *Call     // under way, until the client returns
-	tried  time.Time // when a call last ended without an answer
+	silent int           // calls without an answer since the last answer
+	stuck  int           // calls that were given up and are still with the client
+	heard  time.Time     // the last answer
+	since  time.Time     // when the node last broke a silence, or was made
+	hush   time.Duration // how long that silence had been
+	quiet  time.Time     // when the first call of the last silence was made
+	calm   time.Duration // how long the node had been answering before it, in all
+	probe  *Call         // under way, until the client returns
+	tried  time.Time     // when a call last ended without an answer
 }
 
 const (
@@ -79,10 +82,11 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 	}
 	switch {
 	case a.Answered():
-		g.heard = now
 		if g.silent > 0 {
+			g.calm, g.hush = g.answered(), now.Sub(g.quiet)
 			g.silent, g.since = 0, now
 		}
+		g.heard = now
 	case late, errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded):
 		// A late failure was counted when it was given up. A command that was
 		// refused before it was sent says nothing about what the node owes; one
@@ -98,6 +102,19 @@ func (g *gate) gaveUp(c *Call, now time.Time) {
 	g.unanswered(c, now)
 }
 
+// answered is how long the node has been answering, in all: from the end of each silence
+// until the last answer before the next one.
+func (g *gate) answered() time.Duration { return g.calm + max(0, g.heard.Sub(g.since)) }
+
+// work is answered for what was given up now: of the time since the last answer nothing
+// is known yet, and none of it may count for what comes after now.
+func (g *gate) work(now time.Time) time.Duration {
+	if g.silent > 0 {
+		return g.answered()
+	}
+	return g.calm + max(0, now.Sub(g.since))
+}
+
 // neverSent notes that a call left the queue without being sent.
 func (g *gate) neverSent(c *Call) {
 	if g.probe == c {
@@ -111,6 +128,9 @@ func (g *gate) neverSent(c *Call) {
 func (g *gate) unanswered(c *Call, now time.Time) {
 	g.tried = now
 	if g.heard.Before(c.Deadline.from) {
+		if g.silent == 0 {
+			g.quiet = c.Deadline.from
+		}
 		g.silent++
 	}
 }

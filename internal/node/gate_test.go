@@ -168,8 +168,8 @@ func TestOneLostConnectionAmongAnswersIsNotASilence(t *testing.T) {
 		wantStatus(t, ask(t, n, Acquire, "j", "v"), Granted)
 		time.Sleep(timeout)
 		synctest.Wait()
-		if since, _, ok := n.Answering(); !ok || !since.IsZero() {
-			t.Errorf("a node that answers others counts as silent (since %v, ok %v)", since, ok)
+		if p := n.Pulse(); !p.Answers || p.Hush != 0 {
+			t.Errorf("a node that answers others counts as silent: %+v", p)
 		}
 	})
 }
@@ -178,15 +178,22 @@ func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fake)
+		time.Sleep(10 * timeout)
+		ask(t, n, Acquire, "k", "v")
+		time.Sleep(5 * timeout) // nobody knows whether it would have answered
 		fake.Freeze()
 		ask(t, n, Acquire, "k", "v")
-		if _, _, ok := n.Answering(); ok {
-			t.Error("a frozen node counts as answering")
+		if p := n.Pulse(); p.Answers || p.Work != 10*timeout {
+			t.Errorf("a frozen node: %+v", p)
 		}
 		fake.Thaw()
 		ask(t, n, Acquire, "k", "v")
-		if since, _, ok := n.Answering(); !ok || !since.Equal(time.Now()) {
-			t.Errorf("since %v, ok %v", since, ok)
+		if p := n.Pulse(); !p.Answers || !p.Since.Equal(time.Now()) || p.Hush != timeout || p.Work != 10*timeout {
+			t.Errorf("a node that goes on: %+v", p)
+		}
+		time.Sleep(timeout)
+		if a := ask(t, n, Acquire, "k", "v"); a.Work != 11*timeout || n.Pulse().Work != a.Work {
+			t.Errorf("at work for %v, want 11 times the node timeout", a.Work)
 		}
 	})
 }

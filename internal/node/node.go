@@ -55,6 +55,7 @@ type Node struct {
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
 	n := &Node{pool: p, made: time.Now(), examined: make(chan struct{}, 1)}
+	n.gate.since = n.made
 	n.submitter, _ = p.(pool.Submitter)
 	n.flying.init(n, n.giveUp)
 	n.parked.init(n.unpark)
@@ -139,6 +140,7 @@ func (n *Node) finish(c *Call, a Answer) {
 		n.offset.Store(a.Micros - a.At.Sub(n.made).Microseconds())
 	}
 	n.gate.returned(c, a, a.At)
+	a.Work = n.gate.work(a.At)
 	changed, failure := n.health.note(a), a.Err
 	if !n.health.reported {
 		failure = nil
@@ -211,6 +213,7 @@ func (n *Node) giveUp() {
 		answers[i] = Answer{Err: errNoAnswer, InClient: withClient, At: now}
 		if withClient {
 			n.gate.gaveUp(c, now)
+			answers[i].Work = n.gate.work(now)
 		} else {
 			answers[i].Err = errNeverSent
 			n.gate.neverSent(c)
@@ -242,13 +245,21 @@ func (n *Node) report(changed bool, failure error, refused []*Call) {
 	}
 }
 
-// Answering reports whether the node answered the last that was asked of it,
-// since when (the end of its last silence, zero if it never was silent), and
-// when it was heard last.
-func (n *Node) Answering() (since, heard time.Time, ok bool) {
+// A Pulse is what is known of how a node answers.
+type Pulse struct {
+	Answers bool          // it answered the last that was asked of it
+	Heard   time.Time     // when it was heard last
+	Work    time.Duration // how long it has been answering until then, in all
+	Since   time.Time     // the end of its last silence, or when the Node was made
+	Hush    time.Duration // how long that silence had been; 0 if there was none
+}
+
+// Pulse returns what is known of how the node answers.
+func (n *Node) Pulse() Pulse {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.gate.since, n.gate.heard, n.gate.silent == 0
+	g := &n.gate
+	return Pulse{Answers: g.silent == 0, Heard: g.heard, Work: g.answered(), Since: g.since, Hush: g.hush}
 }
 
 // Micros is the time on the node's clock, in microseconds since 1970, as far as it

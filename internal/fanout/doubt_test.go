@@ -1,0 +1,106 @@
+package fanout
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// How long an acquire of unknown fate leaves a doubt, and what a silence changes.
+
+var life = quorum.Lifetime(ttl, 0.01)
+
+// doubt has node 3 get an acquire that its client never hears of, and that takes effect
+// after so long, and releases it. It returns when the doubt begins.
+func doubt(t *testing.T, g *Group, n *fakenode.Node, effect time.Duration) (begun time.Time) {
+	t.Helper()
+	n.Set(fakenode.Faults{Delay: effect})
+	c := g.NewClaim("k", "v", timeout)
+	wait(t, c.Acquire(background, ttl), quorum.Won)
+	synctest.Wait() // until it is on its way to node 3, too
+	n.Set(fakenode.Faults{})
+	c.Undo()
+	begun = time.Now().Add(timeout)
+	time.Sleep(2 * timeout)
+	return begun
+}
+
+// silence has the node answer nothing for a time.
+func silence(n *fakenode.Node, lasts time.Duration) {
+	n.Freeze()
+	time.Sleep(lasts)
+	n.Thaw()
+}
+
+// A client that is short of processor time, or a node that is a little slow at times,
+// makes a silence now and then. None of them holds back what was there before.
+func TestShortSilencesThatComeAgainDoNotKeepADoubtAlive(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		begun := doubt(t, g, nodes[2], time.Hour)
+		over := make(chan struct{})
+		var disturbed sync.WaitGroup
+		disturbed.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				case <-time.After(time.Second):
+				}
+				// One release is answered after it was given up.
+				nodes[2].Set(fakenode.Faults{ReplyDelay: timeout + 20*time.Millisecond})
+				for sent := nodes[2].Count("release"); nodes[2].Count("release") == sent; {
+					select {
+					case <-over:
+						return
+					case <-time.After(25 * time.Millisecond):
+					}
+				}
+				nodes[2].Set(fakenode.Faults{})
+			}
+		})
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		took := time.Since(begun)
+		close(over)
+		disturbed.Wait()
+		if took < life || took > 4*life {
+			t.Errorf("in doubt for %v, want %v of answers, and what the silences took", took, life)
+		}
+	})
+}
+
+// A command that was on its way to a node that fell silent arrives when the silence
+// is over: at once if it waited in a socket of the server; later if its sender repeats
+// it in longer and longer intervals, as TCP does.
+func TestWhatASilenceHeldBackIsUndone(t *testing.T) {
+	for name, after := range map[string]time.Duration{
+		"waited in a socket": time.Millisecond, "was sent again": 5 * time.Second, "came at the very end": life - 20*time.Millisecond,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, before := range []time.Duration{timeout, life / 2, life - 20*time.Millisecond} {
+				onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+					const frozen = 20 * time.Second
+					thaw := timeout + before + frozen
+					begun := doubt(t, g, nodes[2], thaw+after)
+					time.Sleep(time.Until(begun.Add(before)))
+					silence(nodes[2], frozen)
+					if errs := g.Settle(background); errs != nil {
+						t.Error(errs)
+					}
+					if nodes[2].Count("acquire") != 1 {
+						t.Errorf("settled %v after the doubt began, and the acquire has not arrived yet", time.Since(begun))
+					}
+					synctest.Wait()
+					if nodes[2].Get("k") != "" {
+						t.Errorf("the key is left")
+					}
+				})
+			}
+		})
+	}
+}
