@@ -76,7 +76,7 @@ func (j *judge) persistence() {
 	}
 	switch {
 	case s.AOF == 1 && c.Fsync == "everysec":
-		warn("appendfsync is everysec", "a crash of the machine forgets the locks of the last second or two")
+		warn("appendfsync is everysec", "a crash of the machine, or of the server while its disk is slow, forgets the locks of the last second or two")
 	case s.AOF == 1 && c.Fsync == "no":
 		warn("appendfsync is no", "a crash of the machine forgets what the kernel had not written, often half a minute")
 	case s.AOF == 1 && c.Fsync == "always" && !c.FsyncInRewrite:
