@@ -42,7 +42,7 @@ type Mark struct {
 // a rule written down here that also finds the place. If one of them is wrong, they
 // differ, and that is a violation as well.
 func check(h *History) []Verdict {
-	all := []Verdict{exclusion(h), tokens(h), fencedCounter(h), carried(h), progress(h), clean(h)}
+	all := []Verdict{exclusion(h), tokens(h), fencedCounter(h), carried(h), clean(h), progress(h)}
 	for i := range all {
 		if v := &all[i]; len(v.Marks) > 0 {
 			v.State = violated
@@ -83,7 +83,7 @@ func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) 
 
 // exclusion is I1.
 func exclusion(h *History) Verdict {
-	v := Verdict{Claim: "I1", Says: "Never do two clients know at the same moment that they hold the lock", State: holds}
+	v := Verdict{Claim: "I1", Says: "Never do two clients know at the same moment that they hold the lock; one that was killed counts until its deadline", State: holds}
 	locks := byName(h, Try.knew)
 	count, linearizable := 0, true
 	for _, name := range names(locks) {

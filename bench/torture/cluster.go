@@ -114,6 +114,29 @@ func (n *node) restart(data bool) error {
 	return nil
 }
 
+// restartShort starts a killed server with its data, but for the last that it wrote, as one
+// does whose disk had not got that.
+func (n *node) restartShort() error {
+	logs, err := filepath.Glob(filepath.Join(n.dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(logs) != 1 {
+		return fmt.Errorf("%s has the logs %v, %v", n.server.Addr(), logs, err)
+	}
+	info, err := os.Stat(logs[0])
+	if err != nil {
+		return err
+	}
+	if err := os.Truncate(logs[0], max(0, info.Size()-lostTail)); err != nil {
+		return err
+	}
+	if err := n.server.Restart(); err != nil {
+		return err
+	}
+	return n.testify() // it may have lost that, too
+}
+
+// lostTail is how much of its log a server loses: some ten writes of a lock.
+const lostTail = 4 << 10
+
 // info returns a field of what the server says about itself, "" if it has none.
 func (n *node) info(section, field string) (string, error) {
 	reply, err := n.server.Do("INFO", section)
@@ -130,8 +153,14 @@ func (n *node) info(section, field string) (string, error) {
 // long, and the line of those who waited goes when their leases end.
 var sideKeys = []string{":fence", ":queue", ":lease", ":wait"}
 
+// A leftKey is a key of a lock that is on a node.
+type leftKey struct {
+	node       int
+	key, value string
+}
+
 // left lists the keys of locks that are on a node.
-func (c *cluster) left() (keys []string, err error) {
+func (c *cluster) left() (keys []leftKey, err error) {
 	for i, n := range c.nodes {
 		reply, err := n.server.Do("KEYS", "*")
 		if err != nil {
@@ -139,8 +168,16 @@ func (c *cluster) left() (keys []string, err error) {
 		}
 		all, _ := reply.([]any)
 		for _, k := range all {
-			if key := fmt.Sprint(k); key != witness && !isSideKey(key) {
-				keys = append(keys, fmt.Sprintf("%s on node %d", key, i+1))
+			key := fmt.Sprint(k)
+			if key == witness || isSideKey(key) {
+				continue
+			}
+			reply, err := n.server.Do("GET", key)
+			if err != nil {
+				return nil, fmt.Errorf("node %d: %w", i+1, err)
+			}
+			if value, ok := reply.(string); ok { // else it went between the two questions
+				keys = append(keys, leftKey{i, key, value})
 			}
 		}
 	}

@@ -23,6 +23,7 @@ func countWrites(h *History) tallies {
 			switch {
 			case w.Refused:
 				s.refused++
+			case w.Sent == 0: // the process was killed in between
 			case w.Fenced:
 				s.fenced++
 			default:

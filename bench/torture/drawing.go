@@ -100,7 +100,7 @@ func draw(h *History, verdicts []Verdict) drawing {
 		}
 		d.Tries = append(d.Tries, []any{
 			t.Client, place[t.Name], word(t.Mode), millis(t.Call), millis(t.Return), word(t.Err), t.Token,
-			millis(t.End), millis(t.Until), word(t.Lost), millis(t.Unlock), millis(t.Unlocked), word(t.Denied), len(t.Writes), refused,
+			millis(t.End), millis(t.Until), word(t.Lost), millis(t.Unlock), millis(t.Unlocked), word(t.Denied), len(t.Writes), refused, millis(t.Killed),
 		})
 		last = max(last, t.Return, t.Unlocked)
 	}

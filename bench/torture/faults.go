@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,12 +12,23 @@ import (
 
 // A stage is what faults happen to.
 type stage struct {
-	cluster *cluster
-	links   [][]*link // by worker and node
-	workers []*process
-	clock   clock
 	active  atomic.Int64 // faults that are at work
 	fired   atomic.Int64
+	cluster *cluster
+	links   [][]*link // by worker and node
+	clock   clock
+	heard   chan saying
+	quit    chan struct{} // closed when nobody listens to the workers any more
+
+	mu      sync.Mutex // protects the rest
+	workers []*process
+}
+
+// worker returns the one that lives.
+func (s *stage) worker(i int) *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers[i]
 }
 
 // play carries out faults, each when it is due, and notes in them what became of it. It
@@ -75,8 +84,12 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 			})
 		}
 		all.Wait()
+	} else if f.Kind == die {
+		if errs[0] = s.kill(ctx, f, length); errs[0] == nil {
+			felt.Add(1) // it ended by that signal
+		}
 	} else if f.Kind == stop {
-		worker := s.workers[f.Process].command.Process
+		worker := s.worker(f.Process).command.Process
 		if errs[0] = stopProcess(worker); errs[0] == nil {
 			felt.Add(1) // it was seen to stand still
 		}
@@ -109,6 +122,16 @@ func weatherOf(f Fault) weather {
 	switch f.Kind {
 	case delay:
 		w.delay = f.Slow
+	case trickle:
+		if f.How == requests {
+			w.trickleUp = f.Slow
+		} else {
+			w.trickleDown = f.Slow
+		}
+	case torn:
+		w.torn = true
+	case double:
+		w.double = f.Slow
 	case cut:
 		w.refuse = true
 	case partition:
@@ -121,99 +144,43 @@ func weatherOf(f Fault) weather {
 	return w
 }
 
-// happenToServer does a fault to one server for a time and undoes it. felt is 1 if the
-// server, asked past the links, behaved as it should under the fault.
-func (s *stage) happenToServer(ctx context.Context, f *Fault, n *node, length time.Duration) (felt int, err error) {
-	over := func() { s.await(ctx, f.Begin+length) }
-	switch f.Kind {
-	case freeze:
-		err := n.server.Freeze()
-		if err != nil {
-			return 0, err
-		}
-		answered := s.ask(n)
-		over()
-		if err := n.server.Thaw(); err != nil {
-			return 0, err
-		}
-		return lateBy(<-answered, length/2), nil
-
-	case kill, lateEmpty, forget:
-		n.server.Kill()
-		if conn, err := net.Dial("tcp", n.server.Addr()); err != nil {
-			felt = 1
-		} else {
-			conn.Close()
-		}
-		if f.Kind == lateEmpty {
-			time.Sleep(length) // after the kill, and whatever ends meanwhile: sooner would be forgetting
-		} else {
-			over()
-		}
-		return felt, n.restart(f.Kind == kill)
-
-	case pause:
-		if _, err := n.server.Do("CLIENT", "PAUSE", strconv.FormatInt(length.Milliseconds(), 10), f.How); err != nil {
-			return 0, err
-		}
-		answered := s.ask(n)
-		over()
-		_, err := n.server.Do("CLIENT", "UNPAUSE")
-		return lateBy(<-answered, length/2), err
-
-	case sleep:
-		done := make(chan error, 1)
-		go func() { // ends with the nap
-			_, err := n.server.Do("DEBUG", "SLEEP", fmt.Sprintf("%.3f", length.Seconds()))
-			done <- err
-		}()
-		begun := s.clock.now()
-		err := <-done
-		return lateBy(s.clock.now()-begun, length), err
-
-	case memory:
-		if _, err := n.server.Do("CONFIG", "SET", "maxmemory", "1"); err != nil {
-			return 0, err
-		}
-		if _, err := n.server.Do("SET", witness, "here"); err != nil && strings.HasPrefix(err.Error(), "OOM ") {
-			felt = 1
-		}
-		over()
-		_, err := n.server.Do("CONFIG", "SET", "maxmemory", "0")
-		return felt, err
-
-	case wipe:
-		if _, err := n.server.Do("FLUSHALL"); err != nil {
-			return 0, err
-		}
-		return 1, n.testify()
-
-	case flush:
-		if scripts, err := n.info("memory", "number_of_cached_scripts"); err != nil {
-			return 0, err
-		} else if scripts != "0" {
-			felt = 1
-		}
-		_, err := n.server.Do("SCRIPT", "FLUSH")
-		return felt, err
+// kill ends a worker at any moment of its work, and starts another one in its place after
+// a time. What it was about is in what it has said; see step.
+func (s *stage) kill(ctx context.Context, f *Fault, length time.Duration) error {
+	p := s.worker(f.Process)
+	p.killed.Store(true)
+	dead := death{at: s.clock.now()}
+	if err := p.command.Process.Kill(); err != nil {
+		return err
 	}
-	return 0, fmt.Errorf("torture: %s cannot happen to a server", f.Kind)
-}
-
-// ask has the server do a write that changes nothing, and tells how long that took.
-func (s *stage) ask(n *node) <-chan time.Duration {
-	took := make(chan time.Duration, 1)
-	begun := s.clock.now()
-	go func() { // ends with the answer, or the timeout of the server's Do
-		_, _ = n.server.Do("DEL", "torture:nothing")
-		took <- s.clock.now() - begun
-	}()
-	return took
-}
-
-func lateBy(took, least time.Duration) int {
-	if took >= least {
-		return 1
+	select {
+	case <-p.gone:
+	case <-s.quit:
+		return errors.New("nobody listens")
 	}
-	return 0
+	if !killed(p.err) {
+		return fmt.Errorf("worker %d ended by itself: %w", f.Process+1, p.err)
+	}
+	resource := openResource(s.cluster.resource.Addr())
+	err := errors.Join(resource.await(), resource.close())
+	if err != nil {
+		return err
+	}
+	dead.over = s.clock.now()
+	select {
+	case s.heard <- saying{process: f.Process, dead: &dead}:
+	case <-s.quit:
+		return errors.New("nobody listens")
+	}
+	s.await(ctx, f.Begin+length)
+	t := p.task
+	t.Life++
+	next, err := startWorker(t, s.heard, s.quit)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.workers[f.Process] = next
+	return nil
 }

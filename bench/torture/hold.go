@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ func (w *worker) try(rng *rand.Rand, t *Try) {
 	var lock *redlock.Lock
 	var err error
 	t.Call = w.clock.now()
+	w.going(t)
 	switch {
 	case how < 5:
 		t.Mode = "Lock"
@@ -67,7 +69,8 @@ func (w *worker) try(rng *rand.Rand, t *Try) {
 // before each write, and still writes late when it is stopped behind the check: that is
 // the gap that no lock can close.
 func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Duration, keepAlive bool) {
-	t.Token = lock.Token()
+	t.Token, t.Until = lock.Token(), w.clock.at(lock.Until())
+	w.going(t)
 	ctx := lock.Context()
 	var ended atomic.Int64 // when the context did, as this process saw it
 	seen := make(chan struct{})
@@ -84,6 +87,10 @@ func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Du
 			short, cancel := context.WithTimeout(ctx, w.TTL/4)
 			_ = lock.Extend(short) // what it was worth, the context and Until say
 			cancel()
+		}
+		if until := w.clock.at(lock.Until()); until > t.Until {
+			t.Until = until
+			w.going(t)
 		}
 		rest := time.NewTimer(w.TTL / 100)
 		select {
@@ -107,6 +114,7 @@ func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Du
 		}
 		t.Lost = cause.Error()
 	}
+	w.going(t)
 	release, cancel := context.WithTimeout(context.Background(), w.TTL)
 	defer cancel()
 	if err := lock.Unlock(release); err != nil {
@@ -121,6 +129,16 @@ func (w *worker) increment(rng *rand.Rand, t *Try) {
 	if rng.IntN(4) == 0 {
 		think = w.TTL / 8 // long enough to be stopped in
 	}
+	index := len(t.Writes)
+	going := func(u, f Write, what string) (name string) {
+		if what != "" {
+			name = fmt.Sprintf("%d.%d.%d.%d.%s", t.Client, w.Life, t.Call, index, what)
+		}
+		now := *t
+		now.Writes = nil
+		w.say(word{Going: &step{Try: now, Index: index, Pair: &[2]Write{u, f}, Done: name}})
+		return name
+	}
 	var err error
 
 	u := Write{Begun: w.clock.now()}
@@ -129,7 +147,7 @@ func (w *worker) increment(rng *rand.Rand, t *Try) {
 	}
 	u.Read = w.clock.now()
 	f := Write{Fenced: true, Begun: w.clock.now()}
-	value, ok, err := w.resource.claim(t.Name, t.Token)
+	value, ok, err := w.resource.claim(t.Name, going(u, f, "claim"), t.Token)
 	if err != nil {
 		w.fatal(err)
 	}
@@ -138,25 +156,33 @@ func (w *worker) increment(rng *rand.Rand, t *Try) {
 	time.Sleep(time.Duration(rng.Int64N(int64(think))))
 
 	u.Sent = w.clock.now()
-	if err := w.resource.write(t.Name, u.Value+1); err != nil {
+	if err := w.resource.write(t.Name, going(u, f, "unfenced"), u.Value+1); err != nil {
 		w.fatal(err)
 	}
 	u.Done = w.clock.now()
 	if ok {
 		f.Sent = w.clock.now()
-		if ok, err = w.resource.writeFenced(t.Name, t.Token, f.Value+1); err != nil {
+		if ok, err = w.resource.writeFenced(t.Name, going(u, f, "fenced"), t.Token, f.Value+1); err != nil {
 			w.fatal(err)
 		}
 		f.Done, f.Refused = w.clock.now(), !ok
 	}
 	t.Writes = append(t.Writes, u, f)
+	going(u, f, "")
+}
+
+// going says how far a try has come.
+func (w *worker) going(t *Try) {
+	now := *t
+	now.Writes = nil
+	w.say(word{Going: &step{Try: now}})
 }
 
 // calmBound is how long a client may take for each lock when the faults have ended: a lock
-// that nobody released has to expire, connections are made anew, and others come first. With
-// a guard, servers that came back last do not count for a while.
+// that nobody released has to expire, connections are made anew, and others come first; so
+// may the place in line of a process that was killed, for two seconds. With a guard, servers that came back last do not count for a while.
 func calmBound(ttl time.Duration, guard bool) time.Duration {
-	bound := 3*ttl + 2*time.Second
+	bound := 3*ttl + 4*time.Second
 	if guard {
 		bound += 2 * ttl
 	}

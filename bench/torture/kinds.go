@@ -18,39 +18,53 @@ const (
 	sleep     kind = "debug sleep"     // DEBUG SLEEP
 	memory    kind = "out of memory"   // maxmemory of a byte: writes are refused
 	flush     kind = "script flush"    // scripts are forgotten
+	replica   kind = "read only"       // REPLICAOF a master that is not there: writes are refused, data stay
+	denied    kind = "no rights"       // ACL: the user may touch no key
+	full      kind = "full"            // maxclients: new connections are refused
+	tail      kind = "tail lost"       // SIGKILL, and a start without the last writes: outside the assumptions
 	delay     kind = "delay"           // a worker's network is slow
+	trickle   kind = "trickle"         // it brings a byte at a time
+	torn      kind = "torn replies"    // some connections break in the midst of a reply
+	double    kind = "doubled"         // what a worker sends comes once more, later and on another connection
 	cut       kind = "cut"             // connections break, new ones are refused
 	partition kind = "partition"       // nothing comes through between a worker and some nodes
 	noRequest kind = "requests held"   // what a worker sends does not arrive
 	noReply   kind = "replies held"    // what it sends arrives, the answers do not
 	stop      kind = "process stopped" // SIGSTOP of a worker, mostly for longer than the TTL
+	die       kind = "process killed"  // SIGKILL of a worker, and a start of another in its place
 )
 
 // inside are the kinds that the lock has to survive, most of them under fire several
 // times for each deal of the deck.
 var inside = map[kind]int{
-	freeze: 3, kill: 3, lateEmpty: 1, pause: 2, sleep: 2, memory: 2, flush: 1,
-	delay: 2, cut: 2, partition: 2, noRequest: 1, noReply: 2, stop: 4,
+	freeze: 3, kill: 3, lateEmpty: 1, pause: 2, sleep: 2, memory: 2, flush: 1, replica: 1, denied: 1, full: 1,
+	delay: 2, trickle: 1, torn: 1, double: 2, cut: 2, partition: 2, noRequest: 1, noReply: 2, stop: 4, die: 4,
 }
 
 // outside are the kinds that come on top where nodes may forget.
-var outside = map[kind]int{forget: 5, wipe: 2}
+var outside = map[kind]int{forget: 5, tail: 3, wipe: 2}
 
 // order is the one of tables and legends.
-var order = []kind{freeze, kill, lateEmpty, forget, wipe, pause, sleep, memory, flush, delay, cut, partition, noRequest, noReply, stop}
+var order = []kind{
+	freeze, kill, lateEmpty, forget, tail, wipe, pause, sleep, memory, flush, replica, denied, full,
+	delay, trickle, torn, double, cut, partition, noRequest, noReply, stop, die,
+}
 
-// ofServer reports whether the kind happens to servers; of the others, stop happens to a
-// worker, the rest to the links between one worker and some servers.
+// ofServer reports whether the kind happens to servers; of the others, stop and die happen
+// to a worker, the rest to the links between one worker and some servers.
 func (k kind) ofServer() bool {
 	switch k {
-	case freeze, kill, lateEmpty, forget, wipe, pause, sleep, memory, flush:
+	case freeze, kill, lateEmpty, forget, tail, wipe, pause, sleep, memory, flush, replica, denied, full:
 		return true
 	}
 	return false
 }
 
+// ofWorker reports whether the kind happens to a worker.
+func (k kind) ofWorker() bool { return k == stop || k == die }
+
 // takesDown reports whether the server is gone meanwhile.
-func (k kind) takesDown() bool { return k == kill || k == lateEmpty || k == forget }
+func (k kind) takesDown() bool { return k == kill || k == lateEmpty || k == forget || k == tail }
 
 // A Fault is one entry of the schedule; what became of it is noted in it.
 type Fault struct {
@@ -73,10 +87,16 @@ const (
 	lossy = "lossy" // its connection is cut
 )
 
+// What trickles.
+const (
+	requests = "requests"
+	replies  = "replies"
+)
+
 func (f Fault) String() string {
 	where := fmt.Sprintf("nodes %v", oneBased(f.Nodes))
 	switch {
-	case f.Kind == stop:
+	case f.Kind.ofWorker():
 		where = fmt.Sprintf("worker %d", f.Process+1)
 	case f.Process >= 0:
 		where = fmt.Sprintf("worker %d and nodes %v", f.Process+1, oneBased(f.Nodes))

@@ -1,6 +1,5 @@
 // Torture runs clients of the lock against real servers while both are stopped, killed,
-// cut off and held up, writes down what they saw, checks it and draws it. See the section
-// in ../README.md.
+// cut off and held up, writes down what they saw, checks it and draws it. See README.md.
 package main
 
 import (

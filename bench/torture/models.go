@@ -122,6 +122,7 @@ type counterCall struct {
 	token   uint64
 	value   int64 // that was read
 	refused bool
+	unheard bool // so the value is not known
 }
 
 func stepCounter(c counter, call counterCall) (bool, counter) {
@@ -129,7 +130,7 @@ func stepCounter(c counter, call counterCall) (bool, counter) {
 		return call.token < c.token, c
 	}
 	// A write that does not go on from the value is an update lost.
-	ok := call.token >= c.token && call.value == c.value
+	ok := call.token >= c.token && (call.value == c.value || call.unheard)
 	c.token = call.token
 	if call.write {
 		c.value++
@@ -146,9 +147,9 @@ func counterIsLinearizable(h *History, f Final) bool {
 			if t.Name != f.Name || !w.Fenced {
 				continue
 			}
-			calls = append(calls, operation(counterCall{false, t.Token, w.Value, w.Refused && w.Sent == 0}, w.Begun, w.Read))
+			calls = append(calls, operation(counterCall{false, t.Token, w.Value, w.Refused && w.Sent == 0, w.Unheard}, w.Begun, w.Read))
 			if w.Sent > 0 {
-				calls = append(calls, operation(counterCall{true, t.Token, w.Value, w.Refused}, w.Sent, w.Done))
+				calls = append(calls, operation(counterCall{true, t.Token, w.Value, w.Refused, false}, w.Sent, w.Done))
 			}
 		}
 	}

@@ -6,10 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
+	"time"
 )
 
 // A process is a worker, as its parent sees it.
 type process struct {
+	task    task
+	killed  atomic.Bool // by a fault
 	command *exec.Cmd
 	stdin   io.WriteCloser
 	gone    chan struct{} // closed when it has ended
@@ -21,6 +25,14 @@ type saying struct {
 	word
 	process int
 	ended   bool
+	killed  bool   // and that was a fault
+	dead    *death // of a worker: all that it said has been said
+}
+
+// A death is the end of a worker that a fault killed.
+type death struct {
+	at   time.Duration
+	over time.Duration // by then, all that it had sent to the resource was carried out
 }
 
 // startWorker starts this program again. What it says goes to heard, each word once, and
@@ -37,7 +49,7 @@ func startWorker(t task, heard chan<- saying, quit <-chan struct{}) (*process, e
 	if err != nil {
 		return nil, err
 	}
-	p := &process{command: exec.Command(self, workerCommand, string(argument)), gone: make(chan struct{})}
+	p := &process{task: t, command: exec.Command(self, workerCommand, string(argument)), gone: make(chan struct{})}
 	p.command.Env = append(os.Environ(), workerEnvironment+"=1")
 	p.command.Stderr = os.Stderr
 	p.command.SysProcAttr = dieWithParent()
@@ -68,7 +80,9 @@ func startWorker(t task, heard chan<- saying, quit <-chan struct{}) (*process, e
 		defer close(read)
 		for in := json.NewDecoder(stdout); ; {
 			s := saying{process: t.Process}
-			s.ended = in.Decode(&s.word) != nil
+			if s.ended = in.Decode(&s.word) != nil; s.ended {
+				s.killed = p.killed.Load()
+			}
 			select {
 			case heard <- s:
 			case <-quit:

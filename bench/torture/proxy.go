@@ -14,6 +14,10 @@ type weather struct {
 	holdDown  bool          // what the server sends is held
 	refuse    bool          // connections are cut, and new ones end at once
 	forgetful bool          // once this weather is over, connections that held something are cut
+
+	trickleUp, trickleDown time.Duration // between two bytes of what the worker, or the server, sends
+	torn                   bool          // some connections are cut in the midst of a reply
+	double                 time.Duration // what the worker sends comes once more, up to so late; see repeat
 }
 
 // A link forwards the connections of one worker to one server, through the weather. What
@@ -29,7 +33,8 @@ type link struct {
 	now     weather
 	changed chan struct{} // closed when now is replaced
 	conns   map[*route]bool
-	felt    int // pieces that were late or held, connections that were cut or refused
+	felt    int      // pieces that were late or held, connections that were cut or refused
+	copies  [][]byte // of pieces that were sent twice
 }
 
 // A route is one connection through a link.
@@ -135,13 +140,25 @@ func (l *link) carry(near net.Conn) {
 		l.mu.Unlock()
 	}()
 	var both sync.WaitGroup
-	both.Go(func() { l.forward(r, far, near, func(w weather) bool { return w.holdUp }) })
-	both.Go(func() { l.forward(r, near, far, func(w weather) bool { return w.holdDown }) })
+	both.Go(func() { l.forward(r, far, near, up) })
+	both.Go(func() { l.forward(r, near, far, down) })
 	both.Wait()
 }
 
+// A way through a link.
+type way struct {
+	held    func(weather) bool
+	trickle func(weather) time.Duration
+	up      bool
+}
+
+var (
+	up   = way{func(w weather) bool { return w.holdUp }, func(w weather) time.Duration { return w.trickleUp }, true}
+	down = way{func(w weather) bool { return w.holdDown }, func(w weather) time.Duration { return w.trickleDown }, false}
+)
+
 // forward writes to dst what src brings, and then the end, until either breaks.
-func (l *link) forward(r *route, dst, src net.Conn, held func(weather) bool) {
+func (l *link) forward(r *route, dst, src net.Conn, way way) {
 	type piece struct {
 		bytes []byte
 		due   time.Time
@@ -162,10 +179,11 @@ func (l *link) forward(r *route, dst, src net.Conn, held func(weather) bool) {
 		}
 	})
 	for p := range pieces {
-		if l.await(r, p.due, held) {
-			if _, err := dst.Write(p.bytes); err == nil {
-				continue
-			}
+		if way.up {
+			l.repeat(p.bytes)
+		}
+		if l.await(r, p.due, way.held) && l.pass(r, dst, p.bytes, way) {
+			continue
 		}
 		r.cut() // ends the reader
 	}

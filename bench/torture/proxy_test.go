@@ -184,3 +184,80 @@ func TestDelayedPiecesComeInOrderAndNotTooSoon(t *testing.T) {
 		t.Error("nothing was felt")
 	}
 }
+
+func TestADoubledPieceComesOnceMoreOnAnotherConnectionByTheEndOfTheWeather(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	l.set(weather{double: time.Hour})
+	send(t, near, "SET nonce")
+	receive(t, server, "SET nonce")
+	if !l.doubled("nonce") || l.doubled("another") {
+		t.Error("it is not known what was doubled")
+	}
+	select {
+	case <-conns:
+		t.Fatal("it came at once; an hour is not over")
+	case <-time.After(20 * ms):
+	}
+	l.set(weather{})
+	select {
+	case again := <-conns:
+		defer again.Close()
+		receive(t, again, "SET nonce")
+	case <-time.After(5 * time.Second):
+		t.Fatal("the weather is over, and it did not come")
+	}
+	send(t, near, "GET")
+	receive(t, server, "GET")
+	nothingCame(t, server)
+}
+
+func TestATornReplyEndsInTheMiddleAndItsConnectionWithIt(t *testing.T) {
+	l, conns := far(t)
+	l.set(weather{torn: true})
+	for range 50 {
+		near := dial(t, l)
+		server := <-conns
+		send(t, server, "+REPLY")
+		near.SetReadDeadline(time.Now().Add(5 * time.Second))
+		got, err := io.ReadAll(io.LimitReader(near, 6))
+		server.Close()
+		switch {
+		case string(got) == "+REPLY" && err == nil:
+		case len(got) > 3 || errors.Is(err, os.ErrDeadlineExceeded):
+			t.Fatalf("%q, %v, want half of it and the end", got, err)
+		default:
+			if l.set(weather{}) == 0 {
+				t.Error("nothing was felt")
+			}
+			return
+		}
+	}
+	t.Error("none of fifty was torn")
+}
+
+func TestATricklingPieceComesAByteAtATimeAndTheRestWhenTheWeatherIsOver(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	l.set(weather{trickleDown: 10 * ms})
+	send(t, near, "PING")
+	receive(t, server, "PING")
+	begun := time.Now()
+	send(t, server, "PONG")
+	receive(t, near, "PONG")
+	if took := time.Since(begun); took < 30*ms {
+		t.Errorf("four bytes took %v", took)
+	}
+	l.set(weather{trickleDown: time.Hour})
+	send(t, server, "PONG")
+	receive(t, near, "P")
+	nothingCame(t, near)
+	if l.set(weather{}) == 0 {
+		t.Error("nothing was felt")
+	}
+	receive(t, near, "ONG")
+}

@@ -61,6 +61,7 @@ type Try struct {
 	Unlock   time.Duration `json:",omitempty"` // was called
 	Unlocked time.Duration `json:",omitempty"` // returned
 	Denied   string        `json:",omitempty"` // the error of Unlock
+	Killed   time.Duration `json:",omitempty"` // when its process was: it said nothing after that
 	Writes   []Write       `json:",omitempty"`
 }
 
@@ -68,7 +69,9 @@ type Try struct {
 func (t Try) granted() bool { return t.Err == "" }
 
 // knew reports whether there was a moment in which the process knew that it held the lock.
-// A process that slept from the grant until after the validity knew nothing.
+// A process that slept from the grant until after the validity knew nothing. For one that was
+// killed while it held the lock, that goes on until the end of its validity: nobody has
+// released it.
 func (t Try) knew() bool { return t.granted() && t.End > t.Return }
 
 // A Write is one increment of a counter at a resource: a read, a pause, a write.
@@ -76,10 +79,11 @@ type Write struct {
 	Fenced  bool          `json:",omitempty"`
 	Begun   time.Duration // the read (fenced: the claim) was sent
 	Read    time.Duration // and answered
-	Sent    time.Duration `json:",omitempty"` // the write was sent; 0 if the claim was refused
+	Sent    time.Duration `json:",omitempty"` // the write was sent; 0 if the claim was refused, or the process killed
 	Done    time.Duration `json:",omitempty"`
 	Value   int64         // what was read; one more is written
 	Refused bool          `json:",omitempty"` // by the fence: the claim if Sent is 0, else the write
+	Unheard bool          `json:",omitempty"` // the claim was carried out, and the process killed: Value is not known
 }
 
 // A Final is what the counters of a lock's resources were in the end.

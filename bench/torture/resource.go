@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -37,33 +38,57 @@ func (r resource) read(name string) (int64, error) {
 	return value, err
 }
 
-func (r resource) write(name string, value int64) error {
-	return r.client.Set(context.Background(), unfencedKey(name), value, 0).Err()
+// KEYS: the counter, what was done; ARGV: the new value, the name of this write.
+var setScript = goredisv9.NewScript(`
+redis.call('SADD', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+`)
+
+func (r resource) write(name, id string, value int64) error {
+	return setScript.Run(context.Background(), r.client, []string{unfencedKey(name), doneKey}, value, id).Err()
 }
 
-// KEYS: the counter; ARGV: the token. Replies the value, or nil where a larger token was
+// doneKey is the set of the names of all claims and writes that were carried out. It knows
+// what a process that was killed did not hear any more.
+const doneKey = "done"
+
+// took reports whether a claim or a write was carried out.
+func (r resource) took(id string) (bool, error) {
+	return r.client.SIsMember(context.Background(), doneKey, id).Result()
+}
+
+// await returns when the server has done with all that was in its sockets. (It looks at all
+// of them in turn, so by the second answer it has seen each.)
+func (r resource) await() error {
+	return errors.Join(r.client.Ping(context.Background()).Err(), r.client.Ping(context.Background()).Err())
+}
+
+// KEYS: the counter, what was done; ARGV: the token, the name of this claim. Replies the value, or nil where a larger token was
 // seen. Tokens are below 2^53, so Lua compares them exactly; they are stored as they came.
 var claimScript = goredisv9.NewScript(`
 if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'token') or '0') then
 	return false
 end
+redis.call('SADD', KEYS[2], ARGV[2])
 redis.call('HSET', KEYS[1], 'token', ARGV[1])
 return redis.call('HGET', KEYS[1], 'value') or '0'
 `)
 
-// KEYS: the counter; ARGV: the token and the new value. Replies 1, or nil where a larger
+// KEYS: the counter, what was done; ARGV: the token, the name of this write, the new value. Replies 1, or nil where a larger
 // token was seen.
 var writeScript = goredisv9.NewScript(`
 if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'token') or '0') then
 	return false
 end
-redis.call('HSET', KEYS[1], 'token', ARGV[1], 'value', ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[2])
+redis.call('HSET', KEYS[1], 'token', ARGV[1], 'value', ARGV[3])
 return 1
 `)
 
 // claim shows the token and reads; ok is false if a larger one was seen.
-func (r resource) claim(name string, token uint64) (value int64, ok bool, err error) {
-	reply, err := claimScript.Run(context.Background(), r.client, []string{fencedKey(name)}, token).Text()
+func (r resource) claim(name, id string, token uint64) (value int64, ok bool, err error) {
+	reply, err := claimScript.Run(context.Background(), r.client, []string{fencedKey(name), doneKey}, token, id).Text()
 	if err == goredisv9.Nil {
 		return 0, false, nil
 	}
@@ -75,8 +100,8 @@ func (r resource) claim(name string, token uint64) (value int64, ok bool, err er
 }
 
 // writeFenced shows the token and writes; ok is false if a larger one was seen.
-func (r resource) writeFenced(name string, token uint64, value int64) (ok bool, err error) {
-	err = writeScript.Run(context.Background(), r.client, []string{fencedKey(name)}, token, value).Err()
+func (r resource) writeFenced(name, id string, token uint64, value int64) (ok bool, err error) {
+	err = writeScript.Run(context.Background(), r.client, []string{fencedKey(name), doneKey}, token, id, value).Err()
 	if err == goredisv9.Nil {
 		return false, nil
 	}

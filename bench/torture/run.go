@@ -4,21 +4,24 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
 // A theatre is what a run needs: servers, links and workers.
 type theatre struct {
 	stage   stage
-	heard   chan saying
-	quit    chan struct{} // closed when nobody listens to the workers any more
+	leave   func() // closes stage.quit, once
 	history History
+	going   map[int]*going // tries that are not over, by client
 }
 
 // perform does a run with these faults and returns what was seen, not yet checked. It
 // leaves nothing running. When ctx ends the faults end, and the rest goes on.
 func perform(ctx context.Context, run Run, faults []Fault, progress io.Writer) (*History, error) {
-	t := &theatre{heard: make(chan saying, 1024), quit: make(chan struct{}), history: History{Run: run, Faults: faults}}
+	t := &theatre{history: History{Run: run, Faults: faults}, going: make(map[int]*going)}
+	t.stage.heard, t.stage.quit = make(chan saying, 1024), make(chan struct{})
+	t.leave = sync.OnceFunc(func() { close(t.stage.quit) })
 	defer t.close()
 	if err := t.open(); err != nil {
 		return nil, err
@@ -37,6 +40,9 @@ func perform(ctx context.Context, run Run, faults []Fault, progress io.Writer) (
 		t.stage.await(ctx, begun+run.Length)
 	}()
 	err := t.listen(over, progress)
+	if err != nil {
+		t.leave()
+	}
 	cancel()
 	<-over
 	if err != nil {
@@ -71,14 +77,14 @@ func (t *theatre) open() (err error) {
 			Process: i, Clients: clients, Adapter: run.Clients[clients[0]].Adapter, Nodes: addrs,
 			Resource: t.stage.cluster.resource.Addr(), Names: run.Names, TTL: run.TTL,
 			Fencing: run.Fencing, Guard: run.Guard, Seed: run.Seed, Origin: t.stage.clock.origin,
-		}, t.heard, t.quit)
+		}, t.stage.heard, t.stage.quit)
 		if err != nil {
 			return err
 		}
 		t.stage.workers = append(t.stage.workers, p)
 	}
 	for range t.stage.workers {
-		if s := <-t.heard; s.ended {
+		if s := <-t.stage.heard; s.ended {
 			return fmt.Errorf("worker %d did not start", s.process+1)
 		}
 	}
@@ -97,7 +103,7 @@ func byProcess(clients []Client) (all [][]int) {
 }
 
 func (t *theatre) close() {
-	close(t.quit)
+	t.leave()
 	for _, p := range t.stage.workers {
 		p.end()
 	}
@@ -133,11 +139,19 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 			timer := time.NewTimer(time.Duration(len(run.Names)+2)*calmBound(run.TTL, run.Guard) + closeBound(run.TTL))
 			defer timer.Stop()
 			limit = timer.C
-		case s := <-t.heard:
+		case s := <-t.stage.heard:
 			switch {
+			case s.killed: // and then it is dead
 			case s.ended:
 				return fmt.Errorf("worker %d ended before its time", s.process+1)
+			case s.dead != nil:
+				if err := t.bury(s.process, *s.dead); err != nil {
+					return err
+				}
+			case s.Going != nil:
+				t.note(*s.Going)
 			case s.Try != nil:
+				delete(t.going, s.Try.Client)
 				t.history.Tries = append(t.history.Tries, *s.Try)
 			case s.Closed:
 				closed[s.process] = true
@@ -208,7 +222,5 @@ func (t *theatre) look() error {
 		}
 		t.history.Finals = append(t.history.Finals, f)
 	}
-	var err error
-	calm.Left, err = t.stage.cluster.left()
-	return err
+	return t.lookForKeys()
 }

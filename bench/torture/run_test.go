@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 )
@@ -34,6 +36,7 @@ func shortRun(length, ttl time.Duration) Run {
 
 func play(t *testing.T, run Run, faults []Fault) *History {
 	t.Helper()
+	slices.SortStableFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Begin, b.Begin) })
 	h, err := perform(t.Context(), run, faults, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +65,12 @@ func TestEachFaultFiresAndIsFeltAndTheLockStandsThem(t *testing.T) {
 	lossyPartition.How = lossy
 	clientPause := at(pause, 900*ms, 400*ms, 2)
 	clientPause.How = "WRITE"
+	// A worker that has no connection left needs a new one.
+	full := at(full, 2400*ms, 600*ms, 0, 1)
+	bytewise := at(trickle, 1700*ms, 700*ms, 0, 1)
+	bytewise.Slow, bytewise.How = ms, replies
+	again := at(double, 800*ms, 1000*ms, 0, 1, 2, 3, 4)
+	again.Slow = 200 * ms
 	h := play(t, shortRun(3500*ms, ttl), []Fault{
 		slow, lossyPartition,
 		at(freeze, 100*ms, 500*ms, 0),
@@ -75,6 +84,13 @@ func TestEachFaultFiresAndIsFeltAndTheLockStandsThem(t *testing.T) {
 		near(at(cut, 1500*ms, 300*ms, 0, 1, 2, 3, 4), 3),
 		at(flush, 1600*ms, 20*ms, 0),
 		near(at(stop, 1900*ms, 1300*ms), 2),
+		near(at(die, 2000*ms, 300*ms), 3),
+		at(replica, 2000*ms, 300*ms, 2),
+		at(denied, 2100*ms, 300*ms, 4),
+		full,
+		near(bytewise, 0),
+		near(at(torn, 2100*ms, 900*ms, 0, 1, 2, 3, 4), 1),
+		near(again, 2),
 	})
 	for _, c := range countKinds(h.Faults) {
 		// Scripts may not have been used yet on that server, and so are not missed.
@@ -124,7 +140,7 @@ func TestAKilledServerReturnsWithItsDataAndAForgetfulOneWithout(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stage{cluster: c, clock: clock}
-	for _, k := range []kind{kill, forget, lateEmpty, wipe} {
+	for _, k := range []kind{kill, forget, tail, lateEmpty, wipe} {
 		if _, err := c.nodes[0].server.Do("SET", "key", "value"); err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ type dealer struct {
 	deck    []kind
 	server  []time.Duration   // until when each has a fault
 	down    []time.Duration   // until when servers are down
-	stopped []time.Duration   // by worker
+	stopped []time.Duration   // by worker; or killed
 	link    [][]time.Duration // by worker and node
 }
 
@@ -87,7 +87,7 @@ func (d *dealer) place(k kind, at time.Duration) (Fault, bool) {
 	switch {
 	case f.End > d.run.Length, f.End-at < 10*time.Millisecond:
 		return f, false
-	case k == stop:
+	case k.ofWorker():
 		f.Process = d.rng.IntN(len(d.stopped))
 		return f, claim(&d.stopped[f.Process], f)
 	case k.ofServer():
@@ -97,6 +97,11 @@ func (d *dealer) place(k kind, at time.Duration) (Fault, bool) {
 	switch k {
 	case delay:
 		f.Slow = time.Millisecond + time.Duration(d.rng.Int64N(int64(d.run.TTL/8)))
+	case trickle: // a reply has some fifty bytes
+		f.Slow = time.Millisecond + time.Duration(d.rng.Int64N(int64(d.run.TTL/400)))
+		f.How = []string{requests, replies}[d.rng.IntN(2)]
+	case double:
+		f.Slow = d.length(double)
 	case partition, noRequest, noReply:
 		f.How = []string{late, lossy}[d.rng.IntN(2)]
 	}
@@ -122,7 +127,7 @@ func (d *dealer) placeOnServers(f Fault) (Fault, bool) {
 		many = mostDown
 	}
 	for _, n := range d.some(many) {
-		if f.Kind.takesDown() && f.Kind != forget && d.downAt(f.Begin) >= mostDown {
+		if f.Kind.takesDown() && outside[f.Kind] == 0 && d.downAt(f.Begin) >= mostDown {
 			break
 		}
 		if claim(&d.server[n], f) {
@@ -171,7 +176,7 @@ func (d *dealer) length(k kind) time.Duration {
 		// What it acknowledged in its last moment has expired: TTL and drift, and the
 		// time that it takes a busy machine to kill a process and to start one.
 		return ttl + ttl/20 + 200*time.Millisecond
-	case forget:
+	case forget, tail:
 		return between(10*time.Millisecond, ttl/4)
 	case flush, wipe:
 		return 20 * time.Millisecond
@@ -180,7 +185,7 @@ func (d *dealer) length(k kind) time.Duration {
 			return between(ttl/10, ttl)
 		}
 		return between(ttl*11/10, ttl*3)
-	case sleep:
+	case sleep, die: // it is away for so long
 		return between(ttl/20, ttl)
 	}
 	return between(ttl/10, ttl*3/2)

@@ -18,3 +18,4 @@ func monotonic() (time.Duration, error) {
 func dieWithParent() *syscall.SysProcAttr { return nil }
 func stopProcess(*os.Process) error       { return errors.ErrUnsupported }
 func continueProcess(*os.Process) error   { return errors.ErrUnsupported }
+func killed(error) bool                   { return false }

@@ -24,6 +24,7 @@ const workerCommand = "worker"
 // A task is what a worker is told, as its only argument.
 type task struct {
 	Process  int
+	Life     int   // how many were killed before it
 	Clients  []int // indexes into the run's
 	Adapter  string
 	Nodes    []string // addresses, through the links
@@ -39,9 +40,19 @@ type task struct {
 // A word is a line that a worker says on its stdout.
 type word struct {
 	Ready  bool   `json:",omitempty"`
-	Try    *Try   `json:",omitempty"`
+	Try    *Try   `json:",omitempty"` // that is over
+	Going  *step  `json:",omitempty"` // how far one has come
 	Closed bool   `json:",omitempty"` // all has ended
 	Owed   string `json:",omitempty"` // with Closed: what could not be settled
+}
+
+// A step says how far a try has come, in case that its process is killed. It is said before
+// anything is done that others can see: what was said is read also if who said it is dead.
+type step struct {
+	Try             // without its writes
+	Index int       `json:",omitempty"` // of the first of Pair among the writes
+	Pair  *[2]Write `json:",omitempty"` // those that are being made
+	Done  string    `json:",omitempty"` // the name of what is being done: a claim or a write
 }
 
 // A worker is a process that has a Locker, and some clients that share it.
@@ -110,7 +121,7 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 
 func (w *worker) options() []redlock.Option {
 	opts := []redlock.Option{
-		redlock.WithTTL(w.TTL), redlock.WithNodeTimeout(w.TTL / 10), redlock.WithOwner(fmt.Sprintf("worker %d", w.Process+1)),
+		redlock.WithTTL(w.TTL), redlock.WithNodeTimeout(w.TTL / 10), redlock.WithOwner(owner(w.Process, w.Life)),
 	}
 	if w.Fencing {
 		opts = append(opts, redlock.WithFencing())
@@ -120,6 +131,9 @@ func (w *worker) options() []redlock.Option {
 	}
 	return opts
 }
+
+// owner names a process in the values of its keys.
+func owner(process, life int) string { return fmt.Sprintf("worker %d life %d", process+1, life+1) }
 
 type silent struct{}
 
@@ -140,7 +154,7 @@ func (w *worker) fatal(err error) {
 
 // work asks for locks in all ways until it is calm, and then for each of them once.
 func (w *worker) work(client int) {
-	rng := rand.New(rand.NewPCG(w.Seed, uint64(client)))
+	rng := rand.New(rand.NewPCG(w.Seed, uint64(client)+uint64(w.Life)<<32))
 	for !w.calm.Load() {
 		t := Try{Client: client, Name: w.Names[rng.IntN(len(w.Names))]}
 		w.try(rng, &t)

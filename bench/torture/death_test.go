@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a process was about when it was killed is made of what it had said.
+func TestADeadProcessHoldsUntilItsDeadlineUnlessItHadBegunToUnlock(t *testing.T) {
+	dead := death{at: 100 * ms, over: 105 * ms}
+	asked := Try{Call: 10 * ms}
+	held := Try{Call: 10 * ms, Return: 20 * ms, Until: 200 * ms, Token: 5}
+	leaving := held
+	leaving.End, leaving.Unlock = 95*ms, 95*ms
+	late := held
+	late.Until = 90 * ms
+	for name, c := range map[string]struct {
+		said            Try
+		granted, knew   bool
+		end, unlockedAt time.Duration
+	}{
+		"asked":      {asked, false, false, 0, 0},
+		"held":       {held, true, true, 200 * ms, 200 * ms},
+		"unlocked":   {leaving, true, true, 95 * ms, 105 * ms},
+		"held until": {late, true, true, 90 * ms, 105 * ms},
+	} {
+		got := (&going{step: step{Try: c.said}}).end(dead, false)
+		if got.Killed != 100*ms || got.granted() != c.granted || got.knew() != c.knew || got.End != c.end || got.Unlocked != c.unlockedAt {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// Of the claim and the two writes of an increment each may be the one whose answer nobody
+// heard, carried out or not.
+func TestWhatADeadProcessDidToTheResourceIsCounted(t *testing.T) {
+	u := Write{Begun: 20 * ms, Read: 21 * ms}
+	f := Write{Fenced: true, Begun: 22 * ms}
+	claimed, first, both := f, u, f
+	claimed.Read = 23 * ms
+	first.Sent = 30 * ms
+	both.Read, both.Sent = 23*ms, 35*ms
+	written := first
+	written.Done = 34 * ms
+	for _, c := range []struct {
+		u, f             Write
+		done             bool
+		unfenced, fenced int64 // updates
+	}{
+		{u, f, false, 0, 0}, {u, f, true, 0, 0},
+		{first, claimed, false, 0, 0}, {first, claimed, true, 1, 0},
+		{written, both, false, 1, 0}, {written, both, true, 1, 1},
+	} {
+		h := quiet()
+		h.hold(1, 5*ms, 9*ms, 50)
+		h.update(5*ms, 8*ms, 0)
+		h.hold(0, 10*ms, 50*ms, 100)
+		c.u.Value++
+		if c.f.Read > 0 {
+			c.f.Value++
+		}
+		h.Tries[1].Writes = ended(c.u, c.f, 60*ms, c.done)
+		h.Finals[0].Unfenced += c.unfenced
+		h.Finals[0].Fenced += c.fenced
+		// The next one finds what was done.
+		h.hold(1, 70*ms, 90*ms, 200)
+		h.Tries[2].Writes = []Write{{Fenced: true, Begun: 71 * ms, Read: 72 * ms, Sent: 73 * ms, Done: 74 * ms, Value: c.fenced + 1}}
+		h.Finals[0].Fenced++
+		s := countWrites(h)
+		if got := s.total(); got.unfenced != c.unfenced+1 || got.fenced != c.fenced+2 || s.lost(h.Finals, true) != 0 {
+			t.Errorf("%+v, %+v: %+v", c.u, c.f, got)
+		}
+		if v := fencedCounter(h); v.State != holds {
+			t.Errorf("%+v: %s %v", h.Tries[1].Writes, v.Detail, v.Marks)
+		}
+	}
+}
+
+// Workers are killed over and over again: their locks expire, not earlier and not later,
+// and what they had done by then is known.
+func TestLocksOfKilledProcessesExpireAndTheHistoryKnowsWhatTheyDid(t *testing.T) {
+	needServers(t)
+	var faults []Fault
+	const ttl = time.Second
+	for process := range 4 {
+		for begin := time.Duration(200+137*process) * ms; begin < 3*time.Second; begin += 700 * ms {
+			faults = append(faults, Fault{Kind: die, Process: process, Begin: begin, End: begin + 150*ms})
+		}
+	}
+	run := shortRun(3500*ms, ttl)
+	run.Names = []string{"lock A"}
+	h := play(t, run, faults)
+	died := make(map[string]int)
+	for _, try := range h.Tries {
+		switch {
+		case try.Killed == 0:
+		case !try.granted():
+			died["waiting"]++
+		case try.Unlock == try.Killed || try.End == try.Until:
+			died["holding"]++
+		default:
+			died["unlocking"]++
+		}
+	}
+	if died["waiting"] == 0 || died["holding"] == 0 {
+		t.Errorf("killed %v", died)
+	}
+	for _, v := range check(h) {
+		if v.State == violated {
+			t.Errorf("%s: %s; %v", v.Claim, v.Detail, v.Marks)
+		}
+	}
+	if grants := len(byName(h, Try.granted)["lock A"]); grants < 8 {
+		t.Errorf("%d grants", grants)
+	}
+	if left := fmt.Sprint(h.Calm.Left); strings.Contains(left, "lock") {
+		t.Error(left)
+	}
+}
