@@ -104,6 +104,30 @@ func TestThePageShowsWhereAClaimIsBroken(t *testing.T) {
 	})
 }
 
+func TestThePageShowsHoldsOfAProcessThatWasKilledUntilTheirDeadline(t *testing.T) {
+	h := sound()
+	late := &h.Tries[3]
+	late.Killed, late.End, late.Unlock, late.Unlocked = 350*ms, late.Until, 352*ms, late.Until
+	h.Faults = append(h.Faults, Fault{Kind: die, Process: 1, Begin: 350 * ms, End: 700 * ms, Fired: true, Felt: 1})
+	_, _, page := replay(t, h)
+	got := dom(t, page, `
+		chart.dispatchEvent(new KeyboardEvent("keydown", { key: "p", bubbles: true }));
+		const number = (e, name) => +e.getAttribute(name);
+		const orphans = [...lanes.querySelectorAll(".orphan")], label = [...lanes.querySelectorAll("text.on")].find(e => e.textContent === "process killed");
+		document.body.setAttribute("data-readable", orphans.every(b => number(label, "x") > number(b, "x") + number(b, "width")));
+	`)
+	want(t, got, map[string]int{
+		`<rect class="orphan a3" [^>]*data-try="3"`:            2, // on the lanes of the lock and of the client
+		`<rect class="fault shade f-down" [^>]*data-fault="3"`: 1,
+		`<text class="on" [^>]*>process killed</text>`:         1,
+		`killed at 0.350 s: held on until its deadline`:        1, // that is where p leads
+		`data-readable="true"`:                                 1, // nothing lies over the name of the fault
+		// Who holds it, and what.
+		`<text class="in a3" [^>]*>2</text>`: 2,
+		`<text class="in a3" [^>]*>A</text>`: 2,
+	})
+}
+
 // A page is used with keys, the wheel and the buttons; it says what it shows.
 func TestThePageCanBeMovedAndTellsWhatItShows(t *testing.T) {
 	_, _, page := replay(t, sound())

@@ -2,14 +2,14 @@
 
 const KINDS = { // of faults, and the family that gives the color
   "freeze": "slow", "client pause": "slow", "debug sleep": "slow",
-  "kill": "down", "return empty": "down", "forget": "down", "flushall": "down",
-  "out of memory": "refuse", "script flush": "refuse",
-  "delay": "net", "cut": "net", "partition": "net", "requests held": "net", "replies held": "net",
-  "process stopped": "stop",
+  "kill": "down", "return empty": "down", "forget": "down", "tail lost": "down", "flushall": "down",
+  "out of memory": "refuse", "script flush": "refuse", "read only": "refuse", "no rights": "refuse", "full": "refuse",
+  "delay": "net", "trickle": "net", "torn replies": "net", "doubled": "net", "cut": "net", "partition": "net", "requests held": "net", "replies held": "net",
+  "process stopped": "stop", "process killed": "down",
 };
 const tries = D.tries.map((t, i) => ({
   i, client: t[0], name: t[1], mode: D.words[t[2]], call: t[3], ret: t[4], error: D.words[t[5]], token: t[6],
-  end: t[7], until: t[8], lost: D.words[t[9]], unlock: t[10], unlocked: t[11], denied: D.words[t[12]], writes: t[13], refused: t[14],
+  end: t[7], until: t[8], lost: D.words[t[9]], unlock: t[10], unlocked: t[11], denied: D.words[t[12]], writes: t[13], refused: t[14], killed: t[15],
 }));
 const holds = tries.filter(t => !t.error).sort((a, b) => a.ret - b.ret);
 const bad = new Set(D.marks.flatMap(m => m.tries));
@@ -24,7 +24,7 @@ for (const t of holds) {
 // What n and p go to.
 const sights = [
   ...D.marks.map(m => ({ at: m.at, to: m.to, text: m.text })),
-  ...holds.filter(t => t.lost).map(t => ({ at: t.ret, to: t.unlock, t })),
+  ...holds.filter(t => t.lost || t.killed).map(t => ({ at: t.ret, to: t.unlock, t })),
   ...D.stale.map(s => ({ at: s.at, to: s.to, text: s.text })),
 ].sort((a, b) => a.at - b.at);
 
@@ -40,7 +40,7 @@ function layout() {
   const head = text => { rows.push({ head: text, y: y + 14 }); y += 20; };
   const lane = (height, row) => { rows.push({ ...row, y, height }); y += height + 3; };
   head("locks");
-  D.names.forEach((name, n) => lane(26, { label: name, name: n }));
+  D.names.forEach((name, n) => lane(32, { label: name, name: n }));
   y += 6;
   head("clients");
   D.clients.forEach((c, i) => {
@@ -76,16 +76,29 @@ function bars(list, from, to, draw, special = () => false) {
 }
 
 const holdEnd = t => Math.max(t.end, t.ret);
-const special = t => t.lost || bad.has(t.i) || t.i === view.chosen;
-const holdOf = (t, y, h) => rect(`hold a${adapterOf(t.client)}${t.i === view.chosen ? " chosen" : ""}`, t.ret, holdEnd(t), y, h, `rx="1.5" data-try="${t.i}"`)
+const special = t => t.lost || t.killed || bad.has(t.i) || t.i === view.chosen;
+const alive = t => t.killed ? Math.min(Math.max(t.killed, t.ret), holdEnd(t)) : holdEnd(t); // until when its process was
+const width = (from, to) => Math.min(x(to), view.width - 8) - Math.max(x(from), view.gutter);
+const textWide = text => text.length * 6 + 8;
+
+// holdOf draws a hold, and who has it or what, where there is room for that.
+const holdOf = (t, y, h, text) => rect(`hold a${adapterOf(t.client)}${t.i === view.chosen ? " chosen" : ""}`, t.ret, alive(t), y, h, `rx="1.5" data-try="${t.i}"`)
+  + (alive(t) < holdEnd(t) ? rect(`orphan a${adapterOf(t.client)}`, alive(t), holdEnd(t), y, h, `data-try="${t.i}"`) : "")
+  + (width(t.ret, alive(t)) > textWide(text) ? `<text class="in a${adapterOf(t.client)}" x="${Math.max(x(t.ret), view.gutter) + 4}" y="${y + (h - (bad.has(t.i) ? 3 : 0)) / 2 + 4}">${esc(text)}</text>` : "")
   + (bad.has(t.i) ? rect("violation red", t.ret, holdEnd(t), y + h - 3, 3, `data-try="${t.i}"`, 3) : "")
   + (t.lost ? rect("lost loss", holdEnd(t), Math.max(t.unlock, holdEnd(t)), y + h / 2 - 1.5, 3, `data-try="${t.i}"`, 3) : "");
+const inLock = t => String(t.client + 1), inClient = t => D.names[t.name].split(" ").pop();
 
-function drawFault(f, i, y, h, name) {
-  const family = KINDS[f.kind];
-  const width = Math.min(x(f.end), view.width) - Math.max(x(f.begin), view.gutter);
-  return rect(`fault shade f-${family}`, f.begin, f.end, y, h, `data-fault="${i}"`)
-    + (name && width > name.length * 5.6 + 8 ? `<text class="on" x="${Math.max(x(f.begin), view.gutter) + 4}" y="${y + h / 2 + 3.5}">${esc(name)}</text>` : "");
+const drawFault = (f, i, y, h) => rect(`fault shade f-${KINDS[f.kind]}`, f.begin, f.end, y, h, `data-fault="${i}"`);
+// nameFault says what it is where nothing lies over it.
+function nameFault(f, y, h, over = []) {
+  let from = f.begin;
+  for (const t of over) {
+    if (t.to < from || t.from > f.end) continue;
+    if (width(from, t.from) > textWide(f.kind)) break;
+    from = t.to;
+  }
+  return seen(from, f.end) && width(from, f.end) > textWide(f.kind) ? `<text class="on" x="${Math.max(x(from), view.gutter) + 4}" y="${y + h / 2 + 3.5}">${esc(f.kind)}</text>` : "";
 }
 
 const drawRow = r => `<rect class="row" x="${view.gutter}" y="${r.y}" width="${Math.max(0, view.width - view.gutter - 8)}" height="${r.height}"/>`;
@@ -94,23 +107,25 @@ function drawLane(r) {
   let out = `<text class="label" x="8" y="${r.y + r.height / 2 + 4}">${esc(r.label)}</text>`;
   if (r.name !== undefined) {
     out += bars(holds.filter(t => t.name === r.name), t => t.ret, holdEnd,
-      t => t.half ? holdOf(t, r.y + (t.lower ? r.height / 2 + .5 : 1), r.height / 2 - 1.5) : holdOf(t, r.y + 2, r.height - 4), special);
+      t => t.half ? holdOf(t, r.y + (t.lower ? r.height / 2 + .5 : 1), r.height / 2 - 1.5, inLock(t)) : holdOf(t, r.y + 2, r.height - 4, inLock(t)), special);
   } else if (r.client !== undefined) {
-    const process = D.clients[r.client].process;
+    const process = D.clients[r.client].process, ofProcess = f => f.nodes.length === 0;
     D.faults.forEach((f, i) => {
       if (f.process !== process || !seen(f.begin, f.end)) return;
-      out += f.kind === "process stopped" ? drawFault(f, i, r.y, r.height, f.kind) : drawFault(f, i, r.y, 3);
+      out += ofProcess(f) ? drawFault(f, i, r.y, r.height) : drawFault(f, i, r.y, 3);
     });
     const mine = tries.filter(t => t.client === r.client);
     out += bars(mine, t => t.call, t => t.ret, t => rect(`wait${t.error ? " failed" : ""}`, t.call, t.ret, r.y + r.height / 2 - 1, 2, `data-try="${t.i}"`, .5));
-    out += bars(mine.filter(t => !t.error), t => t.ret, holdEnd, t => holdOf(t, r.y + 4, r.height - 6), special);
+    out += bars(mine.filter(t => !t.error), t => t.ret, holdEnd, t => holdOf(t, r.y + 4, r.height - 6, inClient(t)), special);
+    const over = mine.filter(t => !t.error).map(t => ({ from: t.ret, to: t.lost ? Math.max(t.unlock, holdEnd(t)) : holdEnd(t) }));
+    for (const f of D.faults) if (f.process === process && ofProcess(f) && seen(f.begin, f.end)) out += nameFault(f, r.y, r.height, over);
     D.stale.forEach((s, i) => {
       if (s.client === r.client && seen(s.to, s.to)) out += `<circle class="${s.fenced ? "fence" : "stale"}" cx="${x(s.to).toFixed(1)}" cy="${r.y + r.height / 2 + 1}" r="4.5" data-stale="${i}"/>`;
     });
   } else {
     D.faults.forEach((f, i) => {
       if (!f.nodes.includes(r.node) || !seen(f.begin, f.end)) return;
-      out += f.process < 0 ? drawFault(f, i, r.y, r.height - 4, f.kind) : drawFault(f, i, r.y + r.height - 4, 4);
+      out += f.process < 0 ? drawFault(f, i, r.y, r.height - 4) + nameFault(f, r.y, r.height - 4) : drawFault(f, i, r.y + r.height - 4, 4);
     });
   }
   return out;
@@ -133,7 +148,7 @@ function draw() {
   let out = "";
   if (seen(D.calm, D.length)) out += rect("calm", D.calm, D.length, 20, height - 20);
   for (let t = Math.ceil(view.from / gridStep()) * gridStep(); t <= view.to; t += gridStep())
-    out += `<line class="grid" x1="${x(t).toFixed(1)}" x2="${x(t).toFixed(1)}" y1="20" y2="${height}"/><text x="${x(t).toFixed(1)}" y="14" text-anchor="middle">${clockTime(t)}</text>`;
+    out += `<line class="grid" x1="${x(t).toFixed(1)}" x2="${x(t).toFixed(1)}" y1="20" y2="${height}"/>` + (x(t) > view.width - 28 ? "" : `<text x="${x(t).toFixed(1)}" y="14" text-anchor="middle">${clockTime(t)}</text>`);
   for (const r of rows) out += r.head ? "" : drawRow(r);
   for (const m of D.marks) if (m.tries.length > 1 && seen(m.at, m.to)) out += rect("red shade", m.at, m.to, 20, height - 20, "", 2);
   for (const r of rows) out += r.head ? `<text class="head" x="8" y="${r.y}">${r.head}</text>` : drawLane(r);

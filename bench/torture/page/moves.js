@@ -9,13 +9,14 @@ function tell(t) {
   lines.push(`granted at ${seconds(t.ret)} after ${lasting(t.ret - t.call)}, held ${t.end > t.ret ? `for ${lasting(t.end - t.ret)}` : "never with certainty"}, valid until ${seconds(t.until)}`);
   if (t.token) lines.push(`token ${t.token}`);
   if (t.lost) lines.push(`ended before Unlock: ${t.lost}`);
+  if (t.killed) lines.push(`its process was killed at ${seconds(t.killed)}${t.end > t.killed ? ": held on until its deadline" : ""}`);
   if (t.denied) lines.push(`Unlock: ${t.denied}`);
   if (t.writes) lines.push(`${t.writes} writes${t.refused ? `, ${t.refused} refused by the fence` : ""}`);
   for (const m of D.marks) if (m.tries.includes(t.i)) lines.push(`VIOLATION: ${m.text}`);
   return lines.join("\n");
 }
 function tellFault(f) {
-  const where = f.kind === "process stopped" ? `worker ${f.process + 1}`
+  const where = f.nodes.length === 0 ? `worker ${f.process + 1}`
     : `${f.process < 0 ? "" : `worker ${f.process + 1} and `}server ${f.nodes.map(n => n + 1).join(", ")}`;
   return [`${f.kind}${f.how ? ` (${f.how})` : ""}: ${where}`, `from ${seconds(f.begin)} for ${lasting(f.end - f.begin)}`,
     f.error || (f.felt ? `felt ${f.felt} times` : "not felt by anybody")].join("\n");
