@@ -183,14 +183,16 @@ func (l *Locker) sweep() (held []*Lock) {
 // granted, is gone from every node.
 //
 // At the end of a program first end what uses the locks, and unlock them. Give ctx a
-// deadline. A node that was asked for a lock and did not answer in time may still have the
-// command on its way, so Close waits until it has answered for a TTL and its drift
-// in all, and once more for as long as it had last been silent, but no longer than a TTL;
-// what a client that does not return from a call takes comes before. With a node that is
-// down that is about a TTL; with one that hangs, or never answers within its timeout, as long
-// as that lasts, up to ten minutes, and about a TTL more. If ctx ends before, Close gives that
-// up and says which locks are still held and which keys may be left on which nodes;
-// they expire by themselves. Called again it returns nil about what it has given up.
+// deadline. A release that a node does not answer is owed until the key has expired,
+// about a TTL. An acquire that a node did not answer in time, or that it went down with, may
+// still be on its way: so Close waits until the node has been answering for a TTL since then, in
+// all, and after its last silence for as long as that took, or for a TTL. A node that
+// answers is done with in about a TTL, or two; one that hangs or stays down, or never answers within
+// its timeout, takes as long as that lasts, up to ten minutes, and a TTL more. (TTL
+// means with its drift, and what a client needs to return from a call comes before.) If ctx
+// ends before, Close gives that up and says which locks are still held and which keys may
+// be left on which nodes; they expire by themselves. Called again it returns nil about what
+// it has given up.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {

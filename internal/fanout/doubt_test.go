@@ -104,3 +104,30 @@ func TestWhatASilenceHeldBackIsUndone(t *testing.T) {
 		})
 	}
 }
+
+// What a node that is down may still have is known only when it is there again.
+func TestADoubtAboutANodeThatIsDownEndsAfterTenMinutesAndAReleaseThatIsOwedAfterATTL(t *testing.T) {
+	for name, c := range map[string]struct {
+		lost        bool // the answer to the acquire
+		least, most time.Duration
+	}{
+		"acquired": {false, life - timeout, life + timeout}, "in doubt": {true, forget + life, forget + life + timeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+				nodes[2].Set(fakenode.Faults{LoseReplies: c.lost})
+				claim := acquire(t, g)
+				time.Sleep(2 * timeout)
+				nodes[2].Set(fakenode.Faults{Refuse: true})
+				begun := time.Now()
+				wait(t, claim.Release(background), quorum.Won)
+				if errs := g.Settle(background); errs != nil {
+					t.Error(errs)
+				}
+				if took := time.Since(begun); took < c.least-2*timeout || took > c.most {
+					t.Errorf("it took %v, want %v to %v", took, c.least, c.most)
+				}
+			})
+		})
+	}
+}
