@@ -52,14 +52,23 @@ func rate(samples []node.Sample) (low, high float64, ok bool) {
 }
 
 // jump returns the largest step of the clock between two samples that is no matter of
-// its rate, or 0: one that makes up at least half of all that it went astray.
+// its rate, or 0: one that makes up at least half of all that it went astray, and more
+// than it does in that time by the samples before or after.
 func jump(samples []node.Sample) (step time.Duration) {
 	if len(samples) < 4 || samples[0].Clock == 0 {
 		return 0
 	}
+	at := 0
 	for i := range samples[1:] {
 		if s := sure(apart(samples[i], samples[i+1])); s.Abs() > step.Abs() {
-			step = s
+			step, at = s, i
+		}
+	}
+	took := float64(samples[at+1].Received - samples[at].Sent)
+	for _, part := range [][]node.Sample{samples[:at+1], samples[at+1:]} {
+		low, high, ok := rate(part)
+		if ok && (low > 1 && step > 0 && float64(step) <= (high-1)*took || high < 1 && step < 0 && float64(step) >= (low-1)*took) {
+			return 0
 		}
 	}
 	all := sure(apart(samples[0], samples[len(samples)-1]))
