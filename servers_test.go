@@ -3,6 +3,7 @@ package quorumlock_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,6 +71,18 @@ func (all servers) keys(t testing.TB) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// isOld reports whether a server is older than Redis 7, and so takes no lock without a
+// script.
+func isOld(t testing.TB, s *redisproc.Server) bool {
+	t.Helper()
+	info, err := s.Do("INFO", "server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, version, _ := strings.Cut(fmt.Sprint(info), "redis_version:")
+	return version < "7" // none has two digits
 }
 
 // carry is the number of servers that have the key.

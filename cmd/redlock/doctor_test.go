@@ -58,7 +58,7 @@ func TestDoctorSaysWhatIsWrongAndWhatMendsItAndEndsWithItsCode(t *testing.T) {
 func TestDoctorWritesJSONWithNamesThatStay(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 1)
-	for _, rule := range [][]string{{"ACL", "SETUSER", "app", "on", ">s3cret", "~*", "+@all", "-publish"}, {"CONFIG", "SET", "requirepass", "s3cret"}} {
+	for _, rule := range [][]string{{"ACL", "SETUSER", "app", "on", ">s3cret", "resetchannels", "~*", "+@all", "-publish"}, {"CONFIG", "SET", "requirepass", "s3cret"}} {
 		if _, err := all[0].Do(rule...); err != nil {
 			t.Fatal(err)
 		}

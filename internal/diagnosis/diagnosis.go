@@ -159,7 +159,11 @@ func (j *judge) unknown() {
 	gap(j.SentinelsErr, "whether sentinels watch it", "PUBSUB NUMSUB", "+pubsub|numsub")
 	gap(j.ClockErr, "how its clock runs", "TIME", "+time")
 	if !j.guarded() || !mayNot(j.MarkerErr) { // or it is told of as a right
-		gap(j.MarkerErr, "whether others guard restarts", "GET redlock:node, PTTL redlock:quarantine", "%R~redlock:* +get +pttl")
+		right := "%R~redlock:* +get +pttl"
+		if j.Server.Major >= 0 && j.Server.Major < 7 {
+			right = "~redlock:* +get +pttl"
+		}
+		gap(j.MarkerErr, "whether others guard restarts", "GET redlock:node, PTTL redlock:quarantine", right)
 	}
 	if len(j.Rights.Untried) > 0 {
 		gaps = append(gaps, "whether WithFair may use "+strings.Join(j.Rights.Untried, ", "))

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -11,31 +12,49 @@ import (
 // user is the name to give to ACL SETUSER.
 func (j *judge) user() string { return cmp.Or(j.Rights.User, "<user>") }
 
-// grant is the command that gives the rights for a need, as in SECURITY.md.
-func (j *judge) grant(n node.Need) string {
-	rights := [...]string{
-		node.ToLock:  "~" + j.Prefix + "* +set +get +del +pexpire +pttl +eval +evalsha +ping",
-		node.ToWake:  "~{" + j.Prefix + "*}:* &{" + j.Prefix + "*}:wake* +publish +subscribe +unsubscribe",
-		node.ToQueue: "~{" + j.Prefix + "*}:* &{" + j.Prefix + "*}:wake* +time +zadd +zrange +zrem +zscore +hget +hset +hdel +hexists +exists",
-		node.ToFence: "~{" + j.Prefix + "*}:* +get +set +time",
-		node.ToGuard: "~redlock:node ~redlock:quarantine +get +set +pttl +info",
+// grant is the command that gives the rights for a need, as in SECURITY.md. What of them
+// is missing is in what the server said: it looks at the command first, then at keys and
+// channels, and takes no pattern for a user who may use all of them.
+func (j *judge) grant(n node.Need, said []string) string {
+	side, wake := "~{"+j.Prefix+"*}:*", "&{"+j.Prefix+"*}:wake*"
+	rights := [...]struct{ keys, channels, commands string }{
+		node.ToLock:  {"~" + j.Prefix + "*", "", "+set +get +del +pexpire +pttl +eval +evalsha +ping"},
+		node.ToWake:  {side, wake, "+publish +subscribe +unsubscribe"},
+		node.ToQueue: {side, wake, "+time +zadd +zrange +zrem +zscore +hget +hset +hdel +hexists +exists"},
+		node.ToFence: {side, "", "+get +set +time"},
+		node.ToGuard: {"~redlock:node ~redlock:quarantine", "", "+get +set +pttl +info"},
+	}[n]
+	about := func(what string) bool {
+		return slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, what) })
 	}
-	return "ACL SETUSER " + j.user() + " " + rights[n]
+	keys, channels, commands := about(" key"), about(" channel"), about(" command")
+	all := !keys && !channels && !commands
+	command := "ACL SETUSER " + j.user()
+	if keys || all {
+		command += " " + rights.keys
+	}
+	if rights.channels != "" && (channels || all) {
+		command += " " + rights.channels
+	}
+	if commands || all {
+		command += " " + rights.commands
+	}
+	return command
 }
 
 func (j *judge) rights() {
 	lacks := make(map[node.Need][]string)
-	said := make(map[node.Need]string)
+	said := make(map[node.Need][]string)
 	for _, d := range j.Rights.Missing {
 		if lacks[d.Need] == nil {
 			d.Command = "use " + d.Command
 		}
 		lacks[d.Need] = append(lacks[d.Need], d.Command)
-		said[d.Need] = cmp.Or(said[d.Need], d.Said)
+		said[d.Need] = append(said[d.Need], d.Said)
 	}
 	if t := j.Trial; lacks[node.ToLock] == nil && mayNot(t.Err) {
 		lacks[node.ToLock] = []string{t.Verb.String()}
-		said[node.ToLock] = t.Err.Error()
+		said[node.ToLock] = []string{t.Err.Error()}
 	}
 	who := "its user"
 	if j.Rights.User != "" {
@@ -43,7 +62,7 @@ func (j *judge) rights() {
 	}
 	report := func(s Severity, n node.Need, endangers string) {
 		if lacks[n] != nil {
-			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(lacks[n], ", "), said[n]), endangers, j.grant(n))
+			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(lacks[n], ", "), said[n][0]), endangers, j.grant(n, said[n]))
 		}
 	}
 	report(Error, node.ToLock, j.quorum())
