@@ -96,6 +96,9 @@ func TestCheckFindsWhatIsWrongWithAServer(t *testing.T) {
 		odd.must(t, "CONFIG", "SET", "maxmemory-policy", "noeviction")
 		odd.must(t, "CONFIG", "SET", "maxmemory", "1")
 		found := check(t, locker)
+		if isOld(t, all[0]) { // which cannot be asked for rights, and some cannot be tried without memory
+			found = slices.DeleteFunc(found, func(f redlock.Finding) bool { return f.Check == "unknown" })
+		}
 		if len(found) != 2 || found[0].Check != "trial" || found[1].Check != "memory" {
 			t.Errorf("with 1 byte: %v", found)
 		}
