@@ -119,3 +119,59 @@ func TestLocksOfKilledProcessesExpireAndTheHistoryKnowsWhatTheyDid(t *testing.T)
 		t.Error(left)
 	}
 }
+
+// Keys of the dead, and of commands that came twice, may be there until they expire. Others
+// may not, and nothing may be there for longer.
+func TestKeysThatNobodyCanDeleteAreForgivenUntilTheyExpire(t *testing.T) {
+	needServers(t)
+	show := &theatre{history: History{Run: Run{TTL: 200 * ms}}}
+	s := &show.stage
+	s.heard, s.quit = make(chan saying, 1024), make(chan struct{})
+	var err error
+	if s.cluster, err = startCluster(1); err != nil {
+		t.Fatal(err)
+	}
+	defer s.cluster.close()
+	if s.clock, err = newClock(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := startWorker(task{
+		Clients: []int{0}, Adapter: adapters[0], Nodes: s.cluster.addrs(), Resource: s.cluster.resource.Addr(),
+		Names: []string{"A"}, TTL: time.Second, Origin: s.clock.origin,
+	}, s.heard, s.quit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.workers = []*process{first}
+	f := Fault{Kind: die, Process: 0, End: 10 * ms}
+	s.carryOut(t.Context(), &f)
+	second := s.worker(0)
+	if !f.Fired || f.Felt != 1 || second == first || second.task.Life != 1 {
+		t.Errorf("%v, felt %d times, %v; life %d", f, f.Felt, f.Err, second.task.Life)
+	}
+	close(s.quit)
+	second.end()
+
+	const dead, living, twice = "rl1:a:worker 1 life 1", "rl1:b:worker 1 life 2", "rl1:c:worker 1 life 2"
+	s.links = [][]*link{{{copies: [][]byte{[]byte("SET key " + twice)}}}}
+	for _, c := range []struct {
+		value string
+		stays bool // for ever
+		left  int
+	}{
+		{dead, false, 0}, {dead, true, 1}, {living, false, 1}, {living, true, 1}, {twice, false, 0}, {twice, true, 1},
+	} {
+		for _, command := range [][]string{{"FLUSHALL"}, {"SET", "key", c.value, "PX", "250"}, {"PERSIST", "key"}} {
+			if command[0] == "PERSIST" && !c.stays {
+				continue
+			}
+			if _, err := s.cluster.nodes[0].server.Do(command...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		show.history.Calm = Calm{Begun: s.clock.now()}
+		if err := show.lookForKeys(); err != nil || len(show.history.Calm.Left) != c.left {
+			t.Errorf("%s, for ever %v: left %q, %v", c.value, c.stays, show.history.Calm.Left, err)
+		}
+	}
+}

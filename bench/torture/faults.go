@@ -74,7 +74,8 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 	f.Begin = s.clock.now()
 	var felt atomic.Int64
 	var errs [8]error // of each node
-	if f.Kind.ofServer() {
+	switch {
+	case f.Kind.ofServer():
 		var all sync.WaitGroup
 		for i, n := range f.Nodes {
 			all.Go(func() { // ends with the fault
@@ -84,11 +85,7 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 			})
 		}
 		all.Wait()
-	} else if f.Kind == die {
-		if errs[0] = s.kill(ctx, f, length); errs[0] == nil {
-			felt.Add(1) // it ended by that signal
-		}
-	} else if f.Kind == stop {
+	case f.Kind == stop:
 		worker := s.worker(f.Process).command.Process
 		if errs[0] = stopProcess(worker); errs[0] == nil {
 			felt.Add(1) // it was seen to stand still
@@ -97,7 +94,11 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 		if err := continueProcess(worker); err != nil {
 			errs[0] = err
 		}
-	} else {
+	case f.Kind == die:
+		if errs[0] = s.kill(ctx, f, length); errs[0] == nil {
+			felt.Add(1) // it ended by that signal
+		}
+	default:
 		for _, n := range f.Nodes {
 			s.links[f.Process][n].set(weatherOf(*f))
 		}
