@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 type client struct {
 	world  *world
 	index  int
+	name   string
 	life   int // it is started again after it died
 	spec   clientSpec
 	clock  *clientClock
@@ -28,11 +30,16 @@ type client struct {
 	ended chan struct{} // closed when it dies
 	calls sync.WaitGroup
 	left  error // what Close could not settle
+
+	closers []io.Closer // of real clients
 }
 
 func newClient(w *world, index, life int) *client {
 	spec := w.plan.Clients[index]
-	c := &client{world: w, index: index, life: life, spec: spec, ended: make(chan struct{})}
+	c := &client{world: w, index: index, name: fmt.Sprintf("client%d", index+1), life: life, spec: spec, ended: make(chan struct{})}
+	if life > 0 {
+		c.name = fmt.Sprintf("client%d.%d", index+1, life+1)
+	}
 	chance := newLuck(w.plan.Seed, index, life)
 	c.clock = &clientClock{now: w.now, rate: spec.Rate, begun: chance.between(0, hour)}
 	var pools []pool.Pool
@@ -47,6 +54,9 @@ func newClient(w *world, index, life int) *client {
 	if w.plan.Fencing {
 		opts = append(opts, redlock.WithFencing())
 	}
+	if w.plan.Guard {
+		opts = append(opts, redlock.WithRestartGuard(w.plan.TTL))
+	}
 	locker, err := redlock.New(pools, opts...)
 	if err != nil {
 		panic(err) // a schedule that is no configuration
@@ -57,6 +67,9 @@ func newClient(w *world, index, life int) *client {
 
 // pool is the link with what its client library can do.
 func (l *link) pool() pool.Pool {
+	if l.net.world.plan.Real {
+		return l.realPool()
+	}
 	switch spec := l.client.spec; {
 	case spec.Pipelined && spec.Deaf:
 		return submitting{l}
@@ -71,15 +84,10 @@ func (l *link) pool() pool.Pool {
 	return listening{l}
 }
 
-func (c *client) String() string {
-	if c.life > 0 {
-		return fmt.Sprintf("client%d.%d", c.index+1, c.life+1)
-	}
-	return fmt.Sprintf("client%d", c.index+1)
-}
+func (c *client) String() string { return c.name }
 
 // owns reports whether a value on a server is of this process.
-func (c *client) owns(value string) bool { return strings.HasSuffix(value, ":"+c.String()) }
+func (c *client) owns(value string) bool { return strings.HasSuffix(value, ":"+c.name) }
 
 // kill ends the process: nothing is sent any more and nothing is heard. What was sent is
 // under way.
@@ -90,7 +98,11 @@ func (c *client) kill() {
 	close(c.ended)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	go func() { _ = c.locker.Close(ctx) }() // at once; so that its goroutines end, too
+	c.cutOff()
+	go func() { // so that its goroutines end, too
+		_ = c.locker.Close(ctx) // at once
+		c.disconnect()
+	}()
 }
 
 // close ends the process well: what it holds is unlocked already.
@@ -98,6 +110,7 @@ func (c *client) close(ctx context.Context) {
 	c.calls.Wait()
 	if !c.dead.Load() {
 		c.left = c.locker.Close(ctx)
+		c.disconnect()
 	}
 }
 
@@ -109,12 +122,14 @@ type session struct {
 	cancel context.CancelFunc
 	unlock chan struct{} // closed to unlock early
 	once   sync.Once
+	stop   atomic.Int64 // until when it will be stopped once it has begun to ask, 0 if it is not
 
 	// Of the loop of the world.
-	values []string // of its attempts
-	self   string   // the name of its Locker in the line
-	ticket int64    // in the line, once it has one
-	seen   bool     // that it has the lock
+	values []string        // of its attempts
+	self   string          // the name of its Locker in the line
+	ticket int64           // in the line, once it has one
+	seen   bool            // that it has the lock
+	had    []time.Duration // when a server last found so, for an extension
 
 	mu      sync.Mutex // protects the rest
 	lock    *redlock.Lock
@@ -134,12 +149,17 @@ func sessionOf(ctx context.Context) *session {
 
 // begin starts a call.
 func (c *client) begin(e event) *session {
-	s := &session{event: e, client: c, begun: c.world.now(), unlock: make(chan struct{})}
+	s := &session{event: e, client: c, begun: c.world.now(), unlock: make(chan struct{}), had: slices.Repeat([]time.Duration{-1}, c.world.plan.Nodes)}
 	ctx := context.WithValue(context.Background(), sessionKey{}, s)
 	if e.Patience > 0 {
 		ctx, s.cancel = context.WithTimeout(ctx, e.Patience)
 	} else {
 		ctx, s.cancel = context.WithCancel(ctx)
+	}
+	if c.spec.Pipelined && e.Pause > 0 {
+		c.world.did["a call was stopped between two requests"]++
+		calm := c.world.plan.Length - time.Duration(e.Call+1) // no two go on at the same instant
+		s.stop.Store(int64(min(s.begun+e.Pause, calm)))
 	}
 	c.calls.Add(1)
 	go func() { // ends with the call and what it holds, or the process
@@ -196,6 +216,16 @@ func (s *session) run(ctx context.Context) {
 	s.tell("unlocked %s: %v", s.Name, err)
 }
 
+// halt stops the goroutine of a call, as a process is stopped.
+func (s *session) halt() {
+	timer := time.NewTimer(max(time.Duration(s.stop.Swap(0))-s.client.world.now(), 1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.client.ended:
+	}
+}
+
 func (s *session) take(ctx context.Context, opts []redlock.LockOption) (*redlock.Lock, error) {
 	switch s.Kind {
 	case tryCall:
@@ -231,13 +261,13 @@ func (s *session) extend() {
 		return
 	}
 	s.client.calls.Add(1)
-	ended := !s.certain()
+	begun, ended := s.client.world.now(), !s.certain()
 	go func() { // ends at the node timeout
 		defer s.client.calls.Done()
 		err := k.Extend(context.WithValue(context.Background(), sessionKey{}, s))
 		s.tell("extended %s: %v", s.Name, err)
-		if ended && err == nil {
-			s.client.world.revived(s)
+		if err == nil {
+			s.client.world.extends(extension{s, begun, ended})
 		}
 		s.client.world.stir()
 	}()
@@ -246,7 +276,7 @@ func (s *session) extend() {
 func (s *session) early() { s.once.Do(func() { close(s.unlock) }) }
 
 func (s *session) tell(format string, args ...any) {
-	if !s.client.dead.Load() {
+	if s.client.world.tracing && !s.client.dead.Load() {
 		s.client.world.say(s.client, "call %d: "+format, append([]any{s.Call}, args...)...)
 	}
 }

@@ -17,6 +17,14 @@ func draw(seed uint64, outside bool) *schedule {
 	for range d.random.IntN(6) {
 		d.fault()
 	}
+	if d.Fair && d.Nodes == 3 && d.in(2) {
+		d.Events = append(d.Events, event{At: d.when(), Kind: tear, Who: d.random.IntN(len(d.Clients)), Node: d.random.IntN(d.Nodes)})
+	}
+	if d.Guard {
+		for range 1 + d.random.IntN(4) {
+			d.forget()
+		}
+	}
 	if outside {
 		for range 2 + d.random.IntN(3) {
 			d.breach()
@@ -71,6 +79,15 @@ func (d drawing) world() {
 		pace{d.NodeTimeout / 4, d.NodeTimeout, d.TTL * 3 / 4})
 	d.Fair, d.Fencing = d.in(4), d.in(3)
 	d.Length = d.between(2*d.TTL, 6*d.TTL)
+	if d.Guard = d.in(3); !d.Guard {
+		return
+	}
+	d.New = d.in(8)
+	for i := range d.NodeTimes {
+		// What a node forgot of tokens is made up for by the time, which must not be
+		// that of nodes whose clocks are far apart (docs/guarantees.md).
+		d.NodeTimes[i] = min(max(d.NodeTimes[i], 0), time.Millisecond)
+	}
 }
 
 func (d drawing) when() time.Duration { return d.between(0, d.Length) }
@@ -85,6 +102,9 @@ func (d drawing) call(number int) {
 	}
 	if d.in(3) {
 		e.Patience = d.between(time.Microsecond, 2*d.TTL)
+	}
+	if d.in(6) {
+		e.Pause = d.between(time.Microsecond, d.TTL)
 	}
 	d.Events = append(d.Events, e)
 	about := func(k kind, within time.Duration) {
@@ -112,6 +132,16 @@ func (d drawing) fault() {
 		e.For = pick[time.Duration](d, -1, 1) * d.between(time.Millisecond, pick(d, d.TTL, hour))
 	}
 	d.Events = append(d.Events, e)
+}
+
+// forget draws what a node does not survive, and a lock that is guarded does.
+func (d drawing) forget() {
+	e := event{At: d.when(), Node: d.random.IntN(d.Nodes), Kind: pick(d, restart, restart0, restart0, restartOld, flushAll)}
+	e.For = d.between(time.Microsecond, pick(d, d.TTL/20, d.TTL/4, d.TTL))
+	d.Events = append(d.Events, e)
+	if e.Kind == restartOld {
+		d.Events = append(d.Events, event{At: d.between(0, e.At+1), Node: e.Node, Kind: save})
+	}
 }
 
 // breach draws one that the assumptions do not allow.

@@ -24,6 +24,8 @@ func (w *world) happen(e event) {
 	}
 	w.note(nil, s, "%v", e)
 	switch e.Kind {
+	case tear:
+		w.tear(e)
 	case lossy:
 		w.meanwhile(&w.weather.lossy[e.Node], e.For, nil)
 	case resets:
@@ -38,6 +40,13 @@ func (w *world) happen(e event) {
 		w.restart(s, e.For)
 	case restart0:
 		s.lose()
+		w.restart(s, e.For)
+	case save:
+		s.save()
+	case restartOld:
+		for _, value := range s.recall(w.plan.Names) {
+			w.strays[value] = true // nobody releases it a second time; it expires
+		}
 		w.restart(s, e.For)
 	case flushAll:
 		s.lose()
@@ -83,10 +92,28 @@ func (w *world) meanwhile(bad *int, lasts time.Duration, then func()) {
 	})
 }
 
+// tear has a client reach one server of three for so long that others, who reach two, have
+// to get along without it: one server is down, and the client is cut off from another.
+func (w *world) tear(e event) {
+	down, l := w.servers[(e.Node+1)%len(w.servers)], w.clients[e.Who].links[e.Node]
+	w.torn, w.healed = e.Who+1, w.plan.Length+w.patience()+time.Second
+	w.hangUp(down)
+	down.down++
+	l.cutTo++
+	l.cutOff++
+	w.at(w.healed, func() {
+		down.down--
+		l.cutTo--
+		l.cutOff--
+		w.torn = 0
+	})
+}
+
 // restart ends a server's process, and starts it after a time. The connections break,
 // and what lay in the sockets is gone.
 func (w *world) restart(s *server, away time.Duration) {
 	clear(s.known)
+	w.start(s)
 	held := s.held
 	s.held = nil
 	w.hangUp(s)
@@ -94,6 +121,13 @@ func (w *world) restart(s *server, away time.Duration) {
 	for i, m := range held {
 		w.after(time.Duration(1+i)*time.Microsecond, func() { w.net.tell(m.message, result{err: errReset}) })
 	}
+}
+
+// start gives a server's process another run id.
+func (w *world) start(s *server) {
+	s.starts++
+	chance := newLuck(w.plan.Seed, s.index, s.starts)
+	s.begin(chance.next())
 }
 
 // thaw has a stopped server go on. It finds what waits in its sockets, in an order that
@@ -105,7 +139,11 @@ func (w *world) thaw(s *server) {
 	chance := newLuck(w.plan.Seed, s.index, int(w.now()))
 	for i, m := range held {
 		in := chance.between(time.Microsecond, time.Millisecond)
-		if m.link.client.spec.Pipelined {
+		switch {
+		case m.conn != nil:
+			of := newLuck(w.plan.Seed, m.conn.id, int(w.now()))
+			in = of.between(time.Microsecond, time.Millisecond) + time.Duration(i)
+		case m.link.client.spec.Pipelined:
 			in = time.Duration(1 + i) // one connection, and nothing overtakes
 		}
 		w.after(in, m.arrive)

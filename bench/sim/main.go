@@ -25,6 +25,7 @@ type options struct {
 	runs    uint64
 	seed    uint64
 	outside bool
+	real    bool
 	trace   uint64
 	mutants bool
 	only    string
@@ -60,6 +61,7 @@ func parse() (o options) {
 	flag.Uint64Var(&o.runs, "runs", 10_000, "schedules to run")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the first; the others follow")
 	flag.BoolVar(&o.outside, "outside", false, "leave the assumptions: lose data, set the clocks of nodes; fails if no rule is broken")
+	flag.BoolVar(&o.real, "real", false, "go through real clients and adapters, and run the scripts as they are")
 	flag.Uint64Var(&o.trace, "trace", 0, "print the timelines of so many schedules, and nothing else")
 	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
 	flag.StringVar(&o.only, "only", "", "of the mutants, those whose names contain this")
@@ -149,8 +151,9 @@ func share(ctx context.Context, program string, o options) ([]finding, error) {
 func hire(ctx context.Context, program string, o options, part uint64) (f finding, err error) {
 	cmd := exec.CommandContext(ctx, program, "--worker", "--part", strconv.FormatUint(part, 10),
 		"--workers", strconv.FormatUint(o.workers, 10), "--runs", strconv.FormatUint(o.runs, 10),
-		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--brief="+strconv.FormatBool(o.brief))
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--real="+strconv.FormatBool(o.real), "--brief="+strconv.FormatBool(o.brief))
+	// Goroutines take turns by themselves, and begin with the stack that most of them need.
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1,adaptivestackstart=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -13,8 +13,7 @@ func (m *message) verb() string {
 	case "SET":
 		return "acquire"
 	case "EVAL":
-		_, name := read(text(m.args[1]))
-		return name
+		return read(text(m.args[1])).name
 	case "EVALSHA":
 		if name, known := m.link.net.world.names[text(m.args[1])]; known {
 			return name

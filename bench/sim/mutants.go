@@ -24,6 +24,7 @@ type mutant struct {
 	edits []edit
 	rule  string // by which it is found
 	runs  uint64 // within so many
+	real  bool   // with real clients and scripts
 }
 
 // An edit replaces a text that stands in a file exactly once.
@@ -88,7 +89,7 @@ func (m mutant) run(ctx context.Context, o options, root, dir string) (f finding
 	if text, err := build.CombinedOutput(); err != nil {
 		return f, fmt.Errorf("%w\n%s", err, text)
 	}
-	return hire(ctx, program, options{runs: m.runs, seed: o.seed, workers: 1, brief: true}, 0)
+	return hire(ctx, program, options{runs: m.runs, seed: o.seed, workers: 1, brief: true, real: m.real}, 0)
 }
 
 // overlay writes the broken files, and what go build wants to know about them.

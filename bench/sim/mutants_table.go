@@ -1,13 +1,7 @@
 package main
 
 // mutants are the ways to break the code. A script is broken in the model, where it is
-// carried out here.
-//
-// Not among them, since nothing follows from it here: counting validity from after the
-// last send (to send takes no virtual time, and no goroutine of a process can be stopped
-// in between); counting a node that was taken again at once (inside the assumptions the
-// deadline alone keeps an expired lock from coming back, see model/lock.pml: that rule is
-// for nodes that forget).
+// carried out here, and in its own text where that is what is run (--real).
 var mutants = []mutant{
 	{
 		name:  "a release does not compare the value",
@@ -35,6 +29,12 @@ var mutants = []mutant{
 		rule: carried, runs: 2000,
 	},
 	{
+		name: "validity counts from the last send",
+		edits: []edit{{"redlock/attempt.go", "\tresult, decided := l.ask(ctx, r, claim).Wait(ctx)\n",
+			"\tround := l.ask(ctx, r, claim)\n\tlock.start = l.clock.Read()\n\tlock.sent = lock.start\n\tresult, decided := round.Wait(ctx)\n"}},
+		rule: carried, runs: 20000,
+	},
+	{
 		name:  "the drift is added",
 		edits: []edit{{"internal/quorum/quorum.go", "return ttl - Drift(ttl, factor)", "return ttl + Drift(ttl, factor)"}},
 		rule:  carried, runs: 2000,
@@ -47,7 +47,7 @@ var mutants = []mutant{
 	{
 		name:  "half of the nodes are a majority",
 		edits: []edit{{"internal/quorum/quorum.go", "func Majority(n int) int { return n/2 + 1 }", "func Majority(n int) int { return max(n/2, 1) }"}},
-		rule:  carried, runs: 2000,
+		rule:  oneHolder, runs: 2000,
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
@@ -67,6 +67,12 @@ var mutants = []mutant{
 			{"redlock/extend.go", "\tif cause := k.check(); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.check(); false {\n\t\tif cause != ErrReleased"},
 		},
 		rule: noRevival, runs: 5000,
+	},
+	{
+		name: "a node that is taken again counts at once",
+		edits: []edit{{"internal/fanout/round.go", "\tcase node.Taken, node.Queued, node.Stale, node.Absent:\n\t\tr.tally.No++\n",
+			"\tcase node.Absent:\n\t\tif r.request.Verb == node.Extend {\n\t\t\tr.tally.Yes++\n\t\t} else {\n\t\t\tr.tally.No++\n\t\t}\n\tcase node.Taken, node.Queued, node.Stale:\n\t\tr.tally.No++\n"}},
+		rule: noRetaken, runs: 5000,
 	},
 	{
 		name: "an answered release proves that nothing comes later",
@@ -100,7 +106,7 @@ var mutants = []mutant{
 		name: "no deadline while an extension is under way",
 		edits: []edit{{"redlock/extend.go", "\tretake := time.Now().Add(k.remaining(sent))\n",
 			"\tretake := time.Now().Add(k.remaining(sent))\n\tif k.timer != nil {\n\t\tk.timer.Stop()\n\t}\n"}},
-		rule: endsInTime, runs: 2000,
+		rule: carried, runs: 2000,
 	},
 	{
 		name: "who waits hears nothing and does not ask by himself",
@@ -119,6 +125,11 @@ var mutants = []mutant{
 		rule:  progress, runs: 20000,
 	},
 	{
+		name:  "who reaches too few nodes keeps the place in the line",
+		edits: []edit{{"redlock/fair.go", "if r.apart = l.isApart(r); r.apart {", "if r.apart = l.isApart(r); false {"}},
+		rule:  progress, runs: 20000,
+	},
+	{
 		name:  "a node takes a fencing token that is not the newest",
 		edits: []edit{{"bench/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = -3\n", ""}},
 		rule:  tokensGrow, runs: 20000,
@@ -127,6 +138,46 @@ var mutants = []mutant{
 		name:  "a node that knows a newer fencing token grants the lock",
 		edits: []edit{{"bench/sim/fence.go", "\t\tf.refusal = -3\n", "\t\tf.token = known\n"}},
 		rule:  tokensGrow, runs: 20000,
+	},
+	{
+		name:  "no node stores a token",
+		edits: []edit{{"bench/sim/fence.go", "\tif f.on {\n\t\tahead :=", "\tif false {\n\t\tahead :="}},
+		rule:  tokensGrow, runs: 20000,
+	},
+	{
+		name: "every node counts, and the token is the largest count",
+		edits: []edit{
+			{"bench/sim/fence.go", "\tswitch {\n\tcase number(last[2]) == 1:", "\tf.token = known + 1\n\tswitch {\n\tcase true:\n\tcase number(last[2]) == 1:"},
+			{"bench/sim/scripts.go", "\tif fence.on {\n\t\treturn s.micros\n", "\tif fence.on {\n\t\treturn fence.token\n"},
+			{"bench/sim/scripts.go", "granted = []any{last, s.micros}", "granted = []any{last, fence.token}"},
+			{"redlock/attempt.go", "\t\tclaim.Keep(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.Keep(time.Now()"},
+		},
+		rule: tokensGrow, runs: 20000,
+	},
+	{
+		name:  "the marker is not checked",
+		edits: []edit{{"bench/sim/guard.go", "\tif known != run {\n", "\tif known == \"\" {\n"}},
+		rule:  carried, runs: 5000,
+	},
+	{
+		name:  "a quarantine is shorter than the TTL",
+		edits: []edit{{"internal/fanout/group.go", "Quarantine: quorum.Lifetime(longest, drift)", "Quarantine: longest / 2"}},
+		rule:  carried, runs: 5000,
+	},
+	{
+		name:  "release.lua does not compare the value",
+		edits: []edit{{"internal/node/lua/release.lua", "local ours = held == ARGV[1]\n", "local ours = held and true\n"}},
+		rule:  ownKeysOnly, runs: 1000, real: true,
+	},
+	{
+		name:  "fence.lua takes a token that is not the newest",
+		edits: []edit{{"internal/node/lua/fence.lua", "elseif token <= known or token <= micros - life * 1000 then", "elseif false then"}},
+		rule:  tokensGrow, runs: 5000, real: true,
+	},
+	{
+		name:  "guard.lua does not check the marker",
+		edits: []edit{{"internal/node/lua/guard.lua", "if known ~= run then", "if not known then"}},
+		rule:  carried, runs: 1000, real: true,
 	},
 	{
 		name:  "listening goes on after Close",

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,7 +28,9 @@ type message struct {
 	args []any
 	call *session // that it belongs to, nil for what happens in the background
 	sub  *subscription
-	seq  int // of the link
+	conn *conn // of a real client, which it came on
+	turn int   // on that
+	seq  int   // of the link
 	sent time.Duration
 	over time.Duration // when its client gives it up by itself
 	twin bool          // it is carried out for the second time
@@ -57,51 +58,6 @@ var (
 	errDead    = fmt.Errorf("%w: the process is dead", pool.ErrNotSent)
 )
 
-// A link is the way of one client to one server, and the pool that its Locker gets.
-type link struct {
-	net    *network
-	client *client
-	server *server
-
-	sent          int           // messages
-	there, back   time.Duration // when the last one arrives, where order is kept
-	cutTo, cutOff int           // requests, replies do not get through
-}
-
-func (l *link) String() string { return l.server.String() }
-
-// Do implements pool.Pool.
-func (l *link) Do(ctx context.Context, args ...any) (any, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, err)
-	}
-	m := &message{link: l, args: slices.Clone(args), call: sessionOf(ctx), reply: make(chan result, 1)}
-	if !l.net.send(m) {
-		return nil, errDead
-	}
-	done := ctx.Done()
-	if l.client.spec.Stubborn {
-		done = nil
-	}
-	select {
-	case r := <-m.reply:
-		return r.reply, r.err
-	case <-done:
-		return nil, ctx.Err()
-	}
-}
-
-// A submitting link is one whose client calls back.
-type submitting struct{ *link }
-
-// Submit implements pool.Submitter.
-func (l submitting) Submit(ctx context.Context, r pool.Receiver, args ...any) {
-	m := &message{link: l.link, args: slices.Clone(args), call: sessionOf(ctx), receiver: r}
-	if !l.net.send(m) {
-		l.net.later(m)
-	}
-}
-
 // send puts a message into the outbox. It returns false if the process is dead.
 func (n *network) send(m *message) bool {
 	if m.link.client.dead.Load() {
@@ -128,7 +84,9 @@ func (n *network) dispatch() {
 		slices.SortStableFunc(out, byRoute)
 	}
 	for _, m := range out {
-		m.link.sent++
+		if !m.link.client.dead.Load() { // what the dead still want to say nobody knows
+			m.link.sent++
+		}
 		m.seq = m.link.sent
 		n.route(m)
 	}
@@ -139,6 +97,9 @@ func byRoute(a, b *message) int {
 	if a.link != b.link {
 		return cmp.Or(cmp.Compare(a.link.client.index, b.link.client.index),
 			cmp.Compare(a.link.client.life, b.link.client.life), cmp.Compare(a.link.server.index, b.link.server.index))
+	}
+	if a.conn != nil {
+		return cmp.Or(cmp.Compare(a.conn.id, b.conn.id), cmp.Compare(a.turn, b.turn))
 	}
 	for i := range min(len(a.args), len(b.args)) {
 		if c := cmp.Compare(text(a.args[i]), text(b.args[i])); c != 0 {
@@ -151,6 +112,12 @@ func byRoute(a, b *message) int {
 // route sends one message on its way, or loses it.
 func (n *network) route(m *message) {
 	w, l := n.world, m.link
+	if c := m.conn; c != nil {
+		m.call = w.owner(m.value())
+		if c.id == 0 {
+			c.id = m.seq
+		}
+	}
 	if m.call != nil && m.sets() {
 		m.call.attempt(m.value())
 		if m.verb() == "turn" {
@@ -169,7 +136,10 @@ func (n *network) route(m *message) {
 	m.sent = w.now()
 	m.over = m.sent + clientTimeout + chance.between(0, time.Millisecond)
 	there, back := w.delay(&chance, l), w.delay(&chance, l)
-	if w.weather.lossy[l.server.index] > 0 && chance.in(4) || l.cutTo > 0 {
+	if w.weather.lossy[l.server.index] > 0 && chance.in(4) || l.cutTo > 0 || m.conn != nil && m.conn.mute {
+		if m.conn != nil {
+			m.conn.mute = true
+		}
 		w.did["a request was lost"]++
 		w.note(l.client, l.server, "sends %v: LOST", m)
 		n.unheard(m)
@@ -179,24 +149,24 @@ func (n *network) route(m *message) {
 		w.did["a connection broke"]++
 		w.note(l.client, l.server, "sends %v, and the connection BREAKS", m)
 		w.after(there/2, func() { n.tell(m, result{err: errReset}) })
-	} else {
+	} else if w.tracing {
 		w.note(l.client, l.server, "sends %v", m)
 	}
 	arrival := w.now() + there
-	if l.client.spec.Pipelined && m.sub == nil {
-		arrival = max(arrival, l.there+chance.between(1, time.Microsecond))
-		l.there = arrival
+	if lane := m.lane(); lane != nil {
+		arrival = max(arrival, lane.there+chance.between(1, time.Microsecond))
+		lane.there = arrival
 	}
 	if arrival+back > m.over {
 		n.unheard(m)
 	}
 	lost := w.weather.lossy[l.server.index] > 0 && chance.in(4)
-	w.at(arrival, func() { n.arrive(m, back, lost) })
-	if w.weather.doubling[l.server.index] > 0 && chance.in(3) && m.sub == nil {
+	w.quietlyAt(arrival, func() { n.arrive(m, back, lost) })
+	if w.weather.doubling[l.server.index] > 0 && chance.in(3) && m.sub == nil && m.key() != "" {
 		twin := *m
 		twin.twin = true
 		again := arrival + w.delay(&chance, l) + chance.between(0, w.plan.TTL)/time.Duration(1+chance.below(20))
-		w.at(again, func() { n.arrive(&twin, 0, true) })
+		w.quietlyAt(again, func() { n.arrive(&twin, 0, true) })
 	}
 }
 
@@ -209,7 +179,7 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 		w.note(nil, s, "refuses %v: it is down", m)
 		w.after(back, func() { n.tell(m, result{err: errRefused}) })
 		return
-	case s.frozen > 0:
+	case s.frozen > 0 && m.args[0] != "CONNECT": // that is for its kernel
 		w.did["a node was frozen"]++
 		w.note(nil, s, "is frozen; %v waits in a socket", m)
 		s.held = append(s.held, waiting{m, func() { n.arrive(m, back, lost) }})
@@ -217,9 +187,14 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 		return
 	}
 	var r result
-	if m.sub != nil {
-		r.reply = m.sub.obey(m)
-	} else {
+	obeyed := false
+	switch {
+	case m.sub != nil:
+		r.reply, obeyed = m.sub.obey(m), true
+	case m.conn != nil:
+		r.reply, obeyed = m.conn.obey(m)
+	}
+	if !obeyed {
 		r = w.execute(s, m)
 	}
 	if m.twin {
@@ -232,9 +207,9 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 		return
 	}
 	arrival := w.now() + back
-	if m.link.client.spec.Pipelined && m.sub == nil {
-		arrival = max(arrival, m.link.back+newLuck(w.plan.Seed, m.seq).apart())
-		m.link.back = arrival
+	if lane := m.lane(); lane != nil {
+		chance := newLuck(w.plan.Seed, m.seq)
+		arrival = lane.order(arrival, &chance)
 	}
 	if m.sub != nil {
 		m.sub.deliver(arrival, r.reply.(pool.Event))
@@ -253,7 +228,11 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 
 // unheard has a client that waits without end give up in time.
 func (n *network) unheard(m *message) {
-	if m.receiver != nil || m.link.client.spec.Stubborn {
+	if m.conn != nil && m.reply == nil {
+		m.conn.deaf = true // clients know by themselves when to give up
+		return
+	}
+	if m.receiver != nil || m.link.client.spec.Stubborn || m.conn != nil {
 		n.world.at(max(m.over, n.world.now()), func() { n.tell(m, result{err: errTimeout}) })
 	}
 }
@@ -266,6 +245,10 @@ func (n *network) tell(m *message, r result) {
 	m.told = true
 	if n.world.tracing && !m.link.client.dead.Load() {
 		n.world.note(m.link.client, m.link.server, "hears %v to %v", n.world.reply(r), m)
+	}
+	if m.conn != nil && m.reply == nil {
+		m.conn.hear(r)
+		return
 	}
 	if m.receiver != nil {
 		m.receiver.Receive(r.reply, r.err)

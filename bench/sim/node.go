@@ -11,22 +11,32 @@ import (
 // one goroutine.
 type server struct {
 	index int
+	name  string
 	store *store
 	clock nodeClock
 
-	known  map[string]string // scripts that it has, by hash
-	frozen int               // stopped: what comes waits in the sockets
-	down   int               // not there: connections are refused
-	held   []waiting         // what waits in the sockets
+	known  map[string]knownScript // that it has, by hash
+	frozen int                    // stopped: what comes waits in the sockets
+	down   int                    // not there: connections are refused
+	held   []waiting              // what waits in the sockets
 
-	subs []*subscription // connections that listen
+	subs  []*subscription // connections that listen
+	conns []*conn         // all of real clients
+	lua   *interpreter    // of the scripts, nil if the model does what they mean
+
+	// Of those that are guarded against restarts.
+	run     string            // id of its process
+	starts  int               // of that
+	trusted bool              // it was there long before the run: its marker is set by the first who asks
+	mute    bool              // it forgot, or may have, and nobody has asked for a lock since
+	saved   map[string]*entry // a copy of its data
 }
 
 func newServer(i int, c nodeClock) *server {
-	return &server{index: i, store: newStore(), clock: c, known: make(map[string]string)}
+	return &server{index: i, name: fmt.Sprintf("node%d", i+1), store: newStore(), clock: c, known: make(map[string]knownScript)}
 }
 
-func (n *server) String() string { return fmt.Sprintf("node%d", n.index+1) }
+func (n *server) String() string { return n.name }
 
 // waiting is a message in a socket of a server that is stopped.
 type waiting struct {
@@ -49,9 +59,6 @@ func (c *nodeClock) micros() int64 {
 	return epoch + (now + c.offset + now/1000*time.Duration(c.rate)/1000).Microseconds()
 }
 
-// lose forgets the data, and the scripts too if it is a restart.
-func (n *server) lose() { clear(n.store.keys) }
-
 // peek is the value under a key, "" for none.
 func (n *server) peek(key string) string {
 	n.store.now = n.clock.micros() / 1000
@@ -64,25 +71,39 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 	micros := n.clock.micros()
 	n.store.now = micros / 1000 // as of the beginning, also for what expires meanwhile
 	c := command{store: n.store, micros: micros, publish: publish}
-	name := ""
-	switch verb := args[0].(string); verb {
+	var called knownScript
+	verb := args[0].(string)
+	switch verb {
 	case "PING":
 		return "PONG", nil
 	case "SET": // key value NX GET PX ttl
 		return acquire(c, text(args[1]), []any{args[2], args[6]}), nil
 	case "EVAL":
-		hash := ""
-		hash, name = read(text(args[1]))
-		n.known[hash] = name
+		called = read(text(args[1]))
+		n.known[called.hash] = called
 	case "EVALSHA":
-		if name = n.known[text(args[1])]; name == "" {
+		if called = n.known[text(args[1])]; called.name == "" {
 			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
 		}
 	default:
 		return nil, pool.Error(fmt.Sprintf("ERR unknown command '%s'", verb))
 	}
 	c.keys, c.argv = split(args)
-	return scripts[name](c, text(c.keys[0]), c.argv), nil
+	if g := called.guard; g != nil {
+		if n.trusted {
+			g.mark(c, n.run)
+		}
+		n.trusted, n.mute = false, false
+	}
+	if n.lua != nil {
+		return n.lua.eval(called.text, c, n.run)
+	}
+	if g := called.guard; g != nil {
+		if err := g.refusal(c, n.run); err != nil {
+			return nil, err
+		}
+	}
+	return scripts[called.name](c, text(c.keys[0]), c.argv), nil
 }
 
 // split returns the KEYS and the ARGV of a script.

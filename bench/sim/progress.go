@@ -31,7 +31,7 @@ func (w *world) lookProgress() {
 func (w *world) waited(name string) bool {
 	for _, s := range w.calls {
 		s.mu.Lock()
-		waits := s.Name == name && s.lock == nil && !s.ended && !s.client.dead.Load()
+		waits := s.Name == name && s.lock == nil && !s.ended && !s.client.dead.Load() && s.client.index+1 != w.torn
 		s.mu.Unlock()
 		if waits {
 			return true
@@ -40,11 +40,12 @@ func (w *world) waited(name string) bool {
 	return false
 }
 
-// taken reports whether so many servers have a key that no majority is free.
+// taken reports whether so many servers have a key, or are in quarantine, that no majority
+// is free.
 func (w *world) taken(name string) bool {
 	n := 0
 	for _, server := range w.servers {
-		if server.peek(name) != "" {
+		if server.down > 0 || server.peek(name) != "" || w.plan.Guard && server.peek(quarantine) != "" {
 			n++
 		}
 	}
@@ -59,8 +60,15 @@ func (w *world) patience() time.Duration {
 	if w.plan.Fair {
 		p += 2 * max(2*time.Second, 4*w.plan.NodeTimeout)
 	}
+	if w.plan.Real {
+		p += reconnect
+	}
 	return p
 }
+
+// reconnect is how long a pipelined client may take for a new connection: until a dial
+// that hangs is given up, and the pause after one that failed (internal/pipeline).
+const reconnect = 8 * time.Second
 
 // closingBound is how long Close may take in calm weather: until what was sent is too old
 // to matter, and a client that cannot be interrupted has returned.

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 // Rules are what the library promises (docs/guarantees.md), looked at after everything
@@ -21,6 +24,7 @@ const (
 	tokensGrow  = "tokens are unique and grow"
 	fairOrder   = "who was registered first is served first"
 	noRevival   = "an extension never revives a lock"
+	noRetaken   = "an extension counts who still had the lock"
 	keysEnd     = "every key has an end"
 )
 
@@ -34,8 +38,8 @@ type violation struct {
 type rules struct {
 	world    *world
 	broken   *violation
-	undead   []*session // protected by mu
-	calls    []*session // all, in the order of their beginning
+	extended []extension // protected by mu
+	calls    []*session  // all, in the order of their beginning
 	sessions map[int]*session
 	holders  []*session // that hold a lock and may believe so
 	dead     []*client
@@ -114,7 +118,7 @@ func (w *world) look() {
 			w.lookCarried(s)
 		}
 	}
-	w.lookRevived()
+	w.lookExtended()
 	w.lookFair()
 	w.lookProgress()
 }
@@ -128,10 +132,11 @@ func (w *world) grant(s *session) {
 
 func (w *world) majority() int { return w.plan.Nodes/2 + 1 }
 
-// carriers is how many servers have the value of a session.
+// carriers is how many servers have the value of a session, or may have forgotten it and
+// give the lock to nobody else.
 func (w *world) carriers(s *session) (n int) {
 	for _, server := range w.servers {
-		if server.peek(s.Name) == s.value() {
+		if server.peek(s.Name) == s.value() || w.plan.Guard && server.keepsOut() {
 			n++
 		}
 	}
@@ -143,23 +148,6 @@ func (w *world) lookCarried(s *session) {
 		w.violated(carried, "%v (call %d) holds %s until %v, and %d of %d servers carry it", s.client, s.Call, s.Name,
 			s.client.clock.when(s.lock.Until()), n, w.plan.Nodes)
 	}
-}
-
-// revived notes what an extension said of a lock that had ended before it began. It is
-// called by goroutines of clients.
-func (w *world) revived(s *session) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.undead = append(w.undead, s)
-}
-
-func (w *world) lookRevived() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.undead {
-		w.violated(noRevival, "%v (call %d) extended %s, and it had ended before", s.client, s.Call, s.Name)
-	}
-	w.undead = nil
 }
 
 // watch looks right before the deadline of a lock, and after it, again and again as the
@@ -198,19 +186,23 @@ func (w *world) execute(server *server, m *message) (r result) {
 	}
 	r.reply, r.err = server.do(m.args, func(channel, message string) { w.publish(server, channel, message) })
 	again := ""
-	if m.twin {
+	if m.twin { // how long that may take nobody can know; such a key expires
 		again = " once more"
 		w.did["a request was doubled"]++
-	}
-	if m.twin { // how long that may take nobody can know; such a key expires
 		w.strays[m.value()] = true
 	}
+	if refused, _ := r.err.(pool.Error); strings.HasPrefix(string(refused), "GUARDQUARANTINE") {
+		w.did["a node was in quarantine"]++
+	}
 	if m.args[0] == "EVAL" {
-		hash, name := read(text(m.args[1]))
-		w.names[hash] = name
+		known := read(text(m.args[1]))
+		w.names[known.hash] = known.name
 	}
 	if w.tracing {
 		w.note(nil, server, "does %v of %v%s: %v", m, m.link.client, again, w.reply(r))
+	}
+	if r.reply == int64(1) && m.verb() == "extend" {
+		w.prolonged(server, m.value())
 	}
 	if key == "" || before == "" || before == m.value() {
 		return r
@@ -243,6 +235,9 @@ func (w *world) lookForOrphans() {
 // interrupted is still at comes to an end later.
 func (w *world) lookForGoroutines(before int) {
 	soon := w.now() + 2*w.plan.NodeTimeout
+	if w.plan.Real { // dials that nobody waits for
+		soon += 2 * clientTimeout
+	}
 	w.at(soon, func() {})
 	w.loop(func() bool { return w.now() >= soon })
 	for _, c := range w.plan.Clients {
@@ -265,7 +260,7 @@ func (w *world) lookForKeys() {
 			}
 		}
 		for key, e := range server.store.keys {
-			if e.ends == 0 {
+			if e.ends == 0 && key != marker {
 				w.violated(keysEnd, "%v keeps %s for ever", server, key)
 			}
 		}

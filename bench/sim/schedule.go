@@ -10,6 +10,7 @@ import (
 type schedule struct {
 	Seed    uint64
 	Outside bool // it leaves the assumptions
+	Real    bool // with real clients and scripts
 
 	Nodes     int
 	NodeRates []int64         // parts per million
@@ -23,6 +24,8 @@ type schedule struct {
 	Retry       [2]time.Duration
 	Fair        bool // all calls are
 	Fencing     bool // all locks have tokens
+	Guard       bool // all clients guard against restarts: nodes may forget
+	New         bool // and the nodes are new: they count for nobody yet
 
 	Length time.Duration // then everything is mended
 	Events []event
@@ -59,8 +62,11 @@ const (
 	doubles    kind = "doubles"        // requests are carried out again, later
 	slow       kind = "slow"           // messages are late
 	freeze     kind = "freeze"         // the server stops; sockets keep what comes
+	tear       kind = "tear"           // a client reaches one of three servers, others two
 	restart    kind = "restart"        // it keeps its data and loses its scripts
-	restart0   kind = "restart empty"  // outside the assumptions, as all below
+	save       kind = "save"           // its data, for a restart
+	restart0   kind = "restart empty"  // outside the assumptions without the guard, as those below
+	restartOld kind = "restart of old" // it has what was saved, or nothing
 	flushAll   kind = "flush"          // it loses its data and keeps its scripts
 	nodeJump   kind = "set node clock" // forward: keys expire early
 )
@@ -77,6 +83,7 @@ type event struct {
 	// Of calls.
 	Name      string
 	Patience  time.Duration // 0: as long as it takes
+	Pause     time.Duration // that it is stopped for between the first and the second request
 	KeepAlive bool
 	Fair      bool
 	Forget    bool // it is never unlocked, and expires if it can
@@ -85,7 +92,7 @@ type event struct {
 func (e event) String() string {
 	switch e.Kind {
 	case lockCall, tryCall, asyncCall:
-		return fmt.Sprintf("call %d: %s %s, to hold for %v, keep-alive %t, fair %t, patience %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.KeepAlive, e.Fair, e.Patience, e.Forget)
+		return fmt.Sprintf("call %d: %s %s, to hold for %v, keep-alive %t, fair %t, patience %v, pause %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.KeepAlive, e.Fair, e.Patience, e.Pause, e.Forget)
 	case extendCall, unlockCall, cancelCall:
 		return fmt.Sprintf("%s call %d", e.Kind, e.Call)
 	case die:
@@ -96,6 +103,10 @@ func (e event) String() string {
 		return fmt.Sprintf("its clock is set by %v", e.For)
 	case flushAll:
 		return "FLUSHALL"
+	case tear:
+		return fmt.Sprintf("client%d is cut off from it, and the next one is down", e.Who+1)
+	case save:
+		return "its data is saved"
 	}
 	return fmt.Sprintf("%s for %v", e.Kind, e.For)
 }

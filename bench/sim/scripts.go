@@ -43,26 +43,30 @@ func called(text string) string {
 		return "release"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
-	case strings.Contains(text, "PTTL"):
+	case strings.Contains(text, "ARGV[5]"):
 		return "wait"
 	}
 	return "acquire"
 }
 
 // A known script is one whose text was read before: there are few, and they are long.
-type knownScript struct{ hash, name string }
+type knownScript struct {
+	text, hash, name string
+
+	guard *guard // nil if it is not guarded
+}
 
 var knownScripts sync.Map // by text
 
-// read returns the hash of a text, which is what EVALSHA asks for, and its name.
-func read(text string) (hash, name string) {
+// read returns what a text is, with its hash, which is what EVALSHA asks for.
+func read(text string) knownScript {
 	if k, ok := knownScripts.Load(text); ok {
-		return k.(knownScript).hash, k.(knownScript).name
+		return k.(knownScript)
 	}
 	sum := sha1.Sum([]byte(text))
-	k := knownScript{hex.EncodeToString(sum[:]), called(text)}
+	k := knownScript{text, hex.EncodeToString(sum[:]), called(text), guardOf(text)}
 	knownScripts.Store(text, k)
-	return k.hash, k.name
+	return k
 }
 
 func text(arg any) string {

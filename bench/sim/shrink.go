@@ -33,6 +33,7 @@ func shrink(plan *schedule, breaks func(*schedule) bool) *schedule {
 	for i := range plan.Events {
 		try(func(p *schedule) { p.Events[i].KeepAlive = false })
 		try(func(p *schedule) { p.Events[i].Patience = 0 })
+		try(func(p *schedule) { p.Events[i].Pause = 0 })
 		try(func(p *schedule) { p.Events[i].Fair, p.Fair = false, false })
 	}
 	for i := range plan.Clients {

@@ -70,7 +70,8 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 	if f.Tally.Locks < int(runs) {
 		t.Errorf("only %d locks were granted in %d runs", f.Tally.Locks, runs)
 	}
-	for _, fault := range []string{"a connection broke", "a node was down", "a node was frozen", "a reply was lost", "a request was doubled", "a request was lost", "event: die", "event: restart", "event: set client clock", "event: slow"} {
+	for _, fault := range []string{"a connection broke", "a node was down", "a node was frozen", "a reply was lost", "a request was doubled", "a request was lost", "event: die", "event: restart", "event: set client clock", "event: slow",
+		"a call was stopped between two requests", "event: tear", "event: restart empty", "event: restart of old", "event: flush", "a node was in quarantine"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)
 		}

@@ -20,6 +20,15 @@ type entry struct {
 	ends   int64             // the last millisecond that it is there, 0 for ever
 }
 
+// clone copies all that is there.
+func (s *store) clone() map[string]*entry {
+	keys := make(map[string]*entry)
+	for key, e := range s.keys {
+		keys[key] = &entry{e.text, maps.Clone(e.line), maps.Clone(e.fields), e.ends}
+	}
+	return keys
+}
+
 func newStore() *store { return &store{keys: make(map[string]*entry)} }
 
 // find returns what is there, or nil. A server takes a key as gone when its clock is

@@ -96,6 +96,7 @@ func (s *subscription) push(r result) {
 // publish tells those who listen to a server.
 func (w *world) publish(server *server, channel, message string) {
 	w.published++
+	w.net.publish(server, channel, message)
 	server.subs = slices.DeleteFunc(server.subs, func(s *subscription) bool { return s.ctx.Err() != nil })
 	for _, s := range server.subs {
 		if slices.Contains(s.channels, channel) {
@@ -115,4 +116,5 @@ func (w *world) hangUp(server *server) {
 		w.after(w.delay(&chance, s.link), func() { s.push(result{err: errReset}) })
 	}
 	server.subs = nil
+	w.hangUpConns(server)
 }

@@ -22,6 +22,7 @@ type finding struct {
 
 func (o options) draw(seed uint64) *schedule {
 	plan := draw(seed, o.outside)
+	plan.Real = o.real
 	return plan
 }
 
@@ -32,7 +33,7 @@ func work(t *testing.T, o options) finding {
 		plan := o.draw(o.seed + n)
 		w := simulate(t, plan, false)
 		f.Tally.count(w)
-		if f.Tally.Runs%64 == 0 {
+		if f.Tally.Runs%256 == 0 {
 			runtime.GC() // between runs, and never in one
 		}
 		if w.broken == nil || o.outside {

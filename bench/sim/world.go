@@ -24,11 +24,14 @@ type world struct {
 	servers []*server
 	clients []*client
 	weather weather
-	names   map[string]string // of scripts, by hash
+	names   map[string]string   // of scripts, by hash
+	owners  map[string]*session // of values, protected by mu
 
 	stirred   chan struct{} // has room for one: a client did something
 	published int
 	calm      time.Duration // since when all is mended, 0 before
+	torn      int           // or all but what is wrong with this client, from 1 on; 0 if nothing is
+	healed    time.Duration // until then
 
 	rules
 	timeline
@@ -53,7 +56,7 @@ func run(plan *schedule, tracing bool) *world {
 		w.at(e.At, func() { w.happen(e) })
 	}
 	w.at(plan.Length, w.mend)
-	w.loop(func() bool { return w.calm > 0 && w.callsOpen() == 0 })
+	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 })
 	w.settle(before)
 	return w
 }
@@ -65,7 +68,13 @@ func newWorld(plan *schedule, tracing bool) *world {
 	n := plan.Nodes
 	w.weather = weather{make([]int, n), make([]int, n), make([]int, n), make([]int, n)}
 	for i := range n {
-		w.servers = append(w.servers, newServer(i, nodeClock{now: w.now, rate: plan.NodeRates[i], offset: plan.NodeTimes[i]}))
+		s := newServer(i, nodeClock{now: w.now, rate: plan.NodeRates[i], offset: plan.NodeTimes[i]})
+		if plan.Real {
+			s.lua = theInterpreter()
+		}
+		w.start(s)
+		s.trusted, s.mute = !plan.New, plan.New
+		w.servers = append(w.servers, s)
 	}
 	w.rules.begin(w)
 	return w
@@ -73,9 +82,12 @@ func newWorld(plan *schedule, tracing bool) *world {
 
 func (w *world) now() time.Duration { return time.Since(w.begun) }
 
-func (w *world) at(at time.Duration, do func()) { w.agenda.add(at, do) }
+func (w *world) at(at time.Duration, do func()) { w.agenda.add(at, false, do) }
 
-func (w *world) after(d time.Duration, do func()) { w.agenda.add(w.now()+d, do) }
+// quietlyAt is at for what changes servers only: no client can tell that it happened.
+func (w *world) quietlyAt(at time.Duration, do func()) { w.agenda.add(at, true, do) }
+
+func (w *world) after(d time.Duration, do func()) { w.at(w.now()+d, do) }
 
 // stir tells the loop that there is something to look at.
 func (w *world) stir() {
@@ -89,9 +101,15 @@ func (w *world) stir() {
 func (w *world) loop(over func() bool) {
 	timer := time.NewTimer(hour)
 	defer timer.Stop()
-	for {
-		synctest.Wait()
-		w.net.dispatch()
+	for quiet := false; ; {
+		if !quiet {
+			synctest.Wait()
+			select { // whatever they did is there to be seen
+			case <-w.stirred:
+			default:
+			}
+			w.net.dispatch()
+		}
 		w.look()
 		if w.broken != nil || over() {
 			return
@@ -108,20 +126,25 @@ func (w *world) loop(over func() bool) {
 			select {
 			case <-timer.C:
 			case <-w.stirred:
+				quiet = false
 				continue
 			}
 		}
-		w.agenda.take()()
+		next := w.agenda.take()
+		next.do()
+		quiet = next.quiet
 	}
 }
 
 // delay is how long a message takes.
 func (w *world) delay(chance *luck, l *link) time.Duration {
 	p := w.plan.Pace
-	if w.calm > 0 { // then a server answers in time
-		if chance.in(12) { // or a little late
-			return chance.between(p.Least, 2*w.plan.NodeTimeout)
-		}
+	switch {
+	case w.calm > 0 && w.plan.Real: // then a server answers in time, a connection and its greeting included
+		return chance.between(w.plan.NodeTimeout/40, w.plan.NodeTimeout/10)
+	case w.calm > 0 && chance.in(12): // then a server answers in time, or a little late
+		return chance.between(p.Least, 2*w.plan.NodeTimeout)
+	case w.calm > 0:
 		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
 	}
 	d := chance.between(p.Least, p.Most)

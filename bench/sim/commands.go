@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A status is a simple string, such as OK.
+type status string
+
+// redis is a command that a script calls, or that a client sends. run is the run id of
+// the server.
+func (s command) redis(run string, args []string) (reply any, err error) {
+	name := strings.ToUpper(args[0])
+	if len(args) < arity[name] {
+		return nil, pool.Error(fmt.Sprintf("ERR wrong number of arguments for '%s' command", name))
+	}
+	at := func(n int) string { return args[n] }
+	switch name {
+	case "GET":
+		return optional(s.get(at(1))), nil
+	case "SET":
+		return s.setWith(at(1), at(2), args[3:])
+	case "DEL":
+		there := s.find(at(1)) != nil
+		s.del(at(1))
+		return truth(there), nil
+	case "EXISTS":
+		return truth(s.find(at(1)) != nil), nil
+	case "PTTL":
+		return s.pttl(at(1)), nil
+	case "PEXPIRE":
+		there := s.find(at(1)) != nil
+		s.pexpire(at(1), integer(at(2)))
+		return truth(there), nil
+	case "HGET":
+		return optional(s.hget(at(1), at(2))), nil
+	case "HEXISTS":
+		_, there := s.hget(at(1), at(2))
+		return truth(there), nil
+	case "HSET":
+		_, there := s.hget(at(1), at(2))
+		s.hset(at(1), at(2), at(3))
+		return truth(!there), nil
+	case "HDEL":
+		_, there := s.hget(at(1), at(2))
+		s.hdel(at(1), at(2))
+		return truth(there), nil
+	case "ZADD":
+		_, there := s.zscore(at(1), at(3))
+		s.zadd(at(1), integer(at(2)), at(3))
+		return truth(!there), nil
+	case "ZREM":
+		_, there := s.zscore(at(1), at(2))
+		s.zrem(at(1), at(2))
+		return truth(there), nil
+	case "ZSCORE":
+		if score, there := s.zscore(at(1), at(2)); there {
+			return strconv.FormatInt(score, 10), nil
+		}
+		return nil, nil
+	case "ZRANGE":
+		return s.zrange(at(1), int(integer(at(2))), int(integer(at(3))), len(args) > 4), nil
+	case "PUBLISH":
+		s.publish(at(1), at(2))
+		return int64(0), nil // nobody asks how many heard
+	case "TIME":
+		return []any{strconv.FormatInt(s.micros/1_000_000, 10), strconv.FormatInt(s.micros%1_000_000, 10)}, nil
+	case "INFO":
+		return "# Server\r\nrun_id:" + run + "\r\n", nil
+	case "PING":
+		return status("PONG"), nil
+	}
+	return nil, pool.Error(fmt.Sprintf("ERR unknown command '%s'", args[0]))
+}
+
+// arity is the least number of words.
+var arity = map[string]int{"GET": 2, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
+	"HSET": 4, "HDEL": 3, "ZADD": 4, "ZREM": 3, "ZSCORE": 3, "ZRANGE": 4, "PUBLISH": 3}
+
+// setWith is SET with its options.
+func (s command) setWith(key, value string, options []string) (any, error) {
+	var ttl int64
+	exclusive, get := false, false
+	for i := 0; i < len(options); i++ {
+		switch options[i] {
+		case "NX":
+			exclusive = true
+		case "GET":
+			get = true
+		case "PX":
+			if i++; i < len(options) {
+				ttl = integer(options[i])
+			}
+		}
+	}
+	held, there := s.get(key)
+	if !there || !exclusive {
+		if s.set(key, value, ttl); ttl == 0 {
+			s.store.keys[key].ends = 0
+		}
+	}
+	switch {
+	case get:
+		return optional(held, there), nil
+	case there && exclusive:
+		return nil, nil
+	}
+	return status("OK"), nil
+}
+
+// zrange returns the members from one place to another, the last if that is negative.
+func (s command) zrange(key string, from, to int, scores bool) any {
+	members := s.members(key)
+	if to < 0 {
+		to += len(members)
+	}
+	all := []any{}
+	for _, m := range members[min(from, len(members)):min(to+1, len(members))] {
+		all = append(all, m)
+		if scores {
+			score, _ := s.zscore(key, m)
+			all = append(all, strconv.FormatInt(score, 10))
+		}
+	}
+	return slices.Clip(all)
+}
+
+func optional(value string, there bool) any {
+	if there {
+		return value
+	}
+	return nil
+}
+
+func truth(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// integer reads a number as scripts write it.
+func integer(text string) int64 {
+	n, _ := strconv.ParseFloat(text, 64)
+	return int64(n)
+}

@@ -1,0 +1,46 @@
+package main
+
+import "time"
+
+// An extension is a call of Extend that returned nil.
+type extension struct {
+	*session
+	begun time.Duration
+	ended bool // the lock had ended before it began
+}
+
+// extends notes an extension. It is called by goroutines of clients.
+func (w *world) extends(e extension) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.extended = append(w.extended, e)
+}
+
+func (w *world) lookExtended() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.extended {
+		if e.ended {
+			w.violated(noRevival, "%v (call %d) extended %s, and it had ended before", e.client, e.Call, e.Name)
+		}
+		had := 0
+		for _, at := range e.had {
+			if at >= e.begun {
+				had++
+			}
+		}
+		if had < w.majority() {
+			w.violated(noRetaken, "%v (call %d) extended %s, and since %v %d of %d servers found that it had it", e.client, e.Call, e.Name, e.begun, had, w.plan.Nodes)
+		}
+	}
+	w.extended = nil
+}
+
+// prolonged notes that a server had the value that an extension asked for.
+func (w *world) prolonged(server *server, value string) {
+	for _, s := range w.calls {
+		if len(s.values) > 0 && s.value() == value {
+			s.had[server.index] = w.now()
+		}
+	}
+}

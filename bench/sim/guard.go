@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A guard is the settings that a script begins with which is guarded against restarts.
+type guard struct {
+	quarantine int64  // in milliseconds
+	settings   string // that all clients have to agree on
+}
+
+const (
+	marker     = "redlock:node"
+	quarantine = "redlock:quarantine"
+)
+
+var guardLine = regexp.MustCompile(`^local quarantine, settings = (\d+), '(.*)'\n`)
+
+// guardOf reads the settings of a script, nil if it is not guarded.
+func guardOf(text string) *guard {
+	line := guardLine.FindStringSubmatch(text)
+	if line == nil {
+		return nil
+	}
+	n, _ := strconv.ParseInt(line[1], 10, 64)
+	return &guard{n, line[2]}
+}
+
+// refusal is what guard.lua does: it returns why no lock is granted, or nil. run is the
+// run id of the server.
+func (g *guard) refusal(s command, run string) error {
+	kept, _ := s.get(marker)
+	known, agreed, marked := strings.Cut(kept, " ")
+	if !marked || known == "" || strings.Trim(known, "0123456789abcdefABCDEF") != "" {
+		known, agreed = "", g.settings
+	}
+	if agreed != g.settings {
+		return pool.Error(fmt.Sprintf("GUARDMISMATCH others lock here with (nodes, longest TTL, quarantine in ms) = (%s), this client has (%s)", agreed, g.settings))
+	}
+	if known != run {
+		s.set(quarantine, run, g.quarantine)
+		g.mark(s, run)
+	}
+	if left := s.pttl(quarantine); left != -2 {
+		return pool.Error(fmt.Sprintf("GUARDQUARANTINE this server may have forgotten locks, and grants none for another %d ms", left))
+	}
+	return nil
+}
+
+// mark notes which server the data is of.
+func (g *guard) mark(s command, run string) {
+	s.store.keys[marker] = &entry{text: run + " " + g.settings}
+}
+
+// begin gives the server's process a run id, as every start does.
+func (n *server) begin(id uint64) {
+	n.run = fmt.Sprintf("%040x", id)
+	n.mute = true
+}
+
+// lose forgets the data.
+func (n *server) lose() {
+	clear(n.store.keys)
+	n.trusted, n.mute = false, true
+}
+
+// save keeps a copy of the data, as on a disk or a replica.
+func (n *server) save() { n.saved = n.store.clone() }
+
+// recall goes back to that copy, or to nothing if there is none. It returns what was
+// deleted since, and is there again.
+func (n *server) recall(names []string) (back []string) {
+	before := make(map[string]string)
+	for _, name := range names {
+		before[name] = n.peek(name)
+	}
+	n.lose()
+	maps.Copy(n.store.keys, n.saved)
+	n.saved = nil
+	for _, name := range names {
+		if value := n.peek(name); value != "" && value != before[name] {
+			back = append(back, value)
+		}
+	}
+	return back
+}
+
+// keepsOut reports whether a server that may have forgotten locks grants none: it is in
+// quarantine, or will be from the first one on who asks.
+func (n *server) keepsOut() bool { return n.mute || n.peek(quarantine) != "" }
