@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -28,6 +29,29 @@ func steady() (restore func()) {
 		runtime.GOMAXPROCS(procs)
 		debug.SetGCPercent(percent)
 	}
+}
+
+// deepen has new goroutines begin with the stack that most of those of a run come to need,
+// which saves them from growing it, twice. The runtime takes the average of the stacks that
+// it finds in use (GODEBUG=adaptivestackstart=1): so some are, as long as the process lives.
+func deepen() {
+	const many = 64
+	var deep sync.WaitGroup
+	for range many {
+		deep.Add(1)
+		go descend(&deep, 40) // ends with the process
+	}
+	deep.Wait()
+	runtime.GC()
+}
+
+func descend(deep *sync.WaitGroup, calls int) byte {
+	var room [100]byte
+	if calls > 0 {
+		return descend(deep, calls-1) + room[calls]
+	}
+	deep.Done()
+	select {}
 }
 
 // simulate carries out a schedule in a bubble of its own.

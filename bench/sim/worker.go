@@ -33,7 +33,7 @@ func work(t *testing.T, o options) finding {
 		plan := o.draw(o.seed + n)
 		w := simulate(t, plan, false)
 		f.Tally.count(w)
-		if f.Tally.Runs%256 == 0 {
+		if f.Tally.Runs%64 == 0 {
 			runtime.GC() // between runs, and never in one
 		}
 		if w.broken == nil || o.outside {
@@ -76,6 +76,7 @@ func story(t *testing.T, plan *schedule, w *world) string {
 // begin is what a worker process does.
 func begin(o options) {
 	inTest(func(t *testing.T) int {
+		deepen()
 		defer steady()()
 		f := work(t, o)
 		if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
