@@ -54,6 +54,9 @@ func newClient(w *world, index, life int) *client {
 	if w.plan.Fencing {
 		opts = append(opts, redlock.WithFencing())
 	}
+	if w.plan.Fair {
+		opts = append(opts, redlock.WithPlaceLease(w.plan.Lease))
+	}
 	if w.plan.Guard {
 		opts = append(opts, redlock.WithRestartGuard(w.plan.TTL))
 	}

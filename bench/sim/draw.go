@@ -78,6 +78,7 @@ func (d drawing) world() {
 		pace{d.NodeTimeout / 8, d.NodeTimeout / 2, d.TTL * 3 / 4},
 		pace{d.NodeTimeout / 4, d.NodeTimeout, d.TTL * 3 / 4})
 	d.Fair, d.Fencing = d.in(4), d.in(3)
+	d.Lease = pick(d, 4*d.NodeTimeout, 4*d.NodeTimeout, 2*time.Second) // the least, the default
 	d.Length = d.between(2*d.TTL, 6*d.TTL)
 	if d.Guard = d.in(3); !d.Guard {
 		return

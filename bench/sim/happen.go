@@ -96,7 +96,7 @@ func (w *world) meanwhile(bad *int, lasts time.Duration, then func()) {
 // to get along without it: one server is down, and the client is cut off from another.
 func (w *world) tear(e event) {
 	down, l := w.servers[(e.Node+1)%len(w.servers)], w.clients[e.Who].links[e.Node]
-	w.torn, w.healed = e.Who+1, w.plan.Length+w.patience()+time.Second
+	w.torn, w.healed = e.Who+1, w.plan.Length+w.patience()+w.plan.TTL+time.Second
 	w.hangUp(down)
 	down.down++
 	l.cutTo++

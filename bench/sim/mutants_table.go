@@ -47,7 +47,7 @@ var mutants = []mutant{
 	{
 		name:  "half of the nodes are a majority",
 		edits: []edit{{"internal/quorum/quorum.go", "func Majority(n int) int { return n/2 + 1 }", "func Majority(n int) int { return max(n/2, 1) }"}},
-		rule:  oneHolder, runs: 2000,
+		rule:  carried, runs: 2000,
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
@@ -106,7 +106,7 @@ var mutants = []mutant{
 		name: "no deadline while an extension is under way",
 		edits: []edit{{"redlock/extend.go", "\tretake := time.Now().Add(k.remaining(sent))\n",
 			"\tretake := time.Now().Add(k.remaining(sent))\n\tif k.timer != nil {\n\t\tk.timer.Stop()\n\t}\n"}},
-		rule: carried, runs: 2000,
+		rule: endsInTime, runs: 2000,
 	},
 	{
 		name: "who waits hears nothing and does not ask by himself",

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // lookProgress sees to it that in calm weather nobody waits for long for a lock that a
 // majority of the servers would give.
@@ -45,11 +48,21 @@ func (w *world) waited(name string) bool {
 func (w *world) taken(name string) bool {
 	n := 0
 	for _, server := range w.servers {
-		if server.down > 0 || server.peek(name) != "" || w.plan.Guard && server.peek(quarantine) != "" {
+		if server.down > 0 || w.blocks(server.peek(name)) || w.plan.Guard && server.peek(quarantine) != "" {
 			n++
 		}
 	}
 	return n > w.plan.Nodes-w.majority()
+}
+
+// blocks reports whether a key keeps others out. While a client is cut off from a majority
+// only that of a holder does: others meet again and again what it sets, and set something
+// themselves, and that must come to an end.
+func (w *world) blocks(value string) bool {
+	if w.torn == 0 || value == "" {
+		return value != ""
+	}
+	return slices.ContainsFunc(w.holders, func(s *session) bool { return s.value() == value })
 }
 
 // patience is how long a free lock may go unnoticed: until the longest retry delay has
@@ -58,10 +71,13 @@ func (w *world) taken(name string) bool {
 func (w *world) patience() time.Duration {
 	p := 3*(w.plan.Retry[1]+4*w.plan.NodeTimeout) + 200*time.Millisecond
 	if w.plan.Fair {
-		p += 2 * max(2*time.Second, 4*w.plan.NodeTimeout)
+		p += 2 * w.plan.Lease
 	}
 	if w.plan.Real {
 		p += reconnect
+	}
+	if w.torn > 0 { // and a lock that was forgotten
+		p += w.plan.TTL
 	}
 	return p
 }

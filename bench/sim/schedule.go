@@ -22,10 +22,11 @@ type schedule struct {
 	TTL         time.Duration
 	NodeTimeout time.Duration
 	Retry       [2]time.Duration
-	Fair        bool // all calls are
-	Fencing     bool // all locks have tokens
-	Guard       bool // all clients guard against restarts: nodes may forget
-	New         bool // and the nodes are new: they count for nobody yet
+	Fair        bool          // all calls are
+	Lease       time.Duration // of places in the line
+	Fencing     bool          // all locks have tokens
+	Guard       bool          // all clients guard against restarts: nodes may forget
+	New         bool          // and the nodes are new: they count for nobody yet
 
 	Length time.Duration // then everything is mended
 	Events []event
