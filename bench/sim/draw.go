@@ -17,7 +17,7 @@ func draw(seed uint64, outside bool) *schedule {
 	for range d.random.IntN(6) {
 		d.fault()
 	}
-	if d.Fair && d.Nodes == 3 && d.in(2) {
+	if d.Fair && d.Nodes == 3 && d.in(4) {
 		d.Events = append(d.Events, event{At: d.when(), Kind: tear, Who: d.random.IntN(len(d.Clients)), Node: d.random.IntN(d.Nodes)})
 	}
 	if d.Guard {
