@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -26,12 +27,7 @@ func TestAnAgendaIsInOrderOfTimeAndThenOfWriting(t *testing.T) {
 		if !some {
 			continue
 		}
-		next := slices.MinFunc(want, func(x, y item) int {
-			if x.before(y) {
-				return -1
-			}
-			return 1
-		})
+		next := slices.MinFunc(want, func(x, y item) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.order, y.order)) })
 		a.take().do()
 		if last := got[len(got)-1]; last.at != at || last.order != next.order {
 			t.Fatalf("took %v, want %v, which comes at %v", last, next, at)
