@@ -225,17 +225,20 @@ func turn(s command, key string, argv []any) any {
 
 	said, _ := s.hget(lease, "last")
 	last, _ := strconv.ParseInt(said, 10, 64)
+	held, found := s.get(key)
+	again := found && held == argv[0]
 	if largest > last {
 		last = largest
-		s.hset(lease, "last", strconv.FormatInt(last, 10))
+		if !again {
+			s.hset(lease, "last", strconv.FormatInt(last, 10))
+		}
 	}
-	held, found := s.get(key)
 	fence := s.fence()
 	var granted any = last
 	if fence.on {
 		granted = []any{last, fence.granted}
 	}
-	if found && held == argv[0] {
+	if again {
 		return granted
 	}
 	if ticket != 0 {

@@ -28,11 +28,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local last = tonumber(redis.call('HGET', lease, 'last') or '0')
+local held = redis.call('GET', KEYS[1])
 if tonumber(ARGV[8]) > last then
   last = tonumber(ARGV[8])
-  redis.call('HSET', lease, 'last', ARGV[8])
+  if held ~= ARGV[1] then -- what is written below gives it an end
+    redis.call('HSET', lease, 'last', ARGV[8])
+  end
 end
-local held = redis.call('GET', KEYS[1])
 granted = granted and {last, granted} or last
 if held == ARGV[1] then
   return granted

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// A turn that was given up, and comes when its node was taken again by a plain acquire,
+// finds its own value, and no line.
+func TestATurnThatComesLateLeavesNoKeyWithoutAnEnd(t *testing.T) {
+	for name, lua := range map[string]*interpreter{"model": nil, "script": newInterpreter()} {
+		model := newModelPool()
+		model.lua = lua
+		n := node.New(model)
+		t.Cleanup(n.Stop)
+		lease := node.NewLease("job", "value")
+		ask(t, n, query{verb: node.Acquire, lease: lease, ttl: time.Hour})
+		ask(t, n, query{verb: node.Turn, lease: lease, ttl: time.Hour,
+			mark: node.Mark{Self: "me", TTL: time.Hour, Line: node.Line{Ticket: 1, Last: 1, Count: 1, Lease: time.Hour}}})
+		for key, e := range model.store.keys {
+			if e.ends == 0 {
+				t.Errorf("%s: %s is there for ever", name, key)
+			}
+		}
+		if len(model.store.keys) == 0 {
+			t.Errorf("%s: nothing was done", name)
+		}
+	}
+}
