@@ -40,7 +40,7 @@ func (w *world) lookExtended() {
 func (w *world) prolonged(server *server, value string) {
 	for _, s := range w.calls {
 		if len(s.values) > 0 && s.value() == value {
-			s.had[server.index] = w.now()
+			s.had[server.index] = w.moment()
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (w *world) happenToClient(e event) {
 // meanwhile makes something bad for a time, but not longer than until all is mended.
 func (w *world) meanwhile(bad *int, lasts time.Duration, then func()) {
 	*bad++
-	w.at(min(w.now()+lasts, max(w.plan.Length, w.now())), func() {
+	w.at(min(w.moment()+lasts, max(w.plan.Length, w.moment())), func() {
 		if *bad--; *bad == 0 && then != nil {
 			then()
 		}
@@ -136,12 +136,12 @@ func (w *world) thaw(s *server) {
 	w.note(nil, s, "goes on; %d messages wait in its sockets", len(s.held))
 	held := s.held
 	s.held = nil
-	chance := newLuck(w.plan.Seed, s.index, int(w.now()))
+	chance := newLuck(w.plan.Seed, s.index, int(w.moment()))
 	for i, m := range held {
 		in := chance.between(time.Microsecond, time.Millisecond)
 		switch {
 		case m.conn != nil:
-			of := newLuck(w.plan.Seed, m.conn.id, int(w.now()))
+			of := newLuck(w.plan.Seed, m.conn.id, int(w.moment()))
 			in = of.between(time.Microsecond, time.Millisecond) + time.Duration(i)
 		case m.link.client.spec.Pipelined:
 			in = time.Duration(1 + i) // one connection, and nothing overtakes
@@ -153,7 +153,7 @@ func (w *world) thaw(s *server) {
 // mend ends all that is still wrong, and wakes those who forgot to unlock.
 func (w *world) mend() {
 	w.note(nil, nil, "ALL IS MENDED")
-	w.calm = w.now()
+	w.calm = w.moment()
 	for _, s := range w.calls {
 		if s.Forget {
 			s.early()

@@ -133,7 +133,7 @@ func (n *network) route(m *message) {
 		return
 	}
 	chance := newLuck(w.plan.Seed, l.client.index, l.client.life, l.server.index, m.seq)
-	m.sent = w.now()
+	m.sent = w.moment()
 	m.over = m.sent + clientTimeout + chance.between(0, time.Millisecond)
 	there, back := w.delay(&chance, l), w.delay(&chance, l)
 	if w.weather.lossy[l.server.index] > 0 && chance.in(4) || l.cutTo > 0 || m.conn != nil && m.conn.mute {
@@ -152,7 +152,7 @@ func (n *network) route(m *message) {
 	} else if w.tracing {
 		w.note(l.client, l.server, "sends %v", m)
 	}
-	arrival := w.now() + there
+	arrival := w.moment() + there
 	if lane := m.lane(); lane != nil {
 		arrival = max(arrival, lane.there+chance.between(1, time.Microsecond))
 		lane.there = arrival
@@ -206,7 +206,7 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 		n.unheard(m)
 		return
 	}
-	arrival := w.now() + back
+	arrival := w.moment() + back
 	if lane := m.lane(); lane != nil {
 		chance := newLuck(w.plan.Seed, m.seq)
 		arrival = lane.order(arrival, &chance)
@@ -233,7 +233,7 @@ func (n *network) unheard(m *message) {
 		return
 	}
 	if m.receiver != nil || m.link.client.spec.Stubborn || m.conn != nil {
-		n.world.at(max(m.over, n.world.now()), func() { n.tell(m, result{err: errTimeout}) })
+		n.world.at(max(m.over, n.world.moment()), func() { n.tell(m, result{err: errTimeout}) })
 	}
 }
 

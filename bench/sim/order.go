@@ -25,7 +25,7 @@ func (w *world) lookToken(s *session) {
 			w.violated(tokensGrow, "%v (call %d) was given token %d; %d was given out before it began", s.client, s.Call, value, earlier.value)
 		}
 	}
-	w.tokens = append(w.tokens, token{s.Name, value, w.now()})
+	w.tokens = append(w.tokens, token{s.Name, value, w.moment()})
 }
 
 // An order is what is known about who stands in line.
@@ -40,7 +40,7 @@ func (w *world) lookFair() {
 	for _, s := range w.calls {
 		if w.registered(s) {
 			if _, known := w.fair.waiting[s]; !known {
-				w.fair.waiting[s] = w.now()
+				w.fair.waiting[s] = w.moment()
 			}
 		} else {
 			delete(w.fair.waiting, s)

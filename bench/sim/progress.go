@@ -18,11 +18,11 @@ func (w *world) lookProgress() {
 		}
 		since, known := w.free[name]
 		if !known {
-			w.free[name] = w.now()
+			w.free[name] = w.moment()
 			w.after(w.patience(), w.lookProgress) // if nothing else happens until then
 			continue
 		}
-		if idle := w.now() - since; idle >= w.patience() {
+		if idle := w.moment() - since; idle >= w.patience() {
 			w.violated(progress, "%s was free on a majority for %v of calm, and somebody waits", name, idle)
 		} else {
 			w.longest = max(w.longest, idle)

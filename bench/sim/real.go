@@ -159,7 +159,7 @@ func (n *network) publish(server *server, channel, message string) {
 				continue
 			}
 			chance := newLuck(w.plan.Seed, c.link.client.index, server.index, w.published, i)
-			arrival := c.lane.order(w.now()+w.delay(&chance, c.link), &chance)
+			arrival := c.lane.order(w.moment()+w.delay(&chance, c.link), &chance)
 			w.at(arrival, func() {
 				w.note(c.link.client, server, "hears %q on %s", w.alias(message), w.alias(channel))
 				c.hear(result{reply: push{"message", channel, message}})
@@ -171,7 +171,7 @@ func (n *network) publish(server *server, channel, message string) {
 // hangUpConns breaks all connections of a server.
 func (w *world) hangUpConns(server *server) {
 	for i, c := range server.conns {
-		chance := newLuck(w.plan.Seed, c.link.client.index, server.index, i, int(w.now()/time.Microsecond))
+		chance := newLuck(w.plan.Seed, c.link.client.index, server.index, i, int(w.moment()/time.Microsecond))
 		c.mute, c.channels = true, nil
 		w.after(w.delay(&chance, c.link), func() { c.hear(result{err: errReset}) })
 	}

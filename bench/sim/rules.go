@@ -61,7 +61,7 @@ func (r *rules) begin(w *world) {
 
 func (w *world) violated(rule, format string, args ...any) {
 	if w.broken == nil {
-		w.broken = &violation{rule, fmt.Sprintf(format, args...), w.now()}
+		w.broken = &violation{rule, fmt.Sprintf(format, args...), w.moment()}
 		w.note(nil, nil, "VIOLATED: %s: %s", rule, w.broken.Text)
 		w.end = len(w.lines) // what follows is how everything is taken down
 	}
@@ -93,9 +93,8 @@ func (w *world) callsOpen() (n int) {
 	return n
 }
 
-// look is called when all clients are at rest.
+// look is called after everything that happens, when all clients are at rest.
 func (w *world) look() {
-	w.hear()
 	holders := w.holders[:0]
 	for _, s := range w.calls {
 		if !s.certain() {
@@ -154,7 +153,7 @@ func (w *world) lookCarried(s *session) {
 // lock is extended.
 func (w *world) watch(s *session) {
 	end := s.client.clock.when(s.lock.Until())
-	now := w.now()
+	now := w.moment()
 	switch before := end - time.Microsecond; {
 	case before > now:
 		w.at(before, func() { w.watchOn(s) })
@@ -234,12 +233,12 @@ func (w *world) lookForOrphans() {
 // lookForGoroutines is called when every Locker is closed. What a client that cannot be
 // interrupted is still at comes to an end later.
 func (w *world) lookForGoroutines(before int) {
-	soon := w.now() + 2*w.plan.NodeTimeout
+	soon := w.moment() + 2*w.plan.NodeTimeout
 	if w.plan.Real { // dials that nobody waits for
 		soon += 2 * clientTimeout
 	}
 	w.at(soon, func() {})
-	w.loop(func() bool { return w.now() >= soon })
+	w.loop(func() bool { return w.moment() >= soon })
 	for _, c := range w.plan.Clients {
 		if c.Stubborn {
 			return

@@ -104,7 +104,7 @@ func (w *world) publish(server *server, channel, message string) {
 			if w.weather.lossy[server.index] > 0 && chance.in(3) {
 				continue
 			}
-			s.deliver(w.now()+w.delay(&chance, s.link), pool.Event{Kind: pool.Message, Channel: channel, Message: message})
+			s.deliver(w.moment()+w.delay(&chance, s.link), pool.Event{Kind: pool.Message, Channel: channel, Message: message})
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (l line) String() string {
 // note adds a line. It is called by the loop.
 func (w *world) note(c *client, s *server, format string, args ...any) {
 	if w.tracing {
-		w.lines = append(w.lines, w.line(c, s, format, args))
+		w.lines = append(w.lines, w.line(w.moment(), c, s, format, args))
 	}
 }
 
@@ -42,15 +42,15 @@ func (w *world) note(c *client, s *server, format string, args ...any) {
 // instant are put in an order of their own.
 func (w *world) say(c *client, format string, args ...any) {
 	if w.tracing {
-		l := w.line(c, nil, format, args)
+		l := w.line(w.now(), c, nil, format, args)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.said = append(w.said, l)
 	}
 }
 
-func (w *world) line(c *client, s *server, format string, args []any) line {
-	l := line{at: w.now(), what: fmt.Sprintf(format, args...)}
+func (w *world) line(at time.Duration, c *client, s *server, format string, args []any) line {
+	l := line{at: at, what: fmt.Sprintf(format, args...)}
 	if c != nil {
 		l.who = c.String()
 	}
@@ -105,6 +105,7 @@ func (w *world) write(out io.Writer) {
 	if w.end > 0 {
 		lines = lines[:w.end]
 	}
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.at, b.at) }) // some were heard late
 	for _, l := range lines {
 		fmt.Fprintln(out, l)
 	}

@@ -32,6 +32,7 @@ type world struct {
 	calm      time.Duration // since when all is mended, 0 before
 	torn      int           // or all but what is wrong with this client, from 1 on; 0 if nothing is
 	healed    time.Duration // until then
+	past      time.Duration // see moment, 0 if it is now
 
 	rules
 	timeline
@@ -68,7 +69,7 @@ func newWorld(plan *schedule, tracing bool) *world {
 	n := plan.Nodes
 	w.weather = weather{make([]int, n), make([]int, n), make([]int, n), make([]int, n)}
 	for i := range n {
-		s := newServer(i, nodeClock{now: w.now, rate: plan.NodeRates[i], offset: plan.NodeTimes[i]})
+		s := newServer(i, nodeClock{now: w.moment, rate: plan.NodeRates[i], offset: plan.NodeTimes[i]})
 		if plan.Real {
 			s.lua = theInterpreter()
 		}
@@ -82,12 +83,21 @@ func newWorld(plan *schedule, tracing bool) *world {
 
 func (w *world) now() time.Duration { return time.Since(w.begun) }
 
+// moment is what the loop takes for now: the time of what it makes up for.
+func (w *world) moment() time.Duration {
+	if w.past > 0 {
+		return w.past
+	}
+	return w.now()
+}
+
 func (w *world) at(at time.Duration, do func()) { w.agenda.add(at, false, do) }
 
-// quietlyAt is at for what changes servers only: no client can tell that it happened.
+// quietlyAt is at for what changes servers only. Clients hear of it later, after the least
+// that a message takes, so until then the loop need not wake: see catchUp.
 func (w *world) quietlyAt(at time.Duration, do func()) { w.agenda.add(at, true, do) }
 
-func (w *world) after(d time.Duration, do func()) { w.at(w.now()+d, do) }
+func (w *world) after(d time.Duration, do func()) { w.at(w.moment()+d, do) }
 
 // stir tells the loop that there is something to look at.
 func (w *world) stir() {
@@ -108,13 +118,15 @@ func (w *world) loop(over func() bool) {
 			case <-w.stirred:
 			default:
 			}
+			w.catchUp()
 			w.net.dispatch()
+			w.hear()
 		}
 		w.look()
 		if w.broken != nil || over() {
 			return
 		}
-		at, some := w.agenda.next()
+		at, some := w.agenda.next(w.plan.Pace.Least)
 		if !some { // but timers of the library
 			at = w.now() + hour
 			w.at(at, func() {
@@ -130,9 +142,21 @@ func (w *world) loop(over func() bool) {
 				continue
 			}
 		}
-		next := w.agenda.take()
+		w.catchUp()
+		if quiet = !w.agenda.due(w.now()); !quiet {
+			w.agenda.loud.take().do()
+		}
+	}
+}
+
+// catchUp carries out what has changed servers since the loop was last awake, up to what
+// comes next, as of when it happened.
+func (w *world) catchUp() {
+	for now := w.now(); w.broken == nil && w.agenda.missed(now); w.past = 0 {
+		next := w.agenda.quiet.take()
+		w.past = next.at
 		next.do()
-		quiet = next.quiet
+		w.look()
 	}
 }
 
@@ -217,6 +241,6 @@ func (w *world) settle(goroutines int) {
 // drain lets what is under way come to an end.
 func (w *world) drain() {
 	w.at(w.now()+clientTimeout+4*w.plan.TTL, func() {})
-	w.loop(func() bool { return len(w.agenda.items) == 0 })
+	w.loop(func() bool { return w.agenda.empty() })
 	synctest.Wait()
 }
