@@ -147,9 +147,7 @@ var mutants = []mutant{
 	{
 		name: "every node counts, and the token is the largest count",
 		edits: []edit{
-			{"bench/sim/fence.go", "\tswitch {\n\tcase number(last[2]) == 1:", "\tf.token = known + 1\n\tswitch {\n\tcase true:\n\tcase number(last[2]) == 1:"},
-			{"bench/sim/scripts.go", "\tif fence.on {\n\t\treturn s.micros\n", "\tif fence.on {\n\t\treturn fence.token\n"},
-			{"bench/sim/scripts.go", "granted = []any{last, s.micros}", "granted = []any{last, fence.token}"},
+			{"bench/sim/fence.go", "\tswitch {\n\tcase again:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase again:"},
 			{"redlock/attempt.go", "\t\tclaim.Keep(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.Keep(time.Now()"},
 		},
 		rule: tokensGrow, runs: 20000,
@@ -171,7 +169,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "fence.lua takes a token that is not the newest",
-		edits: []edit{{"internal/node/lua/fence.lua", "elseif token <= known or token <= micros - life * 1000 then", "elseif false then"}},
+		edits: []edit{{"internal/node/lua/fence.lua", "elseif token <= known or ahead <= life * -1000 then", "elseif false then"}},
 		rule:  tokensGrow, runs: 5000, real: true,
 	},
 	{
