@@ -126,7 +126,7 @@ func (w *world) loop(over func() bool) {
 		if w.broken != nil || over() {
 			return
 		}
-		at, some := w.agenda.next(w.plan.Pace.Least)
+		at, some := w.agenda.next(w.least())
 		if !some { // but timers of the library
 			at = w.now() + hour
 			w.at(at, func() {
@@ -160,14 +160,22 @@ func (w *world) catchUp() {
 	}
 }
 
+// least is what no message takes less than.
+func (w *world) least() time.Duration {
+	if w.plan.Real {
+		return min(w.plan.Pace.Least, w.plan.NodeTimeout/40)
+	}
+	return w.plan.Pace.Least
+}
+
 // delay is how long a message takes.
 func (w *world) delay(chance *luck, l *link) time.Duration {
 	p := w.plan.Pace
 	switch {
 	case w.calm > 0 && w.plan.Real: // then a server answers in time, a connection and its greeting included
-		return chance.between(w.plan.NodeTimeout/40, w.plan.NodeTimeout/10)
+		return chance.between(w.least(), w.plan.NodeTimeout/10)
 	case w.calm > 0 && chance.in(12): // then a server answers in time, or a little late
-		return chance.between(p.Least, 2*w.plan.NodeTimeout)
+		return chance.between(w.least(), 2*w.plan.NodeTimeout)
 	case w.calm > 0:
 		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
 	}
