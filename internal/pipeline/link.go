@@ -44,12 +44,13 @@ func (p *Pipe) run() {
 	last.receiver.Receive(nil, err)
 }
 
-// opened puts a new connection to use, unless the pipe was closed meanwhile.
+// opened puts a new connection to use, unless the pipe was closed meanwhile, or the old
+// one was put to use again.
 func (p *Pipe) opened(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dialing = false
-	if p.closed {
+	if p.closed || p.link != nil {
 		return false
 	}
 	p.refusal, p.pause = nil, 0
@@ -62,10 +63,13 @@ func (p *Pipe) opened(l *link) bool {
 func (p *Pipe) refused(err error) {
 	p.mu.Lock()
 	p.dialing = false
-	p.refusal = err
-	p.pause = min(max(2*p.pause, firstPause), maxPause)
-	p.quiet = time.Now().Add(p.pause)
-	waiting := p.waiting.drain()
+	var waiting []call
+	if p.link == nil { // or the old one serves them
+		p.refusal = err
+		p.pause = min(max(2*p.pause, firstPause), maxPause)
+		p.quiet = time.Now().Add(p.pause)
+		waiting = p.waiting.drain()
+	}
 	p.mu.Unlock()
 	fail(waiting, unsent(err))
 }
@@ -79,7 +83,7 @@ func (p *Pipe) retire() {
 	p.old, p.link = p.link, nil
 	p.old.retired = time.Now()
 	p.arm(p.old.retired.Add(grace))
-	if p.waiting.len() > 0 {
+	if p.waiting.len() > 0 && !p.dialing {
 		p.open()
 	}
 }
@@ -93,7 +97,7 @@ func (p *Pipe) ended(l *link, err error) {
 		p.old = nil
 	} else {
 		p.link = nil
-		if p.waiting.len() > 0 && !p.closed {
+		if p.waiting.len() > 0 && !p.dialing && !p.closed {
 			p.open()
 		}
 	}
@@ -201,13 +205,21 @@ func (p *Pipe) read(l *link) (last call, err error) {
 }
 
 // answered takes out the call that a reply is for. drained is true if l is an old
-// link and this was the last.
+// link, this was the last, and there is a newer one.
 func (p *Pipe) answered(l *link) (c call, drained bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c = l.unanswered.pop()
 	l.bytes -= c.size
-	return c, p.old == l && l.unanswered.len() == 0
+	if p.old != l || l.unanswered.len() > 0 {
+		return c, false
+	}
+	if p.link != nil || l.stalled {
+		return c, true
+	}
+	p.link, p.old = l, nil
+	l.kick()
+	return c, false
 }
 
 // demoted reports whether the server is not the master any more. A new connection

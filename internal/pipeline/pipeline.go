@@ -73,7 +73,9 @@ var (
 //
 // When a call passes its deadline unanswered, the next ones get a new connection:
 // there they need not wait behind it, and if the server is frozen they are never
-// sent. The old one is kept for late replies; there is one such connection at most.
+// sent. The old one is kept for late replies; there is one such connection at most. When
+// all have come it is as good as a new one, and used again if that is not there yet: to
+// connect may take longer than callers wait.
 type Pipe struct {
 	dial func(context.Context) (Conn, error)
 	ctx  context.Context // ends with Close

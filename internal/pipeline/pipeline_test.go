@@ -369,6 +369,117 @@ func TestCallsAfterAnOverdueOneGetANewConnectionAndTheOldOneEndsWithItsReplies(t
 	})
 }
 
+// To connect, to greet the server and to wait for an answer may take longer together
+// than callers wait, where an answer alone does not.
+func TestAConnectionWhoseRepliesAllCameLateIsUsedAgain(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		s.set(func() { s.frozen = true })
+		late := submit(t, p, "late")
+		time.Sleep(timeout)
+		settle()
+		s.thaw()
+		settle()
+		late.want(t, "late")
+		for range 3 {
+			warm(t, p)
+		}
+		if s.dials != 1 {
+			t.Errorf("%d connections", s.dials)
+		}
+	})
+}
+
+func TestWhoWaitsForANewConnectionGetsTheOldOneIfThatIsFirst(t *testing.T) {
+	for name, down := range map[string]error{"the new one comes late": nil, "the new one is refused": errors.New("refused")} {
+		t.Run(name, func(t *testing.T) {
+			onServer(t, func(t *testing.T, p *Pipe, s *server) {
+				warm(t, p)
+				stuck := make(chan struct{})
+				s.set(func() { s.frozen, s.stuck, s.down = true, stuck, down })
+				late := submit(t, p, "late")
+				time.Sleep(timeout)
+				settle()
+				next := submit(t, p, "next")
+				settle()
+				s.thaw()
+				settle()
+				late.want(t, "late")
+				next.want(t, "next")
+
+				full := make(chan struct{})
+				s.set(func() { s.full = full })
+				submit(t, p, strings.Repeat("a", maxBytes))
+				settle()
+				held := submit(t, p, "held") // waits for the writer of the connection that is used again
+				settle()
+				close(stuck)
+				settle()
+				if held.times != 0 {
+					t.Error("the end of the dial has told somebody who does not wait for it")
+				}
+				if down == nil {
+					select {
+					case <-s.last().closed:
+					default:
+						t.Error("there are two connections")
+					}
+				}
+				close(full)
+				s.set(func() { s.full = nil })
+				settle()
+				held.want(t, "held")
+				warm(t, p)
+				if s.dials != 2 {
+					t.Errorf("%d connections", s.dials)
+				}
+			})
+		})
+	}
+}
+
+// A connection that was put to use again may be overdue again, or break, before the
+// dial returns.
+func TestOneDialAtATimeAlsoIfTheOldConnectionCameBackMeanwhile(t *testing.T) {
+	for name, end := range map[string]func(s *server){"overdue": func(*server) {}, "broken": func(s *server) { s.last().Close() }} {
+		t.Run(name, func(t *testing.T) {
+			onServer(t, func(t *testing.T, p *Pipe, s *server) {
+				warm(t, p)
+				stuck, full := make(chan struct{}), make(chan struct{})
+				s.set(func() { s.frozen, s.stuck = true, stuck })
+				submit(t, p, "late")
+				time.Sleep(timeout)
+				settle()
+				next := submit(t, p, "next") // which dials
+				settle()
+				s.thaw()
+				settle()
+				next.want(t, "next")
+
+				s.set(func() { s.full = full })
+				submit(t, p, strings.Repeat("a", maxBytes))
+				time.Sleep(timeout / 2)
+				waits := submit(t, p, "waits") // for the writer
+				end(s)
+				time.Sleep(timeout * 3 / 4) // overdue is the one before
+				settle()
+				s.set(func() {
+					if s.dials != 2 {
+						t.Errorf("%d dials at a time", s.dials-1)
+					}
+				})
+				close(full)
+				close(stuck)
+				settle()
+				if waits.times != 1 {
+					t.Errorf("told %d times", waits.times)
+				}
+				s.set(func() { s.full = nil })
+				warm(t, p)
+			})
+		})
+	}
+}
+
 // A server that is always slower than the callers wait must not cost a connection
 // for each call.
 func TestThereIsOneOldConnectionAtMost(t *testing.T) {
@@ -440,12 +551,13 @@ func TestNothingNewIsSentOnTheOldConnection(t *testing.T) {
 		time.Sleep(timeout)
 		next := submit(t, p, "next")
 		settle()
-		close(full)
-		s.set(func() { s.full = nil })
-		settle()
 		if next.times != 0 || strings.Contains(s.sent(), "next") {
 			t.Error("sent where it may have to wait behind others")
 		}
+		close(full)
+		s.set(func() { s.full = nil })
+		settle()
+		next.want(t, "next") // nobody is before it any more
 	})
 }
 
