@@ -31,15 +31,15 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 	return l.lock(ctx, name, opts, false)
 }
 
-// TryLock takes the lock called name if it is free: it makes one attempt, which
-// lasts no longer than the node timeout. The error matches [ErrTaken],
-// [ErrNoQuorum] or, if ctx ended first, ctx.Err(); a node that timed out matches
-// [context.DeadlineExceeded], too. On failure nothing is held. Where only
-// remains of this Locker's own released locks and failed attempts are in the way,
-// it waits until they are gone, which takes two node timeouts at most, and tries
-// again, three times at most; so it does where a fencing token was too small. Options that say how to wait (WithRetryDelay,
-// WithMaxTries, WithMaxWait, WithPlaceLease) are refused. After [Locker.Close] the
-// error matches [ErrClosed].
+// TryLock takes the lock called name if it is free: it makes one attempt, which lasts no
+// longer than the node timeout. The error matches [ErrTaken], [ErrNoQuorum] or, if ctx
+// ended first, ctx.Err(); a node that timed out matches [context.DeadlineExceeded], too.
+// On failure nothing is held. Where only remains of this Locker's own released locks and
+// failed attempts are in the way, it waits until they are gone, which takes two node
+// timeouts at most, and tries again, three times at most; so it does where a fencing
+// token was too small. Options that say how to wait (WithRetryDelay, WithMaxTries,
+// WithMaxWait, WithPlaceLease) are refused. After [Locker.Close] the error matches
+// [ErrClosed].
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {

@@ -73,22 +73,24 @@ const (
 )
 
 // Check looks for what could take exclusion or speed away on the nodes of this Locker:
-// who they are, how they keep data, how their clocks run, what the user may do. It
-// judges by the TTL, node timeout, drift factor, prefix, and of WithFair,
-// WithFencing and WithRestartGuard those that were given to [New]. It returns what it found, the worst first, and a summary for each node. A node
-// that cannot be reached is a finding, and so is what could not be found out.
+// who they are, how they keep data, how their clocks run, what the user may do. It judges
+// by the TTL, node timeout, drift factor, prefix, and of WithFair, WithFencing and
+// WithRestartGuard those that were given to [New]. It returns what it found, the worst
+// first, and a summary for each node. A node that cannot be reached is a finding, and so
+// is what could not be found out.
 //
 // It takes a little more than a second, in which it watches clocks, and never more than
 // five, or four node timeouts more than that second. A node that hangs costs less: one
 // question is put after the other, and none after one that was not answered within four
-// node timeouts (250 ms at least, 1 s or one node timeout at most). If ctx has a deadline before that, it watches and asks for less
-// time, so that there is a result before.
+// node timeouts (250 ms at least, 1 s or one node timeout at most). If ctx has a deadline
+// before that, it watches and asks for less time, so that there is a result before.
 //
 // On every node it takes, extends and releases a lock under a key of its own, the
 // prefix and "redlock-check:" and a random number, which nobody waits for. The user
 // needs no rights but those of locks; with INFO, CONFIG GET, PUBSUB NUMSUB, TIME, ACL
-// WHOAMI and ACL DRYRUN, and GET and PTTL of the keys of WithRestartGuard, it sees more. When Check returns without an error, its keys are
-// gone from all nodes that answer, and elsewhere go by themselves within ten seconds, or six node timeouts.
+// WHOAMI and ACL DRYRUN, and GET and PTTL of the keys of WithRestartGuard, it sees more.
+// When Check returns without an error, its keys are gone from all nodes that answer, and
+// elsewhere go by themselves within ten seconds, or six node timeouts.
 //
 // The error matches ctx.Err() or [ErrClosed]; then there are no findings. What is
 // still with a client then ends soon: Close waits for it.

@@ -82,10 +82,11 @@ func (k *Lock) Held() (held, total int) {
 }
 
 // Token returns the fencing token of the lock, 0 unless it was taken [WithFencing]. It
-// stays the same as long as the lock is held. Every later acquisition of the name that is fenced has a
-// larger one (docs/guarantees.md says when not), so what the lock protects can refuse a holder that was delayed until
-// somebody else had the lock: see package fence, and "How to do distributed locking"
-// (Kleppmann, 2016). A token that nobody checks protects nothing.
+// stays the same as long as the lock is held. Every later acquisition of the name that is
+// fenced has a larger one (docs/guarantees.md says when not), so what the lock protects
+// can refuse a holder that was delayed until somebody else had the lock: see package
+// fence, and "How to do distributed locking" (Kleppmann, 2016). A token that nobody
+// checks protects nothing.
 //
 // A majority of the nodes has stored it before the lock is granted. It is below 2^53, and
 // about the time of the nodes in microseconds since 1970; do not rely on that.

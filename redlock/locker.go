@@ -183,16 +183,14 @@ func (l *Locker) sweep() (held []*Lock) {
 // granted, is gone from every node.
 //
 // At the end of a program first end what uses the locks, and unlock them. Give ctx a
-// deadline. A release that a node does not answer is owed until the key has expired,
-// about a TTL. An acquire that a node did not answer in time, or that it went down with, may
-// still be on its way: so Close waits until the node has been answering for a TTL since then, in
-// all, and after its last silence for as long as that took, or for a TTL. A node that
-// answers is done with in about a TTL, or two; one that hangs or stays down, or never answers within
-// its timeout, takes as long as that lasts, up to ten minutes, and a TTL more. (TTL
-// means with its drift, and what a client needs to return from a call comes before.) If ctx
-// ends before, Close gives that up and says which locks are still held and which keys may
-// be left on which nodes; they expire by themselves. Called again it returns nil about what
-// it has given up.
+// deadline. A command that a node did not answer in time may still be on its way, so
+// Close waits until that node has answered for a TTL since: in all, and after its last
+// silence for as long as that took, or for a TTL. That is about a TTL, or two, where nodes
+// answer. A node that hangs, stays down, or never answers within its timeout takes as long
+// as that lasts, up to ten minutes and a TTL; or a TTL, if all that it owes is a release.
+// (A TTL is one with its drift.) If ctx ends before, Close gives that up and says which
+// locks are still held and which keys may be left on which nodes; they expire by
+// themselves. Called again it returns nil about what it has given up.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {

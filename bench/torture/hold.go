@@ -178,9 +178,10 @@ func (w *worker) going(t *Try) {
 	w.say(word{Going: &step{Try: now}})
 }
 
-// calmBound is how long a client may take for each lock when the faults have ended: a lock
-// that nobody released has to expire, connections are made anew, and others come first; so
-// may the place in line of a process that was killed, for two seconds. With a guard, servers that came back last do not count for a while.
+// calmBound is how long a client may take for each lock when the faults have ended: a
+// lock that nobody released has to expire, connections are made anew, and others come
+// first; so may the place in line of a process that was killed, for two seconds. With a
+// guard, servers that came back last do not count for a while.
 func calmBound(ttl time.Duration, guard bool) time.Duration {
 	bound := 3*ttl + 4*time.Second
 	if guard {

@@ -64,8 +64,9 @@ func (r resource) await() error {
 	return errors.Join(r.client.Ping(context.Background()).Err(), r.client.Ping(context.Background()).Err())
 }
 
-// KEYS: the counter, what was done; ARGV: the token, the name of this claim. Replies the value, or nil where a larger token was
-// seen. Tokens are below 2^53, so Lua compares them exactly; they are stored as they came.
+// KEYS: the counter, what was done; ARGV: the token, the name of this claim. Replies the
+// value, or nil where a larger token was seen. Tokens are below 2^53, so Lua compares
+// them exactly; they are stored as they came.
 var claimScript = goredisv9.NewScript(`
 if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'token') or '0') then
 	return false
@@ -75,8 +76,8 @@ redis.call('HSET', KEYS[1], 'token', ARGV[1])
 return redis.call('HGET', KEYS[1], 'value') or '0'
 `)
 
-// KEYS: the counter, what was done; ARGV: the token, the name of this write, the new value. Replies 1, or nil where a larger
-// token was seen.
+// KEYS: the counter, what was done; ARGV: the token, the name of this write, the new
+// value. Replies 1, or nil where a larger token was seen.
 var writeScript = goredisv9.NewScript(`
 if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'token') or '0') then
 	return false
