@@ -32,6 +32,7 @@ type world struct {
 	calm      time.Duration // since when all is mended, 0 before
 	torn      int           // or all but what is wrong with this client, from 1 on; 0 if nothing is
 	healed    time.Duration // until then
+	closing   bool          // all calls have ended
 	past      time.Duration // see moment, 0 if it is now
 
 	rules
@@ -174,8 +175,8 @@ func (w *world) delay(chance *luck, l *link) time.Duration {
 	switch {
 	case w.calm > 0 && w.plan.Real: // then a server answers in time, a connection and its greeting included
 		return chance.between(w.least(), w.plan.NodeTimeout/10)
-	case w.calm > 0 && chance.in(12): // then a server answers in time, or a little late
-		return chance.between(w.least(), 2*w.plan.NodeTimeout)
+	case w.closing && chance.in(12): // or a little late, where nobody waits for a lock
+		return chance.between(p.Least, 2*w.plan.NodeTimeout)
 	case w.calm > 0:
 		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
 	}
@@ -193,6 +194,7 @@ func (w *world) delay(chance *luck, l *link) time.Duration {
 // under way.
 func (w *world) settle(goroutines int) {
 	fine := w.broken == nil
+	w.closing = true
 	var closing sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	if !fine {

@@ -136,8 +136,13 @@ func (n *Node) finish(c *Call, a Answer) {
 		n.flying.remove(c)
 	}
 	a.At = time.Now()
-	if a.Micros > 0 && !late { // a reply that took long says little about now
-		n.offset.Store(a.Micros - a.At.Sub(n.made).Microseconds())
+	if a.Micros > 0 {
+		// Its clock is ahead of that by what the reply took. So one that took long counts
+		// only if less was known.
+		offset := a.Micros - a.At.Sub(n.made).Microseconds()
+		if !late || offset > n.offset.Load() {
+			n.offset.Store(offset)
+		}
 	}
 	n.gate.returned(c, a, a.At)
 	a.Work = n.gate.work(a.At)
