@@ -79,6 +79,9 @@ func (w *world) patience() time.Duration {
 	if w.torn > 0 { // and a lock that was forgotten
 		p += w.plan.TTL
 	}
+	if slices.ContainsFunc(w.plan.Clients, func(c clientSpec) bool { return c.Pipelined || c.Stubborn }) {
+		p += clientTimeout // with more than 64 calls in the client a node is only sent PINGs (internal/node, gate)
+	}
 	return p
 }
 
