@@ -83,7 +83,7 @@ var mutants = []mutant{
 	{
 		name:  "every silence starts a doubt anew",
 		edits: []edit{{"internal/fanout/seat.go", "now.Sub(p.Since) >= min(p.Hush, s.life)", "now.Sub(p.Since) >= s.life"}},
-		rule:  closingEnds, runs: 5000,
+		rule:  closingEnds, runs: 20000,
 	},
 	{
 		name: "only nodes that answered are rolled back",

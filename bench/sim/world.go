@@ -175,7 +175,7 @@ func (w *world) delay(chance *luck, l *link) time.Duration {
 	switch {
 	case w.calm > 0 && w.plan.Real: // then a server answers in time, a connection and its greeting included
 		return chance.between(w.least(), w.plan.NodeTimeout/10)
-	case w.closing && chance.in(12): // or a little late, where nobody waits for a lock
+	case w.closing && w.late(chance, l): // or a little late
 		return chance.between(p.Least, 2*w.plan.NodeTimeout)
 	case w.calm > 0:
 		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
@@ -188,6 +188,18 @@ func (w *world) delay(chance *luck, l *link) time.Duration {
 		d += chance.between(0, 2*w.plan.NodeTimeout)
 	}
 	return d
+}
+
+// late reports whether a message is late though all is well: one in eight, when nobody
+// waits for a lock any more. Of a pipelined client all are in one of twelve times of a
+// node timeout, since there one that is late holds up those behind it, and hardly a batch
+// would be in time.
+func (w *world) late(chance *luck, l *link) bool {
+	if l.client.spec.Pipelined {
+		now := newLuck(w.plan.Seed, l.client.index, l.server.index, int(w.moment()/w.plan.NodeTimeout))
+		return now.in(12)
+	}
+	return chance.in(8)
 }
 
 // settle closes everything, as processes do at their end, and waits until nothing is
