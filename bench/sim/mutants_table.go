@@ -52,7 +52,7 @@ var mutants = []mutant{
 	{
 		name:  "a doubt ends before the key that it may leave",
 		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, s.life) &&", "return s.past(n, 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(life).Add(life))", "s.lives(a.At.Add(life))"}},
-		rule:  noOrphan, runs: 20000,
+		rule:  noOrphan, runs: 100000,
 	},
 	{
 		name: "an extension sets a key that is gone",
