@@ -19,8 +19,9 @@ local known, agreed = string.match(redis.call('GET', 'redlock:node') or '', '^(%
 if known and agreed ~= settings then
   return redis.error_reply('GUARDMISMATCH others lock here with (nodes, longest TTL, quarantine in ms) = (' .. agreed .. '), this client has (' .. settings .. ')')
 end
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if known ~= run then
+local info = redis.call('INFO', 'server')
+if not known or not string.find(info, 'run_id:' .. known .. '\r', 1, true) then -- faster than matching
+  local run = string.match(info, 'run_id:(%x+)')
   redis.call('SET', 'redlock:quarantine', run, 'PX', quarantine)
   redis.call('SET', 'redlock:node', run .. ' ' .. settings)
 end
