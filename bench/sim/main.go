@@ -4,18 +4,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -30,7 +25,8 @@ type options struct {
 	mutants bool
 	only    string
 	workers uint64
-	part    uint64 // of a worker: which it is
+	pause   time.Duration // between lines of progress
+	part    uint64        // of a worker: which it is
 	worker  bool
 	brief   bool // of a worker: it does not tell the story
 }
@@ -66,6 +62,7 @@ func parse() (o options) {
 	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
 	flag.StringVar(&o.only, "only", "", "of the mutants, those whose names contain this")
 	flag.Uint64Var(&o.workers, "workers", 2, "processes")
+	flag.DurationVar(&o.pause, "progress", 10*time.Second, "how often to say on standard error how far it is; 0 for never")
 	flag.BoolVar(&o.worker, "worker", false, "be one of the processes")
 	flag.BoolVar(&o.brief, "brief", false, "do not tell the story")
 	flag.Uint64Var(&o.part, "part", 0, "be this one of them")
@@ -89,7 +86,7 @@ func trace(o options) {
 // runAll shares the runs between processes, and says what they came to.
 func runAll(ctx context.Context, program string, o options, out io.Writer) error {
 	begun := time.Now()
-	all, err := share(ctx, program, o)
+	all, err := share(ctx, program, o, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -113,52 +110,4 @@ func runAll(ctx context.Context, program string, o options, out io.Writer) error
 		return fmt.Errorf("%d schedules that leave the assumptions broke no rule: either nothing went wrong in them, or nobody looked", total.Runs)
 	}
 	return nil
-}
-
-// share has every process do its part. They end when one of them has found something.
-func share(ctx context.Context, program string, o options) ([]finding, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	type end struct {
-		finding
-		err error
-	}
-	ends := make(chan end)
-	for part := range o.workers {
-		go func() { // ends with the process
-			f, err := hire(ctx, program, o, part)
-			ends <- end{f, err}
-		}()
-	}
-	var all []finding
-	var errs []error
-	for range o.workers {
-		e := <-ends
-		switch {
-		case e.err == nil:
-			all = append(all, e.finding)
-		case ctx.Err() == nil:
-			errs = append(errs, e.err)
-		}
-		if e.err != nil || e.Rule != "" {
-			stop()
-		}
-	}
-	return all, errors.Join(errs...)
-}
-
-// hire starts a process for one part, and waits for it.
-func hire(ctx context.Context, program string, o options, part uint64) (f finding, err error) {
-	cmd := exec.CommandContext(ctx, program, "--worker", "--part", strconv.FormatUint(part, 10),
-		"--workers", strconv.FormatUint(o.workers, 10), "--runs", strconv.FormatUint(o.runs, 10),
-		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--real="+strconv.FormatBool(o.real), "--brief="+strconv.FormatBool(o.brief))
-	// Goroutines take turns by themselves, and begin with the stack that most of them need.
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1,adaptivestackstart=1")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return f, fmt.Errorf("worker %d: %w\n%s", part, err, stderr.Bytes())
-	}
-	return f, json.Unmarshal(out, &f)
 }

@@ -14,7 +14,7 @@ func TestWithRealClientsAndScriptsNoRuleIsBroken(t *testing.T) {
 		runs = 25
 	}
 	defer steady()()
-	f := work(t, options{runs: runs, workers: 1, seed: 1, real: true})
+	f := work(t, options{runs: runs, workers: 1, seed: 1, real: true}, func(int) {})
 	if f.Rule != "" {
 		t.Errorf("%s", f.Story)
 	}

@@ -47,6 +47,30 @@ func TestTheSameSeedGivesTheSameTimeline(t *testing.T) {
 	}
 }
 
+func TestALongRunSaysHowFarItIs(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), program(t), "--runs", "1000", "--progress", "1ms")
+	var progress bytes.Buffer
+	cmd.Stderr = &progress
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, progress.Bytes())
+	}
+	if !bytes.Contains(out, []byte("\n1000 schedules in ")) {
+		t.Errorf("it ends with\n%s", out)
+	}
+	last := 0
+	for line := range strings.Lines(progress.String()) {
+		var done, rate int
+		if _, err := fmt.Sscanf(line, "%d of 1000 schedules, %d a second, ", &done, &rate); err != nil || done < last || done > 1000 || rate == 0 || !strings.HasSuffix(line, "s left\n") {
+			t.Errorf("after %d it says %q: %v", last, line, err)
+		}
+		last = done
+	}
+	if last < 500 {
+		t.Errorf("the last it says is that it has done %d", last)
+	}
+}
+
 func TestAMutantIsFoundByItsRule(t *testing.T) {
 	var said bytes.Buffer
 	if err := killMutants(t.Context(), options{only: "the drift is added", seed: 1}, &said); err != nil {
@@ -63,7 +87,7 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 		runs = 100
 	}
 	defer steady()()
-	f := work(t, options{runs: runs, workers: 1, seed: 1})
+	f := work(t, options{runs: runs, workers: 1, seed: 1}, func(int) {})
 	if f.Rule != "" {
 		t.Errorf("%s", f.Story)
 	}
@@ -81,7 +105,7 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 // Who looks for two holders has to see them where there are some.
 func TestOutsideTheAssumptionsTwoHoldAtOnceAndThatIsSeen(t *testing.T) {
 	defer steady()()
-	f := work(t, options{runs: 120, workers: 1, seed: 1, outside: true})
+	f := work(t, options{runs: 120, workers: 1, seed: 1, outside: true}, func(int) {})
 	if f.Tally.Broken[oneHolder] == 0 {
 		t.Errorf("in %d runs that lose data, or set the clocks of nodes, nobody held a lock that another one held: %v", f.Tally.Runs, f.Tally.Broken)
 	}

@@ -9,10 +9,16 @@ import (
 	"testing"
 )
 
-// A worker is a process that runs every n-th seed. What it found out is one JSON object on
-// its standard output; before it, for people, what went wrong.
+// A worker is a process that runs every n-th seed. What it has to say is JSON on its
+// standard output.
 
-// A finding is what a worker says at its end.
+// A report is what a worker says after some runs, and at its end.
+type report struct {
+	Runs int      // until now
+	End  *finding // nil if it goes on
+}
+
+// A finding is what a worker found out.
 type finding struct {
 	Tally *tally
 	Seed  uint64 // of the run that broke a rule, inside the assumptions
@@ -26,8 +32,8 @@ func (o options) draw(seed uint64) *schedule {
 	return plan
 }
 
-// work runs a worker's share.
-func work(t *testing.T, o options) finding {
+// work runs a worker's share. It tells after some runs how many there were.
+func work(t *testing.T, o options, tell func(runs int)) finding {
 	f := finding{Tally: newTally()}
 	for n := o.part; n < o.runs; n += o.workers {
 		plan := o.draw(o.seed + n)
@@ -35,6 +41,7 @@ func work(t *testing.T, o options) finding {
 		f.Tally.count(w)
 		if f.Tally.Runs%64 == 0 {
 			runtime.GC() // between runs, and never in one
+			tell(f.Tally.Runs)
 		}
 		if w.broken == nil || o.outside {
 			continue
@@ -82,8 +89,13 @@ func begin(o options) {
 	inTest(func(t *testing.T) int {
 		deepen()
 		defer steady()()
-		f := work(t, o)
-		if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
+		out := json.NewEncoder(os.Stdout)
+		f := work(t, o, func(runs int) {
+			if out.Encode(report{Runs: runs}) != nil {
+				os.Exit(2) // nobody listens any more
+			}
+		})
+		if out.Encode(report{f.Tally.Runs, &f}) != nil {
 			return 2
 		}
 		return 0
