@@ -134,12 +134,14 @@ type session struct {
 	seen   bool            // that it has the lock
 	had    []time.Duration // when a server last found so, for an extension
 
-	mu      sync.Mutex // protects the rest
-	lock    *redlock.Lock
-	done    <-chan struct{} // of its context
-	granted time.Duration
-	ended   bool
-	gaveUp  bool // unlocked, or told that it was lost
+	held  atomic.Pointer[holding] // nil before it has the lock
+	ended atomic.Bool
+}
+
+// A holding is a lock that a call got.
+type holding struct {
+	*redlock.Lock
+	done <-chan struct{} // of its context
 }
 
 type sessionKey struct{}
@@ -169,9 +171,7 @@ func (c *client) begin(e event) *session {
 		defer c.calls.Done()
 		defer s.cancel()
 		s.run(ctx)
-		s.mu.Lock()
-		s.ended = true
-		s.mu.Unlock()
+		s.ended.Store(true)
 		c.world.stir()
 	}()
 	return s
@@ -190,10 +190,7 @@ func (s *session) run(ctx context.Context) {
 		s.tell("does not get the lock: %v", err)
 		return
 	}
-	lockCtx := k.Context()
-	s.mu.Lock()
-	s.lock, s.done, s.granted = k, lockCtx.Done(), s.client.world.now()
-	s.mu.Unlock()
+	s.held.Store(&holding{k, k.Context().Done()})
 	s.tell("HOLDS %s", s.Name)
 	s.client.world.stir()
 
@@ -210,9 +207,6 @@ func (s *session) run(ctx context.Context) {
 		return
 	}
 	s.tell("unlocks %s", s.Name)
-	s.mu.Lock()
-	s.gaveUp = true
-	s.mu.Unlock()
 	unlockCtx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err = k.Unlock(unlockCtx)
@@ -257,9 +251,7 @@ func (s *session) value() string { return s.values[len(s.values)-1] }
 
 // extend is one call of Extend by somebody who has the lock.
 func (s *session) extend() {
-	s.mu.Lock()
-	k := s.lock
-	s.mu.Unlock()
+	k := s.held.Load()
 	if k == nil {
 		return
 	}

@@ -12,7 +12,7 @@ type token struct {
 // lookToken sees to it that tokens are unique, and larger than those that were given out
 // before the call began.
 func (w *world) lookToken(s *session) {
-	value := s.lock.Token()
+	value := s.held.Load().Token()
 	if value == 0 {
 		return
 	}
@@ -50,10 +50,7 @@ func (w *world) lookFair() {
 
 // registered reports whether a majority of the servers knows of a call that waits.
 func (w *world) registered(s *session) bool {
-	s.mu.Lock()
-	waits := s.lock == nil && !s.ended && s.Kind != tryCall
-	s.mu.Unlock()
-	if !waits || s.ticket == 0 || s.client.dead.Load() {
+	if s.ticket == 0 || s.Kind == tryCall || s.over() || s.client.dead.Load() {
 		return false
 	}
 	for _, other := range w.calls {
@@ -78,9 +75,7 @@ func (w *world) registered(s *session) bool {
 
 // over reports whether a call waits no more.
 func (s *session) over() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lock != nil || s.ended
+	return s.held.Load() != nil || s.ended.Load()
 }
 
 // lookServed sees to it that nobody is served before who was registered when it began.

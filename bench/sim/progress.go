@@ -33,10 +33,7 @@ func (w *world) lookProgress() {
 // waited reports whether somebody waits for the lock.
 func (w *world) waited(name string) bool {
 	for _, s := range w.calls {
-		s.mu.Lock()
-		waits := s.Name == name && s.lock == nil && !s.ended && !s.client.dead.Load() && s.client.index+1 != w.torn
-		s.mu.Unlock()
-		if waits {
+		if s.Name == name && !s.over() && !s.client.dead.Load() && s.client.index+1 != w.torn {
 			return true
 		}
 	}

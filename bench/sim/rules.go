@@ -70,11 +70,12 @@ func (w *world) violated(rule, format string, args ...any) {
 // certain reports whether somebody has the lock and may believe so. A dead process
 // believes nothing.
 func (s *session) certain() bool {
-	if s.done == nil || s.client.dead.Load() {
+	k := s.held.Load()
+	if k == nil || s.client.dead.Load() {
 		return false
 	}
 	select {
-	case <-s.done:
+	case <-k.done:
 		return false
 	default:
 		return true
@@ -84,11 +85,9 @@ func (s *session) certain() bool {
 // callsOpen is how many calls of live processes have not ended.
 func (w *world) callsOpen() (n int) {
 	for _, s := range w.calls {
-		s.mu.Lock()
-		if !s.ended && !s.client.dead.Load() {
+		if !s.ended.Load() && !s.client.dead.Load() {
 			n++
 		}
-		s.mu.Unlock()
 	}
 	return n
 }
@@ -145,14 +144,14 @@ func (w *world) carriers(s *session) (n int) {
 func (w *world) lookCarried(s *session) {
 	if n := w.carriers(s); n < w.majority() {
 		w.violated(carried, "%v (call %d) holds %s until %v, and %d of %d servers carry it", s.client, s.Call, s.Name,
-			s.client.clock.when(s.lock.Until()), n, w.plan.Nodes)
+			s.client.clock.when(s.held.Load().Until()), n, w.plan.Nodes)
 	}
 }
 
 // watch looks right before the deadline of a lock, and after it, again and again as the
 // lock is extended.
 func (w *world) watch(s *session) {
-	end := s.client.clock.when(s.lock.Until())
+	end := s.client.clock.when(s.held.Load().Until())
 	now := w.moment()
 	switch before := end - time.Microsecond; {
 	case before > now:
