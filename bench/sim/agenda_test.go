@@ -45,6 +45,8 @@ func TestWhatIsQuietWaitsForWhatIsLoudButNotForLong(t *testing.T) {
 		later, now, next time.Duration
 		missed, due      bool
 	}{
+		{later: 2, now: 9, next: 12},
+		{later: 2, now: 10, next: 12, missed: true},
 		{later: 2, now: 11, next: 12, missed: true},
 		{later: 50, now: 14, next: 14, missed: true, due: true},
 	}
