@@ -17,7 +17,7 @@ import (
 
 const windowSize = 200
 
-// step is what the models have in common: states and inputs of their own types.
+// model is what the models have in common: states and inputs of their own types.
 func model[S comparable, I any](initial S, step func(S, I) (bool, S)) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return initial },
