@@ -23,7 +23,9 @@ import (
 //
 // Lock gives up early where waiting cannot help: the Locker was closed
 // ([ErrClosed]), or so many nodes refuse (a wrong password, missing ACL rights, a
-// data key of that name) that no majority is possible ([ErrNoQuorum]).
+// data key of that name) that no majority is possible ([ErrNoQuorum]). So it does if ctx
+// stems from the context of a lock of this name, which would have to end first
+// ([ErrTaken]): locks are not reentrant.
 //
 // On failure nothing is held: whatever the attempts did on any node is undone
 // in the background.
@@ -72,6 +74,9 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err != nil {
 		return nil, err
+	}
+	if own, ok := FromContext(ctx); ok && own.locker == l && own.name == name && ctx.Done() != nil && own.check() == nil {
+		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of a lock of this name, which would wait for itself (locks are not reentrant)", name, ErrTaken)
 	}
 	r, err := l.newRequest(ctx, name, s)
 	if err != nil {
@@ -262,7 +267,7 @@ func (l *Locker) notInTurn(r *request) error {
 	return &QuorumError{
 		Op: "lock", Name: r.name, Needed: l.group.Majority(), Total: l.group.Len(), kind: ErrTaken,
 		Holders: []Holder{{Label: l.config.owner}},
-		note:    fmt.Sprintf("%d callers of this Locker come first", before),
+		note:    fmt.Sprintf("callers of this Locker that come first: %d", before),
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 // If the lock could not be had, fn is not called and the error is that of Lock.
 // Otherwise the error joins fn's error and, if the lock was lost while fn ran,
 // one that matches [ErrLost] and says why, also when fn returned nil: what it
-// did may have overlapped with another holder. If the Locker was closed meanwhile, it
+// did may have overlapped with another holder. Ask for ErrLost before you ask for
+// context.Canceled, which is what ctx.Err() is in fn after a loss. If the Locker was closed meanwhile, it
 // matches [ErrClosed]. A release that could not be confirmed is no error: it is logged,
 // and goes on in the background.
 //
@@ -27,12 +28,15 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 		return err
 	}
 	defer func() {
+		given := errors.Is(lock.check(), ErrReleased) // by fn
 		// ctx may have ended; the release is still worth waiting for, which
 		// takes no longer than the node timeout.
 		unlockErr := lock.Unlock(context.WithoutCancel(ctx))
 		switch {
-		case errors.Is(unlockErr, ErrNotHeld):
+		case errors.Is(unlockErr, ErrNotHeld) && !given:
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: %w", name, ErrLost, lock.loss(unlockErr)))
+		case given:
+			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: the function unlocked it itself", name, ErrLost))
 		case unlockErr != nil:
 			l.logger.Warn("redlock: release not confirmed", "name", name, "err", unlockErr)
 		case errors.Is(lock.check(), ErrClosed):

@@ -87,6 +87,66 @@ func TestDoReportsALossAlsoWhenFnReturnsNil(t *testing.T) {
 	})
 }
 
+func TestAFunctionThatUnlocksItsLockItselfHearsOfIt(t *testing.T) {
+	for name, of := range map[string]func(context.Context) context.Context{
+		"its own": func(ctx context.Context) context.Context { return ctx }, "another": context.WithoutCancel,
+	} {
+		inBubble(t, 3, func(f *fixture) {
+			err := f.Do(context.Background(), "job", func(ctx context.Context) error {
+				k, _ := FromContext(ctx)
+				if err := k.Unlock(of(ctx)); err != nil {
+					t.Errorf("with %s context: %v", name, err)
+				}
+				return nil
+			})
+			wantIs(t, err, ErrLost)
+			if want := `redlock: do "job": lock was lost: the function unlocked it itself`; err == nil || err.Error() != want {
+				t.Errorf("error %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+func TestALockInsideItselfFailsAtOnce(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		nothing := func(context.Context) error { t.Error("called"); return nil }
+		begun := time.Now()
+		err := f.Do(context.Background(), "job", func(ctx context.Context) error {
+			inside, cancel := context.WithTimeout(ctx, time.Hour)
+			defer cancel()
+			for _, err := range []error{
+				f.Do(inside, "job", nothing),
+				second(f.Lock(ctx, "job")), second(f.LockAsync(ctx, "job").Wait(ctx)), second(f.TryLock(ctx, "job")),
+			} {
+				wantIs(t, err, ErrTaken)
+			}
+			if wasted := time.Since(begun); wasted > time.Second {
+				t.Errorf("it took %v", wasted)
+			}
+			if err := f.Do(ctx, "another", func(context.Context) error { return nil }); err != nil {
+				t.Error(err)
+			}
+			// From a context that does not end with the lock one may wait for its end.
+			go func() { // ends soon after the lock
+				k, err := f.Lock(context.WithoutCancel(ctx), "job")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				f.unlock(k)
+			}()
+			synctest.Wait()
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestDoEndsFnsContextWithTheCallersAndStillReleases(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

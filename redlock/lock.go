@@ -206,8 +206,13 @@ func (l *Locker) forget(k *Lock, watched bool) {
 // wait for it. With a ctx that has ended already the release is started all the
 // same.
 //
-// The lock's context ends before the first node is asked.
+// The lock's context ends before the first node is asked. A ctx that stems from it
+// would end with it, so of such a one only the values count; Unlock then takes a node
+// timeout at most.
 func (k *Lock) Unlock(ctx context.Context) error {
+	if mine, _ := FromContext(ctx); mine == k {
+		ctx = context.WithoutCancel(ctx)
+	}
 	begin := k.locker.clock.Read()
 	k.mu.Lock()
 	first := k.cause == nil
