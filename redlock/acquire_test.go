@@ -147,7 +147,7 @@ func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 		if took := time.Since(start); took > 800*time.Millisecond {
 			t.Errorf("took %v, want two node timeouts at most", took)
 		}
-		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes an earlier one, given up by us, was not gone yet`; err.Error() != want {
+		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes an earlier attempt of this Locker was not undone yet`; err.Error() != want {
 			t.Errorf("error %q, want %q", err, want)
 		}
 	})

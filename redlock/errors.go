@@ -44,6 +44,10 @@ var (
 	// a row unanswered, so that nothing but one PING at a time is sent to it.
 	ErrNodeBusy = node.ErrBusy
 
+	// ErrQuarantine is what one node met that [WithRestartGuard] keeps out of
+	// majorities: it may have forgotten locks, and grants none until they have expired.
+	ErrQuarantine = errors.New("node is in quarantine")
+
 	// ErrClosed: the Locker was closed.
 	ErrClosed = errors.New("locker is closed")
 )
@@ -85,6 +89,11 @@ func (e *NodeError) Error() string {
 }
 
 func (e *NodeError) Unwrap() error { return e.Err }
+
+// Is reports whether it is about [ErrQuarantine], which servers do not know.
+func (e *NodeError) Is(target error) bool {
+	return target == ErrQuarantine && node.Quarantined(e.Err)
+}
 
 func (e *QuorumError) Error() string {
 	var b strings.Builder
@@ -150,6 +159,7 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 		e.note = fmt.Sprintf("free on %d of %d nodes, but they know of a newer fencing token", n, r.Nodes)
 	}
 	ours := 0
+	var gone []string
 	for i := range r.Nodes {
 		a, answered := r.Answer(i)
 		switch {
@@ -160,10 +170,15 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 			e.addHolder(holderOf(a.Holder))
 		case a.Status == node.Failed:
 			e.addNode(g.Name(i), a.Err)
+		case a.Status == node.Absent && op == "extend":
+			gone = append(gone, g.Name(i))
 		}
 	}
+	if len(gone) > 0 {
+		e.note = "the key has expired, was deleted, or was forgotten in a restart on " + strings.Join(gone, ", ")
+	}
 	if ours > 0 && len(e.Holders) == 0 && e.note == "" {
-		e.note = fmt.Sprintf("on %d of %d nodes an earlier one, given up by us, was not gone yet", ours, r.Nodes)
+		e.note = fmt.Sprintf("on %d of %d nodes an earlier attempt of this Locker was not undone yet", ours, r.Nodes)
 	}
 	slices.SortStableFunc(e.Holders, func(a, b Holder) int { return b.Nodes - a.Nodes })
 	return e

@@ -46,7 +46,7 @@ func TestANewNodeGrantsNothingUntilAllLocksOfBeforeHaveExpired(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		begun := time.Now()
 		err := f.try()
-		wantIs(f.t, err, ErrNoQuorum)
+		wantIs(f.t, err, ErrNoQuorum, ErrQuarantine)
 		for _, text := range []string{"node node-", "may have forgotten locks", "another 808", "votes again by itself"} {
 			if !strings.Contains(fmt.Sprint(err), text) {
 				f.t.Errorf("the error does not say %q: %v", text, err)

@@ -89,6 +89,10 @@ func TestKeepAliveStopsAtOnceWhenAMajorityDeniesTheLock(t *testing.T) {
 		if !errors.As(context.Cause(k.Context()), &q) || q.Name != "job" {
 			t.Errorf("the cause does not say what the nodes said: %v", context.Cause(k.Context()))
 		}
+		want := ", or was forgotten in a restart on " + k.locker.group.Name(0) + ", " + k.locker.group.Name(1)
+		if text := context.Cause(k.Context()).Error(); !strings.HasSuffix(text, want) {
+			t.Errorf("the cause is %q and does not end with %q", text, want)
+		}
 		f.wantCarriers("job", 0)
 	})
 }

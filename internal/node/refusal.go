@@ -78,6 +78,9 @@ func notLoaded(err error) bool { return refusalHas(err, "NOSCRIPT") }
 // refusesNative reports whether a server does not take SET with both NX and GET.
 func refusesNative(err error) bool { return refusalHas(err, "syntax error") }
 
+// Quarantined reports whether a server grants no locks since it may have forgotten some.
+func Quarantined(err error) bool { return refusalHas(err, "GUARDQUARANTINE") }
+
 // wrongType reports whether a key holds something that is no lock.
 func wrongType(err error) bool { return refusalHas(err, "WRONGTYPE") }
 
