@@ -56,7 +56,10 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		return nil, err
 	}
 	cfg := defaults()
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, fmt.Errorf("redlock: option %d of New is nil", i)
+		}
 		o.applyLocker(&cfg)
 	}
 	if err := cfg.check(cfg.drift); err != nil {

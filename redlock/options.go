@@ -50,9 +50,11 @@ type config struct {
 	trace  Trace
 }
 
+const defaultTTL = 8 * time.Second
+
 func defaults() config {
 	return config{
-		settings: settings{ttl: 8 * time.Second, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond, tokenLife: 24 * time.Hour},
+		settings: settings{ttl: defaultTTL, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond, tokenLife: 24 * time.Hour},
 		drift:    0.01,
 		owner:    defaultOwner(),
 		logger:   slog.New(slog.DiscardHandler),
@@ -234,21 +236,29 @@ func (s *settings) check(drift float64) error {
 		s.nodeTimeout = min(max(s.ttl/20, 20*time.Millisecond), time.Second, s.ttl/2)
 	}
 	if s.nodeTimeout >= s.ttl {
-		s.refuse("WithNodeTimeout(%v): must be below the TTL of %v", s.nodeTimeout, s.ttl)
+		s.refuse("WithNodeTimeout(%v): must be below the TTL of %s", s.nodeTimeout, s.ttlWords())
 	}
 	if s.longest > 0 && s.ttl > s.longest {
-		s.refuse("WithTTL(%v): must be at most %v, which WithRestartGuard said", s.ttl, s.longest)
+		s.refuse("WithRestartGuard(%v): must not be below the TTL of %s: guard for longer, or choose a shorter TTL", s.longest, s.ttlWords())
 	}
 	if s.maxHold > 0 && s.maxHold < s.ttl {
-		s.refuse("WithMaxHold(%v): must not be below the TTL of %v", s.maxHold, s.ttl)
+		s.refuse("WithMaxHold(%v): must not be below the TTL of %s", s.maxHold, s.ttlWords())
 	}
 	if quorum.Validity(s.ttl, drift) <= 0 {
-		s.refuse("WithDriftFactor(%v): leaves no validity of a TTL of %v: choose a smaller factor or a larger TTL", drift, s.ttl)
+		s.refuse("WithDriftFactor(%v): leaves no validity of a TTL of %s: choose a smaller factor or a larger TTL", drift, s.ttlWords())
 	}
 	if s.lease > 0 && s.lease < 4*s.nodeTimeout {
 		s.refuse("WithPlaceLease(%v): must be at least %v, four times the node timeout", s.lease, 4*s.nodeTimeout)
 	}
 	return errors.Join(s.bad...)
+}
+
+// ttlWords is the TTL, for people who may not have chosen it.
+func (s *settings) ttlWords() string {
+	if s.ttl == defaultTTL {
+		return s.ttl.String() + ", the default"
+	}
+	return s.ttl.String()
 }
 
 // placeLease is how long a place in line is kept.
@@ -272,6 +282,10 @@ func (s settings) with(opts []LockOption, drift float64) (settings, error) {
 func (s settings) changed(opts []LockOption, drift float64) (settings, error) {
 	s.waits = nil
 	for _, o := range opts {
+		if o == nil {
+			s.refuse("a LockOption is nil")
+			continue
+		}
 		o.applyLock(&s)
 	}
 	return s, s.check(drift)

@@ -13,28 +13,31 @@ import (
 
 func TestBadOptionsAreRefusedByNameWithTheirRange(t *testing.T) {
 	for want, opts := range map[string][]Option{
-		"WithTTL(9.999999ms): must be at least 10ms":                        {WithTTL(10*time.Millisecond - 1)},
-		"WithTTL(8760h0m1s): must be at least 10ms and at most 8760h0m0s":   {WithTTL(365*24*time.Hour + time.Second)},
-		"WithTTL(-1s): must be at least 10ms":                               {WithTTL(-time.Second)},
-		"WithNodeTimeout(0s): must be above 0 and below the TTL":            {WithNodeTimeout(0)},
-		"WithNodeTimeout(1s): must be below the TTL of 1s":                  {WithTTL(time.Second), WithNodeTimeout(time.Second)},
-		"WithRetryDelay(0s, 1s): must be above 0, the shortest first":       {WithRetryDelay(0, time.Second)},
-		"WithRetryDelay(2s, 1s): must be above 0, the shortest first":       {WithRetryDelay(2*time.Second, time.Second)},
-		"WithMaxTries(-1): must be at least 1, or 0 for no bound":           {WithMaxTries(-1)},
-		"WithMaxWait(-1s): must be above 0, or 0 for no bound":              {WithMaxWait(-time.Second)},
-		"WithMaxHold(-1s): must be at least the TTL, or 0 for no bound":     {WithMaxHold(-time.Second)},
-		"WithMaxHold(7s): must not be below the TTL of 8s":                  {WithMaxHold(7 * time.Second)},
-		"WithDriftFactor(1): must be in [0, 1)":                             {WithDriftFactor(1)},
-		"WithDriftFactor(-0.1): must be in [0, 1)":                          {WithDriftFactor(-0.1)},
-		"WithDriftFactor(NaN): must be in [0, 1)":                           {WithDriftFactor(math.NaN())},
-		"WithDriftFactor(0.9): leaves no validity of a TTL of 10ms":         {WithDriftFactor(0.9), WithTTL(10 * time.Millisecond)},
-		`WithOwner(""): must be 1 to 128 bytes of printable characters`:     {WithOwner("")},
-		`WithOwner("a\nb"): must be 1 to 128 bytes of printable characters`: {WithOwner("a\nb")},
-		`WithOwner("caf\xc3"): must be 1 to 128 bytes of printable`:         {WithOwner("caf\xc3")},
-		"must be 1 to 128 bytes of printable":                               {WithOwner(strings.Repeat("x", 129))},
-		"WithLogger(nil): leave the option out":                             {WithLogger(nil)},
-		"WithTrace(nil): leave the option out":                              {WithTrace(nil)},
-		"at most 8760h0m0s\nredlock: WithMaxTries(-5): must be at least 1":  {WithTTL(time.Millisecond), WithMaxTries(-5)},
+		"WithTTL(9.999999ms): must be at least 10ms":                                                                    {WithTTL(10*time.Millisecond - 1)},
+		"WithTTL(8760h0m1s): must be at least 10ms and at most 8760h0m0s":                                               {WithTTL(365*24*time.Hour + time.Second)},
+		"WithTTL(-1s): must be at least 10ms":                                                                           {WithTTL(-time.Second)},
+		"WithNodeTimeout(0s): must be above 0 and below the TTL":                                                        {WithNodeTimeout(0)},
+		"WithNodeTimeout(1s): must be below the TTL of 1s":                                                              {WithTTL(time.Second), WithNodeTimeout(time.Second)},
+		"WithRetryDelay(0s, 1s): must be above 0, the shortest first":                                                   {WithRetryDelay(0, time.Second)},
+		"WithRetryDelay(2s, 1s): must be above 0, the shortest first":                                                   {WithRetryDelay(2*time.Second, time.Second)},
+		"WithMaxTries(-1): must be at least 1, or 0 for no bound":                                                       {WithMaxTries(-1)},
+		"WithMaxWait(-1s): must be above 0, or 0 for no bound":                                                          {WithMaxWait(-time.Second)},
+		"WithMaxHold(-1s): must be at least the TTL, or 0 for no bound":                                                 {WithMaxHold(-time.Second)},
+		"WithMaxHold(7s): must not be below the TTL of 8s, the default":                                                 {WithMaxHold(7 * time.Second)},
+		"WithRestartGuard(2s): must not be below the TTL of 8s, the default: guard for longer, or choose a shorter TTL": {WithRestartGuard(2 * time.Second)},
+		"WithRestartGuard(8s): must not be below the TTL of 10s: guard":                                                 {WithRestartGuard(8 * time.Second), WithTTL(10 * time.Second)},
+		"option 1 of New is nil":                                                                                        {WithTTL(time.Second), nil},
+		"WithDriftFactor(1): must be in [0, 1)":                                                                         {WithDriftFactor(1)},
+		"WithDriftFactor(-0.1): must be in [0, 1)":                                                                      {WithDriftFactor(-0.1)},
+		"WithDriftFactor(NaN): must be in [0, 1)":                                                                       {WithDriftFactor(math.NaN())},
+		"WithDriftFactor(0.9): leaves no validity of a TTL of 10ms":                                                     {WithDriftFactor(0.9), WithTTL(10 * time.Millisecond)},
+		`WithOwner(""): must be 1 to 128 bytes of printable characters`:                                                 {WithOwner("")},
+		`WithOwner("a\nb"): must be 1 to 128 bytes of printable characters`:                                             {WithOwner("a\nb")},
+		`WithOwner("caf\xc3"): must be 1 to 128 bytes of printable`:                                                     {WithOwner("caf\xc3")},
+		"must be 1 to 128 bytes of printable":                                                                           {WithOwner(strings.Repeat("x", 129))},
+		"WithLogger(nil): leave the option out":                                                                         {WithLogger(nil)},
+		"WithTrace(nil): leave the option out":                                                                          {WithTrace(nil)},
+		"at most 8760h0m0s\nredlock: WithMaxTries(-5): must be at least 1":                                              {WithTTL(time.Millisecond), WithMaxTries(-5)},
 	} {
 		_, pools := fakenode.Pools(3)
 		_, err := New(pools, opts...)
@@ -48,6 +51,10 @@ func TestBadOptionsOfACallAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		_, err := f.Lock(context.Background(), "job", WithTTL(time.Millisecond))
 		if err == nil || !strings.Contains(err.Error(), "WithTTL(1ms)") {
+			t.Errorf("error %v", err)
+		}
+		_, err = f.Lock(context.Background(), "job", nil)
+		if err == nil || err.Error() != "redlock: a LockOption is nil" {
 			t.Errorf("error %v", err)
 		}
 		_, err = f.TryLock(context.Background(), "job", WithMaxWait(time.Second))
