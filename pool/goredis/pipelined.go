@@ -43,8 +43,11 @@ var (
 // a replica, so that Sentinel is asked again.
 //
 // Close it when the Locker is closed. The client stays yours, and subscriptions are
-// the client's.
+// the client's. It panics if client is nil.
 func NewPipelined(client *redis.Client, opts ...Option) *Pipelined {
+	if client == nil {
+		panic("goredis: NewPipelined(nil): no client")
+	}
 	plain := New(client, opts...)
 	options := *client.Options()
 	return &Pipelined{plain, pipeline.New(func(ctx context.Context) (pipeline.Conn, error) {

@@ -86,7 +86,7 @@ var unnamed atomic.Int64
 // New returns the master behind source. It sends nothing, and panics if source
 // is nil.
 func New(source Source, opts ...Option) *Pool {
-	if source == nil {
+	if p, ok := source.(*redis.Pool); source == nil || ok && p == nil {
 		panic("redigo: New(nil): no source")
 	}
 	p := &Pool{source: source}
