@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 // Severity says how bad a finding is.
@@ -116,6 +117,8 @@ func (j *judge) unreachable() {
 	remedy := node.Remedy(j.Err)
 	switch {
 	case remedy != "":
+	case errors.Is(j.Err, context.DeadlineExceeded) && errors.Is(j.Err, pool.ErrNotSent):
+		remedy = "start the server, or correct its address, or let packets through to it; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"
 	case errors.Is(j.Err, context.DeadlineExceeded):
 		remedy = "see whether the server hangs, and whether packets to it are dropped"
 	default:
