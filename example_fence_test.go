@@ -15,13 +15,13 @@ import (
 
 // What a holder with a fencing token does to a Redis hash. It runs on the server of the
 // data, which need not have to do with those of the lock. "seen" is the largest token
-// that was there; a smaller one changes nothing, and gets the answer false, which is
-// redis.Nil for the client. So does 0, the token of a lock without fencing. (The same holder
-// can withdraw twice, by mistake or because a reply was lost: against that a token does not help.)
+// that was there; a smaller one changes nothing, and gets an error. So does 0, the
+// token of a lock without fencing. (The same holder can withdraw twice, by mistake or
+// because a reply was lost: against that a token does not help.)
 var withdraw = redis.NewScript(`
 	local seen, token = redis.call('HGET', KEYS[1], 'seen') or '1', ARGV[1]
 	if tonumber(token) < tonumber(seen) then
-		return false
+		return redis.error_reply('STALE token ' .. token .. ', and ' .. seen .. ' was here')
 	end
 	redis.call('HSET', KEYS[1], 'seen', token)
 	return redis.call('HINCRBY', KEYS[1], 'balance', -ARGV[2])
@@ -58,7 +58,7 @@ func Example_fencing() {
 	balance, err := withdraw.Run(ctx, client, []string{"account 7"}, lock.Token(), 10).Int()
 	fmt.Println(balance, err)
 	_, err = withdraw.Run(ctx, client, []string{"account 7"}, late.Token(), 10).Int()
-	fmt.Println("too late:", errors.Is(err, redis.Nil))
+	fmt.Println("too late:", redis.HasErrorPrefix(err, "STALE"))
 	// Output:
 	// 90 <nil>
 	// too late: true

@@ -36,7 +36,7 @@ var law = map[string][]string{
 	"internal/pipeline":  {"pool"},
 	"internal/fanout":    {"internal/quorum", "internal/node", "internal/random", "pool"},
 	"internal/listen":    {"internal/random", "pool"},
-	"internal/diagnosis": {"internal/node", "internal/quorum"},
+	"internal/diagnosis": {"internal/node", "internal/quorum", "pool"},
 	"internal/fakenode":  {"pool"},
 	"internal/redisproc": {},
 	"redlock": {

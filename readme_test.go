@@ -31,6 +31,13 @@ func TestCodeInTheReadmeIsThatOfTheExamples(t *testing.T) {
 	if blocks == 0 {
 		t.Error("the README shows no code")
 	}
+	// A program that is built onto a folder's name lands in that folder.
+	_, output, found := strings.Cut(string(readme), "go build -o ")
+	if output, _, _ = strings.Cut(output, " "); !found {
+		t.Error("the README does not say how the command is built")
+	} else if info, err := os.Stat(output); err == nil && info.IsDir() && !strings.HasSuffix(output, "/") {
+		t.Errorf("go build -o %s: that is a folder", output)
+	}
 	if lines := strings.Count(string(readme), "\n"); lines > 150 {
 		t.Errorf("the README has %d lines; nobody reads more than 150", lines)
 	}

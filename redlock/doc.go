@@ -10,6 +10,8 @@
 //		return backup(ctx) // ctx ends if the lock is lost
 //	})
 //
+// Complete programs are the examples of [github.com/quorumlock/quorumlock].
+//
 // What is promised, and under which assumptions, is argued in docs/guarantees.md.
 // In short: at most one holder at a time, as long as the nodes do not forget
 // what they acknowledged and their clocks run at about the same rate as ours. A
