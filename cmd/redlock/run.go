@@ -20,7 +20,7 @@ type runCommand struct {
 	Node     []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Give it once per master; three or five are best. Without it the URLs come from REDLOCK_NODES, separated by blanks, where 'ps' does not show their passwords."`
 	Embedded bool          `help:"Lock on five masters in memory that nobody else sees: for a try-out without Redis."`
 	Name     string        `required:"" help:"The name of the lock. Who uses the same name and nodes excludes each other."`
-	TTL      time.Duration `name:"ttl" default:"10s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
+	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
 	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
 	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
