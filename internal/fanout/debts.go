@@ -15,9 +15,9 @@ const (
 	// firstRepeat is the pause before a release is repeated whose answer proved
 	// nothing, because the acquire before it may still take effect. It doubles.
 	firstRepeat = 25 * time.Millisecond
-	// maxRepeat bounds it: what becomes of an acquire may take as long to be
-	// known as a client takes to return.
-	maxRepeat = 5 * time.Second
+	// maxRepeat bounds it. How long a silence of the node was, which counts for when
+	// a doubt is over, is known to within the pause between two releases.
+	maxRepeat = node.Sampling
 	// probePause is the pause before a node that did not answer is tried again.
 	probePause = 100 * time.Millisecond
 	// maxPaying bounds the releases under way on a node that answers.

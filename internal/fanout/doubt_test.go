@@ -68,7 +68,7 @@ func TestShortSilencesThatComeAgainDoNotKeepADoubtAlive(t *testing.T) {
 		took := time.Since(begun)
 		close(over)
 		disturbed.Wait()
-		if took < life || took > 4*life {
+		if took < life || took > 8*life { // every other second has no answer
 			t.Errorf("in doubt for %v, want %v of answers, and what the silences took", took, life)
 		}
 	})
@@ -101,6 +101,47 @@ func TestWhatASilenceHeldBackIsUndone(t *testing.T) {
 					}
 				})
 			}
+		})
+	}
+}
+
+// As long as the last silence took, what it held back may still come: whatever kind of
+// silence it was, whenever somebody asked in it, and whatever came after it.
+func TestASilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault         fakenode.Faults
+		before, lasts time.Duration // of the silence
+		second        time.Duration // of one after it, if any
+		after         time.Duration // the silence, when the acquire takes effect
+	}{
+		"refused dials":        {fault: fakenode.Faults{Refuse: true}, before: 2 * timeout, lasts: 20 * time.Second, after: 5 * time.Second},
+		"nothing gets there":   {fault: fakenode.Faults{LoseRequests: true}, before: 2 * timeout, lasts: 20 * time.Second, after: 5 * time.Second},
+		"a short one after it": {fault: fakenode.Faults{LoseRequests: true}, before: life - 600*time.Millisecond, lasts: 20 * time.Second, second: timeout + 100*time.Millisecond, after: 5 * time.Second},
+		"not asked at first":   {fault: fakenode.Faults{LoseRequests: true}, before: 5620 * time.Millisecond, lasts: 4600 * time.Millisecond, after: 4590 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+				begun := doubt(t, g, nodes[2], timeout+c.before+c.lasts+c.after)
+				time.Sleep(time.Until(begun.Add(c.before)))
+				nodes[2].Set(c.fault)
+				time.Sleep(c.lasts)
+				nodes[2].Set(fakenode.Faults{})
+				mended := time.Now()
+				if c.second > 0 {
+					time.Sleep(200 * time.Millisecond)
+					silence(nodes[2], c.second)
+				}
+				if errs := g.Settle(background); errs != nil {
+					t.Error(errs)
+				}
+				if nodes[2].Count("acquire") != 1 {
+					t.Errorf("settled %v after the silence, and the acquire has not arrived yet", time.Since(mended))
+				}
+				synctest.Wait()
+				if nodes[2].Get("k") != "" {
+					t.Errorf("the key is left")
+				}
+			})
 		})
 	}
 }

@@ -241,7 +241,7 @@ func TestReleaseIsRepeatedAfterAnAcquireOfUnknownFate(t *testing.T) {
 				last = command.At
 			}
 		}
-		if len(pauses) < 5 || len(pauses) > 12 {
+		if len(pauses) < 5 || len(pauses) > 16 {
 			t.Errorf("%d releases until the TTL had passed: %v", len(pauses), pauses[1:])
 		}
 		if pauses[1] != 25*time.Millisecond || pauses[2] != 25*time.Millisecond && pauses[2] != 50*time.Millisecond {

@@ -157,7 +157,8 @@ func (s *seat) release(a node.Answer) node.Answer {
 // silences add up, or a client that is slow to notice answers once in each TTL would be in
 // doubt for ever. After the last silence there has to be as much time as it took, since
 // commands that it held back come one after the other, and a sender that heard
-// nothing repeats in longer and longer intervals, up to what has passed.
+// nothing repeats in longer and longer intervals, up to what has passed. Where one silence
+// follows another before that, twice the time in all is enough.
 func (s *seat) clean(n *node.Node) bool { return s.past(n, 0) }
 
 // expired reports whether no key of the claim can be on n any more: what took effect at
@@ -179,7 +180,8 @@ func (s *seat) past(n *node.Node, over time.Duration) bool {
 		return true
 	}
 	p := n.Pulse()
-	return p.Answers && p.Heard.After(s.doubt) && p.Work-s.work-over >= s.life && now.Sub(p.Since) >= min(p.Hush, s.life)
+	answered := p.Work - s.work - over
+	return p.Answers && p.Heard.After(s.doubt) && answered >= s.life && (now.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)
 }
 
 // doubtful is how long an answered release will still prove nothing, 0 if that is not
@@ -189,7 +191,8 @@ func (s *seat) doubtful(n *node.Node) time.Duration {
 		return 0
 	}
 	p := n.Pulse()
-	return max(0, s.life-(p.Work-s.work), time.Until(p.Since.Add(min(p.Hush, s.life))))
+	answered := p.Work - s.work
+	return max(0, s.life-answered, min(time.Until(p.Since.Add(min(p.Hush, s.life))), 2*s.life-answered))
 }
 
 // nothingDone reports whether a failed call certainly changed nothing: it was

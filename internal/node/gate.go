@@ -39,14 +39,28 @@ func (noAnswer) Timeout() bool        { return true }
 // demand for a while nothing is known, and the call itself goes through.
 type gate struct {
 	silent int           // calls without an answer since the last answer
+	cut    bool          // since then one could not be sent: that, too, is a silence
 	stuck  int           // calls that were given up and are still with the client
 	heard  time.Time     // the last answer
 	since  time.Time     // when the node last broke a silence, or was made
 	hush   time.Duration // how long that silence had been
-	quiet  time.Time     // when the first call of the last silence was made
+	quiet  time.Time     // when the last silence began, at the earliest; see quietSince
 	calm   time.Duration // how long the node had been answering before it, in all
 	probe  *Call         // under way, until the client returns
 	tried  time.Time     // when a call last ended without an answer
+}
+
+// Sampling is how often a node is asked at least while it matters how long its silences
+// are: as long as a command of unknown fate may still take effect there.
+const Sampling = time.Second
+
+// quietSince is when a silence may have begun whose first call that was not answered is c:
+// after the last answer, and not much earlier than c where nobody asked.
+func (g *gate) quietSince(c *Call) time.Time {
+	if earliest := c.Deadline.from.Add(-Sampling); g.heard.Before(earliest) {
+		return earliest
+	}
+	return g.heard
 }
 
 const (
@@ -82,15 +96,19 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 	}
 	switch {
 	case a.Answered():
-		if g.silent > 0 {
-			g.calm, g.hush = g.answered(), now.Sub(g.quiet)
-			g.silent, g.since = 0, now
+		if g.hushed() {
+			rest := g.hush - max(0, g.heard.Sub(g.since)) // that the silence before still calls for
+			g.calm, g.hush = g.answered(), max(now.Sub(g.quiet), rest)
+			g.silent, g.cut, g.since = 0, false, now
 		}
 		g.heard = now
-	case late, errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded):
-		// A late failure was counted when it was given up. A command that was
-		// refused before it was sent says nothing about what the node owes; one
-		// that waited for a connection until its deadline says that it is silent.
+	case late: // a late failure was counted when it was given up
+	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded):
+		// A command that was refused before it was sent leaves nothing with the node. But
+		// the node answers nobody then: those before it may still be on their way.
+		if g.heard.Before(c.Deadline.from) && !g.hushed() {
+			g.quiet, g.cut = g.quietSince(c), true
+		}
 	default:
 		g.unanswered(c, now)
 	}
@@ -109,7 +127,7 @@ func (g *gate) answered() time.Duration { return g.calm + max(0, g.heard.Sub(g.s
 // work is answered for what was given up now: of the time since the last answer nothing
 // is known yet, and none of it may count for what comes after now.
 func (g *gate) work(now time.Time) time.Duration {
-	if g.silent > 0 {
+	if g.hushed() {
 		return g.answered()
 	}
 	return g.calm + max(0, now.Sub(g.since))
@@ -128,9 +146,12 @@ func (g *gate) neverSent(c *Call) {
 func (g *gate) unanswered(c *Call, now time.Time) {
 	g.tried = now
 	if g.heard.Before(c.Deadline.from) {
-		if g.silent == 0 {
-			g.quiet = c.Deadline.from
+		if !g.hushed() {
+			g.quiet = g.quietSince(c)
 		}
 		g.silent++
 	}
 }
+
+// hushed reports whether nothing came back from the node since the last answer.
+func (g *gate) hushed() bool { return g.silent > 0 || g.cut }

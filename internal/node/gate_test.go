@@ -188,12 +188,34 @@ func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
 		}
 		fake.Thaw()
 		ask(t, n, Acquire, "k", "v")
-		if p := n.Pulse(); !p.Answers || !p.Since.Equal(time.Now()) || p.Hush != timeout || p.Work != 10*timeout {
+		if p := n.Pulse(); !p.Answers || !p.Since.Equal(time.Now()) || p.Hush != timeout+Sampling || p.Work != 10*timeout {
 			t.Errorf("a node that goes on: %+v", p)
 		}
 		time.Sleep(timeout)
 		if a := ask(t, n, Acquire, "k", "v"); a.Work != 11*timeout || n.Pulse().Work != a.Work {
 			t.Errorf("at work for %v, want 11 times the node timeout", a.Work)
+		}
+		time.Sleep(timeout) // the last answer is less than a sample away, so it counts
+		fake.Set(fakenode.Faults{Refuse: true})
+		ask(t, n, Acquire, "k", "v")
+		if p := n.Pulse(); p.Answers {
+			t.Errorf("a node that refuses connections: %+v", p)
+		}
+		time.Sleep(4 * timeout)
+		fake.Set(fakenode.Faults{})
+		ask(t, n, Acquire, "k", "v")
+		if p := n.Pulse(); !p.Answers || !p.Since.Equal(time.Now()) || p.Hush != 5*timeout || p.Work != 11*timeout {
+			t.Errorf("after %v: %+v", 5*timeout, p)
+		}
+		time.Sleep(timeout)
+		ask(t, n, Acquire, "k", "v") // a short silence does not undo what the one before calls for
+		time.Sleep(1)
+		fake.Freeze()
+		ask(t, n, Acquire, "k", "v")
+		fake.Thaw()
+		ask(t, n, Acquire, "k", "v")
+		if p := n.Pulse(); p.Hush != 4*timeout {
+			t.Errorf("after one of %v, %v of answers and one of %v: %+v", 5*timeout, timeout, timeout, p)
 		}
 	})
 }

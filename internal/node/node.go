@@ -264,7 +264,7 @@ func (n *Node) Pulse() Pulse {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	g := &n.gate
-	return Pulse{Answers: g.silent == 0, Heard: g.heard, Work: g.answered(), Since: g.since, Hush: g.hush}
+	return Pulse{Answers: !g.hushed(), Heard: g.heard, Work: g.answered(), Since: g.since, Hush: g.hush}
 }
 
 // Micros is the time on the node's clock, in microseconds since 1970, as far as it
