@@ -131,6 +131,9 @@ func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fan
 			r.said.Ticket, r.said.Next = 0, 0
 		}
 		mark.Line = r.said
+		if r.tried != nil {
+			r.tried.Follow()
+		}
 		r.tried = claim
 	}
 	return claim.Turn(ctx, r.ttl, mark)

@@ -182,11 +182,11 @@ func release(s command, key string, argv []any) any {
 			s.zrem(queue, self)
 			s.hdel(lease, self)
 		}
-		if s.find(queue) == nil {
-			s.del(lease)
-		}
 		if found && !ours {
 			return int64(0)
+		}
+		if s.find(queue) == nil {
+			s.del(lease)
 		}
 	}
 	waits, marked := s.get(mark)

@@ -28,6 +28,7 @@ type Claim struct {
 	announce bool          // releases are heard of by those who wait
 	mark     node.Mark     // that Wait and Turn leave
 	back     bool          // released on the way back into the line
+	followed bool          // an attempt came after it, which says itself where it stands
 	reached  int           // nodes that answered Turn
 	missed   int           // nodes that did not, as far as is known
 	open     int           // seats not settled, once released

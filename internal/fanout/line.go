@@ -18,6 +18,13 @@ func (c *Claim) Named(top int64) {
 	c.mark.Line.Ticket = max(c.mark.Line.Ticket, top)
 }
 
+// Follow notes that the next attempt begins: it takes the place by itself.
+func (c *Claim) Follow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.followed = true
+}
+
 // forsake makes the releases of a claim that are still to be sent give up the place
 // that they would have gone back to.
 func (c *Claim) forsake(top int64) {

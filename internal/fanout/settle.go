@@ -113,12 +113,12 @@ func (c *Claim) owes(i int) bool {
 	return true
 }
 
-// repeat builds the release for debts. By then the attempts that followed have
-// said who stands in line.
+// repeat builds the release for debts. It goes back into the line as the first one did,
+// until the next attempt says itself where it stands.
 func (c *Claim) repeat() *node.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.back {
+	if c.back && c.followed {
 		return node.NewRequest(node.Release, c.lease, 0, node.Mark{})
 	}
 	request := new(node.Request)

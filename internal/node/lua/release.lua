@@ -41,11 +41,11 @@ if ARGV[4] then
     redis.call('ZREM', base .. 'queue', ARGV[3])
     redis.call('HDEL', base .. 'lease', ARGV[3])
   end
+  if held and not ours then
+    return 0 -- and the leases stay: who has the lock may yet go back into the line
+  end
   if redis.call('EXISTS', base .. 'queue') == 0 then
     redis.call('DEL', base .. 'lease')
-  end
-  if held and not ours then
-    return 0
   end
 end
 
