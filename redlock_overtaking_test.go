@@ -72,12 +72,12 @@ func (o overheard) Do(ctx context.Context, args ...any) (any, error) {
 	return o.Pool.Do(ctx, args...)
 }
 
-func (l *line) locker(owner string, before func(ctx context.Context, node int, args []any) error) *redlock.Locker {
+func (l *line) locker(owner string, before func(ctx context.Context, node int, args []any) error, opts ...redlock.Option) *redlock.Locker {
 	var pools []pool.Pool
 	for i := range 3 {
 		pools = append(pools, overheard{goredis.New(l.client(i)), func(ctx context.Context, args []any) error { return before(ctx, i, args) }})
 	}
-	locker, err := redlock.New(pools, redlock.WithFair(), redlock.WithOwner(owner), redlock.WithRetryDelay(400*time.Millisecond, 400*time.Millisecond))
+	locker, err := redlock.New(pools, append(opts, redlock.WithFair(), redlock.WithOwner(owner), redlock.WithRetryDelay(400*time.Millisecond, 400*time.Millisecond))...)
 	if err != nil {
 		l.Fatal(err)
 	}

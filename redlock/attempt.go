@@ -59,7 +59,9 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return nil, outcome{err: errInterrupted}
 	}
 	elapsed := l.clock.Read().Since(lock.start)
-	if result.Outcome == quorum.Won && elapsed < lock.validity {
+	won := result.Outcome == quorum.Won && elapsed < lock.validity
+	old := won && r.fencing && result.Old(lock.token)
+	if won && !old {
 		if r.fair && r.place != nil {
 			r.place.draw(result.Last(), 0)
 		}
@@ -68,7 +70,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return lock, outcome{err: l.begin(lock)}
 	}
 	o := outcome{
-		err:     l.refusal(r.name, result, elapsed),
+		err:     l.refusal(r.name, result, elapsed, old),
 		free:    result.Free(),
 		split:   result.Outcome == quorum.Lost && result.Split(),
 		missing: l.group.Majority() - result.Yes,
@@ -81,7 +83,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	if r.fencing {
 		r.newest = result.Newest()
 		stale := result.Stale()
-		o.stale = stale > 0 && result.Nodes-result.Failed-(result.No-stale) >= l.group.Majority()
+		o.stale = old || stale > 0 && result.Nodes-result.Failed-(result.No-stale) >= l.group.Majority()
 	}
 	o.remains, o.ours = claim.Remains(result)
 	claim.Retreat()
@@ -101,11 +103,14 @@ func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fano
 	return claim.Wait(ctx, r.ttl, l.mark(r))
 }
 
-// refusal is the error of an attempt that did not win.
-func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration) error {
+// refusal is the error of an attempt that did not win, or not with the token that it had.
+func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, old bool) error {
 	if r.Outcome == quorum.Won {
 		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 		err.note = fmt.Sprintf("too late: after %v no validity was left of the TTL", elapsed.Round(time.Microsecond))
+		if old {
+			err.note = "free, but its fencing token was of a time that is over; the nodes have told theirs"
+		}
 		return err
 	}
 	// Without a majority of answers nobody knows whether the lock is free, even

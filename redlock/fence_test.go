@@ -115,6 +115,48 @@ func TestATokenThatIsTooSmallCostsOneMoreRoundTripAndNoPause(t *testing.T) {
 	})
 }
 
+// The monotonic clock stands still while a machine sleeps, so the nodes seem to have gone
+// ahead. What they may have forgotten since is older than the time that they tell, but not
+// older than the time that the sleeper would propose.
+func TestATokenIsOfTheTimeThatTheNodesTellNotOfWhatWasHeardBefore(t *testing.T) {
+	for ahead, rounds := range map[time.Duration]int{time.Hour: 2, stray + 10*time.Millisecond: 2, stray: 1, 0: 1} {
+		inBubble(t, 3, func(f *fixture) {
+			f.unlock(f.lock("other", WithFencing()))
+			synctest.Wait()
+			for _, n := range f.nodes {
+				n.Set(fakenode.Faults{Ahead: ahead})
+			}
+			before := f.nodes[0].Count("acquire")
+			k := f.lock("job", WithFencing())
+			if behind := time.Now().Add(ahead).UnixMicro() - int64(k.Token()); behind > stray.Microseconds() {
+				f.t.Errorf("%v ahead: the token is %d us behind", ahead, behind)
+			}
+			if got := f.nodes[0].Count("acquire") - before; got != rounds {
+				f.t.Errorf("%v ahead: %d rounds, want %d", ahead, got, rounds)
+			}
+			f.unlock(k)
+			synctest.Wait()
+			f.wantCarriers("job", 0)
+		})
+	}
+	inBubble(t, 3, func(f *fixture) { // one that goes ahead alone is not followed
+		f.unlock(f.lock("other", WithFencing()))
+		synctest.Wait()
+		f.nodes[0].Freeze()
+		f.nodes[1].Set(fakenode.Faults{Ahead: time.Hour})
+		before := f.nodes[2].Count("acquire")
+		k := f.lock("job", WithFencing())
+		if got := f.nodes[2].Count("acquire") - before; got != 1 || int64(k.Token())-time.Now().UnixMicro() > stray.Microseconds() {
+			f.t.Errorf("%d rounds, token %d at %d", got, k.Token(), time.Now().UnixMicro())
+		}
+		f.unlock(k)
+		f.nodes[0].Thaw()
+	})
+}
+
+// stray is that of package fanout.
+const stray = time.Second
+
 func TestTokensAreRememberedForTheirLifeAndGrowAfterwards(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job", WithFencing(), WithTokenLife(time.Hour))

@@ -101,6 +101,20 @@ func (r Result) Newest() int64 {
 	return 0
 }
 
+// Old reports whether a majority granted a token of a time that is over for them, as it
+// is proposed by who slept since it last heard what time it is, or whose clock is slower
+// and who was idle for long. Nodes that remember the name refuse it if they had a larger
+// one. Those that forgot it cannot, and they count on the time (docs/guarantees.md, 9).
+func (r Result) Old(token int64) bool {
+	n := 0
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Granted && a.Micros-token > stray.Microseconds() {
+			n++
+		}
+	}
+	return n >= quorum.Majority(r.Nodes)
+}
+
 // Stale is the number of nodes where the lock is free, and the token was too small.
 func (r Result) Stale() (n int) {
 	for i := range r.calls {
