@@ -217,13 +217,16 @@ func (p *Pipe) answered(l *link) (c call, drained bool) {
 	if p.link != nil || l.stalled {
 		return c, true
 	}
+	p.refusal, p.pause = nil, 0
 	p.link, p.old = l, nil
 	l.kick()
 	return c, false
 }
 
 // demoted reports whether the server is not the master any more. A new connection
-// may find the one that is (Sentinel, a name that moved).
+// may find the one that is (Sentinel, a name that moved). Redis before 7 says it of what
+// is in a script behind words of its own.
 func demoted(refusal pool.Error) bool {
-	return strings.HasPrefix(string(refusal), "READONLY ") || strings.HasPrefix(string(refusal), "MASTERDOWN ")
+	text := string(refusal)
+	return strings.HasPrefix(text, "READONLY ") || strings.HasPrefix(text, "MASTERDOWN ") || strings.Contains(text, ": -READONLY ")
 }

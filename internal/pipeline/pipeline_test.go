@@ -107,6 +107,8 @@ func (c *conn) Receive() (any, error) {
 			return nil, pool.Error("ERR refused")
 		case "demoted":
 			return nil, pool.Error("READONLY You can't write against a read only replica.")
+		case "demoted in a script": // Redis 6.2
+			return nil, pool.Error("ERR Error running script (call to f_0a9f75e991483d02789696e4c90d26c10395863e): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.")
 		}
 		return text, nil
 	case <-c.closed:
@@ -306,20 +308,22 @@ func TestAnErrorOfTheServerIsAReply(t *testing.T) {
 }
 
 func TestAServerThatWasDemotedIsLookedUpAgain(t *testing.T) {
-	onServer(t, func(t *testing.T, p *Pipe, s *server) {
-		demoted, behind := submit(t, p, "demoted"), submit(t, p, "behind")
-		settle()
-		demoted.wantError(t, true)
-		// Nobody knows what became of this one: the refusal was not for it.
-		behind.wantError(t, true)
-		if refusal := pool.Error(""); errors.As(behind.err, &refusal) || !errors.As(demoted.err, &refusal) {
-			t.Errorf("demoted: %v, behind it: %v", demoted.err, behind.err)
-		}
-		warm(t, p)
-		if s.dials != 2 {
-			t.Errorf("%d connections, want 2", s.dials)
-		}
-	})
+	for _, says := range []string{"demoted", "demoted in a script"} {
+		onServer(t, func(t *testing.T, p *Pipe, s *server) {
+			demoted, behind := submit(t, p, says), submit(t, p, "behind")
+			settle()
+			demoted.wantError(t, true)
+			// Nobody knows what became of this one: the refusal was not for it.
+			behind.wantError(t, true)
+			if refusal := pool.Error(""); errors.As(behind.err, &refusal) || !errors.As(demoted.err, &refusal) {
+				t.Errorf("%s: %v, behind it: %v", says, demoted.err, behind.err)
+			}
+			warm(t, p)
+			if s.dials != 2 {
+				t.Errorf("%s: %d connections, want 2", says, s.dials)
+			}
+		})
+	}
 }
 
 func TestALateReplyIsToldAndNotTakenForAnothers(t *testing.T) {
