@@ -233,9 +233,7 @@ func (l *Locker) stand(ctx context.Context, r *request) bool {
 	for r.place.turn != nil {
 		var pause <-chan time.Time
 		if r.maxTries > 0 {
-			timer := time.NewTimer(r.delay())
-			defer timer.Stop()
-			pause = timer.C
+			pause = time.After(r.delay()) // collected when it is not waited for any more
 		}
 		select {
 		case <-r.place.turn:

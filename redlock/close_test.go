@@ -188,6 +188,22 @@ func TestCloseAgainReturnsAndUnlockAfterCloseIsStillSettled(t *testing.T) {
 }
 
 // The acquire of a lock that was granted without node 3, and that nobody unlocks.
+func TestALockThatIsGivenUpAfterCloseIsReleased(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		p := f.LockAsync(context.Background(), "job", WithTTL(time.Hour))
+		<-p.Done()
+		if err := f.Close(context.Background()); err == nil {
+			t.Error("Close does not say that the lock is still held")
+		}
+		f.wantCarriers("job", 3)
+		p.Cancel()
+		synctest.Wait()
+		f.wantCarriers("job", 0)
+		_, err := p.Wait(context.Background())
+		wantIs(t, err, context.Canceled)
+	})
+}
+
 func TestStragglerOfALockThatExpiredIsReleased(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.nodes[2].Freeze()

@@ -156,7 +156,7 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 		e.note = fmt.Sprintf("free on %d of %d nodes, but others are before us in line", n, r.Nodes)
 	}
 	if n := r.Stale(); n > 0 {
-		e.note = fmt.Sprintf("free on %d of %d nodes, but they know of a newer fencing token", n, r.Nodes)
+		e.note = fmt.Sprintf("free on %d of %d nodes, but the fencing token was too small: they know of a larger one, or their clocks are ahead of the others by more than WithTokenLife", n, r.Nodes)
 	}
 	ours := 0
 	var gone []string

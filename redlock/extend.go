@@ -53,7 +53,7 @@ func (k *Lock) extend(ctx context.Context) error {
 	gain := validity - k.remaining(sent)
 	retake := time.Now().Add(k.remaining(sent))
 	k.mu.Unlock()
-	if bounded && gain <= 0 {
+	if bounded && gain <= noise { // two readings of the clock differ
 		return fmt.Errorf("redlock: extend %q: %w of %v", k.name, errMaxHold, k.settings.maxHold)
 	}
 

@@ -351,7 +351,7 @@ func TestATokenThatIsAlwaysTooSmallEndsInAnErrorThatSaysSo(t *testing.T) {
 		}
 		_, err = l.TryLock(context.Background(), "job", WithFencing())
 		wantIs(t, err, ErrTaken)
-		if !strings.Contains(fmt.Sprint(err), "they know of a newer fencing token") {
+		if !strings.Contains(fmt.Sprint(err), "they know of a larger one") {
 			t.Error(err)
 		}
 		synctest.Wait() // two of three decide

@@ -99,7 +99,10 @@ func (p *Pending) cancelled() error {
 }
 
 // Cancel gives the request up, and the lock if it was granted meanwhile. Once
-// Wait has returned the lock, it is the caller's and Cancel does nothing.
+// Wait has returned the lock, it is the caller's and Cancel does nothing. What the
+// request has on the nodes, its place in line too, is given up in the background, which
+// [Locker.Close] waits for; a process that ends before costs those behind it a lease
+// ([WithPlaceLease]).
 func (p *Pending) Cancel() {
 	p.mu.Lock()
 	var lock *Lock
@@ -119,7 +122,7 @@ func (p *Pending) Cancel() {
 
 // discard releases a lock that nobody wants, in the background.
 func (k *Lock) discard() {
-	if k.end(ErrReleased) {
+	if k.end(ErrReleased) || k.check() == ErrClosed { // Close leaves it to its holder
 		k.claim.Release(context.Background())
 		k.place.leave()
 	}
