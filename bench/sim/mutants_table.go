@@ -130,6 +130,11 @@ var mutants = []mutant{
 		rule:  progress, runs: 20000,
 	},
 	{
+		name:  "the release of another drops the leases of a line that is empty just then",
+		edits: []edit{{"bench/sim/scripts.go", "\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n"}},
+		rule:  ownPlace, runs: 1000,
+	},
+	{
 		name:  "a node takes a fencing token that is not the newest",
 		edits: []edit{{"bench/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = -3\n", ""}},
 		rule:  tokensGrow, runs: 20000,

@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A token is a fencing token that was given out.
 type token struct {
@@ -71,6 +75,32 @@ func (w *world) registered(s *session) bool {
 		}
 	}
 	return n >= w.majority()
+}
+
+// places are the leases of those who stand in line for a key, or go back there.
+func (n *server) places(key string) map[string]string {
+	if e := n.store.find("{" + key + "}:lease"); e != nil {
+		return maps.Clone(e.fields)
+	}
+	return nil
+}
+
+// lookPlaces sees to it that a message has left the place alone to which somebody else may
+// go back, whom the server has granted the lock, unless the lease had ended.
+func (w *world) lookPlaces(server *server, m *message, before map[string]string) {
+	if len(before) == 0 {
+		return
+	}
+	after := server.places(m.key())
+	for _, s := range w.calls {
+		kept, there := before[s.self]
+		if _, still := after[s.self]; !there || still || s.Name != m.key() || s.client == m.link.client || s.client.dead.Load() || !slices.Contains(s.values, server.peek(s.Name)) {
+			continue
+		}
+		if until, _, ok := parseLease(kept); ok && until > server.clock.micros()/1000 {
+			w.violated(ownPlace, "%v of %v took from %v (call %d) the place on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
+		}
+	}
 }
 
 // over reports whether a call waits no more.

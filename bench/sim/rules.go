@@ -23,6 +23,7 @@ const (
 	nothingLeft = "nothing left running"
 	tokensGrow  = "tokens are unique and grow"
 	fairOrder   = "who was registered first is served first"
+	ownPlace    = "nothing removes another's place in the line"
 	noRevival   = "an extension never revives a lock"
 	noRetaken   = "an extension counts who still had the lock"
 	keysEnd     = "every key has an end"
@@ -179,8 +180,12 @@ func (w *world) watchOn(s *session) {
 func (w *world) execute(server *server, m *message) (r result) {
 	key := m.key()
 	before := ""
+	var places map[string]string
 	if key != "" {
 		before = server.peek(key)
+		if w.plan.Fair {
+			places = server.places(key)
+		}
 	}
 	r.reply, r.err = server.do(m.args, func(channel, message string) { w.publish(server, channel, message) })
 	again := ""
@@ -202,6 +207,7 @@ func (w *world) execute(server *server, m *message) (r result) {
 	if r.reply == int64(1) && m.verb() == "extend" {
 		w.prolonged(server, m.value())
 	}
+	w.lookPlaces(server, m, places)
 	if key == "" || before == "" || before == m.value() {
 		return r
 	}
