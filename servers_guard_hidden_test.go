@@ -27,6 +27,7 @@ type house struct {
 	*testing.T
 	servers servers
 	addr    atomic.Value
+	guarded bool
 }
 
 // locker opens a Locker, and has it take a lock: the node counts, and it knows that the
@@ -39,7 +40,11 @@ func (h *house) locker(db int) *redlock.Locker {
 		t.Cleanup(func() { _ = client.Close() })
 		return goredis.New(client, goredis.WithName("node"))
 	}}
-	l := lib.locker(h.T, []string{"node"}, redlock.WithTTL(hiddenTTL), redlock.WithRestartGuard(hiddenTTL))
+	opts := []redlock.Option{redlock.WithTTL(hiddenTTL)}
+	if h.guarded {
+		opts = append(opts, redlock.WithRestartGuard(hiddenTTL))
+	}
+	l := lib.locker(h.T, []string{"node"}, opts...)
 	mustUnlock(h.T, mustLock(h.T, l, "warm"))
 	return l
 }
@@ -62,6 +67,18 @@ func (h *house) try(l *redlock.Locker, name string) (lock *redlock.Lock, err err
 		return err == nil || strings.Contains(err.Error(), "GUARD") || strings.Contains(err.Error(), "OOM") || strings.Contains(err.Error(), "READONLY")
 	})
 	return lock, err
+}
+
+// mustRefuse tries to take a lock, which is refused; or which is not, where nothing guards
+// restarts, and is given back.
+func (h *house) mustRefuse(l *redlock.Locker, name, why string) {
+	h.Helper()
+	lock, err := h.try(l, name)
+	if err == nil && !h.guarded && strings.HasPrefix(why, "GUARD") {
+		mustUnlock(h.T, lock)
+		return
+	}
+	wantText(h.T, err, why)
 }
 
 // follow makes server i a replica of another one, in sync.
@@ -92,8 +109,7 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 			h.Fatal(err)
 		}
 		h.must(0, "CONFIG", "SET", "maxmemory", "1")
-		_, err := h.try(first, "other")
-		wantText(h.T, err, "OOM")
+		h.mustRefuse(first, "other", "OOM")
 		h.must(0, "CONFIG", "SET", "maxmemory", "0")
 		return held, second
 	},
@@ -104,8 +120,7 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 		if err := h.servers[0].Restart(); err != nil {
 			h.Fatal(err)
 		}
-		_, err := h.try(elsewhere, "job")
-		wantText(h.T, err, "GUARDQUARANTINE")
+		h.mustRefuse(elsewhere, "job", "GUARDQUARANTINE")
 		return held, second
 	},
 	"a replica that was asked before it took over": func(h *house) (*redlock.Lock, *redlock.Locker) {
@@ -115,8 +130,7 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 		held := mustLock(h.T, first, "job")
 		h.addr.Store(h.servers[1].Addr())
 		time.Sleep(5 * time.Millisecond)
-		_, err := h.try(early, "other")
-		wantText(h.T, err, "READONLY")
+		h.mustRefuse(early, "other", "READONLY")
 		h.takeOver(1)
 		return held, second
 	},
@@ -124,8 +138,7 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 		first, second := h.locker(0), h.locker(0)
 		h.follow(1, 0)
 		h.takeOver(1)
-		_, err := h.try(first, "job")
-		wantText(h.T, err, "GUARDQUARANTINE")
+		h.mustRefuse(first, "job", "GUARDQUARANTINE")
 		h.follow(0, 1)
 		time.Sleep(hiddenTTL + 100*time.Millisecond)
 		for _, l := range []*redlock.Locker{first, second} {
@@ -141,21 +154,44 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 
 func TestTheGuardSeesWhatOthersHaveHidden(t *testing.T) {
 	for name, story := range hidden {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := &house{T: t, servers: startServers(t, 2, redisproc.Options{Args: []string{"--save", "3600 1000000"}})}
-			h.addr.Store(h.servers[0].Addr())
-			held, second := story(h)
-			lock, err := h.try(second, "job")
-			if err == nil {
-				if left := time.Until(held.Until()); left > 0 {
+		for what, guarded := range map[string]bool{"guarded": true, "without the guard there are two holders": false} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				t.Parallel()
+				h := &house{T: t, servers: startServers(t, 2, redisproc.Options{Args: []string{"--save", "3600 1000000"}}), guarded: guarded}
+				h.addr.Store(h.servers[0].Addr())
+				held, second := story(h)
+				lock, err := h.try(second, "job")
+				left := time.Until(held.Until())
+				switch {
+				case err != nil && guarded:
+					wantText(t, err, "GUARDQUARANTINE")
+				case err != nil:
+					t.Errorf("the one that is to show what goes wrong says: %v", err)
+				case guarded && left > 0:
 					t.Errorf("a second holder, %v before the first one's lock ends", left)
+				case !guarded && left <= 0:
+					t.Errorf("it was slow: the first one's lock has ended %v ago", -left)
 				}
-				_ = lock.Unlock(context.Background())
-			} else {
-				wantText(t, err, "GUARDQUARANTINE")
-			}
-			_ = held.Unlock(context.Background())
-		})
+				if err == nil {
+					_ = lock.Unlock(context.Background())
+				}
+				_ = held.Unlock(context.Background())
+			})
+		}
 	}
+}
+
+// All have to use the same nodes (A4): majorities of two sets need not share one.
+func TestOverTwoSetsOfNodesTwoHoldTheLock(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 5, redisproc.Options{})
+		first := mustLock(t, lib.locker(t, all[:3].addrs()), "job")
+		second := mustLock(t, lib.locker(t, all[2:].addrs()), "job")
+		if first.Context().Err() != nil || second.Context().Err() != nil {
+			t.Error("they do not hold it at the same time")
+		}
+		mustUnlock(t, first)
+		mustUnlock(t, second)
+	})
 }

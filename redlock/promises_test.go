@@ -345,7 +345,7 @@ func TestLostReplyAndRepeatNeverReadAsTaken(t *testing.T) {
 }
 
 // Promise 8 is checked by every bubble: it fails if a goroutine is left.
-func TestNothingRunsWhileALockIsHeld(t *testing.T) {
+func TestNothingRunsAfterTheUnlock(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job", WithKeepAlive())
 		time.Sleep(time.Minute)
