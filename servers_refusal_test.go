@@ -212,6 +212,9 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 			mustUnlock(t, lock)
 		}
 		handOver()
+		if log, err := all[0].Do("ACL", "LOG"); err != nil || strings.Contains(fmt.Sprint(log), "app:") || strings.Contains(fmt.Sprint(log), "zrange") {
+			t.Errorf("the server denied more than it had to: %v, %v", log, err)
+		}
 		begun := time.Now()
 		_, err := one.Lock(ctx, "job", redlock.WithFair())
 		wantError(t, err, redlock.ErrNoQuorum)

@@ -82,8 +82,8 @@ var mutants = []mutant{
 	},
 	{
 		name:  "every silence starts a doubt anew",
-		edits: []edit{{"internal/fanout/seat.go", "now.Sub(p.Since) >= min(p.Hush, s.life)", "now.Sub(p.Since) >= s.life"}},
-		rule:  closingEnds, runs: 20000,
+		edits: []edit{{"internal/fanout/seat.go", "(now.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)", "now.Sub(p.Since) >= s.life"}},
+		rule:  closingEnds, runs: 100000,
 	},
 	{
 		name: "only nodes that answered are rolled back",

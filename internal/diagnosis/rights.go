@@ -19,8 +19,8 @@ func (j *judge) grant(n node.Need, said []string) string {
 	side, wake := "~{"+j.Prefix+"*}:*", "&{"+j.Prefix+"*}:wake*"
 	rights := [...]struct{ keys, channels, commands string }{
 		node.ToLock:  {"~" + j.Prefix + "*", "", "+set +get +del +pexpire +pttl +eval +evalsha +ping"},
-		node.ToWake:  {side, wake, "+publish +subscribe +unsubscribe"},
-		node.ToQueue: {side, wake, "+time +zadd +zrange +zrem +zscore +hget +hset +hdel +hexists +exists"},
+		node.ToWake:  {side, wake, "+publish +subscribe +unsubscribe +zrange"},
+		node.ToQueue: {side, wake, "+time +zadd +zrem +zscore +hget +hset +hdel +hexists +exists"},
 		node.ToFence: {side, "", "+get +set +time"},
 		node.ToGuard: {"~redlock:node ~redlock:quarantine", "", "+get +set +pttl +info"},
 	}[n]

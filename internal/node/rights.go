@@ -30,6 +30,7 @@ var rights = []right{
 
 	{ToWake, "wait", []any{"SET", "value", "PX", trialTTL{}}},
 	{ToWake, "wait", []any{"GET"}},
+	{ToWake, "queue", []any{"ZRANGE", int64(0), int64(0)}}, // who comes next
 	{ToWake, "wake", []any{"PUBLISH", ""}},
 	{ToWake, "wake", []any{"SUBSCRIBE"}},
 	{ToWake, "wake", []any{"UNSUBSCRIBE"}},
@@ -38,7 +39,6 @@ var rights = []right{
 	{ToQueue, "wake:name", []any{"SUBSCRIBE"}},
 	{ToQueue, "", []any{"TIME"}},
 	{ToQueue, "queue", []any{"ZADD", int64(1), "member"}},
-	{ToQueue, "queue", []any{"ZRANGE", int64(0), int64(0)}},
 	{ToQueue, "queue", []any{"ZREM", "member"}},
 	{ToQueue, "queue", []any{"ZSCORE", "member"}},
 	{ToQueue, "queue", []any{"EXISTS"}},
