@@ -118,7 +118,7 @@ func (j *judge) unreachable() {
 	switch {
 	case remedy != "":
 	case errors.Is(j.Err, context.DeadlineExceeded) && errors.Is(j.Err, pool.ErrNotSent):
-		remedy = "start the server, or correct its address, or let packets through to it; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"
+		remedy = "see whether the server runs, whether it hangs, and whether its address is right and packets get there; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"
 	case errors.Is(j.Err, context.DeadlineExceeded):
 		remedy = "see whether the server hangs, and whether packets to it are dropped"
 	default:

@@ -98,7 +98,7 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			want: Error, check: "reachable", says: []string{"connection refused", "2 of 3 answer", "2 have to", "start the server"}},
 		"never reached": {wrong: func(all []node.Facts) {
 			all[1] = node.Facts{Node: "n1", Err: fmt.Errorf("%w: %w", pool.ErrNotSent, context.DeadlineExceeded)}
-		}, want: Error, check: "reachable", says: []string{"2 of 3 answer", "start the server, or correct its address", "DialerRetries: 1"}},
+		}, want: Error, check: "reachable", says: []string{"2 of 3 answer", "whether the server runs, whether it hangs", "DialerRetries: 1"}},
 		"silent": {wrong: func(all []node.Facts) { all[1] = node.Facts{Node: "n1", Err: context.DeadlineExceeded} },
 			want: Error, check: "reachable", says: []string{"hangs"}},
 		"wrong password": {wrong: func(all []node.Facts) { all[1] = node.Facts{Node: "n1", Err: pool.Error("WRONGPASS invalid")} },
