@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	redigoclient "github.com/gomodule/redigo/redis"
@@ -276,4 +277,70 @@ func Example_watch() {
 	// Output:
 	// acquired worker-2
 	// released
+}
+
+// Masters that may have forgotten locks, new ones too, grant none until all that they may
+// have forgotten have expired: for the longest time to live that anybody uses there. Lock
+// waits for that, TryLock says so.
+func Example_restartGuard() {
+	addrs, stop := masters()
+	defer stop()
+	const longest = 300 * time.Millisecond
+	locker, disconnect := connect(addrs, redlock.WithTTL(longest), redlock.WithRestartGuard(longest))
+	defer disconnect()
+	ctx := context.Background()
+
+	_, err := locker.TryLock(ctx, "nightly-backup")
+	fmt.Println("too early:", errors.Is(err, redlock.ErrQuarantine))
+	lock, err := locker.Lock(ctx, "nightly-backup")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
+	// Output:
+	// too early: true
+	// unlocked: true
+}
+
+// A Trace counts what happens, for metrics. Errors hold names and addresses: as labels they
+// would be without number, so ask what they match.
+func Example_trace() {
+	addrs, stop := masters()
+	defer stop()
+	var mu sync.Mutex
+	count := make(map[string]int) // your counters
+	outcome := func(err error) string {
+		switch {
+		case err == nil:
+			return "ok"
+		case errors.Is(err, redlock.ErrTaken):
+			return "taken"
+		case errors.Is(err, redlock.ErrNoQuorum):
+			return "no quorum"
+		}
+		return "other"
+	}
+	locker, disconnect := connect(addrs, redlock.WithTrace(&redlock.Trace{
+		Round: func(r redlock.RoundInfo) { // called in the middle of things: be quick
+			mu.Lock()
+			defer mu.Unlock()
+			count[r.Op+" "+outcome(r.Err)]++
+		},
+	}))
+	defer disconnect()
+	ctx := context.Background()
+
+	lock, err := locker.Lock(ctx, "nightly-backup")
+	if err != nil {
+		panic(err)
+	}
+	_, err = locker.TryLock(ctx, "nightly-backup")
+	fmt.Println("a second one:", outcome(err))
+	_ = lock.Unlock(ctx)
+	mu.Lock()
+	defer mu.Unlock()
+	fmt.Println(count)
+	// Output:
+	// a second one: taken
+	// map[lock ok:1 lock taken:1 unlock ok:1]
 }

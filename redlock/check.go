@@ -92,6 +92,10 @@ const (
 // When Check returns without an error, its keys are gone from all nodes that answer, and
 // elsewhere go by themselves within ten seconds, or six node timeouts.
 //
+// It is for when servers or settings have changed. One master of three that is away is an
+// error that somebody has to mend, and no reason for a service to stop: whether it is
+// ready to lock, a TryLock of a name of its own says.
+//
 // The error matches ctx.Err() or [ErrClosed]; then there are no findings. What is
 // still with a client then ends soon: Close waits for it.
 func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
