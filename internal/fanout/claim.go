@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
 // A Claim is one attempt's value on all nodes, from the first command until no
@@ -59,7 +60,7 @@ type seat struct {
 	// the client returned from it (until then stuck > 0); see clean.
 	doubt time.Time
 	work  time.Duration // that the node had done by then, see node.Pulse
-	life  time.Duration // of the key that it may set
+	life  time.Duration // of the lock's keys: so long a command may be on its way
 	// Until when the key may live if nobody deletes it.
 	alive time.Time
 }
@@ -183,6 +184,10 @@ func (c *Claim) Held() int {
 
 func (c *Claim) begin(r *Round) *Round {
 	c.mu.Lock()
+	life := quorum.Lifetime(r.request.TTL, c.group.drift)
+	for i := range c.seats {
+		c.seats[i].life = life
+	}
 	c.start(r)
 	c.mu.Unlock()
 	return c.launch(r)

@@ -146,6 +146,33 @@ func TestASilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
 	}
 }
 
+// A node that denied the lock is asked again for a key that ends with the others. That it
+// is to live for less makes the message no faster.
+func TestADoubtIsAsLongForAKeyThatIsToLiveForLess(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Hold("k", "somebody's", 100*time.Millisecond)
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		synctest.Wait()
+		time.Sleep(200 * time.Millisecond)
+		nodes[2].Set(fakenode.Faults{Delay: 5 * time.Second})
+		c.Keep(time.Now().Add(2 * time.Second))
+		time.Sleep(timeout / 2) // it is on its way
+		nodes[2].Set(fakenode.Faults{})
+		wait(t, c.Release(background), quorum.Won)
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		if nodes[2].Count("acquire") != 2 {
+			t.Errorf("settled, and of two acquires %d have arrived", nodes[2].Count("acquire"))
+		}
+		synctest.Wait()
+		if nodes[2].Get("k") != "" {
+			t.Error("the key is left")
+		}
+	})
+}
+
 // What a node that is down may still have is known only when it is there again.
 func TestADoubtAboutANodeThatIsDownEndsAfterTenMinutesAndAReleaseThatIsOwedAfterATTL(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -85,12 +85,15 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 // lives notes that the key may live until then.
 func (s *seat) lives(until time.Time) { s.alive = later(s.alive, until) }
 
-// suspect notes that an acquire of unknown fate was given up. The last such one counts,
-// and the longest life of their keys. It may take effect as long as there is a doubt, at
-// its very end, too: then the key lives on from there.
+// suspect notes that an acquire of unknown fate was given up. The last such one counts.
+// It may take effect as long as there is a doubt, at its very end, too: then the key
+// lives on from there. The doubt is as long for one whose key is to live for less than
+// those of the lock, since only the end of the lock is near (see Keep): no message is
+// faster for that.
 func (s *seat) suspect(a node.Answer, life time.Duration) {
-	s.lives(a.At.Add(life).Add(life))
-	s.doubt, s.work, s.life = later(s.doubt, a.At), max(s.work, a.Work), max(s.life, life)
+	s.life = max(s.life, life)
+	s.lives(a.At.Add(s.life).Add(life))
+	s.doubt, s.work = later(s.doubt, a.At), max(s.work, a.Work)
 }
 
 // prolonged notes that an extension is of unknown fate. It never sets a key, so there
