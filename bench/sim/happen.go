@@ -15,6 +15,7 @@ func (w *world) happen(e event) {
 		w.note(w.clients[e.Who], s, "%v", e)
 		l := w.clients[e.Who].links[e.Node]
 		if e.Kind != cutReply {
+			l.mended = max(l.mended, min(w.moment()+e.For, w.plan.Length))
 			w.meanwhile(&l.cutTo, e.For, nil)
 		}
 		if e.Kind != cutRequest {

@@ -15,9 +15,10 @@ type link struct {
 	client *client
 	server *server
 
-	sent          int  // messages
-	lane          lane // of a client with one connection
-	cutTo, cutOff int  // requests, replies do not get through
+	sent          int           // messages
+	lane          lane          // of a client with one connection
+	cutTo, cutOff int           // requests, replies do not get through
+	mended        time.Duration // when requests do again
 }
 
 // A lane is where nothing overtakes what was sent before it.

@@ -51,7 +51,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
-		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, s.life) &&", "return s.past(n, 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(life).Add(life))", "s.lives(a.At.Add(life))"}},
+		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, s.life) &&", "return s.past(n, 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(s.life).Add(life))", "s.lives(a.At.Add(s.life))"}},
 		rule:  noOrphan, runs: 100000,
 	},
 	{

@@ -140,6 +140,13 @@ func (n *network) route(m *message) {
 		if m.conn != nil {
 			m.conn.mute = true
 		}
+		if at, again := n.sentAgain(&chance, m); again {
+			w.did["a request was sent again after a cut"]++
+			w.note(l.client, l.server, "sends %v: LOST, and sent again %v after", m, at-m.sent)
+			n.unheard(m)
+			w.quietlyAt(at, func() { n.arrive(m, back, true) })
+			return
+		}
 		w.did["a request was lost"]++
 		w.note(l.client, l.server, "sends %v: LOST", m)
 		n.unheard(m)
@@ -168,6 +175,18 @@ func (n *network) route(m *message) {
 		again := arrival + w.delay(&chance, l) + chance.between(0, w.plan.TTL)/time.Duration(1+chance.below(20))
 		w.quietlyAt(again, func() { n.arrive(&twin, 0, true) })
 	}
+}
+
+// sentAgain reports whether a request that is lost in a cut is sent again by the client's
+// kernel: one in three of those on connections of their own. It does so in longer and
+// longer intervals, up to what has passed, so it may come as long after the cut. (What comes
+// more than a TTL after it nothing is promised about.)
+func (n *network) sentAgain(chance *luck, m *message) (at time.Duration, again bool) {
+	w, l := n.world, m.link
+	if l.cutTo == 0 || l.mended <= m.sent || m.conn != nil || m.lane() != nil || m.sub != nil || !chance.in(3) {
+		return 0, false
+	}
+	return l.mended + chance.between(0, min(l.mended-m.sent, w.plan.TTL)), true
 }
 
 // arrive is when a message is with its server.
