@@ -83,7 +83,7 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 		return nil, err
 	}
 	var holder *Lock
-	if r.place, holder = l.lines.join(r.key, r.fair); holder != nil {
+	if r.place, holder = l.lines.join(r.key, &r.settings); holder != nil {
 		holder.Context() // makes it end at its deadline also when nobody asks
 	}
 	return r, nil

@@ -71,7 +71,8 @@ func (p *place) draw(last, first int64) (drawn bool) {
 	}
 	for q := p; q != nil && q.seq <= in.asked; q = q.behind {
 		if q.fair && q.ticket == 0 {
-			q.ticket = last + 1
+			q.ticket = max(last, l.drawn) + 1
+			l.drawn = q.ticket
 			drawn = true
 		}
 		last = max(last, q.ticket)
@@ -80,12 +81,12 @@ func (p *place) draw(last, first int64) (drawn bool) {
 }
 
 // succeed leaves the place after its attempt was granted. The next in line, if that
-// attempt announced it, has a place already, and inherits the ear: the lock may be
-// released before he is awake. It reports whether there is one.
+// attempt announced it, has a place already, for as long as he wants one, and inherits
+// the ear: the lock may be released before he is awake. It reports whether there is one.
 func (p *place) succeed(r *request, lock *Lock) (inherited bool) {
 	l := p.lines
 	l.mu.Lock()
-	if next := p.behind; next != nil && next.ticket > 0 && next.ticket == r.said.Next {
+	if next := p.behind; next != nil && next.ticket > 0 && next.ticket == r.said.Next && next.lease <= r.placeLease() && next.mark <= r.markTTL() {
 		next.ear, inherited = r.ear, true
 	}
 	l.mu.Unlock()

@@ -11,12 +11,12 @@ func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	l := newLines()
 	forgotten := int64(0)
 	l.forsaken = func(_ string, top int64) { forgotten += top }
-	first, _ := l.join("job", true)
-	plain, _ := l.join("job", false)
+	first, _ := l.join("job", &settings{fair: true})
+	plain, _ := l.join("job", &settings{})
 	if said := first.says(time.Second); said.Ticket != 0 || said.Next != 0 || said.Last != 0 || said.Count != 2 {
 		t.Errorf("at first: %+v", said)
 	}
-	late, _ := l.join("job", true)
+	late, _ := l.join("job", &settings{fair: true})
 	if !first.draw(6, 3) || first.ticket != 7 || plain.ticket != 0 || late.ticket != 0 {
 		t.Errorf("tickets %d, %d, %d", first.ticket, plain.ticket, late.ticket)
 	}
@@ -37,7 +37,7 @@ func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	if first.leave(); forgotten != 0 {
 		t.Errorf("somebody is left, and the nodes are told to forget %d", forgotten)
 	}
-	last, _ := l.join("job", false)
+	last, _ := l.join("job", &settings{})
 	if late.leave(); forgotten != 10 {
 		t.Errorf("nobody with a ticket is left, and the nodes are told to forget %d", forgotten)
 	}
@@ -52,8 +52,8 @@ func TestTheNextInLineInheritsTheEarIfTheNodesKnowOfHim(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		inBubble(t, 3, func(f *fixture) {
 			l := &f.lines
-			first, _ := l.join("job", true)
-			next, _ := l.join("job", true)
+			first, _ := l.join("job", &settings{fair: true})
+			next, _ := l.join("job", &settings{fair: true})
 			first.says(time.Second)
 			first.draw(0, 0)
 			r := &request{said: first.says(time.Second), ear: &ear{}}

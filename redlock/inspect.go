@@ -102,6 +102,11 @@ func (l *Locker) state(name, key string, answers []node.Answer) (State, error) {
 		return State{}, q
 	}
 	most, nodes := mostly(answers)
+	if held := heldMost(answers); nodes < q.Needed && held+s.Total-q.Granted >= q.Needed {
+		q.note = fmt.Sprintf("somebody has it on %d of %d nodes, and maybe on those that failed", held, q.Granted)
+		q.Granted = held
+		return State{}, q
+	}
 	if !most.held || nodes < q.Needed {
 		s.Nodes = free
 		return s, nil
@@ -127,6 +132,18 @@ func (l *Locker) state(name, key string, answers []node.Answer) (State, error) {
 type view struct {
 	held  bool
 	value string
+}
+
+// heldMost is on how many nodes the lock is held by whoever holds it on most.
+func heldMost(answers []node.Answer) (most int) {
+	counts := make(map[string]int)
+	for _, a := range answers {
+		if a.Status == node.Taken {
+			counts[a.Holder]++
+			most = max(most, counts[a.Holder])
+		}
+	}
+	return most
 }
 
 // mostly returns what most nodes have, and how many.

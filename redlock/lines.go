@@ -26,6 +26,10 @@ type lines struct {
 	forsaken func(key string, top int64)
 
 	sweepAt int // size of byKey at which to look for rivals that are gone
+
+	// The largest ticket that was drawn, for any lock. None is drawn twice: nodes forget
+	// where a line has got to, and a release takes along the places up to its own ticket.
+	drawn int64
 }
 
 // A line is a list of places. It has 128 bytes: a map gives a larger value a piece of
@@ -60,6 +64,8 @@ type place struct {
 	news  chan struct{} // has room for one: somebody joined behind; nil unless fair
 	fair  bool          // it draws a ticket
 	seq   uint64        // in the order of joining
+	lease time.Duration // for how long the nodes are to keep it
+	mark  time.Duration // and to tell of releases
 
 	// Protected by lines.mu.
 	ahead, behind *place
@@ -75,17 +81,16 @@ func newLines() lines {
 
 // join stands a caller in line. If somebody in front holds the lock, it is
 // returned: nobody else may be watching for its end.
-func (l *lines) join(key string, fair bool) (p *place, holder *Lock) {
+func (l *lines) join(key string, s *settings) (p *place, holder *Lock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.byKey[key]
 	in.joined++
 	in.count++
-	if fair {
+	p = &place{lines: l, key: key, fair: s.fair, seq: in.joined}
+	if s.fair {
 		in.fair++
-	}
-	p = &place{lines: l, key: key, fair: fair, seq: in.joined}
-	if fair {
+		p.lease, p.mark = s.placeLease(), s.markTTL()
 		p.news = make(chan struct{}, 1)
 	}
 	if in.first == nil {

@@ -116,7 +116,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "tickets are counted by each process for itself",
-		edits: []edit{{"redlock/fair.go", "q.ticket = last + 1", "q.ticket = int64(q.seq)"}},
+		edits: []edit{{"redlock/fair.go", "q.ticket = max(last, l.drawn) + 1", "q.ticket = int64(q.seq)"}},
 		rule:  fairOrder, runs: 20000,
 	},
 	{

@@ -96,7 +96,7 @@ func wait(s command, key string, argv []any) any {
 	held, found := s.get(key)
 	fence := s.fence()
 	if found && held != argv[0] && len(fence.argv) > 2 {
-		s.set(text(argv[2]), text(argv[3]), number(argv[4]))
+		s.mark(text(argv[2]), text(argv[3]), number(argv[4]))
 	}
 	switch {
 	case found:
@@ -108,6 +108,9 @@ func wait(s command, key string, argv []any) any {
 	s.set(key, text(argv[0]), number(argv[1]))
 	return fence.granted
 }
+
+// mark leaves a mark, for no less than the one that is there.
+func (s command) mark(key, value string, ttl int64) { s.set(key, value, max(ttl, s.pttl(key))) }
 
 func extend(s command, key string, argv []any) any {
 	held, found := s.get(key)
@@ -125,8 +128,13 @@ func inspect(s command, key string, argv []any) any {
 	held, _ := s.get(key)
 	left := s.pttl(key)
 	mark := text(argv[0])
-	if _, marked := s.get(mark); !marked && number(argv[1]) != 0 {
-		s.set(mark, "*", number(argv[1]))
+	if ttl := number(argv[1]); ttl != 0 {
+		switch left := s.pttl(mark); {
+		case left == -2:
+			s.set(mark, "*", ttl)
+		case left >= 0 && left < ttl:
+			s.pexpire(mark, ttl)
+		}
 	}
 	base := strings.TrimSuffix(mark, "wait")
 	var waiting int64
@@ -252,7 +260,7 @@ func turn(s command, key string, argv []any) any {
 	}
 	leaveMark := func() {
 		if markTTL != 0 {
-			s.set(mark, me+".", markTTL)
+			s.mark(mark, me+".", markTTL)
 		}
 	}
 

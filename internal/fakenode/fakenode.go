@@ -281,7 +281,7 @@ func (n *Node) run(c Command, args []any) (any, error) {
 		case !c.Waits:
 			return held.value, nil
 		case held.value != c.Value:
-			n.set(args[1].(string), args[2].(string), args[3])
+			n.mark(args[1].(string), args[2].(string), args[3].(int64))
 		}
 		return []any{held.value, time.Until(held.expires).Milliseconds()}, nil
 	case "extend":
@@ -324,8 +324,12 @@ func (n *Node) run(c Command, args []any) (any, error) {
 	if c.Does == "turn" {
 		return nil, pool.Error("ERR this model knows no line")
 	}
-	if _, marked := n.get(c.Value); !marked && args[0] != int64(0) {
-		n.set(c.Value, "*", args[0])
+	if ttl := args[0].(int64); ttl != 0 {
+		value := "*"
+		if mark, marked := n.get(c.Value); marked {
+			value = mark.value
+		}
+		n.mark(c.Value, value, ttl)
 	}
 	if !exists {
 		return []any{"", int64(-2), int64(0)}, nil
@@ -340,6 +344,14 @@ func (n *Node) get(key string) (entry, bool) {
 		return entry{}, false
 	}
 	return e, ok
+}
+
+// mark leaves a mark, for no less than the one that is there. ttl is in milliseconds.
+func (n *Node) mark(key, value string, ttl int64) {
+	if mark, marked := n.get(key); marked {
+		ttl = max(ttl, time.Until(mark.expires).Milliseconds())
+	}
+	n.set(key, value, ttl)
 }
 
 func (n *Node) set(key, value string, ttl any) {

@@ -26,7 +26,7 @@ func (n *Node) runFenced(c Command, f fence, args []any) (any, error) {
 	held, exists := n.get(c.Key)
 	if exists {
 		if held.value != c.Value && len(args) > 1 {
-			n.set(args[1].(string), args[2].(string), args[3])
+			n.mark(args[1].(string), args[2].(string), args[3].(int64))
 		}
 		return []any{held.value, time.Until(held.expires).Milliseconds(), newest, now}, nil
 	}

@@ -30,7 +30,7 @@ func (c *Claim) Follow() {
 func (c *Claim) forsake(top int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.back {
+	if c.back && c.mark.Line.Ticket <= top { // or it is of somebody who came meanwhile
 		c.back, c.mark.Line.Ticket = false, top
 	}
 }

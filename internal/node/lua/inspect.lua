@@ -2,14 +2,20 @@
 -- to hear of its release.
 -- KEYS[1]  the lock's key
 -- ARGV[1]  the name of the mark, "{key}:wait"
--- ARGV[2]  how long it lives in milliseconds, 0 for none; one that is there stays
+-- ARGV[2]  how long it lives in milliseconds, 0 for none; one that is there
+--          stays, for as long at least
 -- Replies  {the value that holds it, its remaining time to live in milliseconds,
 --          how many stand in line for it}. If it is free, the time is -2 and the
 --          value empty.
 local held = redis.call('GET', KEYS[1])
 local left = redis.call('PTTL', KEYS[1])
 if ARGV[2] ~= '0' then
-  redis.pcall('SET', ARGV[1], '*', 'NX', 'PX', ARGV[2])
+  if not redis.pcall('SET', ARGV[1], '*', 'NX', 'PX', ARGV[2]) then
+    local kept = redis.pcall('PTTL', ARGV[1])
+    if type(kept) == 'number' and kept >= 0 and kept < tonumber(ARGV[2]) then
+      redis.pcall('PEXPIRE', ARGV[1], ARGV[2])
+    end
+  end
 end
 local base = string.sub(ARGV[1], 1, -5)
 local waiting, line = 0, redis.pcall('ZRANGE', base .. 'queue', 0, -1)

@@ -51,7 +51,7 @@ end
 
 local function leaveMark()
   if ARGV[5] ~= '0' then
-    redis.call('SET', ARGV[3], me .. '.', 'PX', ARGV[5])
+    redis.call('SET', ARGV[3], me .. '.', 'PX', math.max(redis.call('PTTL', ARGV[3]), ARGV[5])) -- others may want to be told for longer
   end
 end
 

@@ -13,7 +13,8 @@
 -- may not be allowed to set it.
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] and given > 2 then
-  redis.pcall('SET', ARGV[3], ARGV[4], 'PX', ARGV[5])
+  local left = redis.pcall('PTTL', ARGV[3]) -- others may want to be told for longer
+  redis.pcall('SET', ARGV[3], ARGV[4], 'PX', type(left) == 'number' and math.max(left, ARGV[5]) or ARGV[5])
 end
 if held or refusal then
   return {held or '', held and redis.call('PTTL', KEYS[1]) or refusal, newest, micros}
