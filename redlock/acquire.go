@@ -75,7 +75,7 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 	if err != nil {
 		return nil, err
 	}
-	if own, ok := FromContext(ctx); ok && own.locker == l && own.name == name && ctx.Done() != nil && own.check() == nil {
+	if l.within(ctx, name) {
 		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of a lock of this name, which would wait for itself (locks are not reentrant)", name, ErrTaken)
 	}
 	r, err := l.newRequest(ctx, name, s)

@@ -67,6 +67,22 @@ type lockContext struct {
 
 type lockKey struct{}
 
+// A context knows all locks that it stems from, however many are between: stemsFrom is
+// the key for one of them, ofName for one that is held under a name.
+type (
+	stemsFrom struct{ lock *Lock }
+	ofName    struct {
+		locker *Locker
+		name   string
+	}
+)
+
+// within reports whether ctx would have to end before a lock of this name is free.
+func (l *Locker) within(ctx context.Context, name string) bool {
+	_, some := FromContext(ctx)
+	return some && ctx.Done() != nil && ctx.Value(ofName{l, name}) != nil
+}
+
 func (c *lockContext) Done() <-chan struct{} {
 	c.lock.check()
 	return c.Context.Done()
@@ -78,7 +94,13 @@ func (c *lockContext) Err() error {
 }
 
 func (c *lockContext) Value(key any) any {
-	if key == (lockKey{}) {
+	switch key {
+	case lockKey{}:
+		return c.lock
+	case stemsFrom{c.lock}:
+		return true
+	}
+	if of, ok := key.(ofName); ok && of.locker == c.lock.locker && of.name == c.lock.name && c.lock.check() == nil {
 		return c.lock
 	}
 	return c.Context.Value(key)
@@ -139,7 +161,13 @@ func (l *Locker) afterSleep() {
 		w.timer.Reset(sleepPeriod)
 	}
 	l.mu.Unlock()
+	var ended []*Lock // all of them first: what follows may take as long as a logger does
 	for _, k := range locks {
-		k.check()
+		if _, now := k.expire(); now {
+			ended = append(ended, k)
+		}
+	}
+	for _, k := range ended {
+		k.windUp()
 	}
 }

@@ -107,6 +107,22 @@ func TestAFunctionThatUnlocksItsLockItselfHearsOfIt(t *testing.T) {
 	}
 }
 
+func TestALockIsUnlockedWithTheContextOfOneInsideIt(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		outer := f.lock("outer", WithKeepAlive())
+		err := f.Do(outer.Context(), "inner", func(ctx context.Context) error {
+			if err := outer.Unlock(ctx); err != nil {
+				t.Error(err)
+			}
+			f.wantCarriers("outer", 0)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestALockInsideItselfFailsAtOnce(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		nothing := func(context.Context) error { t.Error("called"); return nil }
@@ -123,7 +139,14 @@ func TestALockInsideItselfFailsAtOnce(t *testing.T) {
 			if wasted := time.Since(begun); wasted > time.Second {
 				t.Errorf("it took %v", wasted)
 			}
-			if err := f.Do(ctx, "another", func(context.Context) error { return nil }); err != nil {
+			err := f.Do(ctx, "another", func(ctx context.Context) error {
+				wantIs(t, second(f.Lock(ctx, "job")), ErrTaken) // it stems from both
+				if took := time.Since(begun); took > time.Second {
+					t.Errorf("it took %v", took)
+				}
+				return nil
+			})
+			if err != nil {
 				t.Error(err)
 			}
 			// From a context that does not end with the lock one may wait for its end.

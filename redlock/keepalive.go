@@ -66,6 +66,9 @@ func (k *Lock) renewWithin(wait, slot time.Duration, now clock.Reading) {
 func (k *Lock) renew() {
 	err := k.extend(k.renewals)
 
+	// A logger may take its time. Nothing that ends the lock waits for it.
+	warn := func() {}
+	defer func() { warn() }()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cause != nil {
@@ -81,17 +84,20 @@ func (k *Lock) renew() {
 		// Nothing more to gain: the lock ends at its deadline.
 	default:
 		// Not lost, as far as anybody knows: go on as long as it is valid.
-		k.warnOnce(err, k.remaining(now))
+		warn = k.warnOnce(err, k.remaining(now))
 		k.renewAgain(now)
 	}
 }
 
-// warnOnce reports the first of several failed renewals in a row. k.mu is held.
-func (k *Lock) warnOnce(err error, left time.Duration) {
+// warnOnce returns what reports the first of several failed renewals in a row. k.mu is
+// held, and not when that is called.
+func (k *Lock) warnOnce(err error, left time.Duration) func() {
 	level := slog.LevelWarn
 	if k.warned {
 		level = slog.LevelDebug
 	}
 	k.warned = true
-	k.locker.logger.Log(k.values, level, "redlock: renewal failed", "name", k.name, "left", left, "err", err)
+	return func() {
+		k.locker.logger.Log(k.values, level, "redlock: renewal failed", "name", k.name, "left", left, "err", err)
+	}
 }

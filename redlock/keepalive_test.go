@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
 
@@ -95,6 +96,64 @@ func TestKeepAliveStopsAtOnceWhenAMajorityDeniesTheLock(t *testing.T) {
 		}
 		f.wantCarriers("job", 0)
 	})
+}
+
+// A stuck handler writes to a pipe that nobody reads.
+type stuck struct{ read chan struct{} }
+
+func (s *stuck) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+func (s *stuck) Handle(context.Context, slog.Record) error        { <-s.read; return nil }
+func (s *stuck) WithAttrs([]slog.Attr) slog.Handler               { return s }
+func (s *stuck) WithGroup(string) slog.Handler                    { return s }
+
+func TestContextsEndInTimeThoughTheLoggerBlocks(t *testing.T) {
+	full := new(stuck)
+	logging := WithLogger(slog.New(full))
+	inBubble(t, 3, func(f *fixture) { // where a renewal fails
+		full.read = make(chan struct{})
+		k := f.lock("job", WithKeepAlive())
+		ctx, until := k.Context(), k.Until()
+		f.nodes[0].Freeze()
+		f.nodes[1].Freeze()
+		go func() { // ends after all
+			time.Sleep(time.Minute)
+			close(full.read)
+		}()
+		<-ctx.Done()
+		if late := time.Since(until); late > time.Millisecond {
+			t.Errorf("it ends %v after Until", late)
+		}
+		f.nodes[0].Thaw()
+		f.nodes[1].Thaw()
+		time.Sleep(2 * time.Minute)
+	}, logging)
+	fake := new(clock.Fake) // where the machine slept
+	_, pools := fakenode.Pools(3)
+	full.read = make(chan struct{})
+	l, err := newLocker(fake, pools, []Option{logging})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done []<-chan struct{}
+	for _, name := range []string{"a", "b", "c"} {
+		k, err := l.Lock(context.Background(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = append(done, k.Context().Done())
+	}
+	fake.Step(time.Hour)
+	for _, d := range done {
+		select {
+		case <-d:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a context is open long after a sleep")
+		}
+	}
+	close(full.read)
+	if err := l.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestMaxHoldBoundsTheLockToTheMillisecond(t *testing.T) {

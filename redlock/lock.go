@@ -108,18 +108,28 @@ func (k *Lock) capped(validity time.Duration) time.Duration {
 // check ends the lock if its validity has ended, and returns why it ended, or
 // nil while it is held.
 func (k *Lock) check() error {
-	now := k.locker.clock.Read()
-	k.mu.Lock()
-	ended := k.cause == nil && k.remaining(now) <= 0
-	if ended {
-		k.mark(k.whyExpired())
-	}
-	cause := k.cause
-	k.mu.Unlock()
-	if ended {
+	cause, now := k.expire()
+	if now {
 		k.windUp()
 	}
 	return cause
+}
+
+// expire ends the lock, and its context, if its validity has ended just now: windUp is
+// to follow. cause is why it ended, nil while it is held.
+func (k *Lock) expire() (cause error, now bool) {
+	read := k.locker.clock.Read()
+	k.mu.Lock()
+	now = k.cause == nil && k.remaining(read) <= 0
+	if now {
+		k.mark(k.whyExpired())
+	}
+	cause = k.cause
+	k.mu.Unlock()
+	if now && k.marked != nil {
+		k.marked.cancel(cause)
+	}
+	return cause, now
 }
 
 // end notes that the lock is no longer certainly held. Only the first cause
@@ -210,7 +220,7 @@ func (l *Locker) forget(k *Lock, watched bool) {
 // would end with it, so of such a one only the values count; Unlock then takes a node
 // timeout at most.
 func (k *Lock) Unlock(ctx context.Context) error {
-	if mine, _ := FromContext(ctx); mine == k {
+	if ctx.Value(stemsFrom{k}) != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
 	begin := k.locker.clock.Read()

@@ -154,7 +154,8 @@ func WithMaxWait(d time.Duration) LockOption {
 // WithKeepAlive extends the lock in the background, a third of the TTL after
 // the last time or a little sooner, until it is unlocked or lost or its Locker closes. It goes on
 // through errors as long as the lock is valid and stops at once when a majority
-// denies the lock. [Locker.Do] does it anyway.
+// denies the lock. [Locker.Do] does it anyway. At most 64 extensions of a Locker run at
+// once: it keeps no more locks alive than 64 x TTL / round trip, and half of that is safe.
 //
 // A lock that is neither unlocked nor lost is then held for as long as the
 // process lives: bound it with [WithMaxHold] where that can happen.
@@ -207,7 +208,8 @@ func WithPrefix(prefix string) Option {
 
 // WithLogger sets where the Locker reports what no caller is told: a lock that
 // was lost, the first of several failed renewals, a node that fails (Warn) and
-// works again (Info), failed attempts (Debug). The default is nowhere.
+// works again (Info), failed attempts (Debug). The default is nowhere. A handler that
+// takes its time holds up what is reported, but no deadline.
 func WithLogger(l *slog.Logger) Option {
 	return lockerOption(func(c *config) {
 		if c.logger = l; l == nil {
