@@ -28,6 +28,11 @@ type hold struct {
 // run runs the command and releases the lock, however the command ended.
 func (h *hold) run(path string, argv, env []string) error {
 	stillHeld := func() bool { return h.lock.Context().Err() == nil }
+	if !stillHeld() { // what came between took too long
+		h.lost = true
+		h.release()
+		return endWith(exitLost, fmt.Errorf("the lock was lost before the command was started: %s", trimmed(context.Cause(h.lock.Context()))))
+	}
 	c, err := child.Start(path, argv, env, stillHeld)
 	if err != nil {
 		h.release()
@@ -51,6 +56,7 @@ func (h *hold) run(path string, argv, env []string) error {
 func (h *hold) watch(c *child.Child) {
 	end := h.lock.Context().Done()
 	var kill <-chan time.Time
+	said := make(chan struct{}) // closed when the loss was told
 	for {
 		select {
 		case sig := <-h.signals:
@@ -58,16 +64,26 @@ func (h *hold) watch(c *child.Child) {
 		case <-end:
 			end = nil
 			h.lost = true
-			h.say.Printf("the lock %q was lost: %s; the command gets SIGTERM now, SIGKILL after %v",
-				h.lock.Name(), trimmed(context.Cause(h.lock.Context())), h.grace)
 			c.Terminate()
 			kill = time.After(h.grace)
+			go func() { // ends when it is read, and nobody has to
+				defer close(said)
+				h.say.Printf("the lock %q was lost: %s; the command gets SIGTERM now, SIGKILL after %v",
+					h.lock.Name(), trimmed(context.Cause(h.lock.Context())), h.grace)
+			}()
 		case <-kill:
 			kill = nil
 			c.Kill()
 		case <-c.Done():
-			if h.lost && !c.Gone(kill) {
+			if !h.lost {
+				return
+			}
+			if kill == nil || !c.Gone(kill) { // after SIGKILL there is nothing to wait for
 				c.Kill()
+			}
+			select {
+			case <-said:
+			case <-time.After(time.Second):
 			}
 			return
 		}

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"io"
+	"os"
 	"strconv"
 	"syscall"
 	"testing"
@@ -66,6 +68,36 @@ func TestAChildOfTheCommandThatOutlivesItIsKilledAfterALoss(t *testing.T) {
 	p.expectCode(exitLost)
 	p.expectDead(grandchild)
 	p.expectSaid("exit code 143")
+}
+
+func TestALossEndsTheCommandThoughNobodyReadsWhatIsSaid(t *testing.T) {
+	for name, full := range map[string]bool{"the pipe is full": true, "its reader is gone": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := redlocktest.New(t, 3)
+			read, write, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer read.Close()
+			defer write.Close()
+			_ = write.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			for full && err == nil {
+				_, err = write.Write(make([]byte, 1024))
+			}
+			cmd := command(with(lockArgs(cluster, "sh", "-c", `trap "" TERM; sleep 1000 & echo $!; wait`), "--grace", "100ms")...)
+			cmd.Stderr = write
+			p := startCommand(t, cmd)
+			grandchild := p.line()
+			if !full {
+				_ = read.Close()
+			}
+			takeMajority(cluster)
+			p.expectDead(grandchild)
+			go func() { _, _ = io.Copy(io.Discard, read) }() // ends with the pipe
+			p.expectCode(exitLost)
+		})
+	}
 }
 
 func TestAStoppedCommandIsEndedAsWell(t *testing.T) {

@@ -91,7 +91,9 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = write, &p.stderr
+	if cmd.Stdout = write; cmd.Stderr == nil {
+		cmd.Stderr = &p.stderr
+	}
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}

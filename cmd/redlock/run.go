@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
@@ -100,6 +101,8 @@ func (r *runCommand) Run(s *streams) error {
 	}
 	signals := make(chan os.Signal, 16)
 	child.Notify(signals)
+	// Whoever read what we say may be gone. That must not end us before the command.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	defer signal.Stop(signals)
 
 	nodes, err := r.nodes()

@@ -106,6 +106,11 @@ func (c *Child) Gone(giveUp <-chan time.Time) bool {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
+		for { // who was handed to us: we are the first process of a container
+			if pid, err := unix.Wait4(-c.pid, nil, unix.WNOHANG, nil); err != nil || pid <= 0 {
+				break
+			}
+		}
 		if errors.Is(unix.Kill(-c.pid, 0), unix.ESRCH) {
 			return true
 		}
