@@ -198,6 +198,7 @@ func TestTheUnlockOfAnotherLosesNoPlaceOfWhoIsGranted(t *testing.T) {
 		l.look[0].Set(ctx, "job", "an attempt of somebody's", time.Second)
 		waits := x.LockAsync(ctx, "job")
 		l.until(func(key string) bool { return strings.HasPrefix(key, "rl1:") }) // node 0 grants it to X,
+		synctest.Wait()                                                          // node 1 denies it,
 		if err := held.Unlock(ctx); err != nil {                                 // Z unlocks there, too,
 			t.Fatal(err)
 		}

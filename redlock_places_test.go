@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -174,6 +175,7 @@ func TestNobodyIsToldThatALockIsFreeWhichANodeThatIsDownMayHold(t *testing.T) {
 		a, b := l.listener("A"), l.listener("B")
 		l.cluster.Node(2).Stop()
 		k := l.mustTake(a)
+		synctest.Wait() // until node 2 has refused
 		if err := l.cluster.Node(2).Start(); err != nil {
 			t.Fatal(err)
 		}
