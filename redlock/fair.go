@@ -10,8 +10,8 @@ import (
 
 // With WithFair the lines of all Lockers are one, first come first served.
 //
-// Every caller draws a ticket: one more than the largest that any of a majority of
-// the nodes has seen. Then the nodes are told, and a node grants a free lock only to
+// Every caller draws a ticket: larger than all that any of a majority of the nodes has
+// seen, and than all that its Locker drew before. Then the nodes are told, and a node grants a free lock only to
 // the smallest ticket that it knows. A caller whose ticket is known to a majority is
 // served before anybody who begins later: he asks a majority for the largest ticket,
 // one node is in both, and so his is larger; and to be granted the lock he needs a
