@@ -81,7 +81,6 @@ func (r *runCommand) Validate() error {
 	return nil
 }
 
-// Run takes the lock, runs the command and releases the lock.
 // nodes opens the masters to lock on.
 func (r *runCommand) nodes() (*nodes, error) {
 	switch {
@@ -93,6 +92,7 @@ func (r *runCommand) nodes() (*nodes, error) {
 	return openNodes(r.Node, ", or try --embedded")
 }
 
+// Run takes the lock, runs the command and releases the lock.
 func (r *runCommand) Run(s *streams) error {
 	argv := r.argv()
 	path, err := lookup(argv)
