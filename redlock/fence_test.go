@@ -446,3 +446,50 @@ func TestAClockThatIsFastIsNotFollowedWhicheverNodesAnswerFirst(t *testing.T) {
 		})
 	}
 }
+
+// wantNear wants the token to be less than a second ahead of nodes that are ahead by so
+// much.
+func (f *fixture) wantNear(k *Lock, ahead time.Duration) {
+	f.t.Helper()
+	if more := time.Duration(int64(k.Token())-time.Now().UnixMicro())*time.Microsecond - ahead; more > time.Second {
+		f.t.Errorf("the token is %v ahead of the nodes", more)
+	}
+}
+
+// Who is idle while his clock runs faster than those of the nodes knows less and less
+// well what time it is there. Here the nodes are slow, and the others, too.
+func TestWhoWasIdleAsksForTheTimeAgain(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		lag := func(pause time.Duration) {
+			time.Sleep(pause)
+			for _, n := range f.nodes {
+				n.Set(fakenode.Faults{Ahead: -pause / 100})
+			}
+		}
+		f.unlock(f.lock("job", WithFencing()))
+		lag(20 * time.Minute)
+		k := f.lock("job", WithFencing())
+		f.wantNear(k, -20*time.Minute/100)
+		f.unlock(k)
+	})
+}
+
+// Nodes that say nothing about their time in an answer say that it is about that of the
+// token.
+func TestWhoIsBusyNeverAsksForTheTimeAgain(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		const each = 10 * time.Second
+		for i := range 200 {
+			k := f.lock("job", WithFencing())
+			for _, n := range f.nodes {
+				if got := n.Count("acquire"); got > i+2 {
+					f.t.Fatalf("%v has been asked %d times after %d locks", n, got, i+1)
+				}
+				n.Set(fakenode.Faults{Ahead: -time.Duration(i+1) * each / 10_000})
+			}
+			f.wantNear(k, -time.Duration(i)*each/10_000)
+			f.unlock(k)
+			time.Sleep(each)
+		}
+	})
+}

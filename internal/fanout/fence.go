@@ -23,6 +23,13 @@ import (
 // long answers take. If it is more, clocks were set back.
 const stray = time.Second
 
+// fresh is for how long what a node said about its time is gone by: then our clock, in
+// which we count from there, is ahead of the node's by half a stray at most.
+func fresh(drift float64) time.Duration {
+	const ever = math.MaxInt64 / 2
+	return time.Duration(min(float64(stray)/2/drift, ever))
+}
+
 // A proposer knows the last proposal of a group.
 type proposer struct{ last atomic.Int64 }
 
@@ -53,7 +60,8 @@ func (p *proposer) next(now int64) int64 {
 }
 
 // micros is the latest time, in microseconds since 1970, that more nodes have reached than
-// may fail, so that one of them is right; 0 if so many clocks are not known. If all are,
+// may fail, so that one of them is right; 0 if so many clocks are not known, or not any
+// more. If all are,
 // it is the median.
 func (g *Group) micros() int64 {
 	var room [7]int64

@@ -65,6 +65,7 @@ func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed f
 	}
 	for _, p := range pools {
 		n := node.New(p)
+		n.Fresh = fresh(drift)
 		d := newDebts(n)
 		if changed != nil {
 			n.Changed = func(failure error) { changed(n, failure) }

@@ -28,6 +28,8 @@ func (l Lease) Again() Lease {
 	return l
 }
 
+func (f *Fence) token() int64 { return f.number.(int64) }
+
 // fence appends the arguments for fence.lua, if there is a token.
 func (r *Request) fence(to []any) []any {
 	if r.lease.fence == nil {
@@ -46,6 +48,7 @@ func (r *Request) fenced() bool { return r.lease.fence != nil && r.Verb.Sets() }
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly
 	noNews   = 1         // in place of the node's time
+	near     = 100_000   // microseconds that this is from the token, at most
 
 	// The remaining time to live of a key that is free, if the token is not taken.
 	tooSmall = -3

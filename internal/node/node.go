@@ -33,12 +33,17 @@ type Node struct {
 	// set before the first call.
 	Changed func(failure error)
 
+	// Fresh is for how long what the node said about its time says what time it is now; 0
+	// is for ever. Our clock may be faster than the node's. It is set before the first call.
+	Fresh time.Duration
+
 	// What was learned about the server, until it changes.
 	noNative atomic.Bool              // it refused the native form of Acquire
 	loaded   [Inspect + 1]atomic.Bool // it has the script of the verb
 
 	made   time.Time    // the node
 	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
+	told   atomic.Int64 // when it said so last, in microseconds since made; set after offset
 
 	examined chan struct{} // has room for one: an examination is under way
 
@@ -136,14 +141,7 @@ func (n *Node) finish(c *Call, a Answer) {
 		n.flying.remove(c)
 	}
 	a.At = time.Now()
-	if a.Micros > 0 {
-		// Its clock is ahead of that by what the reply took. So one that took long counts
-		// only if less was known.
-		offset := a.Micros - a.At.Sub(n.made).Microseconds()
-		if !late || offset > n.offset.Load() {
-			n.offset.Store(offset)
-		}
-	}
+	n.hearTime(c.Request, a, late)
 	n.gate.returned(c, a, a.At)
 	a.Work = n.gate.work(a.At)
 	changed, failure := n.health.note(a), a.Err
@@ -265,16 +263,6 @@ func (n *Node) Pulse() Pulse {
 	defer n.mu.Unlock()
 	g := &n.gate
 	return Pulse{Answers: !g.hushed(), Heard: g.heard, Work: g.answered(), Since: g.since, Hush: g.hush}
-}
-
-// Micros is the time on the node's clock, in microseconds since 1970, as far as it
-// can be told from the last answer that said: earlier by as long as that was on its
-// way. It is 0 if none did. Our own time of day is not in it.
-func (n *Node) Micros() int64 {
-	if offset := n.offset.Load(); offset != 0 {
-		return offset + time.Since(n.made).Microseconds()
-	}
-	return 0
 }
 
 // unpark runs on the timer of n.parked.
