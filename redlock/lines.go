@@ -19,7 +19,7 @@ type lines struct {
 	byKey map[string]line // those that somebody stands in, or that have a rival
 	ears  map[string]*ear // by channel, of those in front that wait
 
-	watchers map[string]map[chan struct{}]bool // by channel
+	watchers map[string]map[*watch]bool // by channel
 
 	// forsaken is called when nobody with a ticket is left in a line whose place the
 	// nodes know, with the largest ticket that they were told.
@@ -76,7 +76,7 @@ type place struct {
 }
 
 func newLines() lines {
-	return lines{byKey: make(map[string]line), ears: make(map[string]*ear), watchers: make(map[string]map[chan struct{}]bool)}
+	return lines{byKey: make(map[string]line), ears: make(map[string]*ear), watchers: make(map[string]map[*watch]bool)}
 }
 
 // join stands a caller in line. If somebody in front holds the lock, it is
@@ -178,11 +178,8 @@ func (l *lines) unlisten(e *ear) {
 func (l *lines) tell(i int, event pool.Event) {
 	l.mu.Lock()
 	e := l.ears[event.Channel]
-	for stir := range l.watchers[event.Channel] {
-		select {
-		case stir <- struct{}{}:
-		default:
-		}
+	for w := range l.watchers[event.Channel] {
+		w.hear(event)
 	}
 	l.mu.Unlock()
 	if e != nil {

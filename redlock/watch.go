@@ -2,10 +2,13 @@ package redlock
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 // A ChangeKind says what happened to a lock.
@@ -15,7 +18,7 @@ const (
 	Released ChangeKind = iota // nobody holds it: it was unlocked, or is free when the watch begins
 	Expired                    // nobody holds it: it was not unlocked in time
 	Acquired                   // State.Holder holds it
-	Unknown                    // no majority of the nodes answers, see Err
+	Unknown                    // the nodes that answer do not say how it is, see Err
 )
 
 func (k ChangeKind) String() string {
@@ -48,8 +51,8 @@ func (c Change) String() string {
 }
 
 // Watch tells of changes of the lock called name: first how it is, and then whenever
-// it has a new holder (of this Locker, too), was released, expired, or whenever no
-// majority of nodes answers. A release is told at once, if the client can listen;
+// it has a new holder (of this Locker, too), was released, expired, or whenever the
+// nodes that answer do not say how it is. A release is told at once, if the client can listen;
 // everything else within the longest retry delay of the Locker ([WithRetryDelay]) and
 // what it takes to ask.
 //
@@ -75,21 +78,27 @@ type watch struct {
 	locker  *Locker
 	name    string
 	channel string        // on which releases are published
-	stirs   chan struct{} // has room for one: something was published
+	stirs   chan struct{} // has room for one: there is a reason to look
+	told    atomic.Bool   // that a release was published
 	changes chan Change   // has room for one
 
 	known   bool // last is
 	last    State
 	at      time.Time // when it was asked for
-	heard   bool      // something was published since
-	unknown bool      // no majority answered the last time
+	heard   bool      // of a release since
+	unknown bool      // the nodes did not say how it is the last time
+	unclear int       // looks in a row that may have met it between two states
 }
+
+// maxUnclear is how many looks in a row may find a lock here and gone there, where other
+// nodes fail, before that is news: its keys are deleted, and expire, one after the other.
+const maxUnclear = 2
 
 func (w *watch) run(ctx context.Context) {
 	defer close(w.changes)
 	l := w.locker
-	l.lines.watch(w.channel, w.stirs)
-	defer l.lines.unwatch(w.channel, w.stirs)
+	l.lines.watch(w)
+	defer l.lines.unwatch(w)
 	for _, node := range l.ears {
 		if node != nil {
 			node.Want(w.channel)
@@ -112,14 +121,17 @@ func (w *watch) run(ctx context.Context) {
 			w.changes <- change // there is room: nobody else sends
 		}
 		pause := min(l.config.retryMax, maxMark/2)
-		if err == nil && state.TTL > 0 {
+		switch {
+		case err == nil && state.TTL > 0:
 			pause = min(pause, state.TTL+time.Millisecond)
+		case 0 < w.unclear && w.unclear <= maxUnclear:
+			pause = min(pause, l.config.nodeTimeout)
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-w.stirs:
-			w.heard = true
+			w.heard = w.told.Swap(false) || w.heard
 		case <-l.closing:
 		case <-ctx.Done():
 		}
@@ -129,14 +141,19 @@ func (w *watch) run(ctx context.Context) {
 
 // note compares what was seen with what was known.
 func (w *watch) note(asked time.Time, s State, err error) (c Change, changed bool) {
+	if w.unclear++; !unclear(err) {
+		w.unclear = 0
+	} else if w.unclear <= maxUnclear {
+		return Change{}, false
+	}
 	if err != nil {
 		changed, w.unknown = !w.unknown, true
 		return Change{Kind: Unknown, State: w.last, Err: err}, changed
 	}
-	before, known, at, heard := w.last, w.known && !w.unknown, w.at, w.heard
+	before, known, certain, at, heard := w.last, w.known, !w.unknown, w.at, w.heard
 	w.last, w.known, w.at, w.unknown, w.heard = s, true, asked, false, false
 	switch {
-	case known && before.value == s.value && (before.Holder == "") == (s.Holder == ""):
+	case known && certain && before.value == s.value && (before.Holder == "") == (s.Holder == ""):
 		return Change{}, false
 	case s.Holder != "":
 		return Change{Kind: Acquired, State: s}, true
@@ -146,22 +163,40 @@ func (w *watch) note(asked time.Time, s State, err error) (c Change, changed boo
 	return Change{Kind: Released, State: s}, true
 }
 
-// watch has stirs told of what is heard on a channel.
-func (l *lines) watch(channel string, stirs chan struct{}) {
+// unclear reports whether nodes said different things, and others nothing.
+func unclear(err error) bool {
+	var q *QuorumError
+	return errors.As(err, &q) && q.note != ""
+}
+
+// hear is told of what is heard on the channel. It may be a release; or the channel was
+// joined, and nobody knows what was published before.
+func (w *watch) hear(event pool.Event) {
+	if event.Kind == pool.Message {
+		w.told.Store(true)
+	}
+	select {
+	case w.stirs <- struct{}{}:
+	default:
+	}
+}
+
+// watch has w told of what is heard on its channel.
+func (l *lines) watch(w *watch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.watchers[channel] == nil {
-		l.watchers[channel] = make(map[chan struct{}]bool)
+	if l.watchers[w.channel] == nil {
+		l.watchers[w.channel] = make(map[*watch]bool)
 	}
-	l.watchers[channel][stirs] = true
+	l.watchers[w.channel][w] = true
 }
 
 // unwatch ends that.
-func (l *lines) unwatch(channel string, stirs chan struct{}) {
+func (l *lines) unwatch(w *watch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.watchers[channel], stirs)
-	if len(l.watchers[channel]) == 0 {
-		delete(l.watchers, channel)
+	delete(l.watchers[w.channel], w)
+	if len(l.watchers[w.channel]) == 0 {
+		delete(l.watchers, w.channel)
 	}
 }
