@@ -1,6 +1,7 @@
 package quorumlock_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -191,4 +192,22 @@ func TestCheckFindsThatScriptsAreDisabled(t *testing.T) {
 			t.Errorf("it left %q", keys)
 		}
 	})
+}
+
+// Before Redis 7 there are no keys that may only be read.
+func TestCheckFindsAMarkerThatTheGuardMayOnlyRead(t *testing.T) {
+	t.Parallel()
+	all := startServers(t, 1, durable)
+	if _, err := all[0].Do("ACL", "SETUSER", "app", "reset", "on", ">"+secret, "~app:*", "~{app:*}:*", "%R~redlock:*", "&*", "+@all"); err != nil {
+		return
+	}
+	l := viaGoRedis.lockerAs(t, all.addrs(), "app", secret, redlock.WithPrefix("app:"), redlock.WithRestartGuard(8*time.Second))
+	for _, f := range check(t, l) {
+		if f.Check == "rights" {
+			wantTexts(t, f, "SET on redlock:node", "SET on redlock:quarantine", "WithRestartGuard", "~redlock:node ~redlock:quarantine")
+			return
+		}
+	}
+	_, err := l.TryLock(context.Background(), "job")
+	t.Errorf("no right is missing, and a lock is refused: %v", err)
 }

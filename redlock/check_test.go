@@ -244,3 +244,31 @@ func TestAFindingIsALineThatSaysAll(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestChecksOfOneLockerComeOneAfterTheOther(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		const many = 4
+		all := make(chan []Finding)
+		for range many {
+			go func() {
+				found, err := f.Check(context.Background())
+				if err != nil {
+					f.t.Error(err)
+				}
+				all <- found
+			}()
+		}
+		for range many {
+			if found := <-all; len(findings(found, "reachable"))+len(findings(found, "distinct")) > 0 {
+				f.t.Errorf("found %v", found)
+			}
+		}
+		go f.Check(context.Background())
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		_, err := f.Check(ctx)
+		wantIs(f.t, err, context.DeadlineExceeded)
+		time.Sleep(2 * time.Second)
+	}, WithTTL(2*time.Second))
+}

@@ -31,6 +31,8 @@ type Locker struct {
 	marks   atomic.Uint64      // numbers those who wait
 	closing chan struct{}      // closed by Close
 
+	checking chan struct{} // has room for one: a Check is under way
+
 	mu       sync.Mutex // protects the rest
 	closed   bool
 	calls    int                // calls under way, and goroutines that renew
@@ -72,7 +74,9 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		clock:   c,
 		lines:   newLines(),
 		closing: make(chan struct{}),
-		held:    make(map[*Lock]struct{}),
+
+		checking: make(chan struct{}, 1),
+		held:     make(map[*Lock]struct{}),
 
 		renewals: renewals{moments: make(map[time.Duration]*moment)},
 	}

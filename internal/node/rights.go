@@ -55,7 +55,9 @@ var rights = []right{
 	{ToFence, "fence", []any{"GET"}},
 	{ToFence, "fence", []any{"SET", "value", "PX", trialTTL{}}},
 
-	// SET is tried on other keys, and would change something here.
+	// SET would change something here: it is asked for, and not tried.
+	{ToGuard, markerKey, []any{"SET", "value"}},
+	{ToGuard, quarantineKey, []any{"SET", "value", "PX", trialTTL{}}},
 	{ToGuard, "", []any{"INFO", "server"}},
 	{ToGuard, markerKey, []any{"GET"}},
 	{ToGuard, quarantineKey, []any{"PTTL"}},
@@ -163,7 +165,7 @@ func (x *exam) tryRights() {
 		var err error
 		name := r.args[0]
 		switch {
-		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE", r.need == ToGuard && !x.Guarded:
+		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE", r.need == ToGuard && (!x.Guarded || name == "SET"):
 			continue // the trial's lock needs it, or it goes with SUBSCRIBE, or nobody needs it
 		case (name == "ZADD" || name == "HSET") && !there[r.on]:
 			f.Untried = append(f.Untried, r.String())
