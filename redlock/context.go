@@ -58,6 +58,22 @@ func (k *Lock) deadline() {
 	}
 }
 
+// slept makes up for a sleep of the machine that the lock outlived: its timer and that of
+// its renewal stood still meanwhile.
+func (k *Lock) slept(now clock.Reading) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cause != nil {
+		return
+	}
+	if k.timer != nil {
+		k.timer.Reset(max(k.remaining(now), 1))
+	}
+	if k.locker.unplan(k) {
+		k.renewBefore(10, now)
+	}
+}
+
 // A lockContext is a context that reads the clock when it is asked.
 type lockContext struct {
 	context.Context // ends with the cause
@@ -84,13 +100,21 @@ func (l *Locker) within(ctx context.Context, name string) bool {
 }
 
 func (c *lockContext) Done() <-chan struct{} {
-	c.lock.check()
+	c.look()
 	return c.Context.Done()
 }
 
 func (c *lockContext) Err() error {
-	c.lock.check()
+	c.look()
 	return c.Context.Err()
+}
+
+// look ends the context if the lock has ended. Who noticed that before may not have come
+// to it yet.
+func (c *lockContext) look() {
+	if cause := c.lock.check(); cause != nil {
+		c.cancel(cause)
+	}
 }
 
 func (c *lockContext) Value(key any) any {
@@ -163,8 +187,10 @@ func (l *Locker) afterSleep() {
 	l.mu.Unlock()
 	var ended []*Lock // all of them first: what follows may take as long as a logger does
 	for _, k := range locks {
-		if _, now := k.expire(); now {
+		if _, just := k.expire(); just {
 			ended = append(ended, k)
+		} else {
+			k.slept(now)
 		}
 	}
 	for _, k := range ended {

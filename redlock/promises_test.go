@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -356,5 +357,57 @@ func TestNothingRunsAfterTheUnlock(t *testing.T) {
 		if after := f.nodes[0].Log(); len(after) != len(before) {
 			t.Errorf("%d commands after the unlock", len(after)-len(before))
 		}
+	})
+}
+
+// Promise 2. A sleep that a lock outlives brings its end nearer, and its renewal.
+func TestAfterAShortSleepContextsEndAndRenewalsComeInTime(t *testing.T) {
+	for _, slept := range []time.Duration{2 * time.Second, 5 * time.Second, 6500 * time.Millisecond} {
+		inBubble(t, 3, func(f *fixture) {
+			k := f.lock("job", WithTTL(8*time.Second))
+			end := k.Until()
+			done := k.Context().Done()
+			time.Sleep(time.Second)
+			f.clock.Step(slept)
+			<-done // nobody asks for Err
+			if late := f.clock.Read().Wall.Sub(end.Round(0)); late > sleepPeriod {
+				f.t.Errorf("after a sleep of %v it ends %v after Until", slept, late)
+			}
+		})
+	}
+	inBubble(t, 3, func(f *fixture) {
+		var kept []*Lock
+		for i := range 100 {
+			kept = append(kept, f.lock(fmt.Sprint(i), WithTTL(8*time.Second), WithKeepAlive()))
+		}
+		f.clock.Step(6 * time.Second) // 1.9 s are left
+		time.Sleep(5 * time.Second)
+		for _, k := range kept {
+			if err := k.Context().Err(); err != nil {
+				f.t.Errorf("lock %s: %v", k.Name(), context.Cause(k.Context()))
+			}
+			f.unlock(k)
+		}
+	})
+}
+
+// Promise 2. Whoever noticed the end first may not have come to ending the context yet.
+func TestErrIsRightBeforeTheContextHasBeenEnded(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		ctx := k.Context()
+		k.mu.Lock()
+		k.mark(ErrExpired)
+		k.mu.Unlock()
+		if ctx.Err() == nil || context.Cause(ctx) != ErrExpired {
+			f.t.Errorf("Err %v, cause %v", ctx.Err(), context.Cause(ctx))
+		}
+		select {
+		case <-ctx.Done():
+		default:
+			f.t.Error("Done is open")
+		}
+		k.windUp()
+		k.claim.Undo()
 	})
 }

@@ -106,6 +106,15 @@ func (r *renewals) remove(k *Lock) {
 	}
 }
 
+// unplan takes out k, and reports whether it waited for a renewal. k.mu is held.
+func (l *Locker) unplan(k *Lock) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waited := k.moment != nil
+	l.renewals.remove(k)
+	return waited
+}
+
 // take takes out the lock with index i; the last one moves there.
 func (m *moment) take(i int) *Lock {
 	k, last := m.locks[i], len(m.locks)-1
