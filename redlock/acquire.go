@@ -25,7 +25,8 @@ import (
 // ([ErrClosed]), or so many nodes refuse (a wrong password, missing ACL rights, a
 // data key of that name) that no majority is possible ([ErrNoQuorum]). So it does if ctx
 // stems from the context of a lock of this name, which would have to end first
-// ([ErrTaken]): locks are not reentrant.
+// ([ErrTaken]): locks are not reentrant. (One that [context.WithoutCancel] cut loose does
+// not count, unless it was given an end of its own since, which cannot be told apart.)
 //
 // On failure nothing is held: whatever the attempts did on any node is undone
 // in the background.

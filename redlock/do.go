@@ -37,10 +37,11 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: %w", name, ErrLost, lock.loss(unlockErr)))
 		case given:
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: the function unlocked it itself", name, ErrLost))
-		case unlockErr != nil:
-			l.logger.Warn("redlock: release not confirmed", "name", name, "err", unlockErr)
 		case errors.Is(lock.check(), ErrClosed):
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w", name, ErrClosed))
+		}
+		if unlockErr != nil && !errors.Is(unlockErr, ErrNotHeld) {
+			l.logger.Warn("redlock: release not confirmed", "name", name, "err", unlockErr)
 		}
 	}()
 	return fn(lock.Context())

@@ -372,3 +372,38 @@ func TestUnlockAfterOneThatWasInterruptedIsNoFalseAlarm(t *testing.T) {
 		f.unlock(k)
 	})
 }
+
+func TestDoSaysThatTheLockerWasClosedAlsoWhereTheReleaseIsNotConfirmed(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		wantIs(f.t, f.Do(context.Background(), "job", func(ctx context.Context) error {
+			f.Close(context.Background())
+			if ctx.Err() == nil {
+				f.t.Error("the context is open")
+			}
+			f.nodes[0].Freeze()
+			f.nodes[1].Freeze()
+			return nil
+		}), ErrClosed)
+		f.nodes[0].Thaw()
+		f.nodes[1].Thaw()
+		time.Sleep(time.Minute)
+	})
+}
+
+// The usual way to clean up after a context has ended.
+func TestUnlockKeepsTheDeadlineOfAContextThatWasCutLoose(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		f.nodes[0].Freeze()
+		f.nodes[1].Freeze()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(k.Context()), 10*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		wantIs(f.t, k.Unlock(ctx), context.DeadlineExceeded)
+		if took := time.Since(begun); took != 10*time.Millisecond {
+			f.t.Errorf("it took %v", took)
+		}
+		f.nodes[0].Thaw()
+		f.nodes[1].Thaw()
+	})
+}

@@ -258,3 +258,21 @@ func TestDelaysOfRenewalsDoNotAddUp(t *testing.T) {
 		f.unlock(k)
 	})
 }
+
+func TestTheNextInLineIsServedThoughTheLoggerBlocks(t *testing.T) {
+	full := new(stuck)
+	inBubble(t, 3, func(f *fixture) {
+		full.read = make(chan struct{})
+		until := f.lock("job", WithTTL(time.Second)).Until()
+		go func() { // ends after all
+			time.Sleep(time.Minute)
+			close(full.read)
+		}()
+		next := f.lock("job")
+		if late := time.Since(until); late > time.Second {
+			f.t.Errorf("it was served %v after the one before had expired", late)
+		}
+		f.unlock(next)
+		time.Sleep(2 * time.Minute)
+	}, WithLogger(slog.New(full)))
+}

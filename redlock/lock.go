@@ -217,11 +217,17 @@ func (l *Locker) forget(k *Lock, watched bool) {
 // same.
 //
 // The lock's context ends before the first node is asked. A ctx that stems from it
-// would end with it, so of such a one only the values count; Unlock then takes a node
-// timeout at most.
+// would end with it, so of such a one only the values and the deadline count; Unlock then
+// takes a node timeout at most.
 func (k *Lock) Unlock(ctx context.Context) error {
 	if ctx.Value(stemsFrom{k}) != nil {
-		ctx = context.WithoutCancel(ctx)
+		values := context.WithoutCancel(ctx)
+		if at, ok := ctx.Deadline(); ok {
+			bounded, cancel := context.WithDeadline(values, at)
+			defer cancel()
+			values = bounded
+		}
+		ctx = values
 	}
 	begin := k.locker.clock.Read()
 	k.mu.Lock()
