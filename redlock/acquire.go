@@ -66,6 +66,7 @@ func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scope
 	if err != nil {
 		return nil, err
 	}
+	defer l.leave()
 	r.scoped = scoped
 	return l.wait(ctx, r)
 }
@@ -92,7 +93,6 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 
 // wait waits for the lock on behalf of a caller in line.
 func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
-	defer l.leave()
 	if r.maxWait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.maxWait)

@@ -258,3 +258,106 @@ func TestCloseWaitsForTheRenewalsUnderWay(t *testing.T) {
 		}
 	})
 }
+
+func TestCloseComesNotBetweenTheEndOfALockAndItsRelease(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		k.mu.Lock()
+		k.mark(ErrReleased) // as Unlock does, which goes on later
+		k.mu.Unlock()
+		closed := make(chan error, 1)
+		go func() { closed <- f.Close(context.Background()) }()
+		synctest.Wait()
+		select {
+		case err := <-closed:
+			f.t.Errorf("Close returns %v, and %d nodes have the key", err, f.carriers("job"))
+		default:
+		}
+		k.windUp()
+		k.claim.Release(context.Background())
+		if err := <-closed; err != nil {
+			f.t.Error(err)
+		}
+		f.wantCarriers("job", 0)
+	})
+	inBubble(t, 3, func(f *fixture) { // of unknown fate on one node, and expired
+		f.nodes[2].Freeze()
+		k := f.lock("job")
+		time.Sleep(time.Until(k.Until()))
+		k.mu.Lock()
+		k.mark(ErrExpired)
+		k.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := f.Close(ctx); err == nil {
+			f.t.Error("Close says that nothing is left")
+		}
+		k.windUp()
+		f.nodes[2].Thaw()
+		time.Sleep(time.Minute) // the keys expire
+	})
+}
+
+// In real time, since it is about instants.
+func TestCloseAfterCancelLeavesNothing(t *testing.T) {
+	for range 2000 {
+		nodes, pools := fakenode.Pools(1)
+		l, err := New(pools)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := l.LockAsync(context.Background(), "job")
+		for nodes[0].Get("job") == "" {
+			runtime.Gosched()
+		}
+		p.Cancel()
+		if err := l.Close(context.Background()); err != nil || nodes[0].Get("job") != "" {
+			t.Fatalf("Close: %v; the key is %q", err, nodes[0].Get("job"))
+		}
+		<-p.Done()
+	}
+}
+
+func TestWhatCloseGaveUpIsNotRepeatedOrWaitedFor(t *testing.T) {
+	for name, owe := range map[string]func(f *fixture){
+		"an acquire of unknown fate": func(f *fixture) {
+			f.nodes[1].Freeze()
+			if k, err := f.TryLock(context.Background(), "job"); err == nil {
+				f.t.Errorf("granted %v", k)
+			}
+		},
+		"a release": func(f *fixture) {
+			f.nodes[0].Thaw()
+			k := f.lock("job")
+			f.nodes[0].Freeze()
+			f.unlock(k)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				f.nodes[0].Freeze()
+				owe(f)
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+				defer cancel()
+				if f.Close(ctx) == nil {
+					f.t.Error("Close says that nothing is left")
+				}
+				begun := time.Now()
+				if err := f.Close(context.Background()); err != nil || time.Since(begun) > 0 {
+					f.t.Errorf("again: %v after %v", err, time.Since(begun))
+				}
+				time.Sleep(time.Second) // what was under way
+				f.nodes[0].Set(fakenode.Faults{Refuse: true})
+				before := f.nodes[0].Refused()
+				time.Sleep(5 * time.Minute)
+				if n := f.nodes[0].Refused() - before; n > 0 {
+					f.t.Errorf("%d calls in five minutes after Close", n)
+				}
+				f.nodes[0].Set(fakenode.Faults{})
+				f.nodes[0].Thaw()
+				f.nodes[1].Thaw()
+				time.Sleep(time.Minute) // the keys expire
+			})
+		})
+	}
+}

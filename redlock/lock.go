@@ -28,6 +28,7 @@ type Lock struct {
 	sent     clock.Reading
 	validity time.Duration // counted from sent
 	cause    error         // why the lock ended; nil while it is held
+	undone   bool          // it ended by itself, and what may outlive it is undone
 	unlocked bool          // an Unlock was confirmed
 	partial  bool          // the last extension failed, and may have prolonged keys beyond the validity
 	failure  error         // of that extension
@@ -153,6 +154,17 @@ func (k *Lock) mark(cause error) {
 	if k.timer != nil {
 		k.timer.Stop()
 	}
+	// Close looks for what is held or owed, and is not to come between.
+	if k.undone = k.undoes(); k.undone || cause == ErrReleased {
+		k.claim.Owe()
+	}
+}
+
+// undoes reports whether keys may outlive a lock that ended by itself: an extension that
+// did not reach a majority prolonged some, or an acquire of unknown fate may yet set one.
+// Keys of their first TTL just expire. k.mu is held.
+func (k *Lock) undoes() bool {
+	return k.cause != ErrReleased && k.cause != ErrClosed && (k.partial || k.claim.Doubtful())
 }
 
 // windUp does what follows from the end of the lock. What it reads does not
@@ -168,14 +180,11 @@ func (k *Lock) windUp() {
 	if k.cause == ErrReleased {
 		return // the place is given up with the release
 	}
-	defer k.place.leave()
 	k.claim.Keep(time.Time{})
-	if k.cause != ErrClosed && (k.partial || k.claim.Doubtful()) {
-		// Keys may outlive the validity: an extension that did not reach a
-		// majority prolonged some, or an acquire of unknown fate may yet set one.
-		// Keys of their first TTL just expire.
+	if k.undone {
 		k.claim.Undo()
 	}
+	k.place.leave() // before anybody is told, who may take his time
 	k.locker.logger.Warn("redlock: lock lost", "name", k.name, "owner", k.locker.config.owner, "cause", k.cause)
 	if k.locker.trace.Lost != nil {
 		k.locker.trace.Lost(k.name, k.cause)

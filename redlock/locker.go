@@ -213,23 +213,28 @@ func (l *Locker) Close(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 
-	held := l.sweep()
-	var left []error
-	var names []string
-	for _, lock := range held {
-		if lock.end(ErrClosed) {
-			names = append(names, lock.name)
+	var ended []*Lock
+	for _, k := range l.sweep() {
+		if k.end(ErrClosed) {
+			ended = append(ended, k)
 		}
 	}
-	if len(names) > 0 {
-		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.List(names)))
-	}
+	var left []error
 	if drained != nil {
 		select {
 		case <-drained:
 		case <-ctx.Done():
 			left = append(left, errors.New("calls are still under way"))
 		}
+	}
+	var names []string
+	for _, k := range ended {
+		if !k.claim.Released() { // as one is whose [Pending] was cancelled
+			names = append(names, k.name)
+		}
+	}
+	if len(names) > 0 {
+		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.List(names)))
 	}
 	for _, node := range l.ears {
 		if node != nil {

@@ -38,6 +38,7 @@ func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption)
 	}
 	p.place = r.place
 	go func() { // ends with the request
+		defer l.leave() // after what was granted in vain is given back
 		defer cancel()
 		p.grant(l.wait(life, r))
 	}()

@@ -150,6 +150,8 @@ func (c *Claim) follow(i int, last *call) *call {
 		c.settle(i)
 	case last == nil || last.Request.Verb != node.Release:
 		return c.background(i, node.Release, 0)
+	case c.forgiven.Load():
+		c.settle(i)
 	default: // a release that did not settle it
 		s.owing = true
 		s.clear()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -35,6 +36,7 @@ type Claim struct {
 	open     int           // seats not settled, once released
 	retake   time.Time     // until when nodes without the value are taken; see Keep
 	over     bool          // none is any more
+	forgiven atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
 	again    *time.Timer   // asks those that denied it
 	pause    time.Duration // before it does
 	asking   bool          // it is set
@@ -130,6 +132,22 @@ func (c *Claim) Release(ctx context.Context) *Round {
 	c.start(r)
 	c.mu.Unlock()
 	return c.launch(r)
+}
+
+// Owe notes that Release or Undo comes next: Settle waits for that.
+func (c *Claim) Owe() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.released {
+		c.group.owe(c)
+	}
+}
+
+// Released reports whether Release or Undo has begun.
+func (c *Claim) Released() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.released
 }
 
 // Undo is Release for an attempt that failed: it leaves out nodes where nothing

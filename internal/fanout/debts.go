@@ -44,7 +44,6 @@ type debts struct {
 	quiet   bool      // the last payment was not answered: one at a time now
 	hold    time.Time // no payment before, if quiet
 	timer   *time.Timer
-	epoch   int // counts stops
 }
 
 // A debt is a release that one claim still needs on the node.
@@ -53,7 +52,6 @@ type debt struct {
 	index int // of the node
 	due   time.Time
 	pause time.Duration // before the next repeat
-	epoch int           // in which it was taken on
 }
 
 // A payment is one attempt to pay. It is not reused: the client may hold on to
@@ -71,7 +69,7 @@ func newDebts(n *node.Node) *debts { return &debts{node: n} }
 func (b *debts) add(c *Claim, i int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.put(&debt{claim: c, index: i, pause: firstRepeat, epoch: b.epoch}, firstRepeat)
+	b.put(&debt{claim: c, index: i, pause: firstRepeat}, firstRepeat)
 	b.arm()
 }
 
@@ -127,14 +125,10 @@ func (b *debts) ended(d *debt, again time.Duration) {
 		b.hurried = slices.Delete(b.hurried, i, i+1)
 		d.pause, again = firstRepeat, min(again, firstRepeat)
 	}
-	dropped := d.epoch != b.epoch
-	if again > 0 && !dropped {
+	if again > 0 {
 		b.put(d, again)
 	}
 	b.mu.Unlock()
-	if again > 0 && dropped {
-		d.claim.abandon(d.index)
-	}
 }
 
 func (b *debts) unanswered(d *debt) {
@@ -221,19 +215,15 @@ func (b *debts) hurry(c *Claim) {
 	b.arm()
 }
 
-// stop abandons what is owed. A lock that is unlocked later, because it outlived
+// forget takes out what was forgiven. A lock that is unlocked later, because it outlived
 // its Locker, may still owe something new.
-func (b *debts) stop() {
+func (b *debts) forget() {
 	b.mu.Lock()
-	b.epoch++
-	dropped := b.queue
-	b.queue = nil
-	if b.timer != nil {
+	defer b.mu.Unlock()
+	b.queue = slices.DeleteFunc(b.queue, func(d *debt) bool { return d.claim.forgiven.Load() })
+	heap.Init(&b.queue)
+	if len(b.queue) == 0 && b.timer != nil {
 		b.timer.Stop()
-	}
-	b.mu.Unlock()
-	for _, d := range dropped {
-		d.claim.abandon(d.index)
 	}
 }
 

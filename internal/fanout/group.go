@@ -117,7 +117,7 @@ func (g *Group) paid(c *Claim) {
 }
 
 // Settle waits until every released claim is gone from every node, or until ctx
-// ends: then it returns one error per node that says which keys may be left.
+// ends: then it gives up, and returns one error per node that says which keys may be left.
 func (g *Group) Settle(ctx context.Context) []error {
 	g.mu.Lock()
 	if len(g.unsettled) == 0 {
@@ -134,15 +134,18 @@ func (g *Group) Settle(ctx context.Context) []error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return g.report()
+		return g.forgive()
 	}
 }
 
-func (g *Group) report() []error {
+// forgive gives up what is not settled, and reports it.
+func (g *Group) forgive() []error {
 	g.mu.Lock()
-	var claims []*Claim
-	for _, c := range g.unsettled {
-		claims = append(claims, c)
+	claims := g.unsettled
+	g.unsettled = make(map[string]*Claim)
+	if g.idle != nil { // nil if there is nothing to give up any more
+		close(g.idle)
+		g.idle = nil
 	}
 	g.mu.Unlock()
 
@@ -151,6 +154,7 @@ func (g *Group) report() []error {
 		for _, i := range c.unsettled() {
 			keys[i] = append(keys[i], c.lease.Key())
 		}
+		c.forgive()
 	}
 	var errs []error
 	for i, left := range keys {
@@ -172,11 +176,10 @@ func List(names []string) string {
 	return fmt.Sprintf("%q", names)
 }
 
-// Stop ends all background work. Releases that are not confirmed by then are
-// not repeated any more, and not reported again.
+// Stop lets go of what is kept for later. It comes after Settle.
 func (g *Group) Stop() {
 	for i, n := range g.nodes {
-		g.debts[i].stop()
+		g.debts[i].forget()
 		n.Stop()
 	}
 }

@@ -105,7 +105,10 @@ func (c *Claim) owes(i int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.seats[i]
-	if s.expired(c.group.nodes[i]) {
+	switch {
+	case s.settled: // forgiven
+		return false
+	case s.expired(c.group.nodes[i]):
 		c.settle(i)
 		return false
 	}
@@ -136,10 +139,12 @@ func (c *Claim) paid(i int, a node.Answer) bool {
 		return false
 	}
 	s.held = false
-	if s.blind || !s.clean(c.group.nodes[i]) {
-		return false
+	if !s.settled { // it was not forgiven
+		if s.blind || !s.clean(c.group.nodes[i]) {
+			return false
+		}
+		c.settle(i)
 	}
-	c.settle(i)
 	return true
 }
 
@@ -151,11 +156,16 @@ func (c *Claim) doubtful(i int) time.Duration {
 	return c.seats[i].doubtful(c.group.nodes[i])
 }
 
-// abandon gives up node i: what may be left there was reported.
-func (c *Claim) abandon(i int) {
+// forgive has releases sent once at most from now on: what may be left was reported.
+func (c *Claim) forgive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.settle(i)
+	c.forgiven.Store(true)
+	for i := range c.seats {
+		if c.seats[i].owing {
+			c.settle(i)
+		}
+	}
 }
 
 // Doubtful reports whether it is unknown what some node did: it may set the key, or
