@@ -5,12 +5,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -33,6 +35,10 @@ type options struct {
 
 func main() {
 	o := parse()
+	if err := o.check(); err != nil {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		os.Exit(2)
+	}
 	switch {
 	case o.worker:
 		begin(o)
@@ -68,6 +74,21 @@ func parse() (o options) {
 	flag.Uint64Var(&o.part, "part", 0, "be this one of them")
 	flag.Parse()
 	return o
+}
+
+// check refuses what would look at nothing.
+func (o options) check() error {
+	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("%q is no flag: flags begin with --", flag.Arg(0))
+	case o.runs == 0:
+		return errors.New("--runs must be at least 1")
+	case o.workers == 0:
+		return errors.New("--workers must be at least 1")
+	case o.mutants && !slices.ContainsFunc(mutants, o.wants):
+		return fmt.Errorf("no mutant is called %q: their names are in bench/sim/mutants_table.go", o.only)
+	}
+	return nil
 }
 
 // trace ends the process when it has told everything.

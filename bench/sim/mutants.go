@@ -31,6 +31,9 @@ type mutant struct {
 // An edit replaces a text that stands in a file exactly once.
 type edit struct{ file, old, new string }
 
+// wants reports whether a mutant is one of those that --only asks for.
+func (o options) wants(m mutant) bool { return strings.Contains(m.name, o.only) }
+
 // killMutants runs the schedules against every mutant. It fails if one lives, or if its
 // text is not found any more.
 func killMutants(ctx context.Context, o options, out io.Writer) error {
@@ -45,7 +48,7 @@ func killMutants(ctx context.Context, o options, out io.Writer) error {
 	defer os.RemoveAll(dir)
 	var alive []error
 	for _, m := range mutants {
-		if !strings.Contains(m.name, o.only) {
+		if !o.wants(m) {
 			continue
 		}
 		f, err := m.run(ctx, o, root, dir)
@@ -74,7 +77,7 @@ func killMutants(ctx context.Context, o options, out io.Writer) error {
 func moduleRoot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "-m", "github.com/quorumlock/quorumlock").Output()
 	if err != nil {
-		return "", fmt.Errorf("find the library: %w", err)
+		return "", fmt.Errorf("find the library (run this below its root): %w", err)
 	}
 	return strings.TrimSpace(string(out)), nil
 }

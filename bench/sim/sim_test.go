@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +71,16 @@ func TestALongRunSaysHowFarItIs(t *testing.T) {
 	}
 	if last < 500 || early == 0 {
 		t.Errorf("it says %d times that it has done less than half, and at last %d", early, last)
+	}
+}
+
+func TestWhatWouldLookAtNothingIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"--runs", "0"}, {"--workers", "0"}, {"extra", "--runs", "1"}, {"--mutants", "--only", "typo"}} {
+		out, err := exec.CommandContext(t.Context(), program(t), args...).CombinedOutput()
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) || ended.ExitCode() != 2 || !strings.HasPrefix(string(out), "sim: ") {
+			t.Errorf("%q: %v, %q", args, err, out)
+		}
 	}
 }
 

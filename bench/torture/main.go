@@ -28,6 +28,7 @@ type options struct {
 	report  string
 	history string
 	replay  string
+	rest    []string // what is no flag
 }
 
 const nodeCount = 5
@@ -63,6 +64,7 @@ func parse() options {
 	flag.StringVar(&o.history, "history", "", "file for the history (default: that of the page, with .jsonl)")
 	flag.StringVar(&o.replay, "replay", "", "check and draw the history in this file, without a run")
 	flag.Parse()
+	o.rest = flag.Args()
 	if o.history == "" {
 		o.history = strings.TrimSuffix(o.report, ".html") + ".jsonl"
 	}
@@ -93,8 +95,35 @@ const (
 	useless = 2 // the run could not be done, or not all of it
 )
 
+// check refuses what would come to nothing, before it takes minutes.
+func (o options) check() error {
+	files := []string{o.report}
+	switch run := o.plan(); {
+	case len(o.rest) > 0:
+		return fmt.Errorf("%q is no flag: flags begin with --", o.rest[0])
+	case o.replay != "":
+	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1:
+		return errors.New("a run needs a second, a client and a lock at least, and a TTL of 200ms to 1m")
+	default:
+		files = append(files, o.history)
+	}
+	for _, name := range files {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o666)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // begin does a run, or takes up an old one, and tells what it says.
 func begin(ctx context.Context, o options, stdout, stderr io.Writer) (int, error) {
+	if err := o.check(); err != nil {
+		return useless, err
+	}
 	h, err := history(ctx, o, stderr)
 	if err != nil {
 		return useless, err
@@ -115,9 +144,6 @@ func history(ctx context.Context, o options, stderr io.Writer) (*History, error)
 		return load(o.replay)
 	}
 	run := o.plan()
-	if run.Length < time.Second || run.TTL < 200*time.Millisecond || o.clients < 1 || o.locks < 1 {
-		return nil, errors.New("a run needs a second, a TTL of 200ms, a client and a lock at least")
-	}
 	fmt.Fprintf(stderr, "seed %d, %v, TTL %v\n", run.Seed, run.Length, run.TTL)
 	h, err := perform(ctx, run, schedule(run), stderr)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,5 +134,49 @@ func TestAHistoryIsReadAsItWasWritten(t *testing.T) {
 	}
 	if want, got := fmt.Sprintf("%+v", h), fmt.Sprintf("%+v", again); want != got {
 		t.Errorf("%s\nwas written, and read as\n%s", want, got)
+	}
+}
+
+func TestAHistoryThatWasCutOffIsNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "history.jsonl")
+	if err := sound().save(file); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lines := range bytes.Count(whole, []byte("\n")) {
+		part := bytes.Join(bytes.SplitAfter(whole, []byte("\n"))[:lines], nil)
+		if err := os.WriteFile(file, part, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := load(file); err == nil {
+			t.Errorf("with %d lines it is taken for whole", lines)
+		}
+	}
+}
+
+func TestWhatWouldComeToNothingIsRefusedBeforeItBegins(t *testing.T) {
+	dir := t.TempDir()
+	right := options{minutes: 1, ttl: time.Second, clients: 1, locks: 1, report: filepath.Join(dir, "a.html"), history: filepath.Join(dir, "a.jsonl")}
+	if err := right.check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, wrong := range map[string]func(o *options){
+		"no time":       func(o *options) { o.minutes = 0 },
+		"a long TTL":    func(o *options) { o.ttl = time.Hour },
+		"a short TTL":   func(o *options) { o.ttl = time.Millisecond },
+		"no client":     func(o *options) { o.clients = 0 },
+		"no page":       func(o *options) { o.report = filepath.Join(dir, "none", "a.html") },
+		"no history":    func(o *options) { o.history = filepath.Join(dir, "none", "a.jsonl") },
+		"a stray word":  func(o *options) { o.rest = []string{"extra"} },
+		"one in replay": func(o *options) { o.rest, o.replay = []string{"extra"}, "a.jsonl" },
+	} {
+		o := right
+		wrong(&o)
+		if code, err := begin(t.Context(), o, io.Discard, io.Discard); err == nil || code != useless {
+			t.Errorf("%s: %d, %v", name, code, err)
+		}
 	}
 }

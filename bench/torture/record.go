@@ -153,7 +153,9 @@ func load(file string) (*History, error) {
 	in := json.NewDecoder(bufio.NewReader(f))
 	for line := 1; ; line++ {
 		var i item
-		if err := in.Decode(&i); err == io.EOF {
+		if err := in.Decode(&i); err == io.EOF && (h.Run.Nodes == 0 || h.Calm.Bound == 0) {
+			return nil, fmt.Errorf("%s is not a history, or not all of one: it has no run, or no end", file)
+		} else if err == io.EOF {
 			return h, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("%s, item %d: %w", file, line, err)
