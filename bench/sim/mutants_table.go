@@ -51,7 +51,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
-		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, s.life) &&", "return s.past(n, 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(s.life).Add(life))", "s.lives(a.At.Add(s.life))"}},
+		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, time.Now(), s.life) &&", "return s.past(n, time.Now(), 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(s.life).Add(life))", "s.lives(a.At.Add(s.life))"}},
 		rule:  noOrphan, runs: 100000,
 	},
 	{
@@ -76,13 +76,13 @@ var mutants = []mutant{
 	},
 	{
 		name: "an answered release proves that nothing comes later",
-		edits: []edit{{"internal/fanout/seat.go", "func (s *seat) past(n *node.Node, over time.Duration) bool {\n\tswitch {\n",
-			"func (s *seat) past(n *node.Node, over time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
+		edits: []edit{{"internal/fanout/seat.go", "func (s *seat) past(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n",
+			"func (s *seat) past(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
 		rule: noOrphan, runs: 5000,
 	},
 	{
 		name:  "every silence starts a doubt anew",
-		edits: []edit{{"internal/fanout/seat.go", "(now.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)", "now.Sub(p.Since) >= s.life"}},
+		edits: []edit{{"internal/fanout/seat.go", "(by.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)", "by.Sub(p.Since) >= s.life"}},
 		rule:  closingEnds, runs: 100000,
 	},
 	{

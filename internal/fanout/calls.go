@@ -146,7 +146,7 @@ func (c *Claim) follow(i int, last *call) *call {
 	}
 	switch {
 	case s.settled || s.owing:
-	case !s.touched || last.released() && !s.blind && s.clean(c.group.nodes[i]):
+	case !s.touched || last.released() && !s.blind && s.clean(c.group.nodes[i], last.Deadline.Made()):
 		c.settle(i)
 	case last == nil || last.Request.Verb != node.Release:
 		return c.background(i, node.Release, 0)

@@ -182,9 +182,9 @@ func (p *payment) Answer(_ *node.Call, a node.Answer) {
 	b, d := p.book, p.debt
 	switch {
 	case !a.Answered():
-		d.claim.paid(d.index, a)
+		d.claim.paid(d.index, p.deadline.Made(), a)
 		b.unanswered(d)
-	case d.claim.paid(d.index, a):
+	case d.claim.paid(d.index, p.deadline.Made(), a):
 		b.answered(d, 0)
 	default: // refused, or answered too early to prove anything
 		again := d.pause

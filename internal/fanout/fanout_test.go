@@ -675,3 +675,29 @@ func TestAnAcquireThatArrivesAtTheEndOfTheDoubtIsUndone(t *testing.T) {
 		}
 	})
 }
+
+// What is answered after the doubt may have been done before its end, and before the
+// acquire arrived.
+func TestAReleaseThatWasSentInTheDoubtDoesNotEndItWhenItIsAnswered(t *testing.T) {
+	const early = 5 * time.Millisecond
+	for later := range 60 { // when releases are sent follows from when the first one was
+		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+			nodes[2].Set(fakenode.Faults{Delay: timeout + quorum.Lifetime(ttl, 0.01) - early})
+			c := g.NewClaim("k", "v", timeout)
+			wait(t, c.Acquire(background, ttl), quorum.Won)
+			nodes[2].Set(fakenode.Faults{ReplyDelay: timeout / 2})
+			other := g.NewClaim("other", "v", timeout) // it is not silent: one command is late
+			wait(t, other.Acquire(background, ttl), quorum.Won)
+			other.Undo()
+			time.Sleep(2*timeout + time.Duration(later)*timeout/20)
+			wait(t, c.Release(background), quorum.Won)
+			if left := g.Settle(background); left != nil {
+				t.Error(left)
+			}
+			if value := nodes[2].Get("k"); value != "" {
+				t.Errorf("the key holds %q, and nobody deletes it", value)
+			}
+			time.Sleep(timeout)
+		})
+	}
+}

@@ -147,8 +147,8 @@ func (s *seat) release(a node.Answer) node.Answer {
 	return a
 }
 
-// clean reports whether a release that n answers now comes after everything
-// that may have set the key.
+// clean reports whether a release that was not sent before then, and that n answers now,
+// comes after everything that may have set the key.
 //
 // An acquire of unknown fate leaves a doubt for as long as its key could live: so long
 // it may be on its way. Only time in which the node answers counts. A server that is
@@ -162,29 +162,29 @@ func (s *seat) release(a node.Answer) node.Answer {
 // commands that it held back come one after the other, and a sender that heard
 // nothing repeats in longer and longer intervals, up to what has passed. Where one silence
 // follows another before that, twice the time in all is enough.
-func (s *seat) clean(n *node.Node) bool { return s.past(n, 0) }
+func (s *seat) clean(n *node.Node, sent time.Time) bool { return s.past(n, sent, 0) }
 
 // expired reports whether no key of the claim can be on n any more: what took effect at
 // the very end of the doubt is as old as it may become.
 func (s *seat) expired(n *node.Node) bool {
-	return s.past(n, s.life) && !s.alive.After(time.Now())
+	return s.past(n, time.Now(), s.life) && !s.alive.After(time.Now())
 }
 
-// past reports whether there is no doubt, or whether it has been over for so long.
-func (s *seat) past(n *node.Node, over time.Duration) bool {
+// past reports whether there is no doubt, or whether by then it had been over for so
+// long. Answers that came since tell of the time before.
+func (s *seat) past(n *node.Node, by time.Time, over time.Duration) bool {
 	switch {
 	case s.stuck > 0:
 		return false
 	case s.doubt.IsZero():
 		return true
 	}
-	now := time.Now()
-	if now.Sub(s.doubt)-s.life > forget {
+	if by.Sub(s.doubt)-s.life > forget {
 		return true
 	}
 	p := n.Pulse()
-	answered := p.Work - s.work - over
-	return p.Answers && p.Heard.After(s.doubt) && answered >= s.life && (now.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)
+	answered := p.Work - s.work - over - max(0, p.Heard.Sub(by))
+	return p.Answers && p.Heard.After(s.doubt) && answered >= s.life && (by.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)
 }
 
 // doubtful is how long an answered release will still prove nothing, 0 if that is not

@@ -129,9 +129,9 @@ func (c *Claim) repeat() *node.Request {
 	return request
 }
 
-// paid takes in the answer to a release that debts sent to node i, and reports
-// whether that settles the node.
-func (c *Claim) paid(i int, a node.Answer) bool {
+// paid takes in the answer to a release that debts sent to node i, not before then, and
+// reports whether that settles the node.
+func (c *Claim) paid(i int, sent time.Time, a node.Answer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.seats[i]
@@ -140,7 +140,7 @@ func (c *Claim) paid(i int, a node.Answer) bool {
 	}
 	s.held = false
 	if !s.settled { // it was not forgiven
-		if s.blind || !s.clean(c.group.nodes[i]) {
+		if s.blind || !s.clean(c.group.nodes[i], sent) {
 			return false
 		}
 		c.settle(i)

@@ -30,6 +30,9 @@ func MakeDeadline(ctx context.Context, timeout time.Duration) Deadline {
 	return Deadline{values: ctx, from: now, at: now.Add(timeout)}
 }
 
+// Made is when it was made: what it bounds was not sent before.
+func (d *Deadline) Made() time.Time { return d.from }
+
 // Deadline implements context.Context.
 func (d *Deadline) Deadline() (time.Time, bool) { return d.at, true }
 
