@@ -109,6 +109,7 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	select {
 	case l.checking <- struct{}{}: // one after the other: see [node.Node.Examine]
 		defer func() { <-l.checking }()
+	case <-l.closing:
 	case <-ctx.Done():
 	}
 	if ctx.Err() != nil {

@@ -60,9 +60,10 @@ func (k *Lock) deadline() {
 
 // slept makes up for a sleep of the machine that the lock outlived: its timer and that of
 // its renewal stood still meanwhile.
-func (k *Lock) slept(now clock.Reading) {
+func (k *Lock) slept() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := k.locker.clock.Read()
 	if k.cause != nil {
 		return
 	}
@@ -185,15 +186,13 @@ func (l *Locker) afterSleep() {
 		w.timer.Reset(sleepPeriod)
 	}
 	l.mu.Unlock()
-	var ended []*Lock // all of them first: what follows may take as long as a logger does
+	var ended []*Lock // contexts first
 	for _, k := range locks {
 		if _, just := k.expire(); just {
 			ended = append(ended, k)
 		} else {
-			k.slept(now)
+			k.slept()
 		}
 	}
-	for _, k := range ended {
-		k.windUp()
-	}
+	windUp(ended)
 }

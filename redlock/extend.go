@@ -88,7 +88,9 @@ func (k *Lock) extend(ctx context.Context) error {
 		}
 		err = k.notHeld("extend", cause)
 	} else if decided && result.Denied() {
-		k.end(k.quorumError(ErrLost, result))
+		if k.end(k.quorumError(ErrLost, result)) {
+			k.tell()
+		}
 		err = k.quorumError(ErrNotHeld, result)
 	}
 	k.locker.traceRound("extend", k.name, result.Yes, sent, err)

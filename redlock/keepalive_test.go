@@ -276,3 +276,54 @@ func TestTheNextInLineIsServedThoughTheLoggerBlocks(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 	}, WithLogger(slog.New(full)))
 }
+
+// After a sleep two locks have ended that were both prolonged in vain. Who is told of one
+// and takes his time, or closes the Locker, holds up nothing of the other.
+func TestWhatFollowsFromTheEndOfALockDoesNotWaitForWhoIsTold(t *testing.T) {
+	for name, lost := range map[string]func(f *fixture){
+		"takes his time": func(*fixture) { time.Sleep(5 * time.Second) },
+		"closes": func(f *fixture) {
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			if err := f.Close(ctx); err != nil || time.Since(begun) > time.Minute {
+				f.t.Errorf("Close: %v after %v", err, time.Since(begun))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var first string
+			var told func()
+			inBubble(t, 3, func(f *fixture) {
+				first, told = "", func() { lost(f) }
+				for _, name := range []string{"a", "b"} {
+					k := f.lock(name)
+					k.Context()
+					f.nodes[0].Set(fakenode.Faults{LoseReplies: true})
+					f.nodes[1].Set(fakenode.Faults{LoseReplies: true})
+					k.Extend(context.Background())
+					f.nodes[0].Set(fakenode.Faults{})
+					f.nodes[1].Set(fakenode.Faults{})
+				}
+				f.clock.Step(8 * time.Second)
+				time.Sleep(2 * sleepPeriod)
+				synctest.Wait()
+				other := map[string]string{"a": "b", "b": "a"}[first]
+				begun := time.Now()
+				k, err := f.TryLock(context.Background(), other)
+				if took := time.Since(begun); took > 2*f.config.nodeTimeout {
+					f.t.Errorf("TryLock(%q): %v after %v", other, err, took)
+				}
+				if err == nil {
+					f.unlock(k)
+				}
+				time.Sleep(2 * time.Minute)
+			}, WithTrace(&Trace{Lost: func(name string, _ error) {
+				if first == "" {
+					first = name
+					told()
+				}
+			}}))
+		})
+	}
+}

@@ -112,12 +112,13 @@ func (k *Lock) check() error {
 	cause, now := k.expire()
 	if now {
 		k.windUp()
+		k.tell()
 	}
 	return cause
 }
 
-// expire ends the lock, and its context, if its validity has ended just now: windUp is
-// to follow. cause is why it ended, nil while it is held.
+// expire ends the lock, and its context, if its validity has ended just now: windUp and
+// tell are to follow. cause is why it ended, nil while it is held.
 func (k *Lock) expire() (cause error, now bool) {
 	read := k.locker.clock.Read()
 	k.mu.Lock()
@@ -134,7 +135,7 @@ func (k *Lock) expire() (cause error, now bool) {
 }
 
 // end notes that the lock is no longer certainly held. Only the first cause
-// counts; end reports whether it was this one.
+// counts; end reports whether it was this one. Then tell is to follow.
 func (k *Lock) end(cause error) bool {
 	k.mu.Lock()
 	if k.cause != nil {
@@ -147,12 +148,15 @@ func (k *Lock) end(cause error) bool {
 	return true
 }
 
-// mark sets the cause, which is nil so far. k.mu is held, and windUp follows
+// mark sets the cause, which is nil so far. k.mu is held, and windUp and tell follow
 // without it.
 func (k *Lock) mark(cause error) {
 	k.cause, k.marked = cause, k.ctx
 	if k.timer != nil {
 		k.timer.Stop()
+	}
+	if cause != ErrReleased {
+		k.claim.Keep(time.Time{})
 	}
 	// Close looks for what is held or owed, and is not to come between.
 	if k.undone = k.undoes(); k.undone || cause == ErrReleased {
@@ -167,8 +171,7 @@ func (k *Lock) undoes() bool {
 	return k.cause != ErrReleased && k.cause != ErrClosed && (k.partial || k.claim.Doubtful())
 }
 
-// windUp does what follows from the end of the lock. What it reads does not
-// change any more.
+// windUp does what follows from the end of the lock. What it reads changes no more.
 func (k *Lock) windUp() {
 	if k.marked != nil {
 		k.marked.cancel(k.cause)
@@ -180,11 +183,18 @@ func (k *Lock) windUp() {
 	if k.cause == ErrReleased {
 		return // the place is given up with the release
 	}
-	k.claim.Keep(time.Time{})
 	if k.undone {
 		k.claim.Undo()
 	}
-	k.place.leave() // before anybody is told, who may take his time
+	k.place.leave()
+}
+
+// tell reports that the lock was lost, unless it was released. Who is told may take his
+// time: it comes after all else.
+func (k *Lock) tell() {
+	if k.cause == ErrReleased {
+		return
+	}
 	k.locker.logger.Warn("redlock: lock lost", "name", k.name, "owner", k.locker.config.owner, "cause", k.cause)
 	if k.locker.trace.Lost != nil {
 		k.locker.trace.Lost(k.name, k.cause)
@@ -251,6 +261,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	k.mu.Unlock()
 	if first {
 		k.windUp()
+		k.tell()
 	}
 	switch {
 	case unlocked:

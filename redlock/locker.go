@@ -172,15 +172,30 @@ func (l *Locker) sweep() (held []*Lock) {
 	}
 	l.sweepAt = max(2*len(all), 1024)
 	l.mu.Unlock()
+	var ended []*Lock
 	for _, k := range all {
-		if k.check() == nil {
+		if cause, just := k.expire(); just {
+			ended = append(ended, k)
+		} else if cause == nil {
 			held = append(held, k)
 		}
 	}
+	windUp(ended)
 	l.mu.Lock()
 	l.sweepAt = max(2*len(held), 1024)
 	l.mu.Unlock()
 	return held
+}
+
+// windUp winds up locks that ended together. All of them first: who is told may take his
+// time.
+func windUp(ended []*Lock) {
+	for _, k := range ended {
+		k.windUp()
+	}
+	for _, k := range ended {
+		k.tell()
+	}
 }
 
 // Close ends the Locker. Calls that wait for a lock return [ErrClosed]. Locks
@@ -218,6 +233,9 @@ func (l *Locker) Close(ctx context.Context) error {
 		if k.end(ErrClosed) {
 			ended = append(ended, k)
 		}
+	}
+	for _, k := range ended {
+		k.tell()
 	}
 	var left []error
 	if drained != nil {

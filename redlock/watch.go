@@ -87,12 +87,8 @@ type watch struct {
 	at      time.Time // when it was asked for
 	heard   bool      // of a release since
 	unknown bool      // the nodes did not say how it is the last time
-	unclear int       // looks in a row that may have met it between two states
+	between time.Time // since when it may be between two states, zero if it is not
 }
-
-// maxUnclear is how many looks in a row may find a lock here and gone there, where other
-// nodes fail, before that is news: its keys are deleted, and expire, one after the other.
-const maxUnclear = 2
 
 func (w *watch) run(ctx context.Context) {
 	defer close(w.changes)
@@ -113,6 +109,7 @@ func (w *watch) run(ctx context.Context) {
 		if ctx.Err() != nil || l.isClosed() {
 			return
 		}
+		w.heard = w.told.Swap(false) || w.heard
 		if change, is := w.note(asked, state, err); is {
 			select {
 			case <-w.changes: // nobody took the one before
@@ -124,14 +121,13 @@ func (w *watch) run(ctx context.Context) {
 		switch {
 		case err == nil && state.TTL > 0:
 			pause = min(pause, state.TTL+time.Millisecond)
-		case 0 < w.unclear && w.unclear <= maxUnclear:
+		case !w.between.IsZero():
 			pause = min(pause, l.config.nodeTimeout)
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-w.stirs:
-			w.heard = w.told.Swap(false) || w.heard
 		case <-l.closing:
 		case <-ctx.Done():
 		}
@@ -141,9 +137,15 @@ func (w *watch) run(ctx context.Context) {
 
 // note compares what was seen with what was known.
 func (w *watch) note(asked time.Time, s State, err error) (c Change, changed bool) {
-	if w.unclear++; !unclear(err) {
-		w.unclear = 0
-	} else if w.unclear <= maxUnclear {
+	// Keys of a lock are deleted, and expire, one after the other. Where nodes fail, what
+	// is between is no news yet.
+	switch {
+	case !unclear(err):
+		w.between = time.Time{}
+	case w.between.IsZero():
+		w.between = asked
+		return Change{}, false
+	case asked.Sub(w.between) < 2*w.locker.config.nodeTimeout:
 		return Change{}, false
 	}
 	if err != nil {

@@ -46,6 +46,7 @@ const dead = "rl1:00000000000000000000000000000000:dead"
 // reason to tell what is between.
 func TestAWatchTellsTheEndOfALockWhereANodeIsDown(t *testing.T) {
 	watching(t, func(f *fixture, next func(ChangeKind)) {
+		next(Released)
 		f.nodes[2].Set(fakenode.Faults{Refuse: true})
 		f.nodes[0].Hold("job", dead, time.Second)
 		f.nodes[1].Hold("job", dead, time.Second+5*time.Millisecond)
@@ -80,6 +81,7 @@ func TestAWatchTellsThatANodeWhichIsDownDecides(t *testing.T) {
 // To be connected again is no news of a release.
 func TestAWatchTellsAfterAnOutageThatALockExpired(t *testing.T) {
 	watching(t, func(f *fixture, next func(ChangeKind)) {
+		next(Released)
 		for _, n := range f.nodes {
 			n.Hold("job", dead, time.Second)
 		}
@@ -92,4 +94,37 @@ func TestAWatchTellsAfterAnOutageThatALockExpired(t *testing.T) {
 		f.nodes[2].Set(fakenode.Faults{})
 		next(Expired)
 	})
+}
+
+// Each of the nodes that are left tells of the release by itself.
+func TestAWatchOfManyNodesTellsARelease(t *testing.T) {
+	for range 10 {
+		inBubble(t, 7, func(f *fixture) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			changes, err := f.Watch(ctx, "job")
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			<-changes
+			for _, n := range f.nodes[4:] {
+				n.Set(fakenode.Faults{Refuse: true})
+			}
+			k := f.lock("job")
+			<-changes
+			for i, n := range f.nodes[:4] {
+				n.Set(fakenode.Faults{Delay: time.Duration(i+1) * 5 * time.Millisecond})
+			}
+			go f.unlock(k)
+			synctest.Wait()
+			for _, n := range f.nodes[:4] {
+				n.Set(fakenode.Faults{})
+			}
+			if got := <-changes; got.Kind != Released {
+				f.t.Errorf("it tells %v", got)
+			}
+			cancel()
+			synctest.Wait()
+		})
+	}
 }
