@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
 
@@ -409,5 +411,48 @@ func TestErrIsRightBeforeTheContextHasBeenEnded(t *testing.T) {
 		}
 		k.windUp()
 		k.claim.Undo()
+	})
+}
+
+// A slowClock takes its time for one reading.
+type slowClock struct {
+	clock.Fake
+	slow atomic.Bool
+}
+
+func (c *slowClock) Read() clock.Reading {
+	r := c.Fake.Read()
+	if c.slow.CompareAndSwap(true, false) {
+		time.Sleep(500 * time.Millisecond)
+	}
+	return r
+}
+
+// A clock that is set forward by a little looks like a sleep. Who pauses just when he has
+// noticed is late, and must not take it for the time of then.
+func TestAPauseAfterAShortSleepDoesNotProlongTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pools := fakenode.Pools(3)
+		c := new(slowClock)
+		l, err := newLocker(c, pools, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := l.Lock(context.Background(), "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		until, done := k.Until(), k.Context().Done()
+		time.Sleep(sleepPeriod / 2)
+		c.Step(2 * time.Millisecond)
+		c.slow.Store(true)
+		<-done
+		if late := time.Since(until); late > 0 {
+			t.Errorf("it ends %v after Until", late)
+		}
+		_ = k.Unlock(context.Background())
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
 	})
 }
