@@ -36,8 +36,8 @@ func WithPlaceLease(d time.Duration) LockOption {
 
 // WithFencing gives every lock a fencing token, see [Lock.Token]. It costs no round trip,
 // but the first acquisition of a Locker, which has yet to learn the time of the nodes, the
-// first after a pause (50 s with the default [WithDriftFactor]), and
-// one whose token is not the newest, which happens rarely, cost one more.
+// first after a pause (50 s with the default [WithDriftFactor]), and one whose token is not
+// the newest, which happens rarely, cost one more.
 //
 // Use it for all calls for a name: tokens say nothing about holders without one. An ACL
 // user needs the command TIME for it, and the key "{key}:fence" ("{tag}:{key}:fence" where

@@ -54,7 +54,8 @@ func (c Change) String() string {
 // it has a new holder (of this Locker, too), was released, expired, or whenever the
 // nodes that answer do not say how it is. A release is told at once, if the client can listen;
 // everything else within the longest retry delay of the Locker ([WithRetryDelay]) and
-// what it takes to ask.
+// what it takes to ask; that nodes which failed decide, after two node timeouts more. Of a
+// lock that is unlocked when it would have expired it may tell either.
 //
 // The channel holds the newest change only: who reads slowly misses those before it.
 // It is closed when ctx ends or the Locker is closed. To act on what a watch says

@@ -61,8 +61,7 @@ func (p *proposer) next(now int64) int64 {
 
 // micros is the latest time, in microseconds since 1970, that more nodes have reached than
 // may fail, so that one of them is right; 0 if so many clocks are not known, or not any
-// more. If all are,
-// it is the median.
+// more. If all are, it is the median.
 func (g *Group) micros() int64 {
 	var room [7]int64
 	known := room[:0]
