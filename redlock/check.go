@@ -79,8 +79,9 @@ const (
 // first, and a summary for each node. A node that cannot be reached is a finding, and so
 // is what could not be found out.
 //
-// It takes a little more than a second, in which it watches clocks (after those that this
-// Locker makes already), and never more than five, or four node timeouts more than that second. A node that hangs costs less: one
+// It takes a little more than a second, in which it watches clocks, and never more than
+// five, or four node timeouts more than that second; checks of one Locker are made one
+// after the other. A node that hangs costs less: one
 // question is put after the other, and none after one that was not answered within four
 // node timeouts (250 ms at least, 1 s or one node timeout at most). If ctx has a deadline
 // before that, it watches and asks for less time, so that there is a result before.

@@ -50,7 +50,8 @@ func (s State) String() string {
 
 // Inspect asks the nodes who holds the lock called name, without touching it. The
 // error matches [ErrNoQuorum] if less than a majority answered within the node
-// timeout, or if those that failed decide whether somebody has one, ctx.Err(), or [ErrClosed]; then the State is zero and says nothing.
+// timeout, or if those that failed decide whether somebody has one, ctx.Err(), or
+// [ErrClosed]; then the State is zero and says nothing.
 func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)
 }
