@@ -7,10 +7,7 @@
 // duty of an adapter as a named test.
 package pool
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Pool is one independent Redis master, reached through a client library.
 // It is safe for concurrent use.
@@ -42,27 +39,17 @@ type Pool interface {
 	// Do sends the command at most once: it does not repeat a command that may
 	// have reached the server. An error that matches [ErrNotSent] promises that
 	// it did not reach the server; after any other error except [Error] the
-	// command may still take effect, now or later.
+	// command may still take effect, now or later. It says what it met there: the
+	// refused dial, the unknown host, the certificate; and it matches [ErrNoConn] or
+	// [ErrClosed] where that is why.
+	//
+	// A connection that a command needs is opened within the client's own timeout for
+	// that, not within the deadline of ctx. If it comes too late for the command, it
+	// serves the next one. A connection on which the server said that it is no master
+	// any more (see [Demoted]) is closed.
 	Do(ctx context.Context, args ...any) (any, error)
 
 	// String names the node in errors and logs, without credentials, for
 	// example "redis-1:6379" or "redis-1:6379/2".
 	String() string
 }
-
-// Error is an error reply of the server, such as
-// "NOSCRIPT No matching script. Please use EVAL.".
-type Error string
-
-// Error returns the server's text.
-func (e Error) Error() string { return string(e) }
-
-// ErrNotSent is matched by errors of [Pool.Do] after which the command
-// certainly did not reach the server: the connection was refused, the client's
-// pool was exhausted, the context had ended before. The lock owes nothing to
-// such a node, where otherwise it would have to go on releasing a key that may
-// never have been set. An adapter that cannot tell does not use it.
-//
-// An error may match both ErrNotSent and [Error]: the server refused the
-// connection (AUTH, SELECT) and not the command.
-var ErrNotSent = errors.New("command not sent")
