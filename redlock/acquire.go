@@ -34,15 +34,20 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 	return l.lock(ctx, name, opts, false)
 }
 
-// TryLock takes the lock called name if it is free: it makes one attempt, which lasts no
-// longer than the node timeout. The error matches [ErrTaken], [ErrNoQuorum] or, if ctx
-// ended first, ctx.Err(); a node that timed out matches [context.DeadlineExceeded], too.
-// On failure nothing is held. Where only remains of this Locker's own released locks and
-// failed attempts are in the way, it waits until they are gone, which takes two node
-// timeouts at most, and tries again, three times at most; so it does where a fencing
-// token was too small. Options that say how to wait (WithRetryDelay, WithMaxTries,
-// WithMaxWait, WithPlaceLease) are refused. After [Locker.Close] the error matches
-// [ErrClosed].
+// TryLock takes the lock called name if it is free. The error matches [ErrTaken],
+// [ErrNoQuorum] or, if ctx ended first, ctx.Err(); a node that timed out matches
+// [context.DeadlineExceeded], too. On failure nothing is held.
+//
+// An attempt lasts no longer than the node timeout. One that nobody can have won is
+// repeated after a short random pause, for up to two node timeouts: several callers split
+// the nodes between them, keys of this Locker's own released locks were in the way, or a
+// fencing token was too small. So of callers that ask for a free lock at the same moment
+// one gets it. If it stays so, as it does where keys of crashed clients are left on a
+// minority each, the error matches ErrNoQuorum as soon as it is certain that no value has
+// a majority, and ErrTaken before.
+//
+// Options that say how to wait (WithRetryDelay, WithMaxTries, WithMaxWait,
+// WithPlaceLease) are refused. After [Locker.Close] the error matches [ErrClosed].
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {
@@ -128,12 +133,12 @@ type request struct {
 	next   time.Time       // when one comes by itself
 	last   error           // what the last of them met
 	met    bool            // others want the lock, too
-	splits int             // attempts in a row that nobody won
 	passed int             // times that somebody else was let try first, up to maxPassed
 	self   string          // its name in marks, once it left one
 	ear    *ear            // once others were met
 
-	newest int64 // see [fanout.Result.Newest]
+	newest  int64 // see [fanout.Result.Newest]
+	repeats repeats
 
 	// With WithFair.
 	said  node.Line     // by the last attempt
@@ -166,7 +171,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 			}
 		}
 	}
-	for again := 0; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		lock, o := l.attempt(ctx, r)
 		switch {
 		case o.err == nil && r.fair && r.place != nil:
@@ -184,11 +189,9 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.last = o.err
 		r.place.failed(o.err)
-		if (o.ours || o.stale) && again < maxAgain && l.outlast(ctx, o.remains) {
-			again++
+		if l.repeat(ctx, r, o) {
 			continue
 		}
-		again = 0
 		if !r.extra {
 			r.tries++
 		}

@@ -90,13 +90,17 @@ func TestRemainsOfOwnLocksAreWaitedForAndNotTaken(t *testing.T) {
 }
 
 func TestRemainsAreNotWaitedForWhereTheyAreNotWhatIsInTheWay(t *testing.T) {
-	inBubble(t, 3, func(f *fixture) {
-		f.nodes[1].Hold("job", "other", time.Hour)
-		f.nodes[2].Set(fakenode.Faults{Error: "OOM command not allowed"})
+	inBubble(t, 5, func(f *fixture) {
+		for _, n := range f.nodes[1:3] {
+			n.Hold("job", "other", time.Hour)
+			n.Set(fakenode.Faults{Delay: 20 * time.Millisecond})
+		}
+		for _, n := range f.nodes[3:] {
+			n.Set(fakenode.Faults{Error: "OOM command not allowed"})
+		}
 		time.AfterFunc(10*time.Millisecond, func() { // for the release
 			f.nodes[0].Set(fakenode.Faults{Delay: 60 * time.Millisecond})
 		})
-		f.nodes[1].Set(fakenode.Faults{Delay: 20 * time.Millisecond})
 		for range 2 {
 			_, err := f.TryLock(context.Background(), "job")
 			wantIs(t, err, ErrTaken)
@@ -130,25 +134,23 @@ func TestAnEmptyForeignValueIsNoRemainsOfOurs(t *testing.T) {
 func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
+		value := f.nodes[0].Get("job")
+		f.unlock(k)
 		synctest.Wait()
 		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{Delay: time.Second})
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-		defer cancel()
-		wantIs(t, k.Unlock(ctx), context.DeadlineExceeded)
-		synctest.Wait()
-		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{})
+			n.Hold("job", value, time.Hour)
 		}
 		start := time.Now()
 		_, err := f.TryLock(context.Background(), "job")
 		wantIs(t, err, ErrTaken)
-		if took := time.Since(start); took > 800*time.Millisecond {
-			t.Errorf("took %v, want two node timeouts at most", took)
+		if took, limit := time.Since(start), 3*f.config.nodeTimeout; took > limit {
+			t.Errorf("took %v, want %v at most", took, limit)
 		}
 		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes an earlier attempt of this Locker was not undone yet`; err.Error() != want {
 			t.Errorf("error %q, want %q", err, want)
+		}
+		for _, n := range f.nodes {
+			n.Delete("job")
 		}
 	})
 }
@@ -479,5 +481,37 @@ func TestTryLockReturnsByTheNodeTimeout(t *testing.T) {
 		if took := time.Since(start); took != 123*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
+	})
+}
+
+// Keys of two clients that crashed: nobody holds the lock, and nobody can have it.
+func TestNodesThatStayDividedAreNoQuorum(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Hold("job", "one", time.Hour)
+		f.nodes[1].Hold("job", "another", time.Hour)
+		f.nodes[1].Set(fakenode.Faults{Delay: time.Millisecond}) // all three have answered when it is decided
+		start := time.Now()
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrNoQuorum)
+		if errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), "held by nobody") {
+			t.Errorf("error %q, want that nobody holds it", err)
+		}
+		if took, limit := time.Since(start), 4*f.config.nodeTimeout; took > limit {
+			t.Errorf("took %v, want %v at most", took, limit)
+		}
+		f.nodes[0].Delete("job")
+		f.nodes[1].Delete("job")
+	})
+}
+
+// Where a node is down the other value may have a majority: then that is the answer.
+func TestASplitThatMayHaveAHolderEndsAsTaken(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].Hold("job", "one", time.Hour)
+		f.nodes[1].Set(fakenode.Faults{Refuse: true})
+		_, err := f.TryLock(context.Background(), "job")
+		wantIs(t, err, ErrTaken)
+		f.nodes[0].Delete("job")
+		f.nodes[1].Set(fakenode.Faults{})
 	})
 }

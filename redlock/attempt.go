@@ -19,14 +19,13 @@ type outcome struct {
 	ours    bool            // nothing kept it from winning but what this Locker is giving up
 	remains []fanout.Remain // of earlier locks and attempts, and its own
 	free    time.Duration   // when the lock will have expired, 0 if that is not known
-	split   bool            // probably nobody has it
+	split   bool            // nobody won: contenders took some nodes each
 	stale   bool            // nothing kept it from winning but that its fencing token was too small
 	missing int             // nodes that must become free
 	took    time.Duration   // the attempt
 
 	// With WithFair.
 	answers int   // nodes that granted or denied it
-	queued  bool  // on some it is free, and others come first
 	last    int64 // the largest ticket
 	first   int64 // the smallest that waits
 }
@@ -72,11 +71,10 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	o := outcome{
 		err:     l.refusal(r.name, result, elapsed, old),
 		free:    result.Free(),
-		split:   result.Outcome == quorum.Lost && result.Split(),
+		split:   result.Split(),
 		missing: l.group.Majority() - result.Yes,
 		took:    elapsed,
 		answers: result.Yes + result.No,
-		queued:  result.Queued() > 0,
 		last:    result.Last(),
 		first:   result.First(),
 	}
@@ -118,24 +116,10 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, ol
 	if r.Unreachable() {
 		return newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 	}
-	return newQuorumError("lock", name, ErrTaken, l.group, r)
-}
-
-// maxAgain bounds the attempts that follow each other without a pause. Many
-// callers that want the same lock would else go on meeting each other's remains.
-const maxAgain = 3
-
-// outlast waits until remains are gone. It returns false if ctx ends or the Locker
-// closes.
-func (l *Locker) outlast(ctx context.Context, remains []fanout.Remain) bool {
-	for _, remain := range remains {
-		select {
-		case <-remain.Gone():
-		case <-l.closing:
-			return false
-		case <-ctx.Done():
-			return false
-		}
+	if r.Divided() {
+		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
+		err.note = "held by nobody: no value is on a majority of the nodes, and each is in the way of the others until it is undone or expires"
+		return err
 	}
-	return true
+	return newQuorumError("lock", name, ErrTaken, l.group, r)
 }

@@ -22,7 +22,8 @@ var (
 	ErrTaken = errors.New("lock is taken")
 
 	// ErrNoQuorum: so many nodes failed that no majority of answers was possible, or
-	// the answers came when no validity was left.
+	// the answers came when no validity was left, or the nodes stayed divided between
+	// several values of which none can have a majority.
 	// The error says what each node met that had failed by then.
 	ErrNoQuorum = errors.New("no quorum")
 

@@ -188,8 +188,8 @@ func TestTheTimeOfTheNodesIsThatOfTheirMajority(t *testing.T) {
 		f.clock.Step(year) // nobody asks for ours
 		k := f.lock("job", WithFencing())
 		f.unlock(k)
-		k = f.lock("job", WithFencing()) // when all have told
-		if ahead := int64(k.Token()) - now; ahead < 0 || ahead > 100 {
+		k = f.lock("job", WithFencing())                                   // when all have told
+		if ahead := int64(k.Token()) - now; ahead < 0 || ahead > 100_000 { // the third is a second ahead
 			f.t.Errorf("the token is %d us ahead of the median", ahead)
 		}
 		// A broken client must not be able to use up all numbers, so a node does not
@@ -349,14 +349,18 @@ func TestATokenThatIsAlwaysTooSmallEndsInAnErrorThatSaysSo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		start := time.Now()
 		_, err = l.TryLock(context.Background(), "job", WithFencing())
 		wantIs(t, err, ErrTaken)
 		if !strings.Contains(fmt.Sprint(err), "they know of a larger one") {
 			t.Error(err)
 		}
 		synctest.Wait() // two of three decide
-		if n := nodes[0].Count("acquire"); n != 1+maxAgain {
+		if n := nodes[0].Count("acquire"); n < 3 || n > 50 {
 			t.Errorf("asked %d times", n)
+		}
+		if took := time.Since(start); took > 4*l.config.nodeTimeout {
+			t.Errorf("it took %v", took)
 		}
 		if err := l.Close(context.Background()); err != nil {
 			t.Error(err)

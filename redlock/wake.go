@@ -153,9 +153,6 @@ func (l *Locker) deafen(r *request) {
 	}
 }
 
-// maxSplits bounds the quick attempts that follow each other.
-const maxSplits = 5
-
 // maxMark bounds how long a node remembers that somebody waits who may be gone.
 const maxMark = 10 * time.Second
 
@@ -205,11 +202,6 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 	}
 	if o.free > 0 {
 		sooner(o.free + random.N(r.retryMin/10+1)) // a little at random: others know the same
-	}
-	if r.splits++; !o.split || o.queued {
-		r.splits = 0
-	} else if r.splits <= maxSplits {
-		sooner(o.took + random.N(r.retryMin/4+1))
 	}
 	var news <-chan struct{}
 	if r.fair {

@@ -115,18 +115,36 @@ func (r Result) Queued() (n int) {
 	return n
 }
 
-// Split reports whether the lock is probably held by nobody: contenders have taken
-// it on some nodes each, and are giving it back.
+// Split reports whether the round was lost without a winner, as far as nodes answered:
+// contenders have taken the lock on some of them each, and are giving it back.
 func (r Result) Split() bool {
-	holders := make(map[string]int)
-	most := 0
+	most := r.most()
+	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Yes+r.No && r.Queued() == 0
+}
+
+// Divided reports whether the lock is certainly held by nobody, although there was no
+// majority for us: no value has one, even if it is on all nodes that have not answered.
+func (r Result) Divided() bool {
+	most := r.most()
+	return r.Outcome == quorum.Lost && most > 0 && most+r.Nodes-r.Yes-r.No < quorum.Majority(r.Nodes) && r.Queued() == 0 && r.Stale() == 0
+}
+
+// most is the largest number of nodes that said that one and the same value has the lock.
+func (r Result) most() (most int) {
 	for i := range r.calls {
-		if a, answered := r.Answer(i); answered && a.Status == node.Taken {
-			holders[a.Holder]++
-			most = max(most, holders[a.Holder])
+		same := 0
+		a, answered := r.Answer(i)
+		if !answered || a.Status != node.Taken {
+			continue
 		}
+		for j := range i + 1 {
+			if b, answered := r.Answer(j); answered && b.Status == node.Taken && b.Holder == a.Holder {
+				same++
+			}
+		}
+		most = max(most, same)
 	}
-	return most > 0 && 2*most <= r.Yes+r.No
+	return most
 }
 
 // Awaited says who else waits for the lock, as a node knows that released it, or

@@ -1,0 +1,74 @@
+package redlock
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/random"
+)
+
+// A round that nobody can have won is no answer to whoever asked: "taken" would be read
+// as "somebody does it". Three things make one:
+//
+//   - The vote was split. Several contenders took some nodes each, and none a majority.
+//   - Leftovers of this Locker were in the way: keys that it is deleting.
+//   - The fencing token was too small. The answers have told a larger one.
+//
+// Such a round is repeated, at first after a random pause of up to two round trips (the
+// "random delay" of the Redis page), then of up to four, eight and so on, up to a node
+// timeout. Contenders that go on meeting each other so become few, and one is enough to
+// win. Nothing is repeated when two node timeouts have passed since the first such round.
+type repeats struct {
+	n     int       // in a row
+	until time.Time // no more of them begin
+}
+
+// shortTrip stands for a round trip that took less: two processes of one machine are
+// apart by more.
+const shortTrip = 100 * time.Microsecond
+
+// repeat waits until it is time to repeat the attempt that failed with o. It returns
+// false if the attempt is an answer, or was repeated for long enough, or if ctx ends or
+// the Locker closes.
+func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
+	a := &r.repeats
+	now := time.Now()
+	switch {
+	case !o.ours && !o.stale && !o.split:
+		*a = repeats{}
+		return false
+	case a.n == 0:
+		a.until = now.Add(2 * r.nodeTimeout)
+	case !now.Before(a.until):
+		*a = repeats{}
+		return false
+	}
+	a.n++
+	if !l.outlast(ctx, o.remains) {
+		return false
+	}
+	if !o.split && a.n == 1 {
+		return true // there may be no other contender
+	}
+	window := r.nodeTimeout
+	if took := max(o.took, shortTrip); took < window>>a.n {
+		window = took << a.n
+	}
+	return l.pause(ctx, random.N(window+1))
+}
+
+// outlast waits until remains are gone. It returns false if ctx ends or the Locker
+// closes.
+func (l *Locker) outlast(ctx context.Context, remains []fanout.Remain) bool {
+	for _, remain := range remains {
+		select {
+		case <-remain.Gone():
+		case <-l.closing:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
