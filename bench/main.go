@@ -66,7 +66,7 @@ func parse() options {
 	flag.BoolVar(&o.away, "away", true, "also measure n=3 with servers that are 10ms away")
 	flag.IntVar(&o.idle, "idle", 10_000, "locks to hold with keep-alive for the memory figure; 0 for none")
 	flag.IntVar(&o.crowded, "crowded", 5, "rounds of 32 workers on one key, in one process and in four; 0 for none")
-	flag.StringVar(&o.dir, "dir", "bench", "folder for results.md and its plots; \"\" to print the report and draw nothing")
+	flag.StringVar(&o.dir, "dir", ".", "folder for results.md and its plots; \"\" to print the report and draw nothing")
 	flag.StringVar(&o.raw, "raw", "", "file for the raw output, JSON lines")
 	flag.Func("nodes", "numbers of servers (default 1,3,5,7; none for none)", intsInto(&o.nodes))
 	flag.Func("workers", "numbers of workers (default 1,64,512)", intsInto(&o.workers))
@@ -128,7 +128,7 @@ func run(o options, out *report, progress io.Writer) (err error) {
 	if err := raw.write(m); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "# Results\n\nWritten by `go run ./bench`. What is measured, and how to read it, stands in [README.md](README.md).\n\n## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
+	fmt.Fprintf(out, "# Results\n\nWritten by `go -C bench run .`. What is measured, and how to read it, stands in [README.md](README.md).\n\n## Measured on\n\n%v\nSettings:\n\n%s\n", m, settings())
 	fmt.Fprintf(out, "%d rounds of %v per contender, in turn (one server frozen: %d of %v; %v away: %d of %v). Medians of the rounds, quartiles in brackets; max over all.\n", o.rounds, o.length, freezes, freeze, far, freezes, journey)
 
 	c := contest{clients: o.clients, rounds: o.rounds, length: o.length, progress: progress, record: raw.write}
