@@ -24,6 +24,7 @@ type options struct {
 	away    bool
 	idle    int
 	crowded int
+	moments int
 	dir     string
 	raw     string
 }
@@ -66,6 +67,7 @@ func parse() options {
 	flag.BoolVar(&o.away, "away", true, "also measure n=3 with servers that are 10ms away")
 	flag.IntVar(&o.idle, "idle", 10_000, "locks to hold with keep-alive for the memory figure; 0 for none")
 	flag.IntVar(&o.crowded, "crowded", 5, "rounds of 32 workers on one key, in one process and in four; 0 for none")
+	flag.IntVar(&o.moments, "moments", 300, "times that several callers try a free lock at the same moment; 0 for none")
 	flag.StringVar(&o.dir, "dir", ".", "folder for results.md and its plots; \"\" to print the report and draw nothing")
 	flag.StringVar(&o.raw, "raw", "", "file for the raw output, JSON lines")
 	flag.Func("nodes", "numbers of servers (default 1,3,5,7; none for none)", intsInto(&o.nodes))
@@ -171,6 +173,11 @@ func run(o options, out *report, progress io.Writer) (err error) {
 	}
 	if o.crowded > 0 {
 		if err := runHandover(raw, out, progress); err != nil {
+			return err
+		}
+	}
+	if o.moments > 0 {
+		if err := runMoments(o.moments, raw, out, progress); err != nil {
 			return err
 		}
 	}
