@@ -42,6 +42,8 @@ type Options struct {
 	// Timeout bounds one [Server.Do], and each start until the server answers
 	// ten times as much. Zero is 3 seconds.
 	Timeout time.Duration
+
+	config string // a Sentinel's
 }
 
 const defaultTimeout = 3 * time.Second

@@ -144,6 +144,13 @@ func (s *Server) startLocked() error {
 		"--dir", s.dir, "--daemonize", "no", "--loglevel", "warning",
 		"--save", "", "--appendonly", "no",
 	}
+	if s.opts.config != "" {
+		args = []string{
+			s.opts.config, "--sentinel",
+			"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1",
+			"--dir", s.dir, "--daemonize", "no", "--loglevel", "warning",
+		}
+	}
 	if s.opts.Password != "" {
 		args = append(args, "--requirepass", s.opts.Password)
 	}
