@@ -26,7 +26,7 @@ const module = "github.com/quorumlock/quorumlock"
 var law = map[string][]string{
 	"pool":               {},
 	"pool/pooltest":      {"pool"},
-	"pool/goredis":       {"pool", "internal/pipeline", "github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/maintnotifications"},
+	"pool/goredis":       {"pool", "internal/pipeline", "github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/auth", "github.com/redis/go-redis/v9/maintnotifications"},
 	"pool/redigo":        {"pool", "internal/pipeline", "github.com/gomodule/redigo/redis"},
 	"fence":              {},
 	"internal/quorum":    {},

@@ -62,7 +62,9 @@ func (p *Pipe) check() {
 		p.arm(at)
 	}
 	p.mu.Unlock()
-	fail(late, unsent(errNotReady))
+	if len(late) > 0 {
+		fail(late, unsent(p.notReady()))
+	}
 	for _, l := range stalled {
 		l.conn.Close() // the reader does the rest
 	}

@@ -23,11 +23,12 @@ type dialed struct {
 func (p *Pipe) connect() (Conn, error) {
 	p.mu.Lock()
 	hangs := p.hangs
+	p.stage = ""
 	p.mu.Unlock()
 	if hangs {
 		return nil, errHangs
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(p.ctx, dialedFor{}, p), p.DialTimeout)
 	defer cancel()
 	back, left := make(chan dialed), make(chan struct{})
 	go func() { // ends when the dial returns

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -21,7 +22,7 @@ func (p *Pipe) Do(ctx context.Context, args ...any) (any, error) {
 	}
 	switch p.withdraw(w) {
 	case unsentCall:
-		return nil, unsent(ctx.Err())
+		return nil, unsent(fmt.Errorf("%w: %w", ctx.Err(), p.notReady()))
 	case sentCall:
 		return nil, ctx.Err()
 	}

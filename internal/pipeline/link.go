@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -186,7 +185,7 @@ var (
 func (p *Pipe) read(l *link) (last call, err error) {
 	for told := int64(0); ; told++ {
 		reply, err := l.conn.Receive()
-		refusal, refused := err.(pool.Error)
+		_, refused := err.(pool.Error)
 		if err != nil && !refused {
 			return call{}, err
 		}
@@ -194,7 +193,7 @@ func (p *Pipe) read(l *link) (last call, err error) {
 			return call{}, errUnasked
 		}
 		c, drained := p.answered(l)
-		if refused && demoted(refusal) {
+		if pool.Demoted(err) {
 			return c, err
 		}
 		c.receiver.Receive(reply, err)
@@ -221,12 +220,4 @@ func (p *Pipe) answered(l *link) (c call, drained bool) {
 	p.link, p.old = l, nil
 	l.kick()
 	return c, false
-}
-
-// demoted reports whether the server is not the master any more. A new connection
-// may find the one that is (Sentinel, a name that moved). Redis before 7 says it of what
-// is in a script behind words of its own.
-func demoted(refusal pool.Error) bool {
-	text := string(refusal)
-	return strings.HasPrefix(text, "READONLY ") || strings.HasPrefix(text, "MASTERDOWN ") || strings.Contains(text, ": -READONLY ")
 }

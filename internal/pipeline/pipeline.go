@@ -51,7 +51,7 @@ const (
 	// answer must not fill the memory with them.
 	maxHeld = 16 << 10
 
-	// dialTimeout bounds the opening of a connection.
+	// dialTimeout bounds the opening of a connection, if nothing else is said.
 	dialTimeout = 5 * time.Second
 	// After a failure to connect, calls fail at once for a while, which doubles.
 	firstPause = 25 * time.Millisecond
@@ -62,10 +62,10 @@ const (
 )
 
 var (
-	errClosed = errors.New("the pool is closed")
+	errClosed = fmt.Errorf("the pool is closed: %w", pool.ErrClosed)
 	errFull   = fmt.Errorf("%d calls are under way already", maxHeld)
 
-	errNotReady = fmt.Errorf("no connection was ready for it: %w", context.DeadlineExceeded)
+	errNotReady = errors.New("no connection was ready for it")
 )
 
 // A Pipe is one connection at a time to one server, opened at the first call and
@@ -77,6 +77,10 @@ var (
 // all have come it is as good as a new one, and used again if that is not there yet: to
 // connect may take longer than callers wait.
 type Pipe struct {
+	// DialTimeout bounds the opening of a connection. It is not changed once calls are
+	// made.
+	DialTimeout time.Duration
+
 	dial func(context.Context) (Conn, error)
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -88,6 +92,7 @@ type Pipe struct {
 	old     *link // nil if no replies are late
 	dialing bool
 	hangs   bool          // a dial was left behind
+	stage   string        // of the dial that is under way
 	refusal error         // why the last dial failed
 	pause   time.Duration // after it
 	quiet   time.Time     // its end
@@ -115,7 +120,7 @@ type link struct {
 
 // New returns a pipe to the server that dial connects to.
 func New(dial func(context.Context) (Conn, error)) *Pipe {
-	p := &Pipe{dial: dial}
+	p := &Pipe{DialTimeout: dialTimeout, dial: dial}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }

@@ -5,10 +5,10 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/redis/go-redis/v9"
 )
 
 var noDeadline time.Time
@@ -16,8 +16,10 @@ var noDeadline time.Time
 // wire is a connection that go-redis has dialed and greeted, and that is written
 // and read here.
 type wire struct {
-	conn   net.Conn
-	client *redis.Client // made for this connection
+	conn     net.Conn
+	witness  *witness  // nil if there is no Sentinel
+	rotation *rotation // nil if credentials do not change under a connection
+	ended    sync.Once
 
 	out []byte // written by Send, sent by Flush
 
@@ -33,8 +35,15 @@ const (
 	inSize = 16 << 10
 )
 
-func newWire(conn net.Conn, client *redis.Client) *wire {
-	return &wire{conn: conn, client: client, in: make([]byte, 0, inSize)}
+// begin puts the connection to use.
+func (w *wire) begin() {
+	w.in = make([]byte, 0, inSize)
+	if w.rotation != nil {
+		w.rotation.begin()
+	}
+	if w.witness != nil {
+		go w.witness.watch(func() { w.conn.Close() }) // ends with the witness, or after Close
+	}
 }
 
 // Send implements pipeline.Conn.
@@ -115,8 +124,18 @@ func (w *wire) fill() error {
 
 // Close implements pipeline.Conn. It may be called again.
 func (w *wire) Close() error {
-	w.conn.Close() // interrupts whatever is under way
-	return w.client.Close()
+	w.ended.Do(func() {
+		if w.conn != nil {
+			w.conn.Close() // interrupts whatever is under way
+		}
+		if w.rotation != nil {
+			w.rotation.end()
+		}
+		if w.witness != nil {
+			w.witness.close()
+		}
+	})
+	return nil
 }
 
 // appendCommand appends a command as the protocol wants it: an array of bulk

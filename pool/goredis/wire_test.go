@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/redis/go-redis/v9"
 )
 
 // newTestWire returns a wire and the server's end of its connection.
 func newTestWire(t *testing.T) (*wire, net.Conn) {
 	ours, theirs := net.Pipe()
-	w := newWire(ours, redis.NewClient(&redis.Options{}))
+	w := &wire{conn: ours}
+	w.begin()
 	t.Cleanup(func() {
 		w.Close()
 		theirs.Close()

@@ -1,0 +1,100 @@
+package goredis
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// greet has go-redis greet the server on conn: HELLO or AUTH, SELECT, CLIENT SETNAME and
+// SETINFO, OnConnect. options are those of the user's client. ctx interrupts it.
+//
+// A client is made for it, which gets this connection and no other, and is closed when
+// it has greeted.
+func greet(ctx context.Context, options redis.Options, conn net.Conn, user, password string) error {
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // go-redis heeds deadlines, and nothing else
+	defer stop()
+	lent := &lent{Conn: conn}
+	client := redis.NewClient(greetingOptions(options, lent, user, password))
+	defer client.Close()
+	// Not client.Conn: go-redis 9.23 dereferences a nil pointer there if a connection
+	// that has a StreamingCredentialsProvider must be greeted.
+	err := client.Ping(ctx).Err()
+	if err != nil && !deniesPing(err) {
+		return err
+	}
+	lent.back.Store(true) // before the client is closed
+	if !stop() {
+		return ctx.Err()
+	}
+	return conn.SetDeadline(noDeadline)
+}
+
+// greetingOptions returns the options of the client that greets on conn. What stands
+// here, and what does not matter to a client that sends one PING, is noted for each field
+// in a test.
+func greetingOptions(options redis.Options, conn *lent, user, password string) *redis.Options {
+	options.Dialer = conn.dial
+	options.Username, options.Password = user, password
+	options.CredentialsProvider, options.CredentialsProviderContext, options.StreamingCredentialsProvider = nil, nil, nil
+	options.ContextTimeoutEnabled = true // ctx bounds the greeting
+	options.MaxRetries, options.DialerRetries = -1, 1
+	options.PoolSize, options.PipelinePoolSize = 1, -1
+	options.MinIdleConns, options.MaxActiveConns = 0, 0
+	options.Limiter = nil
+	// The server is not asked for notices that nobody here understands.
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	options.PushNotificationProcessor = nil
+	options.ClientSideCacheConfig, options.ClientSideCache = nil, nil
+	return &options
+}
+
+// deniesPing reports whether the server greeted us, and the ACL of the user has no
+// PING. It was only asked for so that there is a greeting.
+func deniesPing(err error) bool {
+	return strings.HasPrefix(err.Error(), "NOPERM ") && strings.Contains(strings.ToLower(err.Error()), "'ping'")
+}
+
+// lent is a connection that go-redis has until it is back. A command that go-redis sent
+// later, whatever for, would take the reply to one of ours.
+type lent struct {
+	net.Conn
+	given atomic.Bool
+	back  atomic.Bool
+}
+
+var errLent = errors.New("goredis: the connection is not go-redis's any more")
+
+// dial gives it to go-redis, once.
+func (l *lent) dial(context.Context, string, string) (net.Conn, error) {
+	if l.given.Swap(true) {
+		return nil, errLent
+	}
+	return l, nil
+}
+
+func (l *lent) Read(b []byte) (int, error) {
+	if l.back.Load() {
+		return 0, errLent
+	}
+	return l.Conn.Read(b)
+}
+
+func (l *lent) Write(b []byte) (int, error) {
+	if l.back.Load() {
+		return 0, errLent
+	}
+	return l.Conn.Write(b)
+}
+
+func (l *lent) Close() error {
+	if l.back.Load() {
+		return nil
+	}
+	return l.Conn.Close()
+}
