@@ -2,8 +2,10 @@ package quorumlock_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -133,4 +135,94 @@ func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
 			return
 		}
 	}
+}
+
+func TestThePipelinedConnectionFollowsAFailOverWhileTheOldMasterIsStillOne(t *testing.T) {
+	for name, args := range map[string][]string{
+		"with all rights": nil,
+		"without WAIT":    {"--user", "default", "on", "nopass", "~*", "&*", "+@all", "-wait"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			master := redisproc.Start(t, redisproc.Options{Args: args})
+			master.StartReplica(t, redisproc.Options{Args: args})
+			sentinel := master.StartSentinel(t, 1, redisproc.Options{})
+			client := failoverClient(t, sentinel)
+			p := pipelined(t, client)
+			ctx := patience(t)
+			port := func() any {
+				reply, err := p.Do(ctx, "CONFIG", "GET", "port")
+				if err != nil {
+					return err
+				}
+				if pairs, ok := reply.([]any); ok && len(pairs) == 2 {
+					return "127.0.0.1:" + pairs[1].(string)
+				}
+				return reply
+			}
+			if got := port(); got != master.Addr() {
+				t.Fatalf("the master is %s, connected to %v", master.Addr(), got)
+			}
+			addr := sentinel.FailOver(t)
+			eventually(t, "the connection is to the new master", func() bool { return port() == addr })
+			role, err := master.Do("ROLE")
+			if err != nil || role.([]any)[0] != "master" {
+				t.Errorf("only when the old one was %v, %v", role, err)
+			}
+			_ = p.Close()
+			eventually(t, "the client has all of its connections", func() bool {
+				s := client.PoolStats()
+				return s.TotalConns == s.IdleConns
+			})
+		})
+	}
+}
+
+func TestPipelinedOverSentinelLeavesAConnectionForTheClient(t *testing.T) {
+	for name, opts := range map[string]*goredisv9.FailoverOptions{
+		"PoolSize 1":       {PoolSize: 1},
+		"MaxActiveConns 1": {PoolSize: 2, MaxActiveConns: 1},
+	} {
+		opts.MasterName, opts.SentinelAddrs = redisproc.SentinelMaster, []string{nobody(t)}
+		client := goredisv9.NewFailoverClient(opts)
+		t.Cleanup(func() { _ = client.Close() })
+		if _, err := pipelined(t, client).Do(patience(t), "PING"); !errors.Is(err, pool.ErrNotSent) || !strings.Contains(err.Error(), "set PoolSize to 2 or more") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPipelinedOverSentinelSaysThatTheClientsPoolIsFull(t *testing.T) {
+	master := redisproc.Start(t, redisproc.Options{})
+	master.StartReplica(t, redisproc.Options{})
+	sentinel := master.StartSentinel(t, 1, redisproc.Options{})
+	client := goredisv9.NewFailoverClient(&goredisv9.FailoverOptions{
+		MasterName: redisproc.SentinelMaster, SentinelAddrs: []string{sentinel.Addr()},
+		PoolSize: 2, PoolTimeout: 50 * time.Millisecond,
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	var all []*goredisv9.Conn
+	for range 2 {
+		conn := client.Conn()
+		if err := conn.Ping(patience(t)).Err(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, conn)
+	}
+	p := pipelined(t, client)
+	if _, err := p.Do(patience(t), "PING"); !errors.Is(err, pool.ErrNoConn) || !errors.Is(err, pool.ErrNotSent) {
+		t.Errorf("got %v", err)
+	}
+	for _, conn := range all {
+		_ = conn.Close()
+	}
+	eventually(t, "a connection is free, and the command is sent", func() bool {
+		reply, err := p.Do(patience(t), "PING")
+		return reply == "PONG" && err == nil
+	})
+	_ = client.Close() // and with it the witness, and the connection
+	eventually(t, "the client is closed", func() bool {
+		_, err := p.Do(patience(t), "PING")
+		return errors.Is(err, pool.ErrClosed)
+	})
 }

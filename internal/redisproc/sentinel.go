@@ -59,9 +59,9 @@ func (s *Server) StartSentinel(tb TB, replicas int, opts Options) *Server {
 	return sentinel
 }
 
-// FailOver has the Sentinel s make a replica the master, as soon as it finds one fit for
-// it: after a fail-over that takes some ten seconds, as long as the old master remains
-// one. It returns the address of the new master when the Sentinel announces it.
+// FailOver has the Sentinel s make a replica the master, as soon as there is one: after a
+// fail-over the old master takes writes for some ten seconds before it becomes one. It
+// returns the address of the new master when the Sentinel tells it to clients that ask.
 func (s *Server) FailOver(tb TB) (addr string) {
 	tb.Helper()
 	master := func() (string, error) {
@@ -75,6 +75,20 @@ func (s *Server) FailOver(tb TB) (addr string) {
 	old, err := master()
 	if err != nil {
 		tb.Fatalf("redisproc: %v", err)
+	}
+	if err := await(tb, "the replicas follow the master", func() (bool, error) {
+		reply, err := s.Do("SENTINEL", "REPLICAS", SentinelMaster)
+		replicas, _ := reply.([]any)
+		for _, r := range replicas {
+			// Alternating names and values.
+			text := fmt.Sprint(r)
+			if !strings.Contains(text, " role-reported slave ") || !strings.Contains(text, " master-link-status ok ") {
+				return false, err
+			}
+		}
+		return len(replicas) > 0, err
+	}); err != nil {
+		tb.Fatalf("%v", err)
 	}
 	if err := await(tb, "the Sentinel begins a fail-over", func() (bool, error) {
 		_, err := s.Do("SENTINEL", "FAILOVER", SentinelMaster)

@@ -90,10 +90,13 @@ func (o *opener) dial(ctx context.Context) (net.Conn, error) {
 		defer cancel()
 	}
 	conn, err := dial(ctx, o.options.Network, o.options.Addr)
-	if err == nil && conn == nil {
-		err = errNoConn
+	switch {
+	case err != nil:
+		return nil, err // a *tls.Conn that is nil comes with it
+	case conn == nil:
+		return nil, errNoConn
 	}
-	return conn, err
+	return conn, nil
 }
 
 // clientClosed returns an error if the user closed the client. go-redis finds that out
