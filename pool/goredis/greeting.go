@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -78,23 +79,33 @@ func (l *lent) dial(context.Context, string, string) (net.Conn, error) {
 	return l, nil
 }
 
-func (l *lent) Read(b []byte) (int, error) {
-	if l.back.Load() {
-		return 0, errLent
-	}
-	return l.Conn.Read(b)
+func (l *lent) Read(b []byte) (n int, err error) {
+	err = l.use(func() error { n, err = l.Conn.Read(b); return err })
+	return n, err
 }
 
-func (l *lent) Write(b []byte) (int, error) {
-	if l.back.Load() {
-		return 0, errLent
-	}
-	return l.Conn.Write(b)
+func (l *lent) Write(b []byte) (n int, err error) {
+	err = l.use(func() error { n, err = l.Conn.Write(b); return err })
+	return n, err
 }
 
-func (l *lent) Close() error {
+func (l *lent) SetDeadline(t time.Time) error {
+	return l.use(func() error { return l.Conn.SetDeadline(t) })
+}
+
+func (l *lent) SetReadDeadline(t time.Time) error {
+	return l.use(func() error { return l.Conn.SetReadDeadline(t) })
+}
+
+func (l *lent) SetWriteDeadline(t time.Time) error {
+	return l.use(func() error { return l.Conn.SetWriteDeadline(t) })
+}
+
+func (l *lent) Close() error { return l.use(l.Conn.Close) }
+
+func (l *lent) use(do func() error) error {
 	if l.back.Load() {
-		return nil
+		return errLent
 	}
-	return l.Conn.Close()
+	return do()
 }

@@ -196,8 +196,11 @@ func TestAConnectionThatIsBackIsOutOfGoRedissReach(t *testing.T) {
 	if _, err := l.Read(make([]byte, 1)); !errors.Is(err, errLent) {
 		t.Errorf("read: %v", err)
 	}
-	if err := l.Close(); err != nil {
-		t.Error(err)
+	if err := l.SetDeadline(time.Now()); !errors.Is(err, errLent) {
+		t.Errorf("its deadline was set: %v", err)
+	}
+	if err := l.Close(); !errors.Is(err, errLent) {
+		t.Errorf("closed: %v", err)
 	}
 	go func() { _, _ = io.WriteString(theirs, "x") }() // ends with the pipe
 	if _, err := io.ReadFull(ours, make([]byte, 1)); err != nil {
