@@ -22,6 +22,29 @@ func (n *Node) Freeze() {
 	}
 }
 
+// EndIdle has the next commands find out that their connection ended while it was idle.
+// They take effect so much later all the same, or never, if that is negative.
+func (n *Node) EndIdle(commands int, late time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ended, n.late = commands, late
+}
+
+// CloseClient closes the client for good.
+func (n *Node) CloseClient() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+}
+
+// Sent returns how many commands the client was given, with those that did not get to
+// the server.
+func (n *Node) Sent() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sent
+}
+
 // Thaw lets a frozen server go on.
 func (n *Node) Thaw() {
 	n.mu.Lock()

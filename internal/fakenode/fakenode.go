@@ -34,6 +34,10 @@ type Node struct {
 	refused int
 	told    map[string]int // messages by channel
 	starts  int            // of the server, which give it a run id
+	ended   int            // connections that ended while they were idle
+	late    time.Duration  // what is sent on these takes effect so late; negative: never
+	closed  bool           // the client
+	sent    int            // commands that Do was called with
 
 	listening map[*subscription]bool
 }
@@ -115,12 +119,21 @@ func (n *Node) Do(ctx context.Context, args ...any) (any, error) {
 	n.mu.Lock()
 	f, thawed := n.faults, n.thawed
 	n.calls++
+	n.sent++
+	closed := n.closed
+	if n.ended > 0 && ctx.Err() == nil {
+		n.ended--
+		f = Faults{Reset: true, Delay: max(n.late, 0), LoseRequests: n.late < 0}
+	}
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
 		n.calls--
 		n.mu.Unlock()
 	}()
+	if closed {
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, pool.ErrClosed)
+	}
 	if f.Refuse {
 		n.mu.Lock()
 		n.refused++
@@ -153,7 +166,11 @@ func (n *Node) Do(ctx context.Context, args ...any) (any, error) {
 		}
 	}
 	if f.Reset {
-		time.AfterFunc(f.Delay, serve)
+		if f.Delay == 0 && isClosed(thawed) {
+			serve()
+		} else {
+			time.AfterFunc(max(f.Delay, 1), serve)
+		}
 		return nil, errors.New("connection reset by peer")
 	}
 	switch immediate := isClosed(thawed) && f.Delay == 0; {

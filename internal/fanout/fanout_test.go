@@ -356,6 +356,9 @@ func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Reset: true, Delay: time.Second})
 		c := acquire(t, g)
+		sent := nodes[2].Sent()
+		nodes[2].Set(fakenode.Faults{Refuse: true}) // so that it is not granted there by a repeat
+		synctest.Wait()
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(999 * time.Millisecond)
@@ -363,8 +366,8 @@ func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
 			t.Errorf("unsettled nodes %v after %d releases", got, nodes[2].Count("release"))
 		}
 		time.Sleep(time.Second)
-		if nodes[2].Count("acquire") != 1 || nodes[2].Get("k") != "" {
-			t.Error("the key is there a second after the acquire took effect")
+		if got := nodes[2].Count("acquire"); got < sent || nodes[2].Get("k") != "" {
+			t.Errorf("%d of %d acquires took effect, and a second later %q has the key", got, sent, nodes[2].Get("k"))
 		}
 	})
 }

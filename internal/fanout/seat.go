@@ -47,8 +47,22 @@ const forget = 10 * time.Minute
 
 // learn notes what the answer to a call says about the node. A key that the
 // call set lives no longer than life from now.
+//
+// If the call had to be sent again, what was sent before is of unknown fate, as if it had
+// been given up. It began earlier than what was answered, but that makes it no older: it
+// was given up when its connection ended, and the doubt counts from now, which is later,
+// and from the work that the node had done by now. So it is never over too early.
 func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 	until := a.At.Add(life)
+	if a.Lost {
+		s.touched = true
+		switch {
+		case verb.Sets():
+			s.suspect(a, life)
+		case verb == node.Extend:
+			s.prolonged(until, life)
+		}
+	}
 	if verb == node.Release {
 		if a.Status == node.Deleted || a.Status == node.Absent {
 			s.held = false
@@ -135,13 +149,13 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 }
 
 // release notes the answer to a release. Where an earlier release of ours has
-// deleted the key, or may have, a key that is gone is one that we deleted: it
-// says nothing about whether the lock was held.
+// deleted the key, or may have (as one that was lost on its way there, or back), a key
+// that is gone is one that we deleted: it says nothing about whether the lock was held.
 func (s *seat) release(a node.Answer) node.Answer {
-	switch {
-	case a.Status == node.Deleted, a.Status == node.Failed && !nothingDone(a.Err):
+	if a.Lost || a.Status == node.Deleted || a.Status == node.Failed && !nothingDone(a.Err) {
 		s.freed = true
-	case a.Status == node.Absent && s.freed:
+	}
+	if a.Status == node.Absent && s.freed {
 		a.Status = node.Deleted
 	}
 	return a

@@ -30,6 +30,8 @@ type Call struct {
 	state      callState
 	prev, next *Call     // in flights
 	over       time.Time // when it is given up there
+	breaks     int       // connections that ended under it; see resend.go
+	broke      error     // how the last of them ended
 
 	// For a client that calls back; it has the call meanwhile.
 	node *Node
@@ -39,8 +41,9 @@ type Call struct {
 type callState uint8
 
 const (
-	queued  callState = iota // waits for a worker
+	queued  callState = iota // waits for a worker, or for room with the client
 	sent                     // is with the client
+	paused                   // was sent, and is to be sent again
 	givenUp                  // past its deadline
 	done
 )

@@ -103,14 +103,21 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 		}
 		g.heard = now
 	case late: // a late failure was counted when it was given up
-	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded):
+	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded) && c.breaks == 0:
 		// A command that was refused before it was sent leaves nothing with the node. But
 		// the node answers nobody then: those before it may still be on their way.
-		if g.heard.Before(c.Deadline.from) && !g.hushed() {
-			g.quiet, g.cut = g.quietSince(c), true
-		}
+		g.hungUp(c)
 	default:
 		g.unanswered(c, now)
+	}
+}
+
+// hungUp notes that nothing came back for a call, which may be sent again. Whether it
+// counts for what the node is left with is known when it ends. But unless the node
+// answered others since the call was started, a silence has begun.
+func (g *gate) hungUp(c *Call) {
+	if g.heard.Before(c.Deadline.from) && !g.hushed() {
+		g.quiet, g.cut = g.quietSince(c), true
 	}
 }
 

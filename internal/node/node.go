@@ -55,6 +55,7 @@ type Node struct {
 	ahead   int     // calls that are with the submitter
 	queue   []*Call // calls without a worker, or beyond maxAhead, oldest first
 	parked  parking // workers without a call
+	resends resends // calls to be sent again
 }
 
 // New returns the node behind p.
@@ -96,18 +97,28 @@ func (n *Node) Start(c *Call) error {
 // the call. n.mu is held.
 func (n *Node) launch(c *Call) (submit bool) {
 	n.flying.add(c)
+	return n.dispatch(c, false)
+}
+
+// dispatch is launch for a call that is in flight already. One that was sent before
+// is the first to be sent again. n.mu is held.
+func (n *Node) dispatch(c *Call, again bool) (submit bool) {
+	full := n.workers == maxWorkers
 	if n.submitter != nil {
-		if n.ahead >= maxAhead && c != n.gate.probe {
-			n.queue = append(n.queue, c)
-			return false
-		}
+		full = n.ahead >= maxAhead && c != n.gate.probe
+	}
+	switch {
+	case full && again:
+		c.state = queued
+		n.queue = slices.Insert(n.queue, 0, c)
+		return false
+	case full:
+		n.queue = append(n.queue, c)
+		return false
+	case n.submitter != nil:
 		n.ahead++
 		c.state = sent
 		return true
-	}
-	if n.workers == maxWorkers {
-		n.queue = append(n.queue, c)
-		return false
 	}
 	n.workers++
 	c.state = sent
@@ -144,6 +155,9 @@ func (n *Node) finish(c *Call, a Answer) {
 	n.hearTime(c.Request, a, late)
 	n.gate.returned(c, a, a.At)
 	a.Work = n.gate.work(a.At)
+	if a.Lost = c.breaks > 0; a.Answered() {
+		n.connectionsLast()
+	}
 	changed, failure := n.health.note(a), a.Err
 	if !n.health.reported {
 		failure = nil
@@ -164,6 +178,16 @@ func (n *Node) finish(c *Call, a Answer) {
 	n.report(changed, failure, refused)
 }
 
+// backfill submits a call in the place of one that is paused.
+func (n *Node) backfill() {
+	n.mu.Lock()
+	due := n.returned()
+	n.mu.Unlock()
+	if due != nil {
+		n.submit(due)
+	}
+}
+
 // returned notes that the submitter returned a call, and returns one that it may have
 // now, if any waits. n.mu is held.
 func (n *Node) returned() (due *Call) {
@@ -177,17 +201,24 @@ func (n *Node) returned() (due *Call) {
 }
 
 // turnAway takes the calls out of the queue if the gate has closed: they were
-// admitted before, but would only add to what the node holds. n.mu is held.
+// admitted before, but would only add to what the node holds. Those that were sent
+// before, and are to be sent again, stay: they hold something there already. n.mu is held.
 func (n *Node) turnAway() (refused []*Call) {
 	if len(n.queue) == 0 || !n.gate.closed() {
 		return nil
 	}
+	var stay []*Call
 	for _, c := range n.queue {
+		if c.breaks > 0 {
+			stay = append(stay, c)
+			continue
+		}
 		n.flying.remove(c)
 		n.gate.neverSent(c)
 		c.state = done
+		refused = append(refused, c)
 	}
-	refused, n.queue = n.queue, nil
+	n.queue = stay
 	return refused
 }
 
@@ -212,21 +243,26 @@ func (n *Node) giveUp() {
 	answers := make([]Answer, len(overdue))
 	changed, waited := false, false
 	for i, c := range overdue {
-		withClient := c.state == sent
-		answers[i] = Answer{Err: errNoAnswer, InClient: withClient, At: now}
-		if withClient {
+		a := &answers[i]
+		*a = Answer{Err: errNoAnswer, InClient: c.state == sent, Lost: c.breaks > 0, At: now}
+		if a.InClient {
 			n.gate.gaveUp(c, now)
-			answers[i].Work = n.gate.work(now)
 		} else {
-			answers[i].Err = errNeverSent
 			n.gate.neverSent(c)
 			waited = true
+			if a.Lost {
+				n.gate.unanswered(c, now)
+			} else {
+				a.Err = errNeverSent
+			}
 		}
-		changed = n.health.note(answers[i]) || changed
+		a.Work = n.gate.work(now)
+		changed = n.health.note(*a) || changed
 		c.state = givenUp
 	}
 	if waited { // they must not be found there when they are used for something else
 		n.queue = slices.DeleteFunc(n.queue, func(c *Call) bool { return c.state != queued })
+		n.resends.paused = slices.DeleteFunc(n.resends.paused, func(c *Call) bool { return c.state != paused })
 	}
 	refused := n.turnAway()
 	n.mu.Unlock()

@@ -4,7 +4,7 @@ package node
 func (n *Node) work(c *Call) {
 	var w worker
 	for c != nil {
-		n.finish(c, n.converse(c))
+		n.converse(c)
 		if c = n.nextCall(&w); c == nil && w != nil {
 			c = <-w // parked; nil when it is to end
 		}
@@ -24,14 +24,23 @@ func (n *Node) nextCall(w *worker) *Call {
 	return nil
 }
 
-// converse puts the request to the server in the best form that it takes.
-func (n *Node) converse(c *Call) Answer {
+// converse puts the request to the server in the best form that it takes, and finishes
+// the call, unless it is to be sent again later.
+func (n *Node) converse(c *Call) {
 	r := c.Request
 	for f := n.form(r); ; {
 		reply, err := n.pool.Do(c.Deadline, r.command(f)...)
 		next, again := n.learn(r, f, err)
+		if !again && connectionEnded(err) {
+			now, later := n.resend(c, err)
+			if later {
+				return
+			}
+			again, next = now, n.form(r)
+		}
 		if !again {
-			return r.answer(reply, err)
+			n.finish(c, r.answer(reply, err))
+			return
 		}
 		f = next
 	}
@@ -47,6 +56,14 @@ func (n *Node) submit(c *Call) {
 func (c *Call) Receive(reply any, err error) {
 	n, r := c.node, c.Request
 	next, again := n.learn(r, c.form, err)
+	if !again && connectionEnded(err) {
+		now, later := n.resend(c, err)
+		if later {
+			n.backfill()
+			return
+		}
+		again, next = now, n.form(r)
+	}
 	if !again {
 		n.finish(c, r.answer(reply, err))
 		return

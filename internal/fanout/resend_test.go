@@ -1,0 +1,80 @@
+package fanout
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// What follows from a command that was sent again since its connection ended: the send
+// before it may take effect late.
+
+func TestAcquireThatWasSentAgainAndTakesEffectLateIsUndone(t *testing.T) {
+	for _, late := range []time.Duration{time.Second, life - 20*time.Millisecond} {
+		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+			nodes[2].EndIdle(1, late)
+			c := acquire(t, g)
+			synctest.Wait()
+			if got := c.Held(); got != 3 {
+				t.Errorf("%d nodes hold the lock", got)
+			}
+			begun := time.Now()
+			wait(t, c.Release(background), quorum.Won)
+			synctest.Wait()
+			if took := time.Since(begun); took != 0 || len(nodes[2].Keys()) != 0 {
+				t.Errorf("the release took %v, and left %q", took, nodes[2].Keys())
+			}
+			if errs := g.Settle(background); errs != nil {
+				t.Error(errs)
+			}
+			if got := nodes[2].Count("acquire"); got != 2 {
+				t.Errorf("settled %v after the release, and %d of 2 acquires have taken effect", time.Since(begun), got)
+			}
+			if nodes[2].Get("k") != "" {
+				t.Error("the key is left")
+			}
+		})
+	}
+}
+
+func TestReleaseThatWasSentAgainAndFindsNothingHasDeletedTheKey(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		for _, n := range nodes {
+			n.EndIdle(1, 0) // it takes effect, and its reply is lost
+		}
+		if r := wait(t, c.Release(background), quorum.Won); r.Denied() {
+			t.Errorf("%+v: it reads as if the lock had not been held", r)
+		}
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+	})
+}
+
+func TestExtensionThatWasSentAgainAndTakesEffectLateIsOwedARelease(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[2].EndIdle(1, ttl/2)
+		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
+		synctest.Wait()
+		if !c.Doubtful() {
+			t.Error("nothing is known to be in doubt")
+		}
+		nodes[2].Set(fakenode.Faults{Refuse: true})
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(life + life/4) // without the late extension the key would have expired
+		if left := c.unsettled(); len(left) != 1 || nodes[2].Get("k") == "" {
+			t.Errorf("nodes %v are unsettled, the key is %q", left, nodes[2].Get("k"))
+		}
+		nodes[2].Set(fakenode.Faults{})
+		if errs := g.Settle(background); errs != nil || nodes[2].Get("k") != "" {
+			t.Errorf("%v; the key is %q", errs, nodes[2].Get("k"))
+		}
+	})
+}

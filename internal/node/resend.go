@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/random"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A connection that was idle may have been closed by the server (its timeout, a restart)
+// or by a balancer, and most clients find that out with the next command. Adapters never
+// repeat a command, so it is repeated here, within its deadline: on another connection
+// it has its answer a moment later.
+//
+// Every verb may be repeated, since what it does is tied to a value that nobody else
+// has. An acquire that finds its value was granted the first time. An extension prolongs
+// the key once more. A release that finds nothing is told as such, with Answer.Lost: then
+// it may be the one before that deleted the key.
+//
+// What became of the sends before is unknown all the same: they may take effect late, as
+// a call may that was given up. That is Answer.Lost, too. See seat.learn in package
+// fanout for what follows from it.
+
+const (
+	// atOnce is how many connections in a row may end before repeats are paced, on the
+	// node and for one call: a client's pool may be full of connections that ended.
+	atOnce = 64
+	// maxSends bounds the sends of one call. A server or a proxy that hangs up at one
+	// command, and answers others, gets no more.
+	maxSends = atOnce + 48
+	// perTick is how many calls are sent again at a time while no connection lasts.
+	perTick = 8
+
+	firstPause = time.Millisecond // before the first of them; it doubles
+	maxPause   = 10 * time.Millisecond
+)
+
+// connectionEnded reports whether a call failed with its connection, while it was under
+// way. Then another connection may be better.
+//
+// A timeout is no such end: time has passed, and more of it will for the next one. (A
+// TCP connection that the kernel gave up is one: that is ETIMEDOUT, not a deadline.) An
+// error reply is an answer, a proxy's too: it has waited for its server, and tells so.
+func connectionEnded(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, other := range []error{pool.ErrNotSent, pool.ErrClosed, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return !errors.As(err, new(pool.Error))
+}
+
+// resends are the calls that are to be sent again, once the pause is over or the node
+// answers others. Neither a worker nor the client has them meanwhile. It is protected by
+// Node.mu.
+type resends struct {
+	row    int     // connections that ended since the last answer
+	paused []*Call // oldest first
+	pause  time.Duration
+	timer  *time.Timer
+	armed  bool
+}
+
+// resend notes that the connection ended on which c was sent, and chooses what comes
+// next: to send it again at once, or after a pause, when the caller must not touch it any
+// more. Neither is true if the call has to end with err.
+func (n *Node) resend(c *Call, err error) (now, later bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gate.hungUp(c)
+	n.resends.row++
+	if c.state != sent || c.breaks+1 >= maxSends || !time.Now().Before(c.Deadline.at) {
+		return false, false
+	}
+	c.breaks++
+	c.broke = err
+	if n.resends.row <= atOnce && c.breaks <= atOnce {
+		return true, false
+	}
+	c.state = paused
+	n.resends.paused = append(n.resends.paused, c)
+	if !n.resends.armed {
+		n.armResends(n.resends.next())
+	}
+	return false, true
+}
+
+// next is the next pause.
+func (r *resends) next() time.Duration {
+	r.pause = min(max(2*r.pause, firstPause), maxPause)
+	return r.pause
+}
+
+// armResends sets the timer. n.mu is held.
+func (n *Node) armResends(in time.Duration) {
+	r := &n.resends
+	in = max(in, 1) + random.Apart(n, "resends") // not 0 or less, see fanout's debts.arm
+	r.armed = true
+	if r.timer == nil {
+		r.timer = time.AfterFunc(in, n.sendAgain)
+	} else {
+		r.timer.Reset(in)
+	}
+}
+
+// connectionsLast notes that the node answered: what is paused need not wait. n.mu is
+// held.
+func (n *Node) connectionsLast() {
+	r := &n.resends
+	if r.row == 0 {
+		return
+	}
+	r.row, r.pause = 0, 0
+	if len(r.paused) > 0 {
+		n.armResends(0)
+	}
+}
+
+// sendAgain sends some of the calls that are paused: a few to find out whether
+// connections last by now, many if they do. It runs on the timer.
+func (n *Node) sendAgain() {
+	n.mu.Lock()
+	r := &n.resends
+	r.armed = false
+	some := perTick
+	if r.row == 0 {
+		some = atOnce
+	}
+	some = min(some, len(r.paused))
+	var submit []*Call
+	for _, c := range r.paused[:some] {
+		if n.dispatch(c, true) {
+			submit = append(submit, c)
+		}
+	}
+	r.paused = slices.Delete(r.paused, 0, some)
+	if len(r.paused) > 0 {
+		n.armResends(r.next())
+	}
+	n.mu.Unlock()
+	for _, c := range submit {
+		n.submit(c)
+	}
+}

@@ -1,0 +1,259 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// onClients runs a test in a bubble with each kind of client.
+func onClients(t *testing.T, f func(t *testing.T, n *Node, fake *fakenode.Node)) {
+	for name, client := range fakenode.Clients {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakenode.New("a")
+				f(t, newNode(t, client(fake)), fake)
+			})
+		})
+	}
+}
+
+const never = -1 // does what was sent take effect
+
+func TestConnectionThatEndedCostsNoCallOfAnyVerb(t *testing.T) {
+	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
+		for _, c := range []struct {
+			verb Verb
+			want Status
+		}{{Acquire, Granted}, {Wait, Granted}, {Extend, Extended}, {Release, Deleted}, {Inspect, Absent}} {
+			fake.EndIdle(1, never)
+			a := ask(t, n, c.verb, "k", "v")
+			wantStatus(t, a, c.want)
+			if !a.Lost {
+				t.Errorf("%v: the answer does not say that an earlier send is of unknown fate", c.verb)
+			}
+			if a = ask(t, n, Inspect, "k", ""); a.Lost {
+				t.Errorf("after %v a call is in doubt that was sent once", c.verb)
+			}
+		}
+	})
+}
+
+func TestAllIdleConnectionsMayHaveEnded(t *testing.T) {
+	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
+		for _, ended := range []int{atOnce, atOnce + 32} {
+			fake.EndIdle(ended, never)
+			begun := time.Now()
+			wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+			if took := time.Since(begun); took > timeout*3/4 {
+				t.Errorf("with %d of them it took %v", ended, took)
+			}
+		}
+	})
+}
+
+// Each of many callers meets some of them.
+func TestManyCallersSurviveAPoolOfEndedConnections(t *testing.T) {
+	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
+		fake.EndIdle(500, never)
+		var r recorder
+		for range 300 {
+			if err := n.Start(call(Inspect, "k", "", &r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(timeout)
+		synctest.Wait()
+		if r.count() != 300 {
+			t.Fatalf("%d answers", r.count())
+		}
+		for _, a := range r.answers {
+			wantStatus(t, a, Absent)
+		}
+	})
+}
+
+// hangup is a server that accepts connections and closes them at the first command.
+type hangup struct {
+	*fakenode.Node
+	commands atomic.Int64
+}
+
+func (h *hangup) Do(context.Context, ...any) (any, error) {
+	h.commands.Add(1)
+	return nil, io.EOF
+}
+
+func TestServerThatHangsUpIsNotHammered(t *testing.T) {
+	for _, callers := range []int64{1, 60, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &hangup{Node: fakenode.New("a")}
+			n := newNode(t, h)
+			var r recorder
+			begun := time.Now()
+			for range callers {
+				n.Start(call(Acquire, "k", "v", &r))
+			}
+			time.Sleep(timeout)
+			synctest.Wait()
+			if int64(r.count()) != callers {
+				t.Fatalf("%d of %d calls ended by the deadline", r.count(), callers)
+			}
+			for i, a := range r.answers {
+				if a.Err == nil || a.Answered() || !a.Lost {
+					t.Fatalf("answer %+v", a)
+				}
+				if took := r.times[i].Sub(begun); took > timeout {
+					t.Fatalf("it came after %v", took)
+				}
+			}
+			if got, most := h.commands.Load(), callers+atOnce+perTick*int64(timeout/maxPause+8); got > most {
+				t.Errorf("%d callers sent %d commands, more than %d", callers, got, most)
+			}
+			sent := h.commands.Load()
+			time.Sleep(time.Minute)
+			if got := h.commands.Load(); got != sent {
+				t.Errorf("%d commands were sent after the deadline", got-sent)
+			}
+		})
+	}
+}
+
+// picky hangs up at one command, and answers the others.
+type picky struct {
+	*fakenode.Node
+	commands atomic.Int64
+}
+
+func (p *picky) Do(ctx context.Context, args ...any) (any, error) {
+	if args[0] != "SET" {
+		p.commands.Add(1)
+		return nil, io.EOF
+	}
+	return p.Node.Do(ctx, args...)
+}
+
+func TestServerThatHangsUpAtOneCommandGetsItABoundedNumberOfTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &picky{Node: fakenode.New("a")}
+		n := newNode(t, p)
+		var r, others recorder
+		n.Start(call(Release, "k", "v", &r))
+		for range 4 * timeout / time.Millisecond {
+			n.Start(call(Acquire, "k", "w", &others))
+			time.Sleep(100 * time.Microsecond)
+		}
+		time.Sleep(timeout)
+		synctest.Wait()
+		if r.count() != 1 || !errors.Is(r.answers[0].Err, io.EOF) || p.commands.Load() > maxSends {
+			t.Errorf("answers %+v after %d commands", r.answers, p.commands.Load())
+		}
+	})
+}
+
+func TestNothingButAnEndedConnectionIsAskedAgain(t *testing.T) {
+	for _, err := range []error{
+		pool.Error("ERR Connection timed out"),
+		pool.Error("NOPERM no"),
+		errors.Join(pool.ErrNotSent, io.EOF),
+		errors.Join(pool.ErrClosed, io.EOF),
+		errors.Join(context.DeadlineExceeded, io.EOF),
+		context.Canceled,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &failing{errs: []error{err, nil}}
+			n := newNode(t, s)
+			if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, err) || a.Lost || s.calls != 1 {
+				t.Errorf("%v: answer %+v after %d commands", err, a, s.calls)
+			}
+		})
+	}
+}
+
+// failing answers with these errors, one after the other, and then with nulls.
+type failing struct {
+	errs  []error
+	calls int
+}
+
+func (s *failing) String() string { return "failing" }
+
+func (s *failing) Do(context.Context, ...any) (any, error) {
+	s.calls++
+	if s.calls > len(s.errs) {
+		return nil, nil
+	}
+	return nil, s.errs[s.calls-1]
+}
+
+// What the repeat met says nothing about the send before it.
+func TestRefusedRepeatLeavesTheFirstSendInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := errors.Join(pool.ErrNotSent, errors.New("connection refused"))
+		n := newNode(t, &failing{errs: []error{io.EOF, refused}})
+		if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, pool.ErrNotSent) || !a.Lost || a.InClient {
+			t.Errorf("answer %+v", a)
+		}
+	})
+}
+
+// The server may be gone, and what was sent be on its way: a doubt must not count that
+// time as one in which it answered.
+func TestEndedConnectionBeginsASilenceUntilTheNodeAnswers(t *testing.T) {
+	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		time.Sleep(time.Hour)
+		fake.EndIdle(atOnce+5, never)
+		var r recorder
+		n.Start(call(Inspect, "k", "", &r))
+		synctest.Wait()
+		if p := n.Pulse(); p.Answers {
+			t.Error("it counts as answering while the call is paused")
+		}
+		time.Sleep(timeout)
+		if p := n.Pulse(); !p.Answers || p.Hush == 0 || p.Work != 0 {
+			t.Errorf("%+v after the repeat was answered", p)
+		}
+	})
+}
+
+func TestPausedCallIsGivenUpAtItsDeadlineForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hangup{Node: fakenode.New("a")}
+		n := newNode(t, h)
+		var r recorder
+		request := NewRequest(Acquire, NewLease("k", "v"), ttl, Mark{})
+		deadline := MakeDeadline(context.Background(), 2*firstPause+firstPause/2)
+		n.Start(&Call{Request: request, Deadline: &deadline, Receiver: &r})
+		time.Sleep(time.Minute)
+		if r.count() != 1 || r.answers[0].InClient || !r.answers[0].Lost || !errors.Is(r.answers[0].Err, context.DeadlineExceeded) {
+			t.Fatalf("answers %+v", r.answers)
+		}
+		if len(r.late) != 0 {
+			t.Errorf("late %+v: the client does not have it", r.late)
+		}
+	})
+}
+
+// Probes find out that a node is back, through a pool of connections that are not.
+func TestProbeGetsThroughConnectionsThatEnded(t *testing.T) {
+	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
+		fake.Freeze()
+		var r recorder
+		flood(n, &r, 100, 1)
+		fake.Thaw()
+		fake.EndIdle(30, never)
+		time.Sleep(2 * probePause)
+		n.Start(call(Acquire, "k", "v", &r)) // sets off the probe
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+	})
+}
