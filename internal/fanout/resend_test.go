@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,5 +77,32 @@ func TestExtensionThatWasSentAgainAndTakesEffectLateIsOwedARelease(t *testing.T)
 		if errs := g.Settle(background); errs != nil || nodes[2].Get("k") != "" {
 			t.Errorf("%v; the key is %q", errs, nodes[2].Get("k"))
 		}
+	})
+}
+
+func TestDoubtEndsThoughEveryRepeatOfTheReleaseMeetsAnEndedConnection(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		begun := doubt(t, g, nodes[2], life/2)
+		over := make(chan struct{})
+		var balancer sync.WaitGroup
+		balancer.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				case <-time.After(20 * time.Millisecond):
+					nodes[2].EndIdle(1, -1)
+				}
+			}
+		})
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		if took := time.Since(begun); took < life || took > 2*life+timeout {
+			t.Errorf("in doubt for %v, want about %v", took, life)
+		}
+		close(over)
+		balancer.Wait()
+		nodes[2].EndIdle(0, 0)
 	})
 }

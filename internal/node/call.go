@@ -30,8 +30,9 @@ type Call struct {
 	state      callState
 	prev, next *Call     // in flights
 	over       time.Time // when it is given up there
-	breaks     int       // connections that ended under it; see resend.go
-	broke      error     // how the last of them ended
+	repeats    int       // how often it was sent again; see resend.go
+	lost       bool      // it was sent on a connection that ended
+	broke      error     // how the last of these ended
 
 	// For a client that calls back; it has the call meanwhile.
 	node *Node

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -12,21 +11,8 @@ import (
 // gateLimit is how many calls may be in the dark before the gate closes.
 const gateLimit = 64
 
-var (
-	// ErrBusy is returned by Start for a node that does not answer: nothing
-	// was sent to it.
-	ErrBusy = errors.New("node does not answer; nothing sent while one probe is under way")
-
-	errNoAnswer  error = noAnswer{}
-	errNeverSent       = fmt.Errorf("%w: %w before a worker was free", pool.ErrNotSent, errNoAnswer)
-)
-
-// noAnswer is the error of a call that was given up at its deadline.
-type noAnswer struct{}
-
-func (noAnswer) Error() string        { return "no answer within the node timeout" }
-func (noAnswer) Is(target error) bool { return target == context.DeadlineExceeded }
-func (noAnswer) Timeout() bool        { return true }
+// ErrBusy is returned by Start for a node that does not answer: nothing was sent to it.
+var ErrBusy = errors.New("node does not answer; nothing sent while one probe is under way")
 
 // A gate keeps a node that does not answer from collecting calls. A client that
 // gives up at its deadline leaves commands of unknown fate behind; one that
@@ -103,21 +89,14 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 		}
 		g.heard = now
 	case late: // a late failure was counted when it was given up
-	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded) && c.breaks == 0:
+	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded) && !c.lost:
 		// A command that was refused before it was sent leaves nothing with the node. But
 		// the node answers nobody then: those before it may still be on their way.
-		g.hungUp(c)
+		if g.heard.Before(c.Deadline.from) && !g.hushed() {
+			g.quiet, g.cut = g.quietSince(c), true
+		}
 	default:
 		g.unanswered(c, now)
-	}
-}
-
-// hungUp notes that nothing came back for a call, which may be sent again. Whether it
-// counts for what the node is left with is known when it ends. But unless the node
-// answered others since the call was started, a silence has begun.
-func (g *gate) hungUp(c *Call) {
-	if g.heard.Before(c.Deadline.from) && !g.hushed() {
-		g.quiet, g.cut = g.quietSince(c), true
 	}
 }
 

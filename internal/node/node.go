@@ -56,6 +56,7 @@ type Node struct {
 	queue   []*Call // calls without a worker, or beyond maxAhead, oldest first
 	parked  parking // workers without a call
 	resends resends // calls to be sent again
+	trouble error   // see troubled
 }
 
 // New returns the node behind p.
@@ -155,9 +156,10 @@ func (n *Node) finish(c *Call, a Answer) {
 	n.hearTime(c.Request, a, late)
 	n.gate.returned(c, a, a.At)
 	a.Work = n.gate.work(a.At)
-	if a.Lost = c.breaks > 0; a.Answered() {
+	if a.Lost = c.lost; a.Answered() {
 		n.connectionsLast()
 	}
+	n.troubled(a)
 	changed, failure := n.health.note(a), a.Err
 	if !n.health.reported {
 		failure = nil
@@ -209,7 +211,7 @@ func (n *Node) turnAway() (refused []*Call) {
 	}
 	var stay []*Call
 	for _, c := range n.queue {
-		if c.breaks > 0 {
+		if c.lost {
 			stay = append(stay, c)
 			continue
 		}
@@ -241,23 +243,21 @@ func (n *Node) giveUp() {
 	now := time.Now()
 	overdue := n.flying.due(now)
 	answers := make([]Answer, len(overdue))
-	changed, waited := false, false
+	changed, waited, failure := false, false, error(nil)
 	for i, c := range overdue {
 		a := &answers[i]
-		*a = Answer{Err: errNoAnswer, InClient: c.state == sent, Lost: c.breaks > 0, At: now}
+		*a = Answer{Err: n.noAnswer(c), InClient: c.state == sent, Lost: c.lost, At: now}
 		if a.InClient {
 			n.gate.gaveUp(c, now)
 		} else {
 			n.gate.neverSent(c)
 			waited = true
-			if a.Lost {
-				n.gate.unanswered(c, now)
-			} else {
-				a.Err = errNeverSent
-			}
+		}
+		if a.Lost && !a.InClient {
+			n.gate.unanswered(c, now)
 		}
 		a.Work = n.gate.work(now)
-		changed = n.health.note(*a) || changed
+		changed, failure = n.health.note(*a) || changed, a.Err
 		c.state = givenUp
 	}
 	if waited { // they must not be found there when they are used for something else
@@ -271,7 +271,7 @@ func (n *Node) giveUp() {
 		c.Deadline.pass() // the client sees its context end
 		c.Receiver.Answer(c, answers[i])
 	}
-	n.report(changed, errNoAnswer, refused)
+	n.report(changed, failure, refused)
 }
 
 // report tells those concerned what calls have led to.

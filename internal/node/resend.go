@@ -3,8 +3,11 @@ package node
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/random"
@@ -24,14 +27,24 @@ import (
 // What became of the sends before is unknown all the same: they may take effect late, as
 // a call may that was given up. That is Answer.Lost, too. See seat.learn in package
 // fanout for what follows from it.
+//
+// An idle connection that ended is no silence of the node, or one that is asked less
+// often than a balancer allows would never be clean: only a call that is not answered in
+// the end makes one, from when it began.
 
 const (
 	// atOnce is how many connections in a row may end before repeats are paced, on the
 	// node and for one call: a client's pool may be full of connections that ended.
 	atOnce = 64
-	// maxSends bounds the sends of one call. A server or a proxy that hangs up at one
-	// command, and answers others, gets no more.
-	maxSends = atOnce + 48
+	// maxRepeats bounds what is sent for one call. A server or a proxy that hangs up at
+	// one command, and answers others, gets no more.
+	maxRepeats = atOnce + 48
+
+	// The same for connections that ended before the command was sent. A client may hold
+	// idle ones that it has not greeted yet; but a server that has no room hangs up, too.
+	unsentAtOnce     = 8
+	maxUnsentRepeats = 16
+
 	// perTick is how many calls are sent again at a time while no connection lasts.
 	perTick = 8
 
@@ -39,22 +52,36 @@ const (
 	maxPause   = 10 * time.Millisecond
 )
 
-// connectionEnded reports whether a call failed with its connection, while it was under
-// way. Then another connection may be better.
+// connectionEnded reports whether a call failed with a connection that there was. Then
+// another one may be better.
 //
 // A timeout is no such end: time has passed, and more of it will for the next one. (A
 // TCP connection that the kernel gave up is one: that is ETIMEDOUT, not a deadline.) An
 // error reply is an answer, a proxy's too: it has waited for its server, and tells so.
+// A dial that failed is the client's to repeat.
 func connectionEnded(err error) bool {
-	if err == nil {
+	if err == nil || errors.As(err, new(pool.Error)) {
 		return false
 	}
-	for _, other := range []error{pool.ErrNotSent, pool.ErrClosed, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded} {
+	for _, other := range []error{pool.ErrClosed, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded} {
 		if errors.Is(err, other) {
 			return false
 		}
 	}
-	return !errors.As(err, new(pool.Error))
+	return !errors.Is(err, pool.ErrNotSent) || endedUnsent(err)
+}
+
+// endedUnsent reports whether a connection ended before the command was sent on it.
+func endedUnsent(err error) bool {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		return false
+	}
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // resends are the calls that are to be sent again, once the pause is over or the node
@@ -74,14 +101,19 @@ type resends struct {
 func (n *Node) resend(c *Call, err error) (now, later bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.gate.hungUp(c)
 	n.resends.row++
-	if c.state != sent || c.breaks+1 >= maxSends || !time.Now().Before(c.Deadline.at) {
+	soon, most := atOnce, maxRepeats
+	if unsent := errors.Is(err, pool.ErrNotSent); unsent {
+		soon, most = unsentAtOnce, maxUnsentRepeats
+	} else if c.state == sent {
+		c.lost = true
+	}
+	if c.state != sent || c.repeats >= most || !time.Now().Before(c.Deadline.at) {
 		return false, false
 	}
-	c.breaks++
+	c.repeats++
 	c.broke = err
-	if n.resends.row <= atOnce && c.breaks <= atOnce {
+	if n.resends.row <= atOnce && c.repeats <= soon {
 		return true, false
 	}
 	c.state = paused

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,7 +154,7 @@ func TestServerThatHangsUpAtOneCommandGetsItABoundedNumberOfTimes(t *testing.T) 
 		}
 		time.Sleep(timeout)
 		synctest.Wait()
-		if r.count() != 1 || !errors.Is(r.answers[0].Err, io.EOF) || p.commands.Load() > maxSends {
+		if r.count() != 1 || !errors.Is(r.answers[0].Err, io.EOF) || p.commands.Load() > maxRepeats+1 {
 			t.Errorf("answers %+v after %d commands", r.answers, p.commands.Load())
 		}
 	})
@@ -162,7 +164,10 @@ func TestNothingButAnEndedConnectionIsAskedAgain(t *testing.T) {
 	for _, err := range []error{
 		pool.Error("ERR Connection timed out"),
 		pool.Error("NOPERM no"),
-		errors.Join(pool.ErrNotSent, io.EOF),
+		errors.Join(pool.ErrNotSent, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
+		errors.Join(pool.ErrNotSent, &net.OpError{Op: "dial", Err: syscall.ECONNRESET}),
+		errors.Join(pool.ErrNotSent, pool.ErrNoConn),
+		errors.Join(pool.ErrNotSent, pool.ErrClosed, io.EOF),
 		errors.Join(pool.ErrClosed, io.EOF),
 		errors.Join(context.DeadlineExceeded, io.EOF),
 		context.Canceled,
@@ -175,6 +180,39 @@ func TestNothingButAnEndedConnectionIsAskedAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client may greet a connection only when it is needed first, and it was idle before.
+func TestConnectionThatEndedUnsentIsReplacedAndLeavesNoDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unsent := errors.Join(pool.ErrNotSent, &net.OpError{Op: "write", Err: syscall.EPIPE})
+		s := &failing{}
+		for range maxUnsentRepeats {
+			s.errs = append(s.errs, unsent)
+		}
+		n := newNode(t, s)
+		a := ask(t, n, Acquire, "k", "v")
+		wantStatus(t, a, Granted)
+		if a.Lost {
+			t.Error("the answer is in doubt, although nothing else was sent")
+		}
+	})
+}
+
+// A server that is full hangs up before it is asked anything.
+func TestServerThatHangsUpUnaskedIsTriedAFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &failing{}
+		for range 1000 {
+			s.errs = append(s.errs, errors.Join(pool.ErrNotSent, io.EOF))
+		}
+		n := newNode(t, s)
+		begun := time.Now()
+		a := ask(t, n, Acquire, "k", "v")
+		if !errors.Is(a.Err, pool.ErrNotSent) || a.Lost || s.calls != maxUnsentRepeats+1 || time.Since(begun) > timeout/2 {
+			t.Errorf("answer %+v after %d commands in %v", a, s.calls, time.Since(begun))
+		}
+	})
 }
 
 // failing answers with these errors, one after the other, and then with nulls.
@@ -204,22 +242,36 @@ func TestRefusedRepeatLeavesTheFirstSendInDoubt(t *testing.T) {
 	})
 }
 
-// The server may be gone, and what was sent be on its way: a doubt must not count that
-// time as one in which it answered.
-func TestEndedConnectionBeginsASilenceUntilTheNodeAnswers(t *testing.T) {
+// A balancer that closes idle connections would else keep a doubt alive for ever.
+func TestEndedConnectionIsNoSilenceIfTheNodeAnswersOnAnother(t *testing.T) {
 	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
-		time.Sleep(time.Hour)
-		fake.EndIdle(atOnce+5, never)
-		var r recorder
-		n.Start(call(Inspect, "k", "", &r))
-		synctest.Wait()
-		if p := n.Pulse(); p.Answers {
-			t.Error("it counts as answering while the call is paused")
+		for range 60 {
+			time.Sleep(time.Second)
+			fake.EndIdle(1, never)
+			wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
 		}
-		time.Sleep(timeout)
-		if p := n.Pulse(); !p.Answers || p.Hush == 0 || p.Work != 0 {
-			t.Errorf("%+v after the repeat was answered", p)
+		if p := n.Pulse(); !p.Answers || p.Hush != 0 || p.Work < time.Minute {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// The server may be gone, and what was sent be on its way.
+func TestEndedConnectionBeginsASilenceIfNoOtherIsToBeHad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &failing{errs: []error{nil, io.EOF, errors.Join(pool.ErrNotSent, syscall.ECONNREFUSED)}}
+		n := newNode(t, s)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		time.Sleep(time.Second / 2)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Failed)
+		if p := n.Pulse(); p.Answers {
+			t.Errorf("%+v", p)
+		}
+		time.Sleep(time.Second / 2)
+		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
+		if p := n.Pulse(); !p.Answers || p.Hush < time.Second {
+			t.Errorf("%+v", p)
 		}
 	})
 }
