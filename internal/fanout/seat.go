@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
-	"github.com/quorumlock/quorumlock/pool"
 )
 
 // errSuperseded is the answer to a command that was still waiting when another
@@ -81,7 +80,7 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		s.held, s.touched = false, true
 		s.denied = a.Status != node.Absent
 	case node.Failed:
-		if nothingDone(a.Err) {
+		if node.NothingDone(verb, a.Err) {
 			return
 		}
 		s.touched = true
@@ -131,7 +130,7 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 	if verb.Sets() {
 		s.stuck--
 	}
-	if verb == node.Release || nothingDone(a.Err) {
+	if verb == node.Release || node.NothingDone(verb, a.Err) {
 		return
 	}
 	until := a.At.Add(life)
@@ -152,7 +151,7 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 // deleted the key, or may have (as one that was lost on its way there, or back), a key
 // that is gone is one that we deleted: it says nothing about whether the lock was held.
 func (s *seat) release(a node.Answer) node.Answer {
-	if a.Lost || a.Status == node.Deleted || a.Status == node.Failed && !nothingDone(a.Err) {
+	if a.Lost || a.Status == node.Deleted || a.Status == node.Failed && !node.NothingDone(node.Release, a.Err) {
 		s.freed = true
 	}
 	if a.Status == node.Absent && s.freed {
@@ -210,11 +209,4 @@ func (s *seat) doubtful(n *node.Node) time.Duration {
 	p := n.Pulse()
 	answered := p.Work - s.work
 	return max(0, s.life-answered, min(time.Until(p.Since.Add(min(p.Hush, s.life))), 2*s.life-answered))
-}
-
-// nothingDone reports whether a failed call certainly changed nothing: it was
-// not sent, or the server refused it.
-func nothingDone(err error) bool {
-	var refused pool.Error
-	return errors.Is(err, node.ErrBusy) || errors.Is(err, pool.ErrNotSent) || errors.As(err, &refused)
 }

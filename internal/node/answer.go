@@ -177,7 +177,8 @@ func queuedBehind(reply any) Answer {
 	return a
 }
 
-// Answered reports whether the server itself spoke: a reply, or a refusal.
+// Answered reports whether the server itself spoke: a reply, or a refusal. An error of
+// a proxy is no answer of the server, which may be frozen behind it.
 func (a Answer) Answered() bool {
-	return a.Err == nil || isRefusal(a.Err)
+	return a.Err == nil || refused(a.Err)
 }
