@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 func TestCloseEndsWaitsAndRenewalsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
@@ -360,4 +361,76 @@ func TestWhatCloseGaveUpIsNotRepeatedOrWaitedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCloseReturnsAtOnceWhereClientsWereClosedAndSaysWhichKeysMayBeLeft(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		held := f.lock("held", WithTTL(time.Hour))
+		f.unlock(f.lock("released", WithTTL(time.Hour)))
+		synctest.Wait()
+		f.nodes[2].Freeze()
+		doubtful := f.lock("doubtful", WithTTL(time.Hour))
+		f.unlock(doubtful)
+		for range 100 {
+			f.unlock(f.lock("doubtful", WithTTL(time.Hour)))
+		}
+		time.Sleep(10 * time.Second)
+		f.nodes[2].Thaw()
+		for _, n := range f.nodes {
+			n.CloseClient()
+		}
+		err := held.Unlock(context.Background())
+		wantIs(t, err, ErrNoQuorum, pool.ErrClosed)
+		if !strings.Contains(fmt.Sprint(err), "close the Locker first") {
+			t.Errorf("Unlock: %v", err)
+		}
+		start := time.Now()
+		err = f.Close(context.Background())
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		for _, want := range []string{
+			`node node-1: its client was closed before the Locker, and 1 releases could not be sent; these keys may be left until they expire: ["held"]`,
+			`node node-3: its client was closed`, `["doubtful" "held"]`,
+		} {
+			if !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("Close: %v, want it to say %s", err, want)
+			}
+		}
+		if err := f.Close(context.Background()); err != nil {
+			t.Errorf("Close again: %v", err)
+		}
+	})
+}
+
+func TestCloseSaysNothingOfKeysThatHaveExpiredSinceTheirClientWasClosed(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		synctest.Wait()
+		for _, n := range f.nodes {
+			n.CloseClient()
+		}
+		wantIs(t, k.Unlock(context.Background()), ErrNoQuorum)
+		time.Sleep(10 * time.Second)
+		if err := f.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLockEndsAtOnceIfSoManyClientsAreClosedThatNoMajorityIsPossible(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.nodes[0].CloseClient()
+		f.unlock(f.lock("job")) // the others will do
+		f.nodes[1].CloseClient()
+		start := time.Now()
+		_, err := f.Lock(context.Background(), "job")
+		wantIs(t, err, ErrNoQuorum, pool.ErrClosed)
+		if !strings.Contains(fmt.Sprint(err), "the client of this node was closed: close the Locker first") {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("Lock took %v", took)
+		}
+	})
 }

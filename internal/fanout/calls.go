@@ -2,10 +2,12 @@ package fanout
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 // How the calls of a claim are put in order: on every seat one at a time, each
@@ -152,6 +154,8 @@ func (c *Claim) follow(i int, last *call) *call {
 		return c.background(i, node.Release, 0)
 	case c.forgiven.Load():
 		c.settle(i)
+	case errors.Is(last.answer.Err, pool.ErrClosed):
+		c.abandon(i)
 	default: // a release that did not settle it
 		s.owing = true
 		s.clear()

@@ -3,12 +3,14 @@ package fanout
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/random"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 const (
@@ -181,6 +183,8 @@ func (b *debts) arm() {
 func (p *payment) Answer(_ *node.Call, a node.Answer) {
 	b, d := p.book, p.debt
 	switch {
+	case errors.Is(a.Err, pool.ErrClosed):
+		b.closed(d)
 	case !a.Answered():
 		d.claim.paid(d.index, p.deadline.Made(), a)
 		b.unanswered(d)

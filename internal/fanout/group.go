@@ -46,6 +46,8 @@ type Group struct {
 	gone      [32]string        // values of claims that were settled last
 	nextGone  int
 	idle      chan struct{} // made by Settle, closed when unsettled is empty
+	left      [][]leftKey   // by node, see abandon
+	more      []int         // what left has no room for
 }
 
 // NewGroup returns the group of the nodes behind pools. drift is how much
@@ -117,12 +119,13 @@ func (g *Group) paid(c *Claim) {
 }
 
 // Settle waits until every released claim is gone from every node, or until ctx
-// ends: then it gives up, and returns one error per node that says which keys may be left.
+// ends: then it gives up. It returns one error per node that says which keys may be left,
+// because of that or because the node's client was closed.
 func (g *Group) Settle(ctx context.Context) []error {
 	g.mu.Lock()
 	if len(g.unsettled) == 0 {
 		g.mu.Unlock()
-		return nil
+		return g.abandoned()
 	}
 	if g.idle == nil {
 		g.idle = make(chan struct{})
@@ -132,9 +135,9 @@ func (g *Group) Settle(ctx context.Context) []error {
 
 	select {
 	case <-idle:
-		return nil
+		return g.abandoned()
 	case <-ctx.Done():
-		return g.forgive()
+		return append(g.forgive(), g.abandoned()...)
 	}
 }
 

@@ -53,13 +53,20 @@ func findRefusal(err error) (refusal, bool) {
 
 // Remedy says what to do about an error reply of a server, or "".
 func Remedy(err error) string {
+	if errors.Is(err, pool.ErrClosed) {
+		return "the client of this node was closed: close the Locker first"
+	}
 	r, _ := findRefusal(err)
 	return r.remedy
 }
 
 // Permanent reports whether err is an error reply that stays the same until
-// somebody mends the server or the client's configuration.
+// somebody mends the server or the client's configuration, or says that the client was
+// closed for good.
 func Permanent(err error) bool {
+	if errors.Is(err, pool.ErrClosed) {
+		return true
+	}
 	r, _ := findRefusal(err)
 	return r.permanent
 }
