@@ -62,7 +62,7 @@ func contenders(client string) ([]contender, error) {
 
 // settings says how the contenders differ from their defaults.
 func settings() string {
-	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 400 ms), at most 32 tries, as redsync; on one connection per server (NewPipelined), or "not pipelined" on the client's pool (New)
+	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 500 ms), at most 32 tries, as redsync; on one connection per server (NewPipelined), or "not pipelined" on the client's pool (New)
 - redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), a new mutex for every acquisition; "fail-fast" is WithFailFast(true), which answers when a majority agreed
 - %[5]s: sent from a goroutine for each server on the client's pool, SET PX and a compare-and-delete, until a majority answered; what the answers say is ignored. "Pipelined by go-redis" is its AsyncAutoPipeline, without goroutines, waiting for the first servers of the list
 - go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512, and %[6]d for 512 if servers are away

@@ -326,7 +326,7 @@ func TestUnlockWithoutQuorumMayBeRepeated(t *testing.T) {
 		f.nodes[1].Freeze()
 		start := time.Now()
 		wantIs(t, k.Unlock(context.Background()), ErrNoQuorum)
-		if took := time.Since(start); took != 400*time.Millisecond {
+		if took := time.Since(start); took != 500*time.Millisecond {
 			t.Errorf("took %v, want the node timeout", took)
 		}
 		wantIs(t, context.Cause(k.Context()), ErrReleased)

@@ -100,7 +100,7 @@ func WithTTL(d time.Duration) LockOption {
 }
 
 // WithNodeTimeout sets how long to wait for one node before its vote counts as
-// failed. It must be positive and below the TTL. The default is a twentieth of
+// failed. It must be positive and below the TTL. The default is a sixteenth of
 // the TTL, but at least 20 ms, at most 1 s and never more than half the TTL.
 func WithNodeTimeout(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
@@ -235,7 +235,8 @@ func (s *settings) check(drift float64) error {
 		return errors.Join(s.bad...)
 	}
 	if !s.timeoutSet {
-		s.nodeTimeout = min(max(s.ttl/20, 20*time.Millisecond), time.Second, s.ttl/2)
+		// 500 ms by default: go-redis repeats a refused dial for 400 ms before it says so.
+		s.nodeTimeout = min(max(s.ttl/16, 20*time.Millisecond), time.Second, s.ttl/2)
 	}
 	if s.nodeTimeout >= s.ttl {
 		s.refuse("WithNodeTimeout(%v): must be below the TTL of %s", s.nodeTimeout, s.ttlWords())

@@ -81,8 +81,8 @@ func TestNodeTimeoutFollowsFromTheTTLUnlessGiven(t *testing.T) {
 		call []LockOption
 		want time.Duration
 	}{
-		{nil, nil, 400 * time.Millisecond},
-		{nil, []LockOption{WithTTL(2 * time.Second)}, 100 * time.Millisecond},
+		{nil, nil, 500 * time.Millisecond},
+		{nil, []LockOption{WithTTL(2 * time.Second)}, 125 * time.Millisecond},
 		{nil, []LockOption{WithTTL(time.Hour)}, time.Second},
 		{nil, []LockOption{WithTTL(100 * time.Millisecond)}, 20 * time.Millisecond},
 		{nil, []LockOption{WithTTL(10 * time.Millisecond)}, 5 * time.Millisecond},

@@ -290,7 +290,7 @@ func TestCancelledWaiterLeavesNoTraceBeyondItsMark(t *testing.T) {
 		if f.carriers("{job}:wait") != 3 {
 			t.Error("there was no mark")
 		}
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(800 * time.Millisecond)
 		if n := f.carriers("{job}:wait"); n != 0 {
 			t.Errorf("%d marks are left", n)
 		}

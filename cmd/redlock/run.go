@@ -26,7 +26,7 @@ type runCommand struct {
 	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
 	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
 	Guard    time.Duration `placeholder:"LONGEST" help:"Keep nodes that restarted out until locks of this TTL, the longest of all locks, have expired. All clients of the nodes must do so, with the same TTL and number of nodes."`
-	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a twentieth of the TTL, but 20ms to 1s."`
+	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a sixteenth of the TTL, but 20ms to 1s."`
 	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
 	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
 	Prefix   string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
