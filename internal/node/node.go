@@ -241,6 +241,10 @@ func (n *Node) dequeue() *Call {
 func (n *Node) giveUp() {
 	n.mu.Lock()
 	now := time.Now()
+	if n.flying.late(now) {
+		n.mu.Unlock()
+		return
+	}
 	overdue := n.flying.due(now)
 	answers := make([]Answer, len(overdue))
 	changed, waited, failure := false, false, error(nil)

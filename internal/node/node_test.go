@@ -266,3 +266,35 @@ func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
 		}
 	}
 }
+
+// replyAfter is a server that grants everything, and takes so long for it.
+type replyAfter time.Duration
+
+func (replyAfter) String() string { return "a" }
+
+func (d replyAfter) Do(context.Context, ...any) (any, error) {
+	time.Sleep(time.Duration(d))
+	return nil, nil
+}
+
+// A process that gets no processor for a while finds timers and answers at once.
+func TestAnswerThatLiesInTheSocketWinsOverATimerThatComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			reply, late time.Duration
+			want        Status
+		}{{grace / 2, grace, Granted}, {grace / 2, 90 * time.Millisecond, Granted}, {2 * grace, 90 * time.Millisecond, Failed}, {grace / 2, grace / 4, Failed}} {
+			n := newNode(t, replyAfter(c.reply))
+			var r recorder
+			asked := call(Acquire, "k", "v", &r)
+			deadline := MakeDeadline(context.Background(), -c.late)
+			asked.Deadline = &deadline
+			begun := time.Now()
+			n.Start(asked)
+			time.Sleep(time.Second)
+			if r.count() != 1 || r.answers[0].Status != c.want || r.times[0].Sub(begun) > 2*grace {
+				t.Errorf("%+v: answers %+v", c, r.answers)
+			}
+		}
+	})
+}
