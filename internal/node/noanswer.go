@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"strings"
 
 	"github.com/quorumlock/quorumlock/pool"
 )
@@ -14,12 +14,30 @@ type noAnswer struct {
 	before error // what the node was heard to fail with last, or nil
 }
 
+// before is what the connections of c, or dials of others, met. n.mu is held.
+func (n *Node) before(c *Call) error {
+	if c.broke != nil {
+		return c.broke
+	}
+	return n.trouble
+}
+
+// explain returns err, or what the client says of a call that it gave up itself, with what
+// is known besides. n.mu is held.
+func (n *Node) explain(c *Call, err error) error {
+	before := n.before(c)
+	switch {
+	case before == nil || !errors.Is(err, context.DeadlineExceeded) || saysWhy(err):
+		return err
+	case errors.Is(err, pool.ErrNotSent):
+		return fmt.Errorf("%w: %w", pool.ErrNotSent, noAnswer{before})
+	}
+	return noAnswer{before}
+}
+
 // noAnswer returns the error of a call that is given up now. n.mu is held.
 func (n *Node) noAnswer(c *Call) error {
-	before := c.broke
-	if before == nil {
-		before = n.trouble
-	}
+	before := n.before(c)
 	switch {
 	case c.state == sent || c.lost:
 		return noAnswer{before}
@@ -73,5 +91,7 @@ func (n *Node) troubled(a Answer) {
 
 // saysWhy reports whether an error tells more than that there was no time.
 func saysWhy(err error) bool {
-	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) || errors.As(err, new(*net.OpError))
+	return strings.Trim(noTime.Replace(err.Error()), ": \n") != ""
 }
+
+var noTime = strings.NewReplacer(pool.ErrNotSent.Error(), "", context.DeadlineExceeded.Error(), "", context.Canceled.Error(), "")

@@ -63,6 +63,29 @@ func TestCallThatWasGivenUpSaysWhatTheDialMetBefore(t *testing.T) {
 	})
 }
 
+// The client's own bound may come before the node's.
+func TestCallThatItsClientGaveUpSaysWhatTheDialMetBefore(t *testing.T) {
+	for _, unsent := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			over := error(context.DeadlineExceeded)
+			if unsent {
+				over = fmt.Errorf("%w: %w", pool.ErrNotSent, over)
+			}
+			refused := fmt.Errorf("%w: %w", pool.ErrNotSent, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})
+			n := newNode(t, &failing{errs: []error{over, refused, over, nil, over}})
+			for i, known := range []bool{false, true, true, false, false} {
+				a := ask(t, n, Acquire, "k", "v")
+				if errors.Is(a.Err, syscall.ECONNREFUSED) != known {
+					t.Errorf("call %d: %v", i, a.Err)
+				}
+				if i == 2 && (errors.Is(a.Err, pool.ErrNotSent) != unsent || !errors.Is(a.Err, context.DeadlineExceeded)) {
+					t.Errorf("call %d: %v does not match what it did", i, a.Err)
+				}
+			}
+		})
+	}
+}
+
 func TestWhatCameBeforeNeverProvesThatNothingWasDone(t *testing.T) {
 	for _, before := range []error{
 		nil, pool.ErrNotSent, pool.ErrClosed, ErrBusy, pool.Error("NOAUTH no"),

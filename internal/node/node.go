@@ -159,6 +159,9 @@ func (n *Node) finish(c *Call, a Answer) {
 	if a.Lost = c.lost; a.Answered() {
 		n.connectionsLast()
 	}
+	if a.Err != nil {
+		a.Err = n.explain(c, a.Err)
+	}
 	n.troubled(a)
 	changed, failure := n.health.note(a), a.Err
 	if !n.health.reported {
