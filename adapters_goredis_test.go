@@ -153,7 +153,8 @@ func TestGoRedisSendsNothingLateAndKeepsTheConnectionThatCameLate(t *testing.T) 
 	server := miniredis.RunT(t)
 	var connections atomic.Int32
 	client := newGoRedisClient(t, &goredisv9.Options{
-		Addr: server.Addr(),
+		Addr:        server.Addr(),
+		DialTimeout: 200 * time.Millisecond,
 		OnConnect: func(ctx context.Context, _ *goredisv9.Conn) error {
 			connections.Add(1)
 			<-ctx.Done() // a handshake that takes longer than the caller waits

@@ -3,9 +3,10 @@ package goredis
 import (
 	"context"
 	"errors"
-	"fmt"
+	"reflect"
+	"slices"
+	"time"
 
-	"github.com/quorumlock/quorumlock/pool"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -22,9 +23,10 @@ import (
 // demoted master for ever.)
 type command struct {
 	redis.RawWriteToCmd
-	reply  decoder
-	ctx    context.Context
-	client *redis.Client // the clone whose timeouts suit ctx
+	reply decoder
+	ctx   context.Context
+	pool  *Pool
+	left  time.Duration // until the deadline of ctx, when Do was called
 
 	inner bool // past the user's hooks: whoever asks for Args now writes them
 	ran   bool // got that far at least once
@@ -32,11 +34,14 @@ type command struct {
 	sent  bool // Args was called by the client: the command may be on the wire
 	late  bool // ctx had ended by then: something else was sent instead
 
-	err error // what the client returned to the innermost hook
+	copied []any // of the arguments, for hooks that ask for them
+
+	err  error // what the client returned to the innermost hook
+	seen error // what that hook returned to those of the user
 }
 
-func newCommand(ctx context.Context, client *redis.Client, args []any) *command {
-	c := &command{ctx: ctx, client: client}
+func newCommand(ctx context.Context, p *Pool, left time.Duration, args []any) *command {
+	c := &command{ctx: ctx, pool: p, left: left}
 	c.reply.reset()
 	// By value, for one allocation less. It holds an atomic; a copy is fine as
 	// long as nobody has seen the original.
@@ -58,15 +63,20 @@ func (c *command) NoRetry() bool { return true }
 // whatever failed: the dial, the handshake, the wait for a connection, a hook,
 // the client being closed.
 //
-// And a command whose context ended while it waited for a connection (a slow
-// handshake does that) must not be sent late: nobody waits for it, and the key
-// that it sets would have to be released again. To fail here would cost the
-// connection, and where handshakes take longer than the caller's patience there
-// would never be one. So a PING is sent in its place, and the connection kept.
+// And a command whose context ended while it waited for a connection must not be
+// sent late: nobody waits for it, and the key that it sets would have to be
+// released again. To fail here would cost the connection. So a PING is sent in its
+// place, and the connection is kept.
+//
+// Hooks get a copy: the slice is shared with the same command to other servers,
+// and with its repeats.
 func (c *command) Args() []any {
 	c.asked = true
 	if !c.inner {
-		return c.RawWriteToCmd.Args()
+		if c.copied == nil {
+			c.copied = slices.Clone(c.RawWriteToCmd.Args())
+		}
+		return c.copied
 	}
 	if c.late || !c.sent && ended(c.ctx) != nil {
 		c.late = true
@@ -74,6 +84,11 @@ func (c *command) Args() []any {
 	}
 	c.sent = true
 	return c.RawWriteToCmd.Args()
+}
+
+// changed reports whether a hook wrote into its copy of the arguments.
+func (c *command) changed() bool {
+	return c.copied != nil && !reflect.DeepEqual(c.copied, c.RawWriteToCmd.Args())
 }
 
 var ping = []any{"PING"}
@@ -90,25 +105,64 @@ func (c *command) String() string {
 // run hands the command to the client and returns what the user's hooks expect,
 // which is what client.Do tells them: a null is redis.Nil there. A command that
 // came late they hear to be over, and not that a PING went well.
+//
+// A hook that repeats a command which was sent hears the outcome of the first time
+// again, and nothing is sent: the server may have carried it out. A second release
+// would be told "not held", and a second acquire "taken".
 func (c *command) run(ctx context.Context) error {
-	c.ran, c.inner = true, true
+	if c.sent {
+		c.SetErr(c.seen)
+		return c.seen
+	}
+	c.ran = true
 	c.reply.reset()
-	c.err = c.client.Process(ctx, c)
-	c.inner = false
-	seen := c.err
+	c.err = c.process(ctx)
+	c.seen = c.err
 	switch {
 	case c.late:
-		seen = ended(c.ctx)
-	case seen == nil && c.reply.done && c.reply.value == nil:
-		seen = redis.Nil
+		c.seen = ended(c.ctx)
+	case c.err == nil && c.reply.done && c.reply.value == nil:
+		c.seen = redis.Nil
 	}
-	c.SetErr(seen)
-	return seen
+	c.SetErr(c.seen)
+	return c.seen
+}
+
+func (c *command) process(ctx context.Context) error {
+	if c.changed() {
+		return errChanged
+	}
+	p := c.pool
+	left, err := p.slots.acquire(ctx, c.left)
+	if err != nil {
+		return err
+	}
+	c.inner = true
+	err = p.clones.get(left).Process(ctx, c)
+	c.inner = false
+	switch is, isReply := err.(demoted); {
+	case isReply:
+		p.slots.release(dropped)
+		p.slots.demoted(ctx)
+		return is.refusal
+	case err == nil || isRefusal(err) && (c.sent || c.late):
+		p.slots.release(answered)
+	case c.sent || c.late:
+		p.slots.release(dropped)
+	default:
+		p.slots.release(unopened)
+		if ended(ctx) != nil {
+			return p.slots.starved(err)
+		}
+	}
+	return err
 }
 
 var (
 	errHook    = errors.New("goredis: a hook of the client did not pass the command on")
 	errNoReply = errors.New("goredis: the client returned without a reply")
+	errChanged = errors.New("goredis: a hook of the client changed the arguments of the command, and so what it would lock; " +
+		"let the hook leave the commands of locks alone, and put a prefix before names with redlock.WithPrefix")
 )
 
 // outcome returns the reply or what went wrong. hookErr is the error that came
@@ -122,30 +176,11 @@ func (c *command) outcome(hookErr error) (any, error) {
 		if hookErr == nil {
 			hookErr = errHook
 		}
-		return nil, c.failed(hookErr, !c.asked)
+		return nil, failed(c.ctx, hookErr, !c.asked)
 	case c.err != nil:
-		return nil, c.failed(c.err, !c.sent)
+		return nil, failed(c.ctx, c.err, !c.sent)
 	case !c.reply.done:
-		return nil, c.failed(errNoReply, !c.sent)
+		return nil, failed(c.ctx, errNoReply, !c.sent)
 	}
 	return c.reply.value, nil
-}
-
-// failed returns err as the contract of [pool.Pool] wants it.
-func (c *command) failed(err error, certainlyUnsent bool) error {
-	if refusal := redis.Error(nil); errors.As(err, &refusal) {
-		err = pool.Error(refusal.Error())
-	} else if over := ended(c.ctx); over != nil && !errors.Is(err, over) {
-		err = fmt.Errorf("%w: %w", over, err)
-	}
-	if certainlyUnsent {
-		// A refusal gets here as well: of AUTH, HELLO or SELECT, which are sent
-		// before a connection's first command.
-		return unsent(err)
-	}
-	return err
-}
-
-func unsent(err error) error {
-	return fmt.Errorf("%w: %w", pool.ErrNotSent, err)
 }

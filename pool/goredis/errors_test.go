@@ -22,6 +22,7 @@ import (
 type scripted struct {
 	addr        string
 	connections atomic.Int32
+	asked       atomic.Int32 // for REPLY
 }
 
 func startScripted(t *testing.T) *scripted {
@@ -66,6 +67,7 @@ func (s *scripted) serve(conn net.Conn, number int32) {
 		answer := "-ERR unknown command\r\n"
 		switch strings.ToUpper(args[0]) {
 		case "REPLY":
+			s.asked.Add(1)
 			answer = strings.ReplaceAll(args[1], "SELF", s.addr)
 		case "ROLE":
 			answer = fmt.Sprintf(":%d\r\n", number)
@@ -148,26 +150,74 @@ func TestErrorRepliesMatterToTheConnectionAndToHooksAsTheyDoForTheClientAlone(t 
 		if got.seen != want.seen || !got.told {
 			t.Errorf("%q: a hook sees\n%s (by cmd.Err() too: %t)\nand of client.Do\n%s", sent, got.seen, got.told, want.seen)
 		}
+		if refusal, _ := strings.CutPrefix(strings.TrimSpace(sent), "-"); pool.Demoted(pool.Error(refusal)) {
+			wantConnection = int64(2) // go-redis alone keeps some of these
+		}
 		if connection != wantConnection {
 			t.Errorf("%q: the next command is on connection %v, with client.Do it is on %v", sent, connection, wantConnection)
 		}
 	}
 }
 
-func TestTheConnectionToADemotedMasterIsNotUsedAgain(t *testing.T) {
+func TestConnectionOnWhichAServerSaidThatItIsNoMasterIsNotUsedAgain(t *testing.T) {
+	for _, text := range []string{
+		"READONLY You can't write against a read only replica.",
+		"ERR READONLY You can't write against a read only replica.",
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+		"ERR Error running script (call to f_x): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
+		"ERR proxy: upstream said READONLY",
+	} {
+		server := startScripted(t)
+		client := redis.NewClient(&redis.Options{Addr: server.addr})
+		p := New(client)
+		for _, want := range []int64{1, 2, 3} {
+			if got, err := p.Do(t.Context(), "ROLE"); err != nil || got != want {
+				t.Errorf("%s: got connection %v, %v, want %d", text, got, err, want)
+			}
+			_, err := p.Do(t.Context(), "REPLY", "-"+text+"\r\n")
+			var refusal pool.Error
+			if !errors.As(err, &refusal) || string(refusal) != text || errors.Is(err, pool.ErrNotSent) {
+				t.Errorf("%s: got %v", text, err)
+			}
+		}
+		_ = client.Close()
+	}
+}
+
+func TestIdleConnectionsToADemotedMasterAreNotUsedAgainEither(t *testing.T) {
+	const idle = 5
 	server := startScripted(t)
 	client := redis.NewClient(&redis.Options{Addr: server.addr})
 	defer client.Close()
 	p := New(client)
-	for _, want := range []int64{1, 2, 3} {
-		if got, err := p.Do(t.Context(), "ROLE"); err != nil || got != want {
-			t.Errorf("got connection %v, %v, want %d", got, err, want)
+	open := func(n int) {
+		var held []*redis.Conn
+		for range n {
+			conn := client.Conn()
+			if err := conn.Do(t.Context(), "ROLE").Err(); err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, conn)
 		}
-		_, err := p.Do(t.Context(), "REPLY", "-READONLY You can't write against a read only replica.\r\n")
-		var refusal pool.Error
-		if !errors.As(err, &refusal) || !strings.HasPrefix(string(refusal), "READONLY ") || errors.Is(err, pool.ErrNotSent) {
-			t.Errorf("got %v", err)
+		for _, conn := range held {
+			_ = conn.Close()
 		}
+	}
+	demote := func() {
+		if _, err := p.Do(t.Context(), "REPLY", "-READONLY You can't write against a read only replica.\r\n"); !pool.Demoted(err) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	open(idle)
+	demote()
+	if got, err := p.Do(t.Context(), "ROLE"); err != nil || got.(int64) <= idle {
+		t.Errorf("got connection %v, %v", got, err)
+	}
+	// But a client that is meant for a replica does not lose them all the time.
+	open(idle)
+	demote()
+	if n := client.PoolStats().IdleConns; n != idle-1 {
+		t.Errorf("%d connections are idle", n)
 	}
 }
 
@@ -188,7 +238,7 @@ func TestAConnectionWhoseReplyIsNoRESPIsNotUsedAgain(t *testing.T) {
 
 func TestHooksSeeThatALateCommandWasNotSent(t *testing.T) {
 	server := startScripted(t)
-	client := redis.NewClient(&redis.Options{Addr: server.addr, OnConnect: func(ctx context.Context, _ *redis.Conn) error {
+	client := redis.NewClient(&redis.Options{Addr: server.addr, DialTimeout: 100 * time.Millisecond, OnConnect: func(ctx context.Context, _ *redis.Conn) error {
 		<-ctx.Done()
 		return nil
 	}})
@@ -200,7 +250,7 @@ func TestHooksSeeThatALateCommandWasNotSent(t *testing.T) {
 	if _, err := New(client).Do(ctx, "ROLE"); !errors.Is(err, pool.ErrNotSent) {
 		t.Errorf("got %v", err)
 	}
-	if want := "context deadline exceeded "; !w.told || !strings.HasPrefix(w.seen, want) {
+	if want := "context deadline exceeded: no connection was open by then "; !w.told || !strings.HasPrefix(w.seen, want) {
 		t.Errorf("a hook sees %s", w.seen)
 	}
 }

@@ -82,9 +82,13 @@ type Pool struct {
 	name   string
 	hooks  *redis.Conn // runs the user's hooks, and then the command's clone
 	clones clones
+	slots  slots
 }
 
-var _ pool.Pool = (*Pool)(nil)
+var (
+	_ pool.Pool   = (*Pool)(nil)
+	_ pool.Backed = (*Pool)(nil)
+)
 
 // Option is an option of [New].
 type Option func(*Pool)
@@ -104,6 +108,7 @@ func New(client *redis.Client, opts ...Option) *Pool {
 	}
 	p := &Pool{name: nameOf(client.Options()), hooks: hooked(client)}
 	p.clones.init(client)
+	p.slots.init(client, &p.clones)
 	for _, opt := range opts {
 		opt(p)
 	}
@@ -128,6 +133,9 @@ func nameOf(o *redis.Options) string {
 // ("redis-1:6379", "redis-1:6379/2", "/run/redis.sock").
 func (p *Pool) String() string { return p.name }
 
+// Backing implements [pool.Backed]: it returns the client that was given to New.
+func (p *Pool) Backing() any { return p.clones.client }
+
 var errEmpty = errors.New("goredis: empty command")
 
 // Do implements [pool.Pool].
@@ -139,7 +147,7 @@ func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
 	if err != nil {
 		return nil, unsent(err)
 	}
-	cmd := newCommand(ctx, p.clones.get(left), args)
+	cmd := newCommand(ctx, p, left, args)
 	err = p.hooks.Process(ctx, cmd)
 	return cmd.outcome(err)
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/redis/go-redis/v9"
 )
 
 // decoder is where go-redis writes the bytes of one reply, while it reads them,
@@ -99,15 +98,10 @@ func (d *decoder) decode() error {
 	}
 	d.rest = append(d.rest[:0], d.rest[used:]...)
 	if refusal, ok := d.value.(pool.Error); ok {
-		return asGoRedis(redis.Nil, string(refusal))
+		return refused(refusal)
 	}
 	return nil
 }
-
-// asGoRedis returns an error reply as go-redis's own type for it, which is
-// internal to it and the type of redis.Nil. So hooks of the user find what they
-// would find after client.Do, redis.ErrNoScript for one.
-func asGoRedis[E ~string](_ E, text string) E { return E(text) }
 
 // token takes one token from the front of b, which is a scalar, a bulk string or
 // the header of a group, and returns its length: 0 if bytes of it are missing.

@@ -1,0 +1,92 @@
+package goredis
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// open has the client open a connection. It has the time that the client's own options
+// give it, and not that of a command.
+//
+// A PING does it. The client takes an idle connection for it if there is one.
+func (s *slots) open(ctx context.Context, left time.Duration) {
+	limit := max(s.limit, min(left, longest))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	c := newCommand(ctx, nil, limit, ping)
+	c.inner = true
+	err := s.clones.get(limit).Process(ctx, c)
+	open := c.sent || c.late
+	if is, ok := err.(demoted); ok {
+		err, open = is.refusal, false // the connection is closed
+	}
+	switch {
+	case open && isRefusal(err): // of PING, which not everybody may use
+		err = nil
+	case !open && closedByPeer(err):
+		err = s.explain(ctx, err)
+	}
+	s.opened(err)
+}
+
+func closedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// explain says why the server closed a connection that greeted it. One that takes no
+// more clients, or none from here, says so to a connection before it has asked anything,
+// and closes it. go-redis is writing then, and the words are lost with the connection. So
+// another one listens.
+func (s *slots) explain(ctx context.Context, err error) error {
+	const spoken = 100 * time.Millisecond
+	o := s.client.Options()
+	conn, dialErr := o.Dialer(ctx, o.Network, o.Addr)
+	if dialErr != nil {
+		return err
+	}
+	defer conn.Close()
+	if conn.SetReadDeadline(time.Now().Add(spoken)) != nil {
+		return err
+	}
+	line, readErr := bufio.NewReader(conn).ReadString('\n')
+	text, isError := strings.CutPrefix(strings.TrimSpace(line), "-")
+	if readErr != nil || !isError {
+		return fmt.Errorf("%w (the server closed the connection while it was greeted: see its log, its maxclients, and whether it wants TLS)", err)
+	}
+	return fmt.Errorf("%w (%w)", asGoRedis(redis.Nil, text), err)
+}
+
+// demoted closes the idle connections of the client: they lead to a server that is no
+// master any more, as the one did that said so. Otherwise each would cost a command.
+//
+// A client that is meant for a replica says that of every write, and its connections
+// serve others who read. So it does not happen again for a while.
+func (s *slots) demoted(ctx context.Context) {
+	const pause = 10 * time.Second
+	now := time.Now()
+	last := s.swept.Load()
+	if last != nil && now.Sub(*last) < pause || !s.swept.CompareAndSwap(last, &now) {
+		return
+	}
+	s.mu.Lock()
+	s.forget()
+	s.mu.Unlock()
+	client := s.clones.get(shortest)
+	for range s.client.PoolStats().IdleConns {
+		if ended(ctx) != nil || s.client.PoolStats().IdleConns == 0 {
+			return
+		}
+		// What cannot be written costs the client the connection. Nothing is sent.
+		c := newCommand(ctx, nil, shortest, []any{struct{}{}})
+		c.inner = true
+		_ = client.Process(ctx, c)
+	}
+}
