@@ -50,10 +50,16 @@ func (c *clones) init(client *redis.Client) {
 	if opts.ReadTimeout <= 0 || opts.WriteTimeout <= 0 {
 		c.limit = 0 // none: go-redis turns "-1, no timeout" into 0
 	}
-	c.client, c.base = client, client.WithTimeout(c.limit)
+	c.client, c.base = client, clone(client, c.limit)
 	if c.limit == 0 || c.limit > longest {
 		c.limit = longest
 	}
+}
+
+func clone(client *redis.Client, timeout time.Duration) *redis.Client {
+	c := client.WithTimeout(timeout)
+	c.AddHook(once{})
+	return c
 }
 
 // get returns the client whose timeouts suit a deadline that is so far away. A
@@ -66,7 +72,7 @@ func (c *clones) get(left time.Duration) *redis.Client {
 	if client := c.byBucket[bucket].Load(); client != nil {
 		return client
 	}
-	client := c.client.WithTimeout(timeout)
+	client := clone(c.client, timeout)
 	if !c.byBucket[bucket].CompareAndSwap(nil, client) {
 		return c.byBucket[bucket].Load()
 	}

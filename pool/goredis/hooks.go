@@ -42,3 +42,34 @@ func (innermost) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 		return c.run(ctx)
 	}
 }
+
+// once is the hook of the clones. A greeting runs the hooks of the client that opens the
+// connection. Its commands would be repeated, with pauses, on a connection that is known
+// to be broken, and go on with that when the client is closed.
+type once struct{}
+
+func (once) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (once) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if _, ours := cmd.(*command); !ours {
+			cmd = notRepeated{cmd}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (once) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		own := make([]redis.Cmder, len(cmds))
+		for i, cmd := range cmds {
+			own[i] = notRepeated{cmd}
+		}
+		return next(ctx, own)
+	}
+}
+
+// notRepeated is a command that go-redis sends once.
+type notRepeated struct{ redis.Cmder }
+
+func (notRepeated) NoRetry() bool { return true }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"syscall"
 	"time"
@@ -31,14 +30,10 @@ func (s *slots) open(ctx context.Context, left time.Duration) {
 	switch {
 	case open && isRefusal(err): // of PING, which not everybody may use
 		err = nil
-	case !open && closedByPeer(err):
+	case !open:
 		err = s.explain(ctx, err)
 	}
 	s.opened(err)
-}
-
-func closedByPeer(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // explain says why the server closed a connection that greeted it. One that takes no
@@ -46,6 +41,9 @@ func closedByPeer(err error) bool {
 // and closes it. go-redis is writing then, and the words are lost with the connection. So
 // another one listens.
 func (s *slots) explain(ctx context.Context, err error) error {
+	if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		return err
+	}
 	const spoken = 100 * time.Millisecond
 	o := s.client.Options()
 	conn, dialErr := o.Dialer(ctx, o.Network, o.Addr)
@@ -59,7 +57,7 @@ func (s *slots) explain(ctx context.Context, err error) error {
 	line, readErr := bufio.NewReader(conn).ReadString('\n')
 	text, isError := strings.CutPrefix(strings.TrimSpace(line), "-")
 	if readErr != nil || !isError {
-		return fmt.Errorf("%w (the server closed the connection while it was greeted: see its log, its maxclients, and whether it wants TLS)", err)
+		return fmt.Errorf("%w (the server closed the connection: see its log, its maxclients, and whether it wants TLS)", err)
 	}
 	return fmt.Errorf("%w (%w)", asGoRedis(redis.Nil, text), err)
 }
