@@ -19,19 +19,39 @@
 // its way; nothing in go-redis does.
 //
 // A client with default options sends a command up to four times. Here it is
-// sent once, whatever MaxRetries says.
+// sent once, whatever MaxRetries says. So are the commands of a greeting.
+//
+// A client opens a connection within the time of the command that needs it, and
+// throws the connection away when that time is over. Here a connection is opened
+// in the background. It has DialTimeout for its greeting (credentials, OnConnect),
+// or the time of the command if that is longer; each reply is bounded by
+// ReadTimeout, too. A PING ends the greeting. A connection that is open too late
+// for its command serves the next one. The command is not sent late.
+//
+// A connection on which the server said READONLY or MASTERDOWN, anywhere in a
+// reply, is closed. The client's idle connections are closed with it, at most once
+// in ten seconds.
 //
 // # Options that matter
 //
 // None has to be set. ContextTimeoutEnabled makes the deadline exact, to no
-// benefit for a lock. MaxRetries affects only the greeting of a new connection:
-// it pauses between tries, within the deadline. ReadTimeout and WriteTimeout bound calls whose context has no
+// benefit for a lock. ReadTimeout and WriteTimeout bound calls whose context has no
 // deadline or a later one; where they differ, the longer one counts for both.
 // PoolSize should be at least the number of locks that are acquired at the same
-// moment. DialerRetries (default 5, 100 ms
+// moment. A command that finds no free connection by its deadline fails, and its
+// error matches [pool.ErrNoConn]. DialerRetries (default 5, 100 ms
 // apart) delays the news that a server refuses connections: 1 brings it at
-// once. DialTimeout bounds what a dial may hold in the background after the
-// caller has given up.
+// once. With a deadline below that, the first command says only that no connection
+// was open; those after it say why.
+//
+// # The connections are shared
+//
+// Commands go out on any connection of the client's pool, as it is. If somebody
+// ran SELECT on a pooled connection and gave it back, locks go to another database
+// now and then, and two holders are possible. The same holds for any other state
+// of a connection. Use client.EphemeralConn for that.
+//
+// # Hooks
 //
 // Hooks that the client has when New is called run around every command; those
 // added later do not. They see the errors that they would see of client.Do,
@@ -39,6 +59,11 @@
 // was not sent because its context had ended is an error for them too. What a
 // hook makes of an error is for traces, not for the lock: one that swallows
 // errors would otherwise turn a failure into a nil reply, which means "granted".
+//
+// A hook gets a copy of the arguments. If it changes them, a prefix before keys for
+// one, the command is refused and not sent: the lock would not be where others look
+// for it. Use redlock.WithPrefix. If it repeats a command that was sent, it hears the
+// first outcome again, and nothing is sent. Hooks do not see the PING.
 //
 // # Subscriptions
 //
