@@ -1,6 +1,10 @@
 package pipeline
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // One timer watches over all calls of a pipe. A call that is answered in time,
 // nearly every one, costs none: the timer finds nothing to do.
@@ -33,6 +37,7 @@ func (p *Pipe) check() {
 	p.armed = false
 	now := time.Now()
 	late := p.waiting.expire(now)
+	why := p.notReady()
 	var stalled []*link
 	giveUp := func(l *link, at time.Time) {
 		switch {
@@ -62,9 +67,7 @@ func (p *Pipe) check() {
 		p.arm(at)
 	}
 	p.mu.Unlock()
-	if len(late) > 0 {
-		fail(late, unsent(p.notReady()))
-	}
+	fail(late, unsent(fmt.Errorf("%w: %w", context.DeadlineExceeded, why)))
 	for _, l := range stalled {
 		l.conn.Close() // the reader does the rest
 	}

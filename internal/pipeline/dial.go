@@ -3,13 +3,39 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
 // dialSlack is what a dial may take to return when its context has ended.
 const dialSlack = time.Second
 
-var errHangs = errors.New("a dial has not returned although its context ended: it needs timeouts of its own, or a server that answers")
+var (
+	errHangs  = errors.New("a dial has not returned although its context ended: it needs timeouts of its own, or a server that answers")
+	errBehind = errors.New("the connection takes no more: commands before it are still being written")
+)
+
+// notReady says why a call was not sent: what the dial is doing. p.mu is held.
+func (p *Pipe) notReady() error {
+	switch {
+	case !p.dialing:
+		return errBehind
+	case p.refusal != nil:
+		return fmt.Errorf("%s, the one before failed: %w", p.doing(), p.refusal)
+	}
+	return errors.New(p.doing())
+}
+
+// doing says what the dial is doing.
+func (p *Pipe) doing() string {
+	text := fmt.Sprintf("opening a connection has taken %v and goes on", p.took())
+	if p.stage != "" {
+		text += " (" + p.stage + ")"
+	}
+	return text
+}
+
+func (p *Pipe) took() time.Duration { return time.Since(p.begun).Round(time.Millisecond) }
 
 // A dialed is what a dial returned.
 type dialed struct {

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +40,46 @@ func TestADialThatDoesNotReturnHoldsUpNoCallsAndIsTheOnlyOne(t *testing.T) {
 	})
 }
 
+func TestADialThatOutlastsItsCallersServesTheNextAndIsSpokenOf(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		stuck := make(chan struct{})
+		s.set(func() { s.stuck = stuck })
+		time.AfterFunc(2*timeout, func() { close(stuck) })
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		const doing = "opening a connection has taken 400ms and goes on"
+		submitted := submit(t, p, "submitted")
+		_, err := p.Do(ctx, "done")
+		settle()
+		submitted.wantError(t, false, context.DeadlineExceeded)
+		for _, err := range []error{err, submitted.err} {
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), doing) {
+				t.Errorf("got %v, want the deadline, and %q", err, doing)
+			}
+		}
+		time.Sleep(3 * timeout) // nobody is waiting when it has come
+		warm(t, p)
+		if got := s.sent(); got != "warm" || s.dials != 1 {
+			t.Errorf("sent %q, %d dials", got, s.dials)
+		}
+	})
+}
+
+func TestACallThatWaitsForADialIsToldHowTheOneBeforeFailed(t *testing.T) {
+	onServer(t, func(t *testing.T, p *Pipe, s *server) {
+		down := errors.New("no such host")
+		s.set(func() { s.down = down })
+		first := submit(t, p, "first")
+		settle()
+		first.wantError(t, false, down)
+		time.Sleep(maxPause)
+		s.set(func() { s.hang = true })
+		second := submit(t, p, "second")
+		time.Sleep(2 * timeout)
+		second.wantError(t, false, down, context.DeadlineExceeded)
+	})
+}
+
 func TestADialThatReturnsLateButWellIsUsed(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		stuck := make(chan struct{})
@@ -62,7 +104,7 @@ func TestCloseDoesNotWaitForADialThatDoesNotReturn(t *testing.T) {
 		if took := time.Since(begun); took > dialSlack {
 			t.Errorf("Close took %v", took)
 		}
-		under.wantError(t, false, errClosed)
+		under.wantError(t, false, pool.ErrClosed)
 		if _, err := p.Do(context.Background(), "after it"); !errors.Is(err, pool.ErrNotSent) {
 			t.Errorf("after it: %v", err)
 		}

@@ -20,9 +20,9 @@ func (p *Pipe) Do(ctx context.Context, args ...any) (any, error) {
 		return w.reply, w.err
 	case <-ctx.Done():
 	}
-	switch p.withdraw(w) {
+	switch fate, why := p.withdraw(w); fate {
 	case unsentCall:
-		return nil, unsent(fmt.Errorf("%w: %w", ctx.Err(), p.notReady()))
+		return nil, unsent(fmt.Errorf("%w: %w", ctx.Err(), why))
 	case sentCall:
 		return nil, ctx.Err()
 	}
@@ -52,19 +52,19 @@ const (
 	toldCall               // somebody is about to tell, or has told
 )
 
-// withdraw takes back a call if it was not sent. If it was, nobody waits for it any
-// more, and others should not have to either.
-func (p *Pipe) withdraw(r pool.Receiver) fate {
+// withdraw takes back a call if it was not sent, and says why. If it was, nobody waits
+// for it any more, and others should not have to either.
+func (p *Pipe) withdraw(r pool.Receiver) (fate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.waiting.remove(r):
-		return unsentCall
+		return unsentCall, p.notReady()
 	case p.link != nil && p.link.unanswered.has(r):
 		p.retire()
-		return sentCall
+		return sentCall, nil
 	case p.old != nil && p.old.unanswered.has(r):
-		return sentCall
+		return sentCall, nil
 	}
-	return toldCall
+	return toldCall, nil
 }

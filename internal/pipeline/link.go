@@ -12,6 +12,7 @@ import (
 // open begins to connect. p.mu is held.
 func (p *Pipe) open() {
 	p.dialing = true
+	p.begun = time.Now()
 	p.all.Add(1)
 	go p.run() // ends when the connection breaks, or cannot be had
 }
@@ -101,7 +102,7 @@ func (p *Pipe) ended(l *link, err error) {
 		}
 	}
 	if p.closed {
-		err = errClosed
+		err = pool.ErrClosed
 	}
 	p.mu.Unlock()
 	l.writer.Wait() // the arguments are the callers' again once they are told

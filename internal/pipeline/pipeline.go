@@ -15,7 +15,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -61,12 +60,7 @@ const (
 	grace = 2 * time.Second
 )
 
-var (
-	errClosed = fmt.Errorf("the pool is closed: %w", pool.ErrClosed)
-	errFull   = fmt.Errorf("%d calls are under way already", maxHeld)
-
-	errNotReady = errors.New("no connection was ready for it")
-)
+var errFull = fmt.Errorf("%d calls are under way already", maxHeld)
 
 // A Pipe is one connection at a time to one server, opened at the first call and
 // replaced when it breaks. It is safe for concurrent use.
@@ -91,6 +85,7 @@ type Pipe struct {
 	link    *link // nil if there is no connection
 	old     *link // nil if no replies are late
 	dialing bool
+	begun   time.Time     // when the last dial began
 	hangs   bool          // a dial was left behind
 	stage   string        // of the dial that is under way
 	refusal error         // why the last dial failed
@@ -169,7 +164,7 @@ func (p *Pipe) refuses() error {
 	}
 	switch {
 	case p.closed:
-		return errClosed
+		return pool.ErrClosed
 	case held >= maxHeld:
 		return errFull
 	case p.link == nil && !p.dialing && p.refusal != nil && time.Now().Before(p.quiet):
@@ -240,7 +235,7 @@ func (p *Pipe) Close() error {
 			l.conn.Close()
 		}
 	}
-	fail(waiting, unsent(errClosed))
+	fail(waiting, unsent(pool.ErrClosed))
 	p.all.Wait()
 	return nil
 }

@@ -15,8 +15,16 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
+var demotions = map[string]pool.Error{
+	"demoted":             "READONLY You can't write against a read only replica.",
+	"demoted in a script": "ERR Error running script (call to f_0a9f75e991483d02789696e4c90d26c10395863e): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.", // Redis 6.2
+	"demoted by a proxy":  "ERR READONLY You can't write against a read only replica.",
+	"without a master":    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+	"without, in a proxy": "ERR upstream: MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+}
+
 // A server answers every command with its first argument, unless it is frozen, and
-// "refuse" and "demoted" with an error. It notes what reached it, flush by flush.
+// "refuse" and those of demotions with an error. It notes what reached it, flush by flush.
 type server struct {
 	mu      sync.Mutex
 	frozen  bool
@@ -105,10 +113,9 @@ func (c *conn) Receive() (any, error) {
 		switch text {
 		case "refuse":
 			return nil, pool.Error("ERR refused")
-		case "demoted":
-			return nil, pool.Error("READONLY You can't write against a read only replica.")
-		case "demoted in a script": // Redis 6.2
-			return nil, pool.Error("ERR Error running script (call to f_0a9f75e991483d02789696e4c90d26c10395863e): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.")
+		}
+		if refusal, ok := demotions[text]; ok {
+			return nil, refusal
 		}
 		return text, nil
 	case <-c.closed:
@@ -308,7 +315,7 @@ func TestAnErrorOfTheServerIsAReply(t *testing.T) {
 }
 
 func TestAServerThatWasDemotedIsLookedUpAgain(t *testing.T) {
-	for _, says := range []string{"demoted", "demoted in a script"} {
+	for says := range demotions {
 		onServer(t, func(t *testing.T, p *Pipe, s *server) {
 			demoted, behind := submit(t, p, says), submit(t, p, "behind")
 			settle()
@@ -740,7 +747,7 @@ func TestWhatCannotBeSentByItsDeadlineIsNotSent(t *testing.T) {
 		for _, n := range []*note{first, second} {
 			n.wantError(t, false)
 		}
-		first.wantError(t, false, context.DeadlineExceeded, errNotReady)
+		first.wantError(t, false, context.DeadlineExceeded)
 		if took := first.at.Sub(start); took != timeout {
 			t.Errorf("told after %v, want %v", took, timeout)
 		}
@@ -812,17 +819,17 @@ func TestACloseTellsEverybodyAndLeavesNothing(t *testing.T) {
 		s.set(func() { s.frozen = true })
 		sent := submit(t, p, "sent")
 		p.Close()
-		sent.wantError(t, true, errClosed)
+		sent.wantError(t, true, pool.ErrClosed)
 		after := submit(t, p, "after")
 		settle()
-		after.wantError(t, false, errClosed)
+		after.wantError(t, false, pool.ErrClosed)
 	})
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		s.set(func() { s.hang = true })
 		waits := submit(t, p, "waits")
 		settle()
 		p.Close()
-		waits.wantError(t, false, errClosed)
+		waits.wantError(t, false, pool.ErrClosed)
 	})
 }
 

@@ -106,7 +106,7 @@ func (o *opener) clientClosed() error {
 		return nil // it would be asked, and told of a failure
 	}
 	// A clone has no hooks.
-	err := o.client.WithTimeout(time.Second).Process(noMore, newCommand(noMore, nil, ping))
+	err := o.client.WithTimeout(time.Second).Process(noMore, newCommand(noMore, nil, 0, ping))
 	if errors.Is(err, redis.ErrClosed) {
 		return err
 	}

@@ -46,7 +46,7 @@ func (o *opener) call(ctx context.Context) (*witness, error) {
 	}
 	// A clone, for its timeouts, and because it leaves the user's hooks behind.
 	w := &witness{conn: o.client.WithTimeout(witnessTimeout).Conn(), stop: make(chan struct{})}
-	if err := w.ask(ctx, ping...); err != nil && !answered(err) {
+	if err := w.ask(ctx, ping...); err != nil && !isRefusal(err) {
 		w.conn.Close()
 		return nil, err
 	}
@@ -65,13 +65,13 @@ func (w *witness) watch(gone func()) {
 			err := w.ask(ctx, "WAIT", int64(math.MaxInt32), witnessWait.Milliseconds())
 			switch {
 			case err == nil:
-			case answered(err) && !strings.HasPrefix(err.Error(), "UNBLOCKED"):
+			case isRefusal(err) && !strings.HasPrefix(err.Error(), "UNBLOCKED"):
 				w.waits = false // no right to it, a replica
 			default:
 				gone()
 				return
 			}
-		} else if err := w.ask(ctx, ping...); err != nil && !answered(err) {
+		} else if err := w.ask(ctx, ping...); err != nil && !isRefusal(err) {
 			gone()
 			return
 		}
@@ -89,10 +89,7 @@ func (w *witness) watch(gone func()) {
 
 // ask sends a command, once.
 func (w *witness) ask(ctx context.Context, args ...any) error {
-	return w.conn.Process(ctx, newCommand(ctx, nil, args))
+	return w.conn.Process(ctx, newCommand(ctx, nil, 0, args))
 }
 
 func (w *witness) close() { w.once.Do(func() { close(w.stop) }) }
-
-// answered reports whether err is an error reply: the connection is there.
-func answered(err error) bool { return errors.As(err, new(redis.Error)) }
