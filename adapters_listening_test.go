@@ -200,3 +200,57 @@ func TestRedigoTakesNoConnectionThatCannotBeSparedOrInterrupted(t *testing.T) {
 		})
 	}
 }
+
+func TestARedigoPoolLendsOneConnectionHoweverManyListenAndGetsItBack(t *testing.T) {
+	addr := miniredis.RunT(t).Addr()
+	connections := &redis.Pool{MaxIdle: 3, MaxActive: 3, DialContext: func(ctx context.Context) (redis.Conn, error) {
+		return redis.DialContext(ctx, "tcp", addr)
+	}}
+	defer connections.Close()
+	one, another := redigo.New(connections), redigo.New(connections)
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		s := subscribed(t, ctx, one, "channel")
+		for _, p := range []*redigo.Pool{one, another} {
+			if _, err := p.Subscribe(ctx); err == nil || errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "MaxActive") {
+				t.Errorf("a second one: got %v", err)
+			}
+		}
+		if n := connections.ActiveCount(); n != 1 {
+			t.Errorf("%d connections are in use for listening, want 1", n)
+		}
+		cancel()
+		_, _ = s.Receive()
+		_ = s.Close()
+		if n := connections.ActiveCount(); n != 0 {
+			t.Errorf("%d connections are in use when nobody listens", n)
+		}
+		one, another = another, one
+	}
+}
+
+func TestARedigoPoolThatIsFullGetsItsLentConnectionBack(t *testing.T) {
+	addr := miniredis.RunT(t).Addr()
+	connections := &redis.Pool{MaxIdle: 2, MaxActive: 2, Wait: true, DialContext: func(ctx context.Context) (redis.Conn, error) {
+		return redis.DialContext(ctx, "tcp", addr)
+	}}
+	defer connections.Close()
+	p := redigo.New(connections)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s := subscribed(t, ctx, p, "channel")
+	held := connections.Get() // by the service
+	defer held.Close()
+	brief, cancelBrief := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancelBrief()
+	_, err := p.Do(brief, "SET", "key", "value")
+	wantError(t, err, pool.ErrNoConn)
+	if e, err := s.Receive(); err == nil || ctx.Err() != nil {
+		t.Errorf("the subscription goes on: %v, %v", e, err)
+	}
+	_ = s.Close()
+	wantReply(t, p, "OK", "SET", "key", "value")
+	if _, err := p.Subscribe(ctx); err == nil || errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "MaxActive") {
+		t.Errorf("it is lent again at once: %v", err)
+	}
+}

@@ -85,39 +85,70 @@ func TestRedigoSendsNothingLateAndKeepsTheConnectionThatCameLate(t *testing.T) {
 
 func TestRedigoACommandWithoutAConnectionWasNotSent(t *testing.T) {
 	addr := nobody(t)
-	exhausted := &redis.Pool{
-		DialContext: func(ctx context.Context) (redis.Conn, error) {
-			return redis.DialContext(ctx, "tcp", miniredis.RunT(t).Addr())
-		},
-		MaxActive: 1,
-	}
-	defer exhausted.Close()
-	held := exhausted.Get()
-	defer held.Close()
-	closed := &redis.Pool{}
-	closed.Close()
 	broken := errors.New("broken")
 	for name, p := range map[string]redigo.Source{
 		"nobody listens": source(func(ctx context.Context) (redis.Conn, error) { return redis.DialContext(ctx, "tcp", addr) }),
-		"exhausted":      exhausted,
-		"closed":         closed,
 		"broken before":  source(func(context.Context) (redis.Conn, error) { return spent{broken}, nil }),
 	} {
 		_, err := redigo.New(p).Do(t.Context(), "SET", "key", "value")
-		if !errors.Is(err, pool.ErrNotSent) {
-			t.Errorf("%s: got %v", name, err)
-		}
+		wantError(t, err, pool.ErrNotSent)
 		var dial *net.OpError
-		switch name {
-		case "nobody listens":
-			if !errors.As(err, &dial) || dial.Op != "dial" {
-				t.Errorf("%v does not show its cause", err)
-			}
-		case "exhausted":
-			if !errors.Is(err, redis.ErrPoolExhausted) {
-				t.Errorf("%v does not show its cause", err)
-			}
+		if name == "nobody listens" && (!errors.As(err, &dial) || dial.Op != "dial") {
+			t.Errorf("%v does not show its cause", err)
 		}
+		if errors.Is(err, pool.ErrNoConn) || errors.Is(err, pool.ErrClosed) {
+			t.Errorf("%v blames the client", err)
+		}
+	}
+}
+
+func TestRedigoAPoolThatIsFullIsBlamedAndNotItsNode(t *testing.T) {
+	server := miniredis.RunT(t)
+	for name, wait := range map[string]bool{"refuses": false, "waits": true} {
+		t.Run(name, func(t *testing.T) {
+			connections := &redis.Pool{MaxIdle: 3, MaxActive: 3, Wait: wait, DialContext: func(ctx context.Context) (redis.Conn, error) {
+				return redis.DialContext(ctx, "tcp", server.Addr())
+			}}
+			defer connections.Close()
+			p := redigo.New(connections)
+			for range connections.MaxActive {
+				held, err := connections.GetContext(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer held.Close()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := p.Do(ctx, "SET", "key", "value")
+			wantError(t, err, pool.ErrNotSent, pool.ErrNoConn)
+			if wait {
+				wantError(t, err, context.DeadlineExceeded)
+			} else {
+				wantError(t, err, redis.ErrPoolExhausted)
+			}
+			if !strings.Contains(err.Error(), "MaxActive is 3") {
+				t.Errorf("%q does not say what to change", err)
+			}
+		})
+	}
+}
+
+// Its connections are all being opened, and that the server does not answer is not for
+// want of them.
+func TestRedigoAPoolThatIsNotFullIsNotBlamed(t *testing.T) {
+	connections := &redis.Pool{MaxIdle: 1, MaxActive: 1, Wait: true, DialContext: func(ctx context.Context) (redis.Conn, error) {
+		_, _ = ctx.Deadline()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	p := redigo.New(connections)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := p.Do(ctx, "SET", "key", "value")
+	wantError(t, err, pool.ErrNotSent, context.DeadlineExceeded)
+	if errors.Is(err, pool.ErrNoConn) {
+		t.Errorf("%v blames the pool", err)
 	}
 }
 
@@ -138,5 +169,26 @@ func TestRedigoPoolsWithoutANameAreToldApart(t *testing.T) {
 	}
 	if again := a.String(); again != a.String() {
 		t.Errorf("the name changed to %q", again)
+	}
+}
+
+func TestRedigoPoolsOnOneSourceAreKnownByIt(t *testing.T) {
+	backing := func(p pool.Pool) any { return p.(pool.Backed).Backing() }
+	connections := &redis.Pool{}
+	a, b := redigo.New(connections, redigo.WithName("a")), redigo.New(connections, redigo.WithName("b"))
+	if backing(a) != backing(b) || backing(a) == nil {
+		t.Errorf("they stand on %v and %v", backing(a), backing(b))
+	}
+	if other := redigo.New(&redis.Pool{}); backing(other) == backing(a) {
+		t.Error("two pools pass for one")
+	}
+	dial := func(context.Context) (redis.Conn, error) { return nil, errors.New("down") }
+	if got := backing(redigo.New(source(dial))); got != nil {
+		t.Errorf("a function is compared: %v", got)
+	}
+	pipelined := redigo.NewPipelined(dial)
+	defer pipelined.Close()
+	if got := backing(pipelined); got != nil {
+		t.Errorf("a dial function is compared: %v", got)
 	}
 }

@@ -20,6 +20,8 @@ type Pipelined struct {
 }
 
 var (
+	_ pool.Pool       = (*Pipelined)(nil)
+	_ pool.Backed     = (*Pipelined)(nil)
 	_ pool.Submitter  = (*Pipelined)(nil)
 	_ pool.Subscriber = (*Pipelined)(nil)
 )
@@ -65,6 +67,9 @@ func (d dialed) GetContext(ctx context.Context) (redis.Conn, error) { return d(c
 // String returns the name given by [WithName], as [Pool.String] does.
 func (p *Pipelined) String() string { return p.plain.String() }
 
+// Backing implements [pool.Backed]: it returns nil, since functions cannot be compared.
+func (p *Pipelined) Backing() any { return nil }
+
 // Submit implements [pool.Submitter].
 func (p *Pipelined) Submit(ctx context.Context, r pool.Receiver, args ...any) {
 	if !named(args) {
@@ -102,7 +107,11 @@ func (p *Pipelined) open(ctx context.Context) (pipeline.Conn, error) {
 		conn.Close()
 		return nil, errPooled
 	}
-	if err := conn.Err(); err != nil {
+	err = conn.Err()
+	if err == nil {
+		err = settleUntil(ctx, conn)
+	}
+	if err != nil {
 		conn.Close()
 		return nil, failed(ctx, err)
 	}

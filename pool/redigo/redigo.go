@@ -46,9 +46,10 @@ package redigo
 import (
 	"context"
 	"errors"
-	"fmt"
+	"reflect"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/gomodule/redigo/redis"
 	"github.com/quorumlock/quorumlock/pool"
@@ -65,11 +66,18 @@ var _ Source = (*redis.Pool)(nil)
 // Pool is one Redis master behind a redigo connection pool. It is safe for
 // concurrent use if its source is. Make it with [New].
 type Pool struct {
-	source Source
-	name   string
+	source  Source
+	name    string
+	opening opener
+
+	emptying atomic.Bool // idle connections are being closed
+	starved  time.Time   // when a command last found no free connection; see loans
 }
 
-var _ pool.Pool = (*Pool)(nil)
+var (
+	_ pool.Pool   = (*Pool)(nil)
+	_ pool.Backed = (*Pool)(nil)
+)
 
 // Option is an option of [New].
 type Option func(*Pool)
@@ -85,11 +93,22 @@ var unnamed atomic.Int64
 
 // New returns the master behind source. It sends nothing, and panics if source
 // is nil.
+//
+// A connection is opened within the timeouts of the source's own dial function, and
+// within five seconds, whatever the deadline of the command that needs it. If it comes
+// too late, it serves the next command: it goes back to the redis.Pool, or is kept for
+// two seconds if that keeps none (MaxIdle 0). So DialContext gets a context with the
+// caller's values and a deadline of its own.
+//
+// A connection on which the server said that it is no master any more is closed, and so
+// are those that are idle in the redis.Pool. That needs connections with ReceiveContext
+// or ReceiveWithTimeout, as those of redis.Dial are.
 func New(source Source, opts ...Option) *Pool {
 	if p, ok := source.(*redis.Pool); source == nil || ok && p == nil {
 		panic("redigo: New(nil): no source")
 	}
 	p := &Pool{source: source}
+	p.opening.pool = p
 	for _, opt := range opts {
 		opt(p)
 	}
@@ -105,6 +124,15 @@ func New(source Source, opts ...Option) *Pool {
 func (p *Pool) String() string { return p.name }
 
 var errEmpty = errors.New("redigo: a command starts with its name, a string")
+
+// Backing implements [pool.Backed]: it returns the source, or nil if that is of a kind
+// that cannot be compared.
+func (p *Pool) Backing() any {
+	if !reflect.ValueOf(p.source).Comparable() {
+		return nil
+	}
+	return p.source
+}
 
 // named reports whether args are a command. An empty name would make redigo wait for
 // replies that nobody asked for.
@@ -124,41 +152,33 @@ func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, unsent(err)
 	}
-	conn, err := p.source.GetContext(ctx)
+	conn, err := p.connect(ctx)
 	if err != nil {
-		return nil, unsent(failed(ctx, err))
+		if errors.Is(err, pool.ErrNoConn) {
+			p.starve()
+		}
+		return nil, unsent(err)
+	}
+	// A connection can outlast ctx. A command sent now would have no one to wait for
+	// it, and the connection is as good for the next call.
+	left, err := remaining(ctx)
+	if err != nil {
+		p.opening.give(conn)
+		return nil, unsent(err)
 	}
 	// Close cannot block. It reads what replies a connection still owes, but send
 	// leaves none to come: a command was answered, or its connection is closed.
 	defer conn.Close()
-	if err := conn.Err(); err != nil {
+	if err := settle(conn, left); err != nil {
 		return nil, unsent(failed(ctx, err))
-	}
-	// A dial can outlast ctx. A command sent now would have no one to wait for
-	// it, and the connection is as good for the next call.
-	left, err := remaining(ctx)
-	if err != nil {
-		return nil, unsent(err)
 	}
 	v, err := send(ctx, left, conn, args[0].(string), args[1:])
 	if err != nil {
-		return nil, failed(ctx, err)
+		err = failed(ctx, err)
+		if pool.Demoted(err) {
+			p.demoted(conn)
+		}
+		return nil, err
 	}
 	return reply(v)
-}
-
-func unsent(err error) error {
-	return fmt.Errorf("%w: %w", pool.ErrNotSent, err)
-}
-
-// failed returns err as the contract of [pool.Pool] wants it. A refusal comes
-// from the dial as well: of AUTH or SELECT.
-func failed(ctx context.Context, err error) error {
-	if refusal := redis.Error(""); errors.As(err, &refusal) {
-		return pool.Error(refusal)
-	}
-	if over := ended(ctx); over != nil && !errors.Is(err, over) {
-		return fmt.Errorf("%w: %w", over, err)
-	}
-	return err
 }

@@ -19,28 +19,44 @@ var (
 )
 
 // Subscribe implements [pool.Subscriber]. The connection is one of the source's,
-// and counts for its limit as long as somebody waits for a lock. If a *redis.Pool
-// may have no other, the error matches [errors.ErrUnsupported]: no command would
-// get through any more. So it does if the connections cannot be interrupted.
+// and counts for its limit as long as somebody waits for a lock. A *redis.Pool with
+// MaxActive lends one, however many Lockers use it, and gets it back when commands find
+// no free connection: waiters are then not woken, and ask again by themselves. If it may
+// have no other, the error matches [errors.ErrUnsupported]: no command would get through
+// any more. So it does if the connections cannot be interrupted.
 func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
-	if connections, ok := p.source.(*redis.Pool); ok && connections.MaxActive == 1 {
-		return nil, errNotSpared
+	l, err := p.borrow()
+	if err != nil {
+		return nil, err
 	}
 	conn, err := p.source.GetContext(ctx)
 	if err != nil {
+		l.end()
+		return nil, p.noConnection(ctx, err)
+	}
+	if err := usable(ctx, conn); err != nil {
+		conn.Close()
+		l.end()
 		return nil, failed(ctx, err)
 	}
+	s := &subscription{ctx: ctx, conn: redis.PubSubConn{Conn: conn}, loan: l}
+	s.forget = context.AfterFunc(ctx, s.interrupt)
+	l.to(s)
+	return s, nil
+}
+
+// usable returns why a connection cannot be subscribed with, or nil.
+func usable(ctx context.Context, conn redis.Conn) error {
 	if err := conn.Err(); err != nil {
-		conn.Close()
-		return nil, failed(ctx, err)
+		return err
+	}
+	if err := settleUntil(ctx, conn); err != nil {
+		return err
 	}
 	if !interruptible(conn) {
-		conn.Close()
-		return nil, errNotEnded
+		return errNotEnded
 	}
-	s := &subscription{ctx: ctx, conn: redis.PubSubConn{Conn: conn}}
-	s.forget = context.AfterFunc(ctx, s.interrupt)
-	return s, nil
+	return nil
 }
 
 // interruptible reports whether a connection has what a subscription needs. Those
@@ -62,6 +78,7 @@ type subscription struct {
 	ctx    context.Context
 	conn   redis.PubSubConn
 	forget func() bool // ctx has nothing to interrupt any more
+	loan   *loan       // of the connection
 
 	mu     sync.Mutex // protects closed, and conn from being closed while it is interrupted
 	closed bool
@@ -87,18 +104,13 @@ func (s *subscription) Receive() (pool.Event, error) {
 	return pool.Event{}, nil
 }
 
-// interrupt ends a Receive. A connection that a pool handed out must not be
-// closed while somebody receives. But to receive with a deadline that has passed
-// closes the socket and does nothing else.
+// interrupt ends a Receive.
 func (s *subscription) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return
+	if !s.closed {
+		interrupt(s.conn.Conn)
 	}
-	passed, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
-	defer cancel()
-	redis.ReceiveContext(s.conn.Conn, passed)
 }
 
 // Close gives the connection back to its source, which drops it: it is broken, or
@@ -110,5 +122,6 @@ func (s *subscription) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	s.conn.Close()
+	s.loan.end()
 	return nil
 }

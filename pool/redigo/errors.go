@@ -1,0 +1,66 @@
+package redigo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gomodule/redigo/redis"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+func unsent(err error) error {
+	return fmt.Errorf("%w: %w", pool.ErrNotSent, err)
+}
+
+// failed returns err as the contract of [pool.Pool] wants it. A refusal comes
+// from the dial as well: of AUTH or SELECT.
+func failed(ctx context.Context, err error) error {
+	if refusal := redis.Error(""); errors.As(err, &refusal) {
+		return pool.Error(refusal)
+	}
+	if over := ended(ctx); over != nil && !errors.Is(err, over) {
+		return fmt.Errorf("%w: %w", over, err)
+	}
+	return err
+}
+
+// closedText is what a redis.Pool says when it is closed. redigo makes that error anew
+// each time, so it is learned by asking one.
+var closedText = func() string {
+	var closed redis.Pool
+	closed.Close()
+	return closed.Get().Err().Error()
+}()
+
+// noConnection says why the source gave no connection: it is closed, it may have no
+// more, or what the dial met.
+func (p *Pool) noConnection(ctx context.Context, err error) error {
+	switch {
+	case err.Error() == closedText:
+		return fmt.Errorf("%w: %w", pool.ErrClosed, err)
+	case errors.Is(err, redis.ErrPoolExhausted):
+		return fmt.Errorf("%w: %s: %w", pool.ErrNoConn, p.limit(), err)
+	case err == ctx.Err() && p.full():
+		return fmt.Errorf("%w: %s: %w", pool.ErrNoConn, p.limit(), err)
+	}
+	return failed(ctx, err)
+}
+
+// full reports whether a call waits for a connection that somebody else uses.
+func (p *Pool) full() bool {
+	connections, ok := p.source.(*redis.Pool)
+	if !ok || connections.MaxActive <= 0 || !connections.Wait {
+		return false
+	}
+	stats := connections.Stats()
+	return stats.ActiveCount >= connections.MaxActive && stats.IdleCount == 0
+}
+
+// limit names the option of redigo that bounds the connections.
+func (p *Pool) limit() string {
+	if connections, ok := p.source.(*redis.Pool); ok {
+		return fmt.Sprintf("its MaxActive is %d", connections.MaxActive)
+	}
+	return "its MaxActive is reached"
+}

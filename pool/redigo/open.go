@@ -1,0 +1,234 @@
+package redigo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+const (
+	// openTimeout bounds the opening of a connection.
+	openTimeout = 5 * time.Second
+	// hanging is how long an opening may take before calls that come meanwhile begin
+	// another one: a host that went away does not answer, and its successor does.
+	hanging = time.Second
+	// extra is how many of these there may be, beyond one for each call that waits. A
+	// dial function that heeds no context may never return.
+	extra = 5
+	// spared is how long a connection is kept that came too late for its command, if its
+	// source keeps none.
+	spared = 2 * time.Second
+)
+
+// connect returns a connection. If one is idle, that costs no goroutine.
+func (p *Pool) connect(ctx context.Context) (redis.Conn, error) {
+	idling, ok := p.source.(interface{ IdleCount() int })
+	if !ok || idling.IdleCount() == 0 {
+		return p.opening.wait(ctx)
+	}
+	conn, err := p.source.GetContext(ctx)
+	if err == nil {
+		err = conn.Err()
+	}
+	if err != nil {
+		return nil, p.noConnection(ctx, err)
+	}
+	return conn, nil
+}
+
+// An opener opens connections for calls that may not wait until one is there: what
+// takes longer than the command's deadline would be begun anew by each call, for ever.
+// So an opening has a goroutine and a time of its own, and the connection goes to the
+// call that has waited longest. There are as many openings as calls that wait, or more:
+// those whose calls have gone count for the next ones.
+type opener struct {
+	pool *Pool
+	asks atomic.Int32 // openings that have got beyond the wait for a free connection
+
+	mu      sync.Mutex // protects the rest; not held while the source is used
+	waiting []chan opened
+	under   int       // openings under way
+	begun   time.Time // when the last of them began
+	spare   redis.Conn
+	timer   *time.Timer // closes the spare one
+}
+
+// opened is what an opening came to.
+type opened struct {
+	conn redis.Conn
+	err  error
+}
+
+// wait returns a connection, or why there is none when ctx ends.
+func (o *opener) wait(ctx context.Context) (redis.Conn, error) {
+	o.mu.Lock()
+	if conn := o.takeSpare(); conn != nil {
+		o.mu.Unlock()
+		return conn, nil
+	}
+	w := make(chan opened, 1)
+	o.waiting = append(o.waiting, w)
+	if missing := len(o.waiting) - o.under; missing > 0 || missing > -extra && time.Since(o.begun) >= hanging {
+		o.under++
+		o.begun = time.Now()
+		go o.open(context.WithoutCancel(ctx)) // ends when the source has returned
+	}
+	begun := o.begun
+	o.mu.Unlock()
+	select {
+	case got := <-w:
+		return got.conn, got.err
+	case <-ctx.Done():
+	}
+	if o.leave(w) {
+		return nil, o.late(ctx, begun)
+	}
+	got := <-w // it came at the same moment
+	return got.conn, got.err
+}
+
+// leave takes a call out of those that wait, unless it has got something.
+func (o *opener) leave(w chan opened) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.Index(o.waiting, w)
+	if i >= 0 {
+		o.waiting = slices.Delete(o.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// late says what a call has waited for.
+func (o *opener) late(ctx context.Context, begun time.Time) error {
+	if o.asks.Load() == 0 && o.pool.full() {
+		return fmt.Errorf("%w: %s: %w", pool.ErrNoConn, o.pool.limit(), ctx.Err())
+	}
+	return fmt.Errorf("%w: opening a connection has taken %v and goes on", ctx.Err(), time.Since(begun).Round(time.Millisecond))
+}
+
+// open opens a connection, with the values of ctx.
+func (o *opener) open(ctx context.Context) {
+	bound, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	asking := &asking{Context: bound, asks: &o.asks}
+	conn, err := o.pool.source.GetContext(asking)
+	if err == nil {
+		if err = conn.Err(); err == nil {
+			err = settle(conn, openTimeout)
+		}
+		if err != nil {
+			conn.Close()
+		}
+	}
+	if err != nil {
+		err = o.pool.noConnection(bound, err)
+	}
+	asking.end()
+	o.mu.Lock()
+	o.under--
+	o.mu.Unlock()
+	if err == nil {
+		o.give(conn)
+		return
+	}
+	if w := o.next(); w != nil {
+		w <- opened{err: err}
+	}
+}
+
+// give hands a connection to the call that has waited longest. If none does, its source
+// keeps it for the next one, or the opener does.
+func (o *opener) give(conn redis.Conn) {
+	if w := o.next(); w != nil {
+		w <- opened{conn: conn}
+		return
+	}
+	if connections, ok := o.pool.source.(*redis.Pool); ok && connections.MaxIdle > 0 {
+		conn.Close()
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if before := o.takeSpare(); before != nil {
+		defer before.Close()
+	}
+	o.spare = conn
+	o.timer = time.AfterFunc(spared, func() { o.drop(conn) })
+}
+
+// next takes out the call that has waited longest.
+func (o *opener) next() chan opened {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) == 0 {
+		return nil
+	}
+	w := o.waiting[0]
+	o.waiting = slices.Delete(o.waiting, 0, 1)
+	return w
+}
+
+// takeSpare returns the spare connection, if there is one. o.mu is held.
+func (o *opener) takeSpare() redis.Conn {
+	conn := o.spare
+	if conn != nil {
+		o.timer.Stop()
+		o.spare, o.timer = nil, nil
+	}
+	return conn
+}
+
+// drop closes the spare connection, if it is still that.
+func (o *opener) drop(conn redis.Conn) {
+	o.mu.Lock()
+	mine := o.spare == conn
+	if mine {
+		o.spare, o.timer = nil, nil
+	}
+	o.mu.Unlock()
+	if mine {
+		conn.Close()
+	}
+}
+
+// asking is the context of an opening, and counts those that have got as far as the dial
+// function. A redis.Pool that waits for a free connection looks at nothing but Done;
+// whoever dials asks for the deadline or a value.
+type asking struct {
+	context.Context
+	asks  *atomic.Int32
+	state atomic.Int32 // 0, asked or over
+}
+
+const (
+	asked = 1
+	over  = 2
+)
+
+func (a *asking) note() {
+	if a.state.CompareAndSwap(0, asked) {
+		a.asks.Add(1)
+	}
+}
+
+func (a *asking) end() {
+	if a.state.Swap(over) == asked {
+		a.asks.Add(-1)
+	}
+}
+
+func (a *asking) Deadline() (time.Time, bool) {
+	a.note()
+	return a.Context.Deadline()
+}
+
+func (a *asking) Value(key any) any {
+	a.note()
+	return a.Context.Value(key)
+}
