@@ -20,9 +20,6 @@ var lendingDuties = []duty{
 // context the time to use it, and the occasion: it ends.
 func givesBack(tb testing.TB, open Opener) {
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	d.mustEcho("a connection")

@@ -21,7 +21,17 @@ type line struct {
 	closed bool
 }
 
-// subscribe opens a subscription and returns nil if the pool has none to offer, or
+// subscribing returns the pool as what the case needs, and skips the case if it is none.
+func subscribing(tb testing.TB, p pool.Pool) pool.Subscriber {
+	tb.Helper()
+	subscriber, ok := p.(pool.Subscriber)
+	if !ok {
+		tb.Skip("the pool is no pool.Subscriber")
+	}
+	return subscriber
+}
+
+// subscribe opens a subscription. It skips the case if the pool has none to offer, or
 // not with the options that it has: then there is nothing to test.
 func subscribe(tb testing.TB, p pool.Pool) *line {
 	tb.Helper()
@@ -30,20 +40,17 @@ func subscribe(tb testing.TB, p pool.Pool) *line {
 
 func subscribeWith(tb testing.TB, p pool.Pool, ctx context.Context) *line {
 	tb.Helper()
-	subscriber, ok := p.(pool.Subscriber)
-	if !ok {
-		return nil
-	}
+	subscriber := subscribing(tb, p)
 	ctx, cancel := context.WithCancel(ctx)
 	connecting := time.AfterFunc(patience, cancel)
 	s, err := subscriber.Subscribe(ctx)
 	connecting.Stop()
 	if err != nil {
 		cancel()
-		if !errors.Is(err, errors.ErrUnsupported) {
-			tb.Fatalf("Subscribe: %v", err)
+		if errors.Is(err, errors.ErrUnsupported) {
+			tb.Skipf("Subscribe: %v", err)
 		}
-		return nil
+		tb.Fatalf("Subscribe: %v", err)
 	}
 	return newLine(tb, s, cancel)
 }

@@ -46,9 +46,6 @@ func large() string { return strings.Repeat("x", 16<<20) }
 func submitsToFrozen(tb testing.TB, open Opener) {
 	const commands = 300
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	d.s.on("SET", func(p *peer, _ []string) { p.reply(simple("OK")) })
 	d.mustEcho("a connection")
 	value := large()
@@ -80,9 +77,6 @@ func submitsToFrozen(tb testing.TB, open Opener) {
 // toldLate freezes a server that has one command, and the others in its socket.
 func toldLate(tb testing.TB, open Opener) {
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	arrived, release := make(chan struct{}), make(chan struct{})
 	d.s.on("SLOW", func(p *peer, args []string) {
 		close(arrived)
@@ -118,9 +112,6 @@ func notSentLate(tb testing.TB, open Opener) {
 	s := startServer(tb)
 	s.stop()
 	d := submittingTo(tb, open, s)
-	if d == nil {
-		return
-	}
 	ctx := d.context(short)
 	d.echoes(ctx, "nobody listens", commands)
 	<-ctx.Done()
@@ -170,9 +161,6 @@ func notSentLate(tb testing.TB, open Opener) {
 func breaksUnderWay(tb testing.TB, open Opener) {
 	const commands, ran = 200, 50
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	for i := range 20 { // since it breaks at any time of the pool's
 		name, end := fmt.Sprint("BREAK", i), []func(*peer){(*peer).reset, (*peer).hangUp}[i%2]
 		var mu sync.Mutex // protects n
@@ -208,9 +196,6 @@ func letsGo(tb testing.TB, open Opener) {
 	inner := &scope{TB: tb}
 	defer inner.end()
 	d := submitting(inner, open)
-	if d == nil {
-		return
-	}
 	patient := submitting(inner, open)
 	value := large()
 	var all []*receipt

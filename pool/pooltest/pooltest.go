@@ -44,10 +44,10 @@ type Opener func(tb testing.TB, addr string) pool.Pool
 
 // Run runs every case on pools that open opens. It takes a few seconds.
 //
-// The cases about subscriptions are for pools that implement [pool.Subscriber].
-// Others pass them, and so does one whose Subscribe returns an error that matches
+// The cases about subscriptions are for pools that implement [pool.Subscriber]. They are
+// skipped for others, and for one whose Subscribe returns an error that matches
 // [errors.ErrUnsupported], as a connection pool of one must. The cases about
-// submitting are for pools that implement [pool.Submitter], and others pass them.
+// submitting are for pools that implement [pool.Submitter], and skipped for others.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, duty := range duties() {

@@ -12,8 +12,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// The cases about submitting are over at once for a pool that is no
-// [pool.Submitter].
+// The cases about submitting are skipped for a pool that is no [pool.Submitter].
 var submittingDuties = []duty{
 	{
 		name: "a submitted command ends once, and as it does with Do",
@@ -39,9 +38,6 @@ var submittingDuties = []duty{
 
 func endsAsWithDo(tb testing.TB, open Opener) {
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	ctx := d.context(patience)
 	for i, kind := range []any{
 		simple("OK"), bulk("text"), bulk(""), integer(42), null{}, nullArray{}, double("3.25"), boolean(true),
@@ -64,9 +60,8 @@ func endsAsWithDo(tb testing.TB, open Opener) {
 
 	s := startServer(tb)
 	s.stop()
-	if d = submittingTo(tb, open, s); d != nil {
-		d.told(d.submit(d.context(patience), "SET", "key", "value"), patience).neverSent(tb)
-	}
+	d = submittingTo(tb, open, s)
+	d.told(d.submit(d.context(patience), "SET", "key", "value"), patience).neverSent(tb)
 }
 
 // like fails the test unless both outcomes mean the same to the lock.
@@ -116,9 +111,6 @@ func (d *desk) holding(ctx context.Context, text string) []outcome {
 
 func holdingALock(tb testing.TB, open Opener) {
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	ctx := d.context(patience)
 	for _, state := range []string{"a new connection", "a connection"} {
 		for _, o := range d.holding(ctx, state) {
@@ -167,9 +159,6 @@ func holdingALock(tb testing.TB, open Opener) {
 func inOrder(tb testing.TB, open Opener) {
 	const goroutines, commands = 4, 150
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	var mu sync.Mutex // protects ran
 	var ran [goroutines][]int
 	d.s.on("NOTE", func(p *peer, args []string) {
@@ -211,9 +200,6 @@ func inOrder(tb testing.TB, open Opener) {
 func submittedConcurrently(tb testing.TB, open Opener) {
 	const goroutines, calls = 64, 30
 	d := submitting(tb, open)
-	if d == nil {
-		return
-	}
 	ctx := d.context(patience)
 	var all sync.WaitGroup
 	for g := range goroutines {
