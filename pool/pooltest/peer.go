@@ -1,6 +1,10 @@
 package pooltest
 
-import "net"
+import (
+	"net"
+	"slices"
+	"strings"
+)
 
 // A peer is one connection, seen from the server.
 type peer struct {
@@ -55,6 +59,9 @@ func busy(p *peer, args []string) {
 	p.reply(failure("ERR Can't execute '" + args[0] + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
 }
 
+// subcommands are those of CLIENT that clients send when they connect.
+var subcommands = []string{"SETINFO", "SETNAME", "TRACKING", "NO-EVICT", "NO-TOUCH", "CAPA", "ID"}
+
 // greet answers what clients send when they connect or listen, and ECHO.
 func greet(p *peer, args []string) {
 	switch args[0] {
@@ -64,7 +71,7 @@ func greet(p *peer, args []string) {
 		p.server.confided(args[len(args)-1])
 		p.reply(simple("OK"))
 	case "CLIENT", "client":
-		if len(args) > 1 && (args[1] == "setinfo" || args[1] == "SETINFO" || args[1] == "setname" || args[1] == "SETNAME") {
+		if len(args) > 1 && slices.Contains(subcommands, strings.ToUpper(args[1])) {
 			p.reply(simple("OK"))
 			return
 		}

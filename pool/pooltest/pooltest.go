@@ -78,6 +78,8 @@ func duties() []duty {
 	all = append(all, contextDuties...)
 	all = append(all, sendingDuties...)
 	all = append(all, sharingDuties...)
+	all = append(all, openingDuties...)
+	all = append(all, endingDuties...)
 	all = append(all, listeningDuties...)
 	all = append(all, partingDuties...)
 	all = append(all, submittingDuties...)

@@ -49,6 +49,12 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"tells":     "the name stays the same, is short, and shows no credentials",
 		"forgets":   "no goroutine is left when the pool is closed",
 
+		"clings":   "a connection on which the server said that it is no master is closed",
+		"queues":   "a call that hangs does not hold up those after it",
+		"vague":    "after the client was closed, errors match ErrClosed and ErrNotSent",
+		"restarts": "a connection whose opening outlasts the deadline serves a later call",
+		"trusts":   "a greeting that is refused is a command that was not sent, and the server's text",
+
 		"loses":      "messages follow their Joined event, unchanged and in order",
 		"hurries":    "messages follow their Joined event, unchanged and in order",
 		"confuses":   "one subscription listens to many channels",
@@ -86,7 +92,7 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 			case "hangs", "defers": // the same, within what the reference has without them
 				defer func(was time.Duration) { grace = was }(grace)
 				grace = 3 * overtime
-			case "forgets", "lingers", "keeps", "stays", "alternates", "hogs", "restores", "outlives": // noticed when something does not come
+			case "forgets", "lingers", "keeps", "stays", "alternates", "hogs", "restores", "outlives", "clings", "restarts", "queues": // noticed when something does not come
 				defer func(was time.Duration) { patience = was }(patience)
 				patience = time.Second
 				remembered = make(chan struct{})

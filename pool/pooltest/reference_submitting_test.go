@@ -16,7 +16,6 @@ const overtime = 500 * time.Millisecond
 var (
 	errEmpty   = errors.New("empty command")
 	errUnasked = errors.New("a reply that nobody asked for")
-	errClosed  = errors.New("the pool is closed")
 )
 
 // A wire is the connection on which the reference sends what is submitted. One
@@ -117,8 +116,8 @@ func (w *wire) connected(ctx context.Context) (*link, error) {
 	l, closed := w.link, w.closed
 	w.mu.Unlock()
 	switch {
-	case closed:
-		return nil, errClosed
+	case closed && w.p.fault != "vague":
+		return nil, pool.ErrClosed
 	case l != nil:
 		return l, nil
 	case ended(ctx) != nil && w.p.fault != "hoards":
@@ -126,7 +125,7 @@ func (w *wire) connected(ctx context.Context) (*link, error) {
 	}
 	own, cancel := own(ctx)
 	defer cancel()
-	l, err := w.p.dial(own)
+	l, err := w.p.connect(own)
 	for i := 0; i < 100 && err != nil && w.p.fault == "hoards"; i++ {
 		<-time.After(short / 10)
 		l, err = w.p.dial(context.Background())
@@ -138,7 +137,7 @@ func (w *wire) connected(ctx context.Context) (*link, error) {
 	defer w.mu.Unlock()
 	if err := l.SetDeadline(time.Time{}); err != nil || w.closed {
 		l.Close()
-		return nil, errors.Join(err, errClosed)
+		return nil, errors.Join(err, pool.ErrClosed)
 	}
 	w.link = l
 	go w.read(l) // ends with the connection
@@ -199,6 +198,9 @@ func (w *wire) read(l *link) {
 		}
 		if refusal, ok := v.(pool.Error); ok {
 			v, err = nil, refusal
+		}
+		if pool.Demoted(err) && w.p.fault != "clings" {
+			w.broke(l, err)
 		}
 		w.tell(e, v, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +20,9 @@ type reference struct {
 	addr  string
 	fault string
 
-	mu   sync.Mutex // protects idle
-	idle []*link
+	mu     sync.Mutex // protects the rest
+	idle   []*link
+	closed bool
 
 	turn chan struct{} // has room for one, which a subscription takes with the fault "hogs"
 	wire wire          // for what is submitted
@@ -46,6 +48,7 @@ func openReference(fault string) Opener {
 			p.wire.close()
 			p.mu.Lock()
 			defer p.mu.Unlock()
+			p.closed = true
 			for _, l := range p.idle {
 				l.Close()
 			}
@@ -79,6 +82,9 @@ func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 	if err := ctx.Err(); err != nil && p.fault != "eager" {
 		return nil, unsent(err)
 	}
+	if p.fault == "queues" {
+		return p.queue(ctx, slices.Clone(args))
+	}
 	l, err := p.connect(ctx)
 	if err != nil {
 		return nil, unsent(because(ctx, err))
@@ -93,10 +99,10 @@ func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 	}
 	if err != nil && !(p.fault == "reuses" && errors.Is(err, context.DeadlineExceeded)) {
 		l.Close()
+	} else if refusal, ok := v.(pool.Error); ok && pool.Demoted(refusal) && p.fault != "clings" {
+		l.Close()
 	} else {
-		p.mu.Lock()
-		p.idle = append(p.idle, l)
-		p.mu.Unlock()
+		p.keep(l)
 	}
 	if err != nil {
 		if p.fault == "promises" {
@@ -111,6 +117,33 @@ func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 		return nil, refusal
 	}
 	return v, nil
+}
+
+// queue has each call wait until the one before was answered, or for ever.
+func (p *reference) queue(ctx context.Context, args []any) (any, error) {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, unsent(ctx.Err())
+	}
+	back := make(chan outcome, 1)
+	go func() { // ends with the server
+		defer func() { <-p.turn }()
+		l, err := p.connect(context.Background())
+		if err != nil {
+			back <- outcome{err: unsent(err)}
+			return
+		}
+		defer l.Close()
+		v, err := p.exchange(context.Background(), l, args)
+		back <- outcome{reply: v, err: err}
+	}()
+	select {
+	case o := <-back:
+		return o.reply, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func unsent(err error) error { return fmt.Errorf("%w: %w", pool.ErrNotSent, err) }
@@ -136,6 +169,10 @@ func ended(ctx context.Context) error {
 
 func (p *reference) connect(ctx context.Context) (*link, error) {
 	p.mu.Lock()
+	if p.closed && p.fault != "vague" {
+		p.mu.Unlock()
+		return nil, pool.ErrClosed
+	}
 	if len(p.idle) > 0 {
 		l := p.idle[0]
 		p.idle = p.idle[1:]
@@ -143,7 +180,47 @@ func (p *reference) connect(ctx context.Context) (*link, error) {
 		return l, nil
 	}
 	p.mu.Unlock()
-	return p.dial(ctx)
+	if p.fault == "restarts" {
+		return p.dial(ctx)
+	}
+	back := make(chan *link, 1)
+	failed := make(chan error, 1)
+	bound, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	go func() { // ends when the connection is there, or cannot be had
+		defer cancel()
+		l, err := p.dial(bound)
+		if err != nil {
+			failed <- err
+			return
+		}
+		back <- l
+	}()
+	select {
+	case l := <-back:
+		return l, nil
+	case err := <-failed:
+		return nil, err
+	case <-ctx.Done():
+	}
+	go func() { // ends as the other one does
+		select {
+		case l := <-back:
+			p.keep(l)
+		case <-failed:
+		}
+	}()
+	return nil, ctx.Err()
+}
+
+// keep makes a connection one that may be used.
+func (p *reference) keep(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		l.Close()
+		return
+	}
+	p.idle = append(p.idle, l)
 }
 
 func (p *reference) dial(ctx context.Context) (*link, error) {
@@ -153,7 +230,11 @@ func (p *reference) dial(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	l := &link{conn, bufio.NewReader(conn)}
-	if _, err := p.exchange(ctx, l, []any{"AUTH", secret}); err != nil {
+	v, err := p.exchange(ctx, l, []any{"AUTH", secret})
+	if refusal, ok := v.(pool.Error); ok && p.fault != "trusts" {
+		err = refusal
+	}
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}

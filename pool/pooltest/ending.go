@@ -1,0 +1,111 @@
+package pooltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// Which connections an adapter lets go of, and what it says when there are none any
+// more.
+var endingDuties = []duty{
+	{
+		name: "a connection on which the server said that it is no master is closed",
+		why:  "another one may reach the server that is the master now; on this one every lock would be refused for ever",
+		run:  demoted,
+	},
+	{
+		name: "a call that hangs does not hold up those after it",
+		why:  "once its deadline has passed, another connection may work: the server has restarted, or a firewall forgot this one",
+		run:  hangs,
+	},
+	{
+		name: "after the client was closed, errors match ErrClosed and ErrNotSent",
+		why:  "what a node is owed is repeated for as long as a lock may be held, unless nothing will get through any more",
+		run:  afterClose,
+	},
+}
+
+func demoted(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	for i, text := range []string{
+		"READONLY You can't write against a read only replica.",
+		"ERR READONLY You can't write against a read only replica.",
+		"ERR Error running script (call to f_x): @user_script:1: -READONLY You can't write against a read only replica.",
+		"READONLY You can't write against a read only replica. script: 0a9f75e9, on @user_script:1.",
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+		"ERR upstream said: MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+	} {
+		name, on := fmt.Sprint("DEMOTED", i), make(chan *peer, 2)
+		s.on(name, func(p *peer, _ []string) {
+			on <- p
+			p.reply(failure(text))
+		})
+		mustEcho(tb, p, "a connection")
+		o := attempt(p, name)
+		if refusal := pool.Error(""); !errors.As(o.err, &refusal) || string(refusal) != text {
+			tb.Fatalf("the server said %q and Do %v", text, o.err)
+		}
+		old := <-on
+		eventually(tb, fmt.Sprintf("the connection is kept after %q", text), func() bool {
+			for _, p := range s.peers() {
+				if p == old {
+					return false
+				}
+			}
+			return true
+		})
+		mustAnswerAgain(tb, p)
+	}
+}
+
+func hangs(tb testing.TB, open Opener) {
+	s, p := setup(tb, open)
+	s.on("HANG", func(p *peer, _ []string) { p.hold(nil) })
+	mustEcho(tb, p, "a connection")
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	overdue(tb, p, ctx, "HANG").endedBy(tb, context.DeadlineExceeded)
+	// Long enough for a machine under load, and less than clients take that look after
+	// their connections now and then.
+	ctx, cancel = context.WithTimeout(context.Background(), min(patience, 5*time.Second))
+	defer cancel()
+	if reply, err := p.Do(ctx, "ECHO", "after it"); err != nil || reply != "after it" {
+		tb.Fatalf("after a call that hangs: got %#v and error %v", reply, err)
+	}
+}
+
+// afterClose closes a pool that had a connection, and one that had none.
+func afterClose(tb testing.TB, open Opener) {
+	for _, connected := range []bool{true, false} {
+		s, inner := startServer(tb), &scope{TB: tb}
+		p := open(inner, s.addr)
+		if connected {
+			mustEcho(tb, p, "a connection")
+		}
+		inner.end()
+		for range 2 {
+			closed(tb, attempt(p, "ECHO", "after it"))
+		}
+		if _, ok := p.(pool.Submitter); ok {
+			d := &desk{tb: tb, s: s, inner: inner}
+			d.p = p.(interface {
+				pool.Pool
+				pool.Submitter
+			})
+			closed(tb, d.told(d.submit(d.context(patience), "ECHO", "submitted"), patience))
+		}
+	}
+}
+
+func closed(tb testing.TB, o outcome) {
+	tb.Helper()
+	o.neverSent(tb)
+	if !errors.Is(o.err, pool.ErrClosed) {
+		tb.Errorf("got %#v and error %v, want one that matches %q", o.reply, o.err, pool.ErrClosed)
+	}
+}
