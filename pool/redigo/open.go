@@ -1,9 +1,9 @@
 package redigo
 
 import (
+	"container/list"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,11 +52,17 @@ type opener struct {
 	asks atomic.Int32 // openings that have got beyond the wait for a free connection
 
 	mu      sync.Mutex // protects the rest; not held while the source is used
-	waiting []chan opened
-	under   int       // openings under way
-	begun   time.Time // when the last of them began
+	waiting list.List  // of *waiter, the oldest first
+	under   int        // openings under way
+	begun   time.Time  // when the last of them began
 	spare   redis.Conn
 	timer   *time.Timer // closes the spare one
+}
+
+// A waiter is a call that waits for a connection.
+type waiter struct {
+	place *list.Element // nil once it was taken out
+	got   chan opened
 }
 
 // opened is what an opening came to.
@@ -72,9 +78,9 @@ func (o *opener) wait(ctx context.Context) (redis.Conn, error) {
 		o.mu.Unlock()
 		return conn, nil
 	}
-	w := make(chan opened, 1)
-	o.waiting = append(o.waiting, w)
-	if missing := len(o.waiting) - o.under; missing > 0 || missing > -extra && time.Since(o.begun) >= hanging {
+	w := &waiter{got: make(chan opened, 1)}
+	w.place = o.waiting.PushBack(w)
+	if missing := o.waiting.Len() - o.under; missing > 0 || missing > -extra && time.Since(o.begun) >= hanging {
 		o.under++
 		o.begun = time.Now()
 		go o.open(context.WithoutCancel(ctx)) // ends when the source has returned
@@ -82,26 +88,26 @@ func (o *opener) wait(ctx context.Context) (redis.Conn, error) {
 	begun := o.begun
 	o.mu.Unlock()
 	select {
-	case got := <-w:
+	case got := <-w.got:
 		return got.conn, got.err
 	case <-ctx.Done():
 	}
 	if o.leave(w) {
 		return nil, o.late(ctx, begun)
 	}
-	got := <-w // it came at the same moment
+	got := <-w.got // it came at the same moment
 	return got.conn, got.err
 }
 
 // leave takes a call out of those that wait, unless it has got something.
-func (o *opener) leave(w chan opened) bool {
+func (o *opener) leave(w *waiter) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	i := slices.Index(o.waiting, w)
-	if i >= 0 {
-		o.waiting = slices.Delete(o.waiting, i, i+1)
+	if w.place == nil {
+		return false
 	}
-	return i >= 0
+	o.waiting.Remove(w.place)
+	return true
 }
 
 // late says what a call has waited for.
@@ -138,7 +144,7 @@ func (o *opener) open(ctx context.Context) {
 		return
 	}
 	if w := o.next(); w != nil {
-		w <- opened{err: err}
+		w.got <- opened{err: err}
 	}
 }
 
@@ -146,7 +152,7 @@ func (o *opener) open(ctx context.Context) {
 // keeps it for the next one, or the opener does.
 func (o *opener) give(conn redis.Conn) {
 	if w := o.next(); w != nil {
-		w <- opened{conn: conn}
+		w.got <- opened{conn: conn}
 		return
 	}
 	if connections, ok := o.pool.source.(*redis.Pool); ok && connections.MaxIdle > 0 {
@@ -163,14 +169,15 @@ func (o *opener) give(conn redis.Conn) {
 }
 
 // next takes out the call that has waited longest.
-func (o *opener) next() chan opened {
+func (o *opener) next() *waiter {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.waiting) == 0 {
+	oldest := o.waiting.Front()
+	if oldest == nil {
 		return nil
 	}
-	w := o.waiting[0]
-	o.waiting = slices.Delete(o.waiting, 0, 1)
+	w := o.waiting.Remove(oldest).(*waiter)
+	w.place = nil
 	return w
 }
 

@@ -120,8 +120,8 @@ func TestACallThatWaitsForNothingLeavesNothing(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		}
-		if p.opening.under != 0 || len(p.opening.waiting) != 0 || p.opening.asks.Load() != 0 {
-			t.Errorf("left: %d openings, %d calls", p.opening.under, len(p.opening.waiting))
+		if p.opening.under != 0 || p.opening.waiting.Len() != 0 || p.opening.asks.Load() != 0 {
+			t.Errorf("left: %d openings, %d calls", p.opening.under, p.opening.waiting.Len())
 		}
 	})
 }
