@@ -34,7 +34,8 @@ type Pool interface {
 	// offers. A call that ended by ctx returns an error that matches ctx.Err()
 	// and its late reply never reaches another call. A client that cannot be
 	// interrupted may return later, bounded by its own timeouts: the lock never
-	// waits for it.
+	// waits for it. A call that hangs does not hold up those that are made after its
+	// deadline: they use another connection.
 	//
 	// Do sends the command at most once: it does not repeat a command that may
 	// have reached the server. An error that matches [ErrNotSent] promises that

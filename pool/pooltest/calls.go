@@ -122,6 +122,14 @@ func (o outcome) neverSent(tb testing.TB) {
 	}
 }
 
+// inTime fails the test if the error blames a deadline that was far away.
+func (o outcome) inTime(tb testing.TB) {
+	tb.Helper()
+	if errors.Is(o.err, context.DeadlineExceeded) {
+		tb.Errorf("error %q matches %q, and the deadline has not come", o.err, context.DeadlineExceeded)
+	}
+}
+
 // A scope is a test within a test: what was opened in it can be closed before
 // the test ends.
 type scope struct {

@@ -39,7 +39,8 @@ import (
 
 // An Opener opens a pool on the server at addr ("127.0.0.1:34567") and has
 // tb.Cleanup close it. Nothing may be listening at addr, so it sends nothing, or
-// does not mind if that fails.
+// does not mind if that fails: a client that connects when it is made needs the option
+// that has it wait until the first command.
 type Opener func(tb testing.TB, addr string) pool.Pool
 
 // Run runs every case on pools that open opens. It takes a few seconds.

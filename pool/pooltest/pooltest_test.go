@@ -39,6 +39,7 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"repeats":   "a command whose connection breaks is not sent again",
 		"reuses":    "a late reply never reaches another call",
 		"promises":  "a command whose connection breaks is not sent again",
+		"blames":    "a command whose connection breaks is not sent again",
 		"eager":     "a context that has ended before sends nothing",
 		"mute":      "a call to a frozen server returns at its deadline",
 		"rewords":   "an error of the server is a pool.Error with the server's text",

@@ -105,8 +105,11 @@ func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 		p.keep(l)
 	}
 	if err != nil {
-		if p.fault == "promises" {
+		switch p.fault {
+		case "promises":
 			err = unsent(err)
+		case "blames":
+			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 		}
 		return nil, err
 	}

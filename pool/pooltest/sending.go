@@ -54,6 +54,7 @@ func sentOnce(tb testing.TB, open Opener) {
 			tb.Fatalf("%s: got %#v from a server that sent nothing", name, o.reply)
 		}
 		o.maybeSent(tb)
+		o.inTime(tb)
 		if n := s.count(name); n != 1 {
 			tb.Errorf("%s: the command was sent %d times, want once", name, n)
 		}
@@ -111,6 +112,7 @@ func refused(tb testing.TB, open Opener) {
 		tb.Fatalf("got %#v from a port where nobody listens", o.reply)
 	}
 	o.neverSent(tb)
+	o.inTime(tb)
 	// The same, where the client is still trying when the time is up.
 	ctx, cancel := context.WithTimeout(context.Background(), short)
 	defer cancel()
