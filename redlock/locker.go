@@ -27,7 +27,7 @@ type Locker struct {
 	clock  clock.Clock
 
 	lines   lines
-	ears    []*listen.Listener // one for each node, nil where the client cannot listen
+	ears    []*listen.Listener // what is heard of each node, nil where the client cannot listen
 	marks   atomic.Uint64      // numbers those who wait
 	closing chan struct{}      // closed by Close
 
@@ -83,6 +83,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	l.lines.forsaken = l.stepOut
 	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
+	l.group.NoConn(l.lendConnection)
 	return l, nil
 }
 
@@ -90,7 +91,7 @@ func checkPools(pools []pool.Pool) error {
 	if len(pools) == 0 {
 		return errors.New("redlock: New needs at least one pool")
 	}
-	seen := make(map[string]int)
+	seen, clients := make(map[string]int), make(map[any]int)
 	for i, p := range pools {
 		if v := reflect.ValueOf(p); p == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 			return fmt.Errorf("redlock: pool %d is nil", i)
@@ -100,6 +101,24 @@ func checkPools(pools []pool.Pool) error {
 			return fmt.Errorf("redlock: pools %d and %d are both %q: a node that votes twice is no quorum; give each node once, and nodes that differ different names", j, i, name)
 		}
 		seen[name] = i
+		client := backing(p)
+		if client == nil {
+			continue
+		}
+		if j, again := clients[client]; again {
+			return fmt.Errorf("redlock: pools %d (%q) and %d (%q) stand on one client: a node that votes twice is no quorum; give each node a client of its own, once", j, pools[j], i, name)
+		}
+		clients[client] = i
+	}
+	return nil
+}
+
+// backing returns the client that a pool stands on, nil if it does not say.
+func backing(p pool.Pool) any {
+	if b, ok := p.(pool.Backed); ok {
+		if client := b.Backing(); client != nil && reflect.ValueOf(client).Comparable() {
+			return client
+		}
 	}
 	return nil
 }

@@ -107,7 +107,8 @@ func count(flags []bool) (n int) {
 	return n
 }
 
-// listeners returns what listens to the nodes: nil for those whose client cannot.
+// listeners returns what listens to the nodes, on subscriptions that all Lockers of the
+// process share: nil for those whose client cannot.
 func (l *Locker) listeners(pools []pool.Pool) []*listen.Listener {
 	all := make([]*listen.Listener, len(pools))
 	for i, p := range pools {
@@ -116,6 +117,14 @@ func (l *Locker) listeners(pools []pool.Pool) []*listen.Listener {
 		}
 	}
 	return all
+}
+
+// lendConnection gives up the subscription to node i for a while: its client had no
+// connection for a command, which comes first.
+func (l *Locker) lendConnection(i int) {
+	if l.ears[i] != nil {
+		l.ears[i].Yield()
+	}
 }
 
 // listen lends an ear to the request's lock.

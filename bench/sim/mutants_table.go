@@ -184,7 +184,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "listening goes on after Close",
-		edits: []edit{{"internal/listen/listen.go", "\tl.stop()\n\tl.mu.Lock()\n\trunning := l.running\n", "\tl.mu.Lock()\n\tvar running chan struct{}\n"}},
+		edits: []edit{{"internal/listen/subscription.go", "\ts.clear()\n\ts.cancel()\n\treturn s.ended\n", "\treturn nil\n"}},
 		rule:  nothingLeft, runs: 2000,
 	},
 }

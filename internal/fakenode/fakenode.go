@@ -45,7 +45,7 @@ type Node struct {
 // Faults say how a node misbehaves. The zero value is a healthy node.
 type Faults struct {
 	Refuse        bool          // the connection is refused: nothing is sent
-	Forbidden     string        // a channel that may not be joined
+	Forbidden     string        // channels that begin so may not be joined
 	Unreachable   time.Duration // the client dials for so long, whatever its context says, and nothing is sent
 	Error         string        // commands are answered with this error
 	Delay         time.Duration // before a command takes effect

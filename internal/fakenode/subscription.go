@@ -3,6 +3,7 @@ package fakenode
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/quorumlock/quorumlock/pool"
 )
@@ -13,9 +14,15 @@ var _ pool.Subscriber = (*Node)(nil)
 type subscription struct {
 	node     *Node
 	ctx      context.Context
-	events   chan pool.Event
+	events   chan event
 	broken   chan error
 	channels map[string]bool // protected by Node.mu
+}
+
+// An event is what the server says: an error is a refusal.
+type event struct {
+	pool.Event
+	err error
 }
 
 // Subscribe implements [pool.Subscriber].
@@ -26,7 +33,7 @@ func (n *Node) Subscribe(ctx context.Context) (pool.Subscription, error) {
 		n.refused++
 		return nil, errors.New("connection refused")
 	}
-	s := &subscription{node: n, ctx: ctx, events: make(chan pool.Event, 1000), broken: make(chan error, 1), channels: make(map[string]bool)}
+	s := &subscription{node: n, ctx: ctx, events: make(chan event, 1000), broken: make(chan error, 1), channels: make(map[string]bool)}
 	n.listening[s] = true
 	return s, nil
 }
@@ -35,15 +42,15 @@ func (s *subscription) Join(channel string) error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	if text := s.node.faults.Error; text != "" {
-		s.hangUp(pool.Error(text))
+		s.tell(event{err: pool.Error(text)})
 		return nil
 	}
-	if channel == s.node.faults.Forbidden {
-		s.hangUp(pool.Error("NOPERM this user has no permissions to access one of the channels"))
+	if f := s.node.faults.Forbidden; f != "" && strings.HasPrefix(channel, f) {
+		s.tell(event{err: pool.Error("NOPERM this user has no permissions to access one of the channels")})
 		return nil
 	}
 	s.channels[channel] = true
-	s.tell(pool.Event{Kind: pool.Joined, Channel: channel})
+	s.say(pool.Event{Kind: pool.Joined, Channel: channel})
 	return nil
 }
 
@@ -51,20 +58,22 @@ func (s *subscription) Leave(channel string) error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	delete(s.channels, channel)
-	s.tell(pool.Event{})
+	s.say(pool.Event{})
 	return nil
 }
 
 func (s *subscription) Ping() error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
-	s.tell(pool.Event{})
+	s.say(pool.Event{})
 	return nil
 }
 
+func (s *subscription) say(e pool.Event) { s.tell(event{Event: e}) }
+
 // tell is like a socket: it carries what the server says, unless nobody reads.
 // Node.mu is held.
-func (s *subscription) tell(e pool.Event) {
+func (s *subscription) tell(e event) {
 	if s.node.faults.Deaf || !isClosed(s.node.thawed) {
 		return
 	}
@@ -84,7 +93,7 @@ func (s *subscription) hangUp(err error) {
 func (s *subscription) Receive() (pool.Event, error) {
 	select {
 	case e := <-s.events:
-		return e, nil
+		return e.Event, e.err
 	case err := <-s.broken:
 		return pool.Event{}, err
 	case <-s.ctx.Done():
@@ -104,7 +113,7 @@ func (n *Node) publish(channel, message string) {
 	n.told[channel]++
 	for s := range n.listening {
 		if s.channels[channel] {
-			s.tell(pool.Event{Kind: pool.Message, Channel: channel, Message: message})
+			s.say(pool.Event{Kind: pool.Message, Channel: channel, Message: message})
 		}
 	}
 }

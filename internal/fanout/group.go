@@ -78,6 +78,14 @@ func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed f
 	return g
 }
 
+// NoConn has f told when the client of node i had no connection for a call. f must not
+// block. It is set before the first call.
+func (g *Group) NoConn(f func(i int)) {
+	for i, n := range g.nodes {
+		n.NoConn = func() { f(i) }
+	}
+}
+
 // newSelf returns a name that is no secret: it releases nothing.
 func newSelf() string {
 	var id [8]byte

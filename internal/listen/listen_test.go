@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,8 +101,8 @@ func TestAJoinThatIsRefusedIsRepeatedLessAndLessOften(t *testing.T) {
 		l.Want("a")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if node.subscribed < 5 || node.subscribed > 30 {
-			t.Errorf("asked %d times in a minute", node.subscribed)
+		if n := node.subscribed.Load(); n < 5 || n > 30 {
+			t.Errorf("asked %d times in a minute", n)
 		}
 	})
 }
@@ -118,20 +119,20 @@ func TestAJoinThatIsRefusedBesideOneThatIsNotIsRepeatedLessAndLessOften(t *testi
 		l.Want("b")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if node.subscribed < 5 || node.subscribed > 30 || len(h.events) == 0 {
-			t.Errorf("asked %d times in a minute, heard %d events", node.subscribed, len(h.events))
+		if n := node.subscribed.Load(); n < 5 || n > 30 || len(h.events) == 0 {
+			t.Errorf("asked %d times in a minute, heard %d events", n, len(h.events))
 		}
 	})
 }
 
-// counting counts connections. In these tests one goroutine makes them.
+// counting counts connections.
 type counting struct {
 	*fakenode.Node
-	subscribed int
+	subscribed atomic.Int64
 }
 
 func (c *counting) Subscribe(ctx context.Context) (pool.Subscription, error) {
-	c.subscribed++
+	c.subscribed.Add(1)
 	return c.Node.Subscribe(ctx)
 }
 

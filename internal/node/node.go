@@ -5,6 +5,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,10 @@ type Node struct {
 	// failPeriod, and with nil when one succeeds again. It must not block. It is
 	// set before the first call.
 	Changed func(failure error)
+
+	// NoConn, if not nil, is called when the client had no connection for a call. It must
+	// not block. It is set before the first call.
+	NoConn func()
 
 	// Fresh is for how long what the node said about its time says what time it is now; 0
 	// is for ever. Our clock may be faster than the node's. It is set before the first call.
@@ -181,6 +186,9 @@ func (n *Node) finish(c *Call, a Answer) {
 		c.Receiver.Answer(c, a)
 	}
 	n.report(changed, failure, refused)
+	if n.NoConn != nil && errors.Is(a.Err, pool.ErrNoConn) { // also if it says so late
+		n.NoConn()
+	}
 }
 
 // backfill submits a call in the place of one that is paused.

@@ -1,0 +1,101 @@
+package listen
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// What happens to one channel costs the same beside a thousand others and beside thirty
+// thousand: joining, leaving, and what is heard.
+func TestWhatOneChannelCostsDoesNotGrowWithTheNumberOfOthers(t *testing.T) {
+	const few, many = 1000, 32_000
+	small, large := crowded(t, few), crowded(t, many)
+	least := func(c *crowd) time.Duration {
+		took := time.Duration(1<<63 - 1)
+		for range 5 { // the others were disturbed
+			took = min(took, c.events(300))
+		}
+		return took
+	}
+	small.events(300) // warms up
+	a, b := least(small), least(large)
+	t.Logf("%v beside %d channels, %v beside %d", a, few, b, many)
+	if b > 5*a {
+		t.Errorf("beside %d times as many channels it takes %.1f times as long", many/few, float64(b)/float64(a))
+	}
+}
+
+// A crowd is a node with many channels that are listened to.
+type crowd struct {
+	node   *fakenode.Node
+	l      *Listener
+	joined chan struct{} // of events
+	heard  chan struct{}
+}
+
+func crowded(t *testing.T, channels int) *crowd {
+	c := &crowd{node: fakenode.New("node"), joined: make(chan struct{}, channels), heard: make(chan struct{}, 1)}
+	c.l = New(roomy{c.node}, func(e pool.Event) {
+		if e.Kind == pool.Joined {
+			c.joined <- struct{}{}
+		} else {
+			c.heard <- struct{}{}
+		}
+	})
+	t.Cleanup(func() { c.l.Close(context.Background()) })
+	for i := range channels {
+		c.l.Want(fmt.Sprint("channel", i))
+	}
+	for range channels {
+		<-c.joined
+	}
+	return c
+}
+
+// events is how long it takes that n new channels are joined, hear something, and are
+// dropped, one after the other.
+func (c *crowd) events(n int) time.Duration {
+	start := time.Now()
+	for i := range n {
+		name := fmt.Sprint("new", i)
+		if !c.l.Want(name) {
+			<-c.joined
+		}
+		c.node.Publish(name, "")
+		<-c.heard
+		c.l.Drop(name)
+	}
+	return time.Since(start)
+}
+
+// roomy waits until there is room for what the server says: the model's socket has room
+// for a thousand events only.
+type roomy struct{ *fakenode.Node }
+
+func (r roomy) Subscribe(ctx context.Context) (pool.Subscription, error) {
+	s, err := r.Node.Subscribe(ctx)
+	return &roomySubscription{Subscription: s, unread: make(chan struct{}, 900)}, err
+}
+
+type roomySubscription struct {
+	pool.Subscription
+	unread chan struct{}
+}
+
+func (s *roomySubscription) Join(channel string) error {
+	s.unread <- struct{}{}
+	return s.Subscription.Join(channel)
+}
+
+func (s *roomySubscription) Receive() (pool.Event, error) {
+	e, err := s.Subscription.Receive()
+	if e.Kind == pool.Joined {
+		<-s.unread
+	}
+	return e, err
+}

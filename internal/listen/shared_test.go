@@ -1,0 +1,187 @@
+package listen
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// inBubble runs f in a bubble, which fails the test if a goroutine is left, and checks
+// that no subscription is.
+func inBubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+	subscriptions.mu.Lock()
+	defer subscriptions.mu.Unlock()
+	if n := len(subscriptions.byClient); n != 0 {
+		t.Errorf("%d subscriptions are left", n)
+	}
+}
+
+func wantListening(t *testing.T, node *fakenode.Node, connections, channels int) {
+	t.Helper()
+	synctest.Wait()
+	if conns, chans := node.Listening(); conns != connections || chans != channels {
+		t.Errorf("%d connections listen to %d channels, want %d and %d", conns, chans, connections, channels)
+	}
+}
+
+func TestListenersOfOneClientShareAConnectionAndHearTheirOwnChannels(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		node, one, other := fakenode.New("node"), new(hears), new(hears)
+		first, second := New(node, one.hear), New(node, other.hear)
+		first.Want("a")
+		first.Want("both")
+		second.Want("b")
+		second.Want("both")
+		wantListening(t, node, 1, 3)
+		one.events, other.events = nil, nil
+		for _, channel := range []string{"a", "b", "both"} {
+			node.Publish(channel, "x")
+		}
+		synctest.Wait()
+		wantHeard(t, one, "a", "both")
+		wantHeard(t, other, "b", "both")
+
+		first.Close(background)
+		node.Publish("both", "x")
+		synctest.Wait()
+		wantHeard(t, one, "a", "both")
+		wantHeard(t, other, "b", "both", "both")
+		second.Close(background)
+		wantListening(t, node, 0, 0)
+	})
+}
+
+func wantHeard(t *testing.T, h *hears, channels ...string) {
+	t.Helper()
+	if len(h.events) != len(channels) {
+		t.Errorf("heard %v, want messages on %v", h.events, channels)
+		return
+	}
+	for i, e := range h.events {
+		if e.Channel != channels[i] || e.Kind != pool.Message {
+			t.Errorf("heard %v, want messages on %v", h.events, channels)
+		}
+	}
+}
+
+// A Listener that is forgotten without Close holds nothing either.
+func TestNothingIsLeftAfterTheLastWant(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		node := fakenode.New("node")
+		for range 3 {
+			l := New(node, new(hears).hear)
+			l.Want("a")
+			l.Want("a")
+			synctest.Wait()
+			l.Drop("a")
+			l.Drop("a")
+		}
+		wantListening(t, node, 1, 1)
+		time.Sleep(linger + 2*pingPeriod)
+		wantListening(t, node, 0, 0)
+	})
+}
+
+// backed is a pool that stands on a client.
+type backed struct {
+	*fakenode.Node
+	client any
+	_      []int // it cannot be compared itself
+}
+
+func (b backed) Backing() any { return b.client }
+
+func TestPoolsOnOneClientShareAConnection(t *testing.T) {
+	for name, test := range map[string]struct {
+		one, other any
+		shared     bool
+	}{
+		"one client":                   {"client", "client", true},
+		"two clients":                  {"client", "another", false},
+		"not known":                    {nil, nil, false},
+		"clients that do not compare":  {[]int{1}, []int{1}, false},
+		"clients that do not all over": {[1]any{[]int{1}}, [1]any{[]int{1}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				node := fakenode.New("node")
+				first := New(backed{Node: node, client: test.one}, new(hears).hear)
+				second := New(backed{Node: node, client: test.other}, new(hears).hear)
+				first.Want("a")
+				second.Want("a")
+				if test.shared {
+					wantListening(t, node, 1, 1)
+				} else {
+					wantListening(t, node, 2, 2)
+				}
+				first.Close(background)
+				second.Close(background)
+			})
+		})
+	}
+}
+
+// Close does not wait for what others use.
+func TestCloseEndsTheConnectionUnlessSomebodyElseListens(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		node := fakenode.New("node")
+		first, second, third := New(node, new(hears).hear), New(node, new(hears).hear), New(node, new(hears).hear)
+		first.Want("a")
+		second.Want("a")
+		synctest.Wait()
+		first.Close(background)
+		if conns, _ := node.Listening(); conns != 1 {
+			t.Errorf("%d connections listen", conns)
+		}
+		third.Close(background) // it wanted nothing
+		second.Drop("a")
+		second.Close(background)
+		if conns, _ := node.Listening(); conns != 0 {
+			t.Errorf("%d connections listen after Close", conns)
+		}
+	})
+}
+
+// A subscription that is ending goes on for who comes meanwhile, and Close does not wait
+// for him.
+func TestAWantDuringCloseIsHeard(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		node := &slow{Node: fakenode.New("node"), connects: make(chan struct{}, 1)}
+		first, second := New(node, new(hears).hear), New(node, new(hears).hear)
+		first.Want("a")
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() {
+			first.Close(background)
+			close(closed)
+		}()
+		synctest.Wait()
+		second.Want("b")
+		node.connects <- struct{}{}
+		<-closed
+		node.connects <- struct{}{}
+		time.Sleep(2 * firstPause)
+		wantListening(t, node.Node, 1, 1)
+		second.Close(background)
+	})
+}
+
+// slow connects when it is told to, whatever its context says.
+type slow struct {
+	*fakenode.Node
+	connects chan struct{}
+}
+
+func (s *slow) Subscribe(ctx context.Context) (pool.Subscription, error) {
+	<-s.connects
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.Node.Subscribe(ctx)
+}
