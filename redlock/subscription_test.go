@@ -1,0 +1,181 @@
+package redlock
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+func TestLockersOfOneProcessShareASubscriptionForEachClient(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job", WithTTL(time.Hour))
+		const lockers = 50
+		var waits []*Pending
+		for range lockers {
+			l := mustNew(t, f)
+			f.others = append(f.others, l)
+			waits = append(waits, l.LockAsync(context.Background(), "job"))
+		}
+		time.Sleep(time.Second)
+		for _, n := range f.nodes {
+			if conns, channels := n.Listening(); conns != 1 || channels != 1 {
+				t.Errorf("%d connections listen to %d channels, want 1 and 1", conns, channels)
+			}
+		}
+		for _, w := range waits {
+			w.Cancel()
+		}
+		f.unlock(k)
+	})
+}
+
+func TestCloseOfOneLockerLeavesTheOthersTheirSubscription(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k, next := awaited(f)
+		third := mustNew(t, f)
+		stays := third.LockAsync(context.Background(), "job", WithRetryDelay(time.Hour, time.Hour))
+		synctest.Wait()
+		if err := third.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		_, err := stays.Wait(context.Background())
+		wantIs(t, err, ErrClosed)
+		for _, n := range f.nodes {
+			if conns, _ := n.Listening(); conns != 1 {
+				t.Errorf("%d connections listen, want 1", conns)
+			}
+		}
+		f.unlock(k)
+		f.unlock(f.mustWake(next, maxMark)) // the mark may be that of the one that is closed
+	})
+}
+
+// A small client has few connections, for commands and the subscription. A command that
+// finds none is not sent.
+type small struct {
+	*fakenode.Node
+	free chan struct{} // one for each connection that is not in use
+}
+
+func newSmall(n *fakenode.Node, connections int) *small {
+	s := &small{Node: n, free: make(chan struct{}, connections)}
+	for range connections {
+		s.free <- struct{}{}
+	}
+	return s
+}
+
+var errSmall = fmt.Errorf("%w: %w", pool.ErrNotSent, pool.ErrNoConn)
+
+func (s *small) Do(ctx context.Context, args ...any) (any, error) {
+	select {
+	case <-s.free:
+	default:
+		return nil, errSmall
+	}
+	defer func() { s.free <- struct{}{} }()
+	return s.Node.Do(ctx, args...)
+}
+
+func (s *small) Subscribe(ctx context.Context) (pool.Subscription, error) {
+	select {
+	case <-s.free:
+	default:
+		return nil, errSmall
+	}
+	sub, err := s.Node.Subscribe(ctx)
+	return &smallSubscription{sub, s}, err
+}
+
+type smallSubscription struct {
+	pool.Subscription
+	client *small
+}
+
+func (s *smallSubscription) Close() error {
+	s.client.free <- struct{}{}
+	return s.Subscription.Close()
+}
+
+// The subscription of those who wait gives way to the renewals of the one who holds the
+// lock, however few connections there are.
+func TestAHolderKeepsItsLockThoughWaitersUseUpTheConnections(t *testing.T) {
+	for _, connections := range []int{1, 2, 10} {
+		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var pools []pool.Pool
+				for i := range 3 {
+					n := fakenode.New(fmt.Sprint("node-", i))
+					n.Set(fakenode.Faults{Delay: 100 * time.Microsecond})
+					pools = append(pools, newSmall(n, connections))
+				}
+				lockers := make([]*Locker, 13)
+				for i := range lockers {
+					var err error
+					if lockers[i], err = New(pools); err != nil {
+						t.Fatal(err)
+					}
+				}
+				k, err := lockers[0].Lock(context.Background(), "job", WithKeepAlive(), WithTTL(3*time.Second))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var waiters sync.WaitGroup
+				for _, l := range lockers[1:] {
+					waiters.Go(func() {
+						k, err := l.Lock(context.Background(), "job", WithMaxWait(time.Minute))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						k.Unlock(context.Background()) // a node may be too busy to confirm it
+					})
+				}
+				time.Sleep(20 * time.Second)
+				if err := k.Context().Err(); err != nil {
+					t.Errorf("the lock was lost: %v", context.Cause(k.Context()))
+				}
+				k.Unlock(context.Background())
+				waiters.Wait()
+				for _, l := range lockers {
+					l.Close(context.Background())
+				}
+			})
+		})
+	}
+}
+
+// backed is a pool that says which client it stands on.
+type backed struct {
+	pool.Pool
+	client any
+}
+
+func (b backed) Backing() any { return b.client }
+
+func TestNewRefusesTwoPoolsOnOneClient(t *testing.T) {
+	_, pools := fakenode.Pools(3)
+	on := func(clients ...any) (all []pool.Pool) {
+		for i, c := range clients {
+			all = append(all, backed{pools[i], c})
+		}
+		return all
+	}
+	client := new(int)
+	_, err := New(on(client, new(int), client))
+	if err == nil || !strings.Contains(err.Error(), `pools 0 ("node-1") and 2 ("node-3") stand on one client`) {
+		t.Errorf("got %v", err)
+	}
+	for _, clients := range [][]any{{client, new(int), new(int)}, {nil, nil, nil}, {[]int{1}, []int{1}, nil}} {
+		if _, err := New(on(clients...)); err != nil {
+			t.Errorf("%v: %v", clients, err)
+		}
+	}
+}
