@@ -1,0 +1,215 @@
+package quorumlock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	"github.com/quorumlock/quorumlock/internal/redisproc"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/redigo"
+	"github.com/quorumlock/quorumlock/redlock"
+	goredisv9 "github.com/redis/go-redis/v9"
+)
+
+// limited is a redigo pool with few connections. It says what it stands on, and when it
+// had no connection, which adapters do by now.
+type limited struct {
+	*redigo.Pool
+	connections *redis.Pool
+}
+
+func newLimited(t *testing.T, addr string, most int, wait bool) limited {
+	connections := &redis.Pool{MaxIdle: most, MaxActive: most, Wait: wait, DialContext: redigoDial(addr, nil)}
+	t.Cleanup(func() { _ = connections.Close() })
+	return limited{redigo.New(connections, redigo.WithName(addr)), connections}
+}
+
+func (l limited) Backing() any { return l.connections }
+
+func (l limited) Do(ctx context.Context, args ...any) (any, error) {
+	v, err := l.Pool.Do(ctx, args...)
+	full := errors.Is(err, redis.ErrPoolExhausted) || errors.Is(err, pool.ErrNotSent) && errors.Is(err, context.DeadlineExceeded)
+	if full && !errors.Is(err, pool.ErrNoConn) {
+		err = fmt.Errorf("%w: %w", pool.ErrNoConn, err)
+	}
+	return v, err
+}
+
+// The subscriptions of those who wait must not take the connections that the holder needs
+// to keep its lock, and to give it back.
+func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
+	all := startServers(t, 3, redisproc.Options{})
+	for i, most := range []int{10, 2, 10, 2} {
+		wait := i < 2
+		t.Run(fmt.Sprintf("MaxActive %d, Wait %t", most, wait), func(t *testing.T) {
+			t.Parallel()
+			name := fmt.Sprint("job", i)
+			var connections []limited
+			for _, addr := range all.addrs() {
+				connections = append(connections, newLimited(t, addr, most, wait))
+			}
+			locker := func() *redlock.Locker {
+				var pools []pool.Pool
+				for _, c := range connections {
+					// Each has pools of its own, as requests have that make their Locker themselves.
+					pools = append(pools, limited{redigo.New(c.connections, redigo.WithName(c.String())), c.connections})
+				}
+				l, err := redlock.New(pools, redlock.WithTTL(3*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { settle(t, l) })
+				return l
+			}
+			held := mustLock(t, locker(), name, redlock.WithKeepAlive())
+			begun := held.Until()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var waiters sync.WaitGroup
+			for range 12 {
+				l := locker()
+				waiters.Go(func() {
+					lock, err := l.Lock(ctx, name)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					unlockSomehow(t, lock)
+				})
+			}
+			for held.Until().Sub(begun) < 6*time.Second && held.Context().Err() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if err := context.Cause(held.Context()); err != nil {
+				t.Errorf("the lock was lost: %v", err)
+			}
+			unlockSomehow(t, held)
+			waiters.Wait()
+		})
+	}
+}
+
+// unlockSomehow gives a lock back though its client may have no connection just now.
+func unlockSomehow(t *testing.T, lock *redlock.Lock) {
+	t.Helper()
+	eventually(t, "the lock is given back", func() bool {
+		err := lock.Unlock(context.Background())
+		return err == nil || errors.Is(err, redlock.ErrNotHeld)
+	})
+}
+
+func TestALockerForEachRequestHasOneSubscriptionForAll(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		all := startServers(t, 3, redisproc.Options{})
+		var pools []pool.Pool
+		for _, addr := range all.addrs() {
+			pools = append(pools, lib.open(t, addr, nil))
+		}
+		var lockers []*redlock.Locker
+		for range 30 {
+			l, err := redlock.New(pools, shortTTL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { settle(t, l) })
+			lockers = append(lockers, l)
+		}
+		held := mustLock(t, lockers[0], "job", redlock.WithKeepAlive())
+		var waits []*redlock.Pending
+		for _, l := range lockers[1:] {
+			waits = append(waits, l.LockAsync(t.Context(), "job"))
+		}
+		eventually(t, "they listen", func() bool { return all.listenedTo(t, "job") == 3 })
+		all.mustBeWaitedFor(t, "job")
+		for _, s := range all {
+			reply, err := s.Do("PUBSUB", "NUMSUB", "{job}:wake")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := reply.([]any)[1]; n != int64(1) {
+				t.Errorf("%v connections listen to %s", n, s.Addr())
+			}
+		}
+		for _, w := range waits {
+			w.Cancel()
+		}
+		mustUnlock(t, held)
+	})
+}
+
+// A channel that the ACL refuses ends the connection. That is not to happen again and
+// again, as long as one waits for a name that it must not listen to.
+func TestANameWhoseChannelIsRefusedLeavesWaitersOfOtherNamesTheirSubscription(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		all.must(t, "ACL", "SETUSER", "worker", "on", ">"+secret, "~*", "+@all", "resetchannels", "&{good}:wake*")
+		one := lib.lockerAs(t, all.addrs(), "worker", secret, shortTTL)
+		other := lib.lockerAs(t, all.addrs(), "worker", secret, shortTTL)
+		good := mustLock(t, one, "good", redlock.WithKeepAlive())
+		bad := mustLock(t, one, "bad", redlock.WithKeepAlive())
+		first := other.LockAsync(t.Context(), "bad")
+		second := other.LockAsync(t.Context(), "good", patientDelay)
+		eventually(t, "the good name is listened to", func() bool { return all.listenedTo(t, "good") == 3 })
+		eventually(t, "the other one was refused", func() bool { return all.refusedJoins(t) >= 3 })
+		const looks = 100
+		listening := 0
+		for range looks {
+			listening += all.listenedTo(t, "good")
+			time.Sleep(20 * time.Millisecond)
+		}
+		if listening < looks*len(all)*3/4 {
+			t.Errorf("it was listened to at %d of %d moments", listening, looks*len(all))
+		}
+		all.mustBeWaitedFor(t, "good")
+		mustUnlock(t, good)
+		good, err := second.Wait(within20(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustUnlock(t, good)
+		mustUnlock(t, bad)
+		if bad, err = first.Wait(within20(t)); err != nil {
+			t.Fatal(err)
+		}
+		mustUnlock(t, bad)
+	})
+}
+
+// refusedJoins is how many entries about channels the ACL logs of the servers have.
+func (all servers) refusedJoins(t testing.TB) (n int) {
+	t.Helper()
+	for _, s := range all {
+		reply, err := s.Do("ACL", "LOG")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += strings.Count(fmt.Sprint(reply), "reason channel")
+	}
+	return n
+}
+
+func TestNewRefusesOneClientUnderSeveralNames(t *testing.T) {
+	connections := new(redis.Pool)
+	client := goredisv9.NewClient(&goredisv9.Options{Addr: "127.0.0.1:1"})
+	defer client.Close()
+	for name, pools := range map[string][]pool.Pool{
+		"redigo":   {redigo.New(connections, redigo.WithName("a")), redigo.New(connections, redigo.WithName("b")), redigo.New(connections, redigo.WithName("c"))},
+		"go-redis": {goredis.New(client, goredis.WithName("a")), goredis.New(client, goredis.WithName("b"))},
+	} {
+		if _, ok := pools[0].(pool.Backed); !ok {
+			t.Logf("%s: the adapter does not say what it stands on", name)
+			continue
+		}
+		if _, err := redlock.New(pools); err == nil || !strings.Contains(err.Error(), `pools 0 ("a") and 1 ("b") stand on one client`) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
