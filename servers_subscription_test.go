@@ -68,7 +68,8 @@ func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
 				t.Cleanup(func() { settle(t, l) })
 				return l
 			}
-			held := mustLock(t, locker(), name, redlock.WithKeepAlive())
+			// With WithFair each of the Lockers waits by itself.
+			held := mustLock(t, locker(), name, redlock.WithKeepAlive(), redlock.WithFair())
 			begun := held.Until()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -76,7 +77,7 @@ func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
 			for range 12 {
 				l := locker()
 				waiters.Go(func() {
-					lock, err := l.Lock(ctx, name)
+					lock, err := l.Lock(ctx, name, redlock.WithFair())
 					if err != nil {
 						t.Error(err)
 						return
@@ -105,36 +106,93 @@ func unlockSomehow(t *testing.T, lock *redlock.Lock) {
 	})
 }
 
-func TestALockerForEachRequestHasOneSubscriptionForAll(t *testing.T) {
+func TestALockerForEachRequestCostsTheServersWhatOneLockerDoes(t *testing.T) {
+	withEach(t, func(t *testing.T, lib library) {
+		const callers = 300
+		all := startServers(t, 3, redisproc.Options{})
+		holder := lib.locker(t, all.addrs(), shortTTL)
+		var pools []pool.Pool
+		for _, addr := range all.addrs() {
+			pools = append(pools, lib.open(t, addr, nil))
+		}
+		var connections, commands [2]int
+		for round, lockers := range []int{1, callers} {
+			held := mustLock(t, holder, "job", redlock.WithKeepAlive())
+			all.must(t, "CONFIG", "RESETSTAT")
+			var waits []*redlock.Pending
+			var l *redlock.Locker
+			for i := range callers {
+				if i < lockers {
+					var err error
+					if l, err = redlock.New(pools, shortTTL); err != nil {
+						t.Fatal(err)
+					}
+					defer settle(t, l)
+				}
+				waits = append(waits, l.LockAsync(t.Context(), "job"))
+			}
+			all.mustBeWaitedFor(t, "job")
+			time.Sleep(2 * time.Second) // that is what is counted
+			for _, s := range all {
+				info, err := s.Do("INFO", "clients")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var n int
+				_, after, _ := strings.Cut(info.(string), "connected_clients:")
+				if _, err := fmt.Sscan(after, &n); err != nil {
+					t.Fatal(err)
+				}
+				connections[round] += n
+			}
+			for _, n := range all.commands(t, "set", "eval", "evalsha") {
+				commands[round] += n
+			}
+			for _, w := range waits {
+				w.Cancel()
+			}
+			mustUnlock(t, held)
+			for _, w := range waits {
+				<-w.Done()
+			}
+		}
+		t.Logf("one Locker: %d connections, %d commands; %d Lockers: %d and %d", connections[0], commands[0], callers, connections[1], commands[1])
+		// How often the retry delay passes in two seconds is random.
+		if 10*connections[1] > 13*connections[0]+30 || 10*commands[1] > 13*commands[0]+300 {
+			t.Errorf("one Locker: %d connections, %d commands; %d Lockers: %d and %d", connections[0], commands[0], callers, connections[1], commands[1])
+		}
+	})
+}
+
+// With WithFair every Locker waits on a channel of its own.
+func TestLockersOfOneProcessListenOnOneConnectionForEachClient(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		var pools []pool.Pool
 		for _, addr := range all.addrs() {
 			pools = append(pools, lib.open(t, addr, nil))
 		}
-		var lockers []*redlock.Locker
+		held := mustLock(t, lib.locker(t, all.addrs(), shortTTL), "job", redlock.WithKeepAlive(), redlock.WithFair())
+		var waits []*redlock.Pending
 		for range 30 {
 			l, err := redlock.New(pools, shortTTL)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { settle(t, l) })
-			lockers = append(lockers, l)
+			waits = append(waits, l.LockAsync(t.Context(), "job", redlock.WithFair()))
 		}
-		held := mustLock(t, lockers[0], "job", redlock.WithKeepAlive())
-		var waits []*redlock.Pending
-		for _, l := range lockers[1:] {
-			waits = append(waits, l.LockAsync(t.Context(), "job"))
-		}
-		eventually(t, "they listen", func() bool { return all.listenedTo(t, "job") == 3 })
-		all.mustBeWaitedFor(t, "job")
 		for _, s := range all {
-			reply, err := s.Do("PUBSUB", "NUMSUB", "{job}:wake")
+			eventually(t, "all listen", func() bool {
+				channels, err := s.Do("PUBSUB", "CHANNELS", "{job}:wake:*")
+				return err == nil && len(channels.([]any)) == len(waits)
+			})
+			clients, err := s.Do("CLIENT", "LIST", "TYPE", "pubsub")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n := reply.([]any)[1]; n != int64(1) {
-				t.Errorf("%v connections listen to %s", n, s.Addr())
+			if n := strings.Count(clients.(string), "addr=") - strings.Count(clients.(string), "laddr="); n != 1 {
+				t.Errorf("%d connections listen to %s", n, s.Addr())
 			}
 		}
 		for _, w := range waits {

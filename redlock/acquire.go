@@ -90,7 +90,7 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 		return nil, err
 	}
 	var holder *Lock
-	if r.place, holder = l.lines.join(r.key, &r.settings); holder != nil {
+	if r.place, holder = l.queues(&r.settings).join(r.key, &r.settings); holder != nil {
 		holder.Context() // makes it end at its deadline also when nobody asks
 	}
 	return r, nil
@@ -268,8 +268,8 @@ func (l *Locker) notInTurn(r *request) error {
 	}
 	return &QuorumError{
 		Op: "lock", Name: r.name, Needed: l.group.Majority(), Total: l.group.Len(), kind: ErrTaken,
-		Holders: []Holder{{Label: l.config.owner}},
-		note:    fmt.Sprintf("callers of this Locker that come first: %d", before),
+		Holders: []Holder{{Label: l.holderLabel(r.place)}},
+		note:    fmt.Sprintf("callers of this process that come first: %d", before),
 	}
 }
 

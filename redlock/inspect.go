@@ -24,7 +24,7 @@ type State struct {
 	// TTL is how long the holder has a majority if it does not extend it, with a
 	// resolution of a millisecond; 0 if nobody holds it, negative if it is for ever.
 	TTL time.Duration
-	// Waiting is how many callers stand in line: those of this Locker, and with
+	// Waiting is how many callers stand in line: those of this process, and with
 	// [WithFair] those of all.
 	Waiting int
 
@@ -85,7 +85,7 @@ func (l *Locker) inspect(ctx context.Context, name string, mark time.Duration) (
 
 // state makes something of what the nodes said.
 func (l *Locker) state(name, key string, answers []node.Answer) (State, error) {
-	s := State{Name: name, Total: len(answers), Waiting: l.lines.waiting(key)}
+	s := State{Name: name, Total: len(answers), Waiting: l.inLine(key)}
 	q := &QuorumError{Op: "inspect", Name: name, Needed: l.group.Majority(), Total: len(answers), kind: ErrNoQuorum}
 	free := 0
 	for i, a := range answers {

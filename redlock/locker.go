@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/clock"
@@ -26,9 +25,9 @@ type Locker struct {
 	logger *slog.Logger
 	clock  clock.Clock
 
-	lines   lines
+	lines   lines              // of callers with WithFair, and who is told of what is heard
+	process *process           // with other Lockers
 	ears    []*listen.Listener // what is heard of each node, nil where the client cannot listen
-	marks   atomic.Uint64      // numbers those who wait
 	closing chan struct{}      // closed by Close
 
 	checking chan struct{} // has room for one: a Check is under way
@@ -84,6 +83,8 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
 	l.group.NoConn(l.lendConnection)
+	l.process = processOf(pools, cfg.longest, l.group.Self())
+	l.group.Release(l.process.self)
 	return l, nil
 }
 

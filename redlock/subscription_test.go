@@ -13,47 +13,70 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
+// neighbours returns n Lockers on the same pools, as several parts of a service make them.
+func neighbours(f *fixture, n int, opts ...Option) (all []*Locker) {
+	f.t.Helper()
+	pools := newPools(f)
+	for range n {
+		l, err := New(pools, opts...)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	f.others = append(f.others, all...)
+	return all
+}
+
 func TestLockersOfOneProcessShareASubscriptionForEachClient(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
-		k := f.lock("job", WithTTL(time.Hour))
-		const lockers = 50
-		var waits []*Pending
-		for range lockers {
-			l := mustNew(t, f)
-			f.others = append(f.others, l)
-			waits = append(waits, l.LockAsync(context.Background(), "job"))
+		for _, l := range neighbours(f, 50) {
+			if _, err := l.Watch(context.Background(), "job"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		time.Sleep(time.Second)
+		synctest.Wait()
 		for _, n := range f.nodes {
 			if conns, channels := n.Listening(); conns != 1 || channels != 1 {
 				t.Errorf("%d connections listen to %d channels, want 1 and 1", conns, channels)
 			}
 		}
-		for _, w := range waits {
-			w.Cancel()
-		}
-		f.unlock(k)
 	})
 }
 
 func TestCloseOfOneLockerLeavesTheOthersTheirSubscription(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
-		k, next := awaited(f)
-		third := mustNew(t, f)
-		stays := third.LockAsync(context.Background(), "job", WithRetryDelay(time.Hour, time.Hour))
-		synctest.Wait()
-		if err := third.Close(context.Background()); err != nil {
+		k := f.lock("job", WithTTL(time.Hour))
+		both := neighbours(f, 2)
+		var changes <-chan Change
+		for _, l := range both {
+			changes, _ = l.Watch(context.Background(), "job")
+		}
+		<-changes
+		if err := both[0].Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		_, err := stays.Wait(context.Background())
-		wantIs(t, err, ErrClosed)
 		for _, n := range f.nodes {
 			if conns, _ := n.Listening(); conns != 1 {
 				t.Errorf("%d connections listen, want 1", conns)
 			}
 		}
 		f.unlock(k)
-		f.unlock(f.mustWake(next, maxMark)) // the mark may be that of the one that is closed
+		synctest.Wait()
+		select {
+		case c := <-changes:
+			if c.Kind != Released {
+				t.Errorf("it tells %v", c)
+			}
+		default:
+			t.Error("the release was not heard of at once")
+		}
+		both[1].Close(context.Background())
+		for _, n := range f.nodes {
+			if conns, _ := n.Listening(); conns != 0 {
+				t.Errorf("%d connections listen after the last Close", conns)
+			}
+		}
 	})
 }
 
@@ -118,6 +141,9 @@ func TestAHolderKeepsItsLockThoughWaitersUseUpTheConnections(t *testing.T) {
 				}
 				lockers := make([]*Locker, 13)
 				for i := range lockers {
+					// In another order they have no wait queue in common.
+					j := i % len(pools)
+					pools[0], pools[j] = pools[j], pools[0]
 					var err error
 					if lockers[i], err = New(pools); err != nil {
 						t.Fatal(err)

@@ -168,7 +168,7 @@ const maxMark = 10 * time.Second
 // mark is what an attempt leaves. It lives until the next one is over.
 func (l *Locker) mark(r *request) node.Mark {
 	if r.self == "" {
-		r.self = fmt.Sprintf("%s.%d", l.group.Self(), l.marks.Add(1))
+		r.self = fmt.Sprintf("%s.%d", l.process.self, l.process.marks.Add(1))
 	}
 	return node.Mark{Self: r.self, TTL: r.markTTL()}
 }

@@ -96,11 +96,15 @@ func Pools(n int) ([]*Node, []pool.Pool) {
 	return nodes, pools
 }
 
-// Clients are the kinds of clients: what turns nodes into pools of that kind.
+// Clients are the kinds of clients: what turns nodes into pools of that kind, each a
+// client of its own.
 var Clients = map[string]func(*Node) pool.Pool{
-	"plain":     func(n *Node) pool.Pool { return n },
-	"pipelined": func(n *Node) pool.Pool { return Pipelined{n} },
+	"plain":     func(n *Node) pool.Pool { return &Client{n} },
+	"pipelined": func(n *Node) pool.Pool { return &Pipelined{n} },
 }
+
+// Client is a client of a node: one of several, as those of several processes.
+type Client struct{ *Node }
 
 // Pipelined is a node whose client calls back.
 type Pipelined struct{ *Node }

@@ -172,7 +172,9 @@ func (c *Claim) put(r *node.Request, verb node.Verb, lease node.Lease, ttl time.
 	case verb == node.Wait || verb == node.Turn:
 		mark = c.mark
 	case verb == node.Release && (c.announce || c.mark.Line.Ticket > 0):
-		mark.Self = c.group.self
+		if mark.Self = c.group.releaser; c.mark.Line.Ticket > 0 {
+			mark.Self = c.group.self
+		}
 		mark.Line.Ticket, mark.Line.Back = c.mark.Line.Ticket, c.back
 	}
 	r.Set(verb, lease, ttl, mark)

@@ -32,6 +32,8 @@ type Group struct {
 	scripts *node.Scripts
 	self    any // a string that tells this group from others that wait for the same lock
 
+	releaser any // self, or another name that those who wait here leave in their marks
+
 	// signals are channels with room for one, and empty. A round uses one once: count
 	// sends, Wait receives and gives it back. One that was not waited for to the end
 	// is not used again. (They are the group's, since a channel of one synctest bubble
@@ -60,6 +62,7 @@ func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed f
 	if longest > 0 {
 		g.guard = node.Guard{Nodes: len(pools), Longest: longest, Quarantine: quorum.Lifetime(longest, drift)}
 	}
+	g.releaser = g.self
 	g.scripts = g.guard.Scripts()
 	g.signals.New = func() any { return make(chan struct{}, 1) }
 	if allSubmit(pools) {
@@ -85,6 +88,10 @@ func (g *Group) NoConn(f func(i int)) {
 		n.NoConn = func() { f(i) }
 	}
 }
+
+// Release sets the name under which releases without a ticket know the marks of those who
+// wait here. It is set before the first call.
+func (g *Group) Release(self string) { g.releaser = self }
 
 // newSelf returns a name that is no secret: it releases nothing.
 func newSelf() string {

@@ -1,0 +1,106 @@
+package redlock
+
+import (
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A process is what the Lockers of this process have in common that lock on the same
+// clients: one wait queue for each name, for callers without WithFair. So a service that
+// makes a Locker for each request asks the nodes no more often than with one Locker for
+// all: 300 Lockers that wait for one lock would each ask by itself, and wake each other.
+//
+// With WithFair every Locker has its own queue: the nodes know it by the name of the
+// Locker, and giving up a place is ordered by what that Locker sent before.
+type process struct {
+	lines
+	self  string        // its name in marks
+	marks atomic.Uint64 // numbers those who wait
+}
+
+// processes has those that a Locker uses. Lockers need not be closed, so an entry lives as
+// long as the garbage collector finds one of them.
+var processes = struct {
+	mu        sync.Mutex // protects byClients
+	byClients map[any]weak.Pointer[process]
+}{byClients: make(map[any]weak.Pointer[process])}
+
+// processOf returns what Lockers on the clients of pools share. Those that disagree about
+// the restart guard do not: one could keep all others from a lock that is only refused to
+// it. self is the name of a new one.
+func processOf(pools []pool.Pool, guard time.Duration, self string) *process {
+	clients, known := clientsOf(pools, guard)
+	if !known {
+		return newProcess(self)
+	}
+	processes.mu.Lock()
+	defer processes.mu.Unlock()
+	if p := processes.byClients[clients].Value(); p != nil {
+		return p
+	}
+	p := newProcess(self)
+	processes.byClients[clients] = weak.Make(p)
+	runtime.AddCleanup(p, forgetProcess, clients)
+	return p
+}
+
+func newProcess(self string) *process {
+	return &process{lines: newLines(), self: self}
+}
+
+// forgetProcess removes an entry, unless a new one has taken its place.
+func forgetProcess(clients any) {
+	processes.mu.Lock()
+	defer processes.mu.Unlock()
+	if processes.byClients[clients].Value() == nil {
+		delete(processes.byClients, clients)
+	}
+}
+
+// A chain is a list that can be compared.
+type chain struct{ before, last any }
+
+// clientsOf returns what is equal for Lockers on the same clients in the same order. It is
+// not known if one of them cannot be compared.
+func clientsOf(pools []pool.Pool, guard time.Duration) (clients any, known bool) {
+	clients = guard
+	for _, p := range pools {
+		client := backing(p)
+		if client == nil && !reflect.ValueOf(p).Comparable() {
+			return nil, false
+		} else if client == nil {
+			client = p
+		}
+		clients = chain{clients, client}
+	}
+	return clients, true
+}
+
+// queues returns those in which the request waits.
+func (l *Locker) queues(s *settings) *lines {
+	if s.fair {
+		return &l.lines
+	}
+	return &l.process.lines
+}
+
+// inLine is how many callers wait here for a lock.
+func (l *Locker) inLine(key string) int {
+	return l.lines.waiting(key) + l.process.waiting(key)
+}
+
+// holderLabel is the label of who has the lock in front of p, or else of l.
+func (l *Locker) holderLabel(p *place) string {
+	p.lines.mu.Lock()
+	defer p.lines.mu.Unlock()
+	if first := p.lines.byKey[p.key].first; first != nil && first.lock != nil {
+		return first.lock.locker.config.owner
+	}
+	return l.config.owner
+}

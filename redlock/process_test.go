@@ -1,0 +1,190 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A service that makes a Locker for each request asks the nodes no more often than one
+// with a single Locker: while another process holds the lock, and when it is released.
+func TestALockerForEachCallerCostsTheNodesWhatOneLockerDoes(t *testing.T) {
+	const callers = 300
+	commands := make(map[int]int)
+	for _, lockers := range []int{1, callers} {
+		inBubble(t, 3, func(f *fixture) {
+			for _, n := range f.nodes {
+				n.Set(fakenode.Faults{Delay: 100 * time.Microsecond})
+			}
+			k := f.lock("job", WithTTL(time.Hour))
+			all := neighbours(f, lockers)
+			var waiters sync.WaitGroup
+			for i := range callers {
+				waiters.Go(func() {
+					k, err := all[i%lockers].Lock(context.Background(), "job")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					f.unlock(k)
+				})
+			}
+			time.Sleep(2 * time.Second)
+			f.unlock(k)
+			waiters.Wait()
+			time.Sleep(time.Second)
+			for _, n := range f.nodes {
+				commands[lockers] += len(n.Log())
+			}
+		})
+	}
+	t.Logf("%d commands with one Locker, %d with %d", commands[1], commands[callers], callers)
+	if 10*commands[callers] > 13*commands[1] {
+		t.Errorf("%d commands with one Locker, %d with %d", commands[1], commands[callers], callers)
+	}
+}
+
+func TestCallersOfSeveralLockersOnTheSameClientsAreServedInOrder(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		all := neighbours(f, 3)
+		var waits []*Pending
+		for i := range 9 {
+			waits = append(waits, all[i%3].LockAsync(context.Background(), "job"))
+		}
+		f.unlock(k)
+		for i, w := range waits {
+			k, err := w.Wait(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, later := range waits[i+1:] {
+				select {
+				case <-later.Done():
+					t.Fatalf("another was served before %d", i)
+				default:
+				}
+			}
+			f.unlock(k)
+		}
+	})
+}
+
+// Nobody who waits for a lock of another Locker asks the nodes, so its end must be noticed
+// here.
+func TestALockOfAnotherLockerOnTheSameClientsIsWaitedForUntilItEnds(t *testing.T) {
+	for name, end := range map[string]func(f *fixture, l *Locker, k *Lock){
+		"it expires":           func(*fixture, *Locker, *Lock) {},
+		"it is unlocked":       func(f *fixture, _ *Locker, k *Lock) { f.unlock(k) },
+		"its Locker is closed": func(_ *fixture, l *Locker, _ *Lock) { l.Close(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				both := neighbours(f, 2)
+				k, err := both[0].Lock(context.Background(), "job", WithTTL(2*time.Second))
+				if err != nil {
+					t.Fatal(err)
+				}
+				next := both[1].LockAsync(context.Background(), "job")
+				synctest.Wait()
+				end(f, both[0], k)
+				f.unlock(f.mustWake(next, 2*time.Second+300*time.Millisecond))
+			})
+		})
+	}
+}
+
+func TestCloseEndsTheWaitOfItsOwnCallersOnly(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		k := f.lock("job")
+		both := neighbours(f, 2)
+		first := both[0].LockAsync(context.Background(), "job")
+		second := both[1].LockAsync(context.Background(), "job")
+		third := both[0].LockAsync(context.Background(), "job")
+		time.Sleep(time.Second)
+		both[0].Close(context.Background())
+		for _, p := range []*Pending{first, third} {
+			_, err := p.Wait(context.Background())
+			wantIs(t, err, ErrClosed)
+		}
+		f.unlock(k)
+		f.unlock(f.mustWake(second, 250*time.Millisecond))
+	})
+}
+
+func TestWhoWaitsBehindAnotherLockerIsToldItsLabel(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		pools := newPools(f)
+		one, _ := New(pools, WithOwner("one"))
+		other, _ := New(pools, WithOwner("other"))
+		f.others = append(f.others, one, other)
+		k, err := one.Lock(context.Background(), "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = other.Lock(context.Background(), "job", WithMaxWait(time.Second))
+		wantIs(t, err, ErrTaken, context.DeadlineExceeded)
+		var q *QuorumError
+		if !errors.As(err, &q) || len(q.Holders) != 1 || q.Holders[0].Label != "one" {
+			t.Errorf("got %v", err)
+		}
+		f.unlock(k)
+	})
+}
+
+func TestLockersOnOtherClientsOrWithAnotherGuardWaitByThemselves(t *testing.T) {
+	_, pools := fakenode.Pools(3)
+	process := func(pools []pool.Pool, opts ...Option) *process {
+		l, err := New(pools, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.process
+	}
+	mixed := slices.Clone(pools)
+	slices.Reverse(mixed)
+	ours := process(pools)
+	if process(pools) != ours {
+		t.Error("the same clients are not recognized")
+	}
+	if process(pools, WithRestartGuard(time.Minute)) == ours || process(mixed) == ours || process(pools[:1]) == ours {
+		t.Error("Lockers that differ are taken for the same")
+	}
+	none := []pool.Pool{incomparable{pools[0], nil}}
+	if process(none) == process(none) {
+		t.Error("clients that cannot be compared are taken for the same")
+	}
+}
+
+type incomparable struct {
+	pool.Pool
+	_ []int
+}
+
+func TestNothingIsKeptOfLockersThatAreNotUsedAnyMore(t *testing.T) {
+	known := func() int {
+		processes.mu.Lock()
+		defer processes.mu.Unlock()
+		return len(processes.byClients)
+	}
+	before := known()
+	for range 100 {
+		_, pools := fakenode.Pools(3)
+		if _, err := New(pools); err != nil { // and not closed
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); known() > before; time.Sleep(time.Millisecond) {
+		if runtime.GC(); time.Now().After(end) {
+			t.Fatalf("%d entries are left", known()-before)
+		}
+	}
+}
