@@ -137,10 +137,12 @@ func TestRedigoAPoolThatIsFullIsBlamedAndNotItsNode(t *testing.T) {
 // Its connections are all being opened, and that the server does not answer is not for
 // want of them.
 func TestRedigoAPoolThatIsNotFullIsNotBlamed(t *testing.T) {
+	over, ended := make(chan struct{}), make(chan struct{})
 	connections := &redis.Pool{MaxIdle: 1, MaxActive: 1, Wait: true, DialContext: func(ctx context.Context) (redis.Conn, error) {
-		_, _ = ctx.Deadline()
-		<-ctx.Done()
-		return nil, ctx.Err()
+		defer close(ended)
+		_, _ = ctx.Deadline() // as whoever dials
+		<-over
+		return nil, errors.New("down")
 	}}
 	p := redigo.New(connections)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -150,6 +152,8 @@ func TestRedigoAPoolThatIsNotFullIsNotBlamed(t *testing.T) {
 	if errors.Is(err, pool.ErrNoConn) {
 		t.Errorf("%v blames the pool", err)
 	}
+	close(over)
+	<-ended
 }
 
 // spent is a connection that says that it cannot be used.
