@@ -21,12 +21,17 @@ import (
 // [WithMaxTries] it is that of the last attempt. A node that timed out matches
 // [context.DeadlineExceeded], too: ask ctx.Err() whether it was yours that ended.
 //
-// Lock gives up early where waiting cannot help: the Locker was closed
-// ([ErrClosed]), or so many nodes refuse (a wrong password, missing ACL rights, a
-// data key of that name) that no majority is possible ([ErrNoQuorum]). So it does if ctx
-// stems from the context of a lock of this name, which would have to end first
-// ([ErrTaken]): locks are not reentrant. (One that [context.WithoutCancel] cut loose does
-// not count, unless it was given an end of its own since, which cannot be told apart.)
+// Lock gives up early where waiting cannot help:
+//   - The Locker was closed: the error matches [ErrClosed].
+//   - ctx stems from the context of a lock of this name, which would have to end first:
+//     [ErrTaken]. Locks are not reentrant. (One that [context.WithoutCancel] cut loose does
+//     not count, unless it was given an end of its own since, which cannot be told apart.)
+//   - So many nodes refuse that no majority is possible: [ErrNoQuorum]. A data key of that
+//     name, a node of a cluster and a closed client end the wait at once. So does what
+//     somebody has to mend, such as a wrong password, missing ACL rights or a wrong
+//     certificate, if the node has never answered well. If it has, that ends the wait after
+//     two seconds or more: credentials may be rotated meanwhile. So does every other
+//     error reply that is not known to pass by itself.
 //
 // On failure nothing is held: whatever the attempts did on any node is undone
 // in the background.
@@ -140,6 +145,8 @@ type request struct {
 	newest  int64 // see [fanout.Result.Newest]
 	repeats repeats
 
+	failing time.Time // since when no majority answers, if none ever did
+
 	// With WithFair.
 	said  node.Line     // by the last attempt
 	tried *fanout.Claim // the last attempt
@@ -173,6 +180,9 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 	}
 	for ctx.Err() == nil {
 		lock, o := l.attempt(ctx, r)
+		if o.err == nil {
+			l.reach()
+		}
 		switch {
 		case o.err == nil && r.fair && r.place != nil:
 			// The next in line asks from now on, so that his place is kept.
@@ -189,6 +199,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.last = o.err
 		r.place.failed(o.err)
+		l.unheard(r, o.err)
 		if l.repeat(ctx, r, o) {
 			continue
 		}

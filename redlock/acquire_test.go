@@ -326,29 +326,6 @@ func TestValidityIsCountedFromTheAttemptThatWon(t *testing.T) {
 	})
 }
 
-func TestWaitingEndsAtOnceWhereNobodyButAnOperatorCanHelp(t *testing.T) {
-	for _, text := range []string{
-		"NOPERM this user has no permissions to run the 'set' command",
-		"WRONGPASS invalid username-password pair or user is disabled.",
-		"WRONGTYPE Operation against a key holding the wrong kind of value",
-	} {
-		inBubble(t, 3, func(f *fixture) {
-			f.nodes[0].Set(fakenode.Faults{Error: text})
-			f.unlock(f.lock("job")) // one of three is no reason to give up
-			f.nodes[1].Set(fakenode.Faults{Error: text})
-			start := time.Now()
-			_, err := f.Lock(context.Background(), "job")
-			wantIs(t, err, ErrNoQuorum)
-			if took := time.Since(start); took != 0 {
-				t.Errorf("%s: gave up after %v", text, took)
-			}
-			if !strings.Contains(err.Error(), "node node-1: "+text+" (") {
-				t.Errorf("error %q does not name node, reason and remedy", err)
-			}
-		})
-	}
-}
-
 func TestWaitingGoesOnThroughOutagesThatPass(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {

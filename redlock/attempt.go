@@ -69,7 +69,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return lock, outcome{err: l.begin(lock)}
 	}
 	o := outcome{
-		err:     l.refusal(r.name, result, elapsed, old),
+		err:     l.refusal(r.name, result, elapsed, old).following(r.place.met(), result),
 		free:    result.Free(),
 		split:   result.Split(),
 		missing: l.group.Majority() - result.Yes,
@@ -102,7 +102,7 @@ func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fano
 }
 
 // refusal is the error of an attempt that did not win, or not with the token that it had.
-func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, old bool) error {
+func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, old bool) *QuorumError {
 	if r.Outcome == quorum.Won {
 		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 		err.note = fmt.Sprintf("too late: after %v no validity was left of the TTL", elapsed.Round(time.Microsecond))

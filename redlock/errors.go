@@ -67,6 +67,7 @@ type QuorumError struct {
 	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
 	kind    error
 	note    string
+	refused []node.Streak // by node, of a lock that is waited for: in this attempt and those before
 }
 
 // A Holder is somebody who has the lock on some nodes.
@@ -133,20 +134,6 @@ func (e *QuorumError) Unwrap() []error {
 		return []error{e.kind}
 	}
 	return []error{e.kind, e.Nodes}
-}
-
-// permanent reports whether a majority stays impossible until somebody mends
-// the nodes or the configuration.
-func (e *QuorumError) permanent() bool {
-	bad := 0
-	if e.Nodes != nil {
-		for _, err := range e.Nodes.Errors {
-			if node.Permanent(err) {
-				bad++
-			}
-		}
-	}
-	return e.Total-bad < e.Needed
 }
 
 // newQuorumError describes a round. What this Locker released itself, or gave up, and is

@@ -280,6 +280,16 @@ func (p *place) failed(err error) {
 	}
 }
 
+// met is what the last attempt of the line met, if nobody has got the lock since.
+func (p *place) met() error {
+	if p == nil {
+		return nil
+	}
+	p.lines.mu.Lock()
+	defer p.lines.mu.Unlock()
+	return p.lines.byKey[p.key].met
+}
+
 // before is how many stand in front, and what the last attempt of the line met: nil
 // if one of them has the lock, or nobody has asked yet.
 func (p *place) before() (n int, met error) {

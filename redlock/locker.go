@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/clock"
@@ -31,6 +32,9 @@ type Locker struct {
 	closing chan struct{}      // closed by Close
 
 	checking chan struct{} // has room for one: a Check is under way
+
+	reached    atomic.Bool // a majority of nodes has answered an attempt
+	complained atomic.Bool // that none ever did; see unheard
 
 	mu       sync.Mutex // protects the rest
 	closed   bool
@@ -127,10 +131,14 @@ func backing(p pool.Pool) any {
 func (l *Locker) nodeChanged(n *node.Node, failure error) {
 	if failure != nil {
 		about := []any{"node", n.String(), "err", failure}
-		if remedy := node.Remedy(failure); remedy != "" {
+		if remedy := node.Advice(failure); remedy != "" {
 			about = append(about, "remedy", remedy)
 		}
-		l.logger.Warn("redlock: node fails", about...)
+		what := "redlock: node fails"
+		if errors.Is(failure, pool.ErrNoConn) { // which is not the node's fault
+			what = "redlock: no free connection to node"
+		}
+		l.logger.Warn(what, about...)
 	} else {
 		l.logger.Info("redlock: node works again", "node", n.String())
 	}

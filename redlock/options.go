@@ -48,6 +48,8 @@ type config struct {
 	prefix string
 	logger *slog.Logger
 	trace  Trace
+
+	loggerSet bool // by the user
 }
 
 const defaultTTL = 8 * time.Second
@@ -210,9 +212,15 @@ func WithPrefix(prefix string) Option {
 // was lost, the first of several failed renewals, a node that fails (Warn) and
 // works again (Info), failed attempts (Debug). The default is nowhere. A handler that
 // takes its time holds up what is reported, but no deadline.
+//
+// One thing is reported without this option, too, to [slog.Default], and once for each
+// Locker: somebody has waited for a lock for five seconds, and no majority of the nodes
+// has ever answered this Locker. A wrong address or port would else be a [Locker.Lock]
+// that never returns and never says why. A logger with [slog.DiscardHandler] silences
+// that as well.
 func WithLogger(l *slog.Logger) Option {
 	return lockerOption(func(c *config) {
-		if c.logger = l; l == nil {
+		if c.logger, c.loggerSet = l, true; l == nil {
 			c.refuse("WithLogger(nil): leave the option out to log nowhere")
 		}
 	})

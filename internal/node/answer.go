@@ -33,6 +33,7 @@ type Answer struct {
 	Awaited string
 	Err     error     // why it Failed
 	At      time.Time // when it was known
+	Before  bool      // the node had answered well before
 	// Work is how long the node had been answering by then, in all; see [Pulse].
 	Work time.Duration
 	// InClient is set on the answer to a call that was given up while it was
@@ -46,7 +47,7 @@ type Answer struct {
 // answer reads a reply.
 func (r *Request) answer(reply any, err error) Answer {
 	if err != nil {
-		return Answer{Err: err}
+		return Answer{Err: discreet(err)}
 	}
 	if !r.fenced() {
 		return r.read(reply)

@@ -71,6 +71,7 @@ func (x *exam) ask(args ...any) (any, error) {
 	ctx, cancel := context.WithTimeout(x.ctx, x.Patience)
 	defer cancel()
 	reply, err := x.node.pool.Do(ctx, args...)
+	err = discreet(err)
 	switch {
 	case err == nil, isRefusal(err) && !errors.Is(err, pool.ErrNotSent):
 	case x.ctx.Err() != nil:

@@ -11,6 +11,7 @@ const failPeriod = time.Second
 type health struct {
 	since    time.Time // of the first failure in a row; zero if the last call succeeded
 	reported bool
+	well     bool // a call has succeeded
 }
 
 // note takes in what became of a call, and reports whether that is news.
@@ -18,7 +19,7 @@ func (h *health) note(a Answer) (changed bool) {
 	switch {
 	case a.Err == nil || wrongType(a.Err): // the fault of one key
 		changed = h.reported
-		*h = health{}
+		*h = health{well: h.well || a.Err == nil}
 	case h.since.IsZero():
 		h.since = a.At
 	case !h.reported && a.At.Sub(h.since) >= failPeriod:

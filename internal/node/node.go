@@ -168,6 +168,7 @@ func (n *Node) finish(c *Call, a Answer) {
 		a.Err = n.explain(c, a.Err)
 	}
 	n.troubled(a)
+	a.Before = n.health.well
 	changed, failure := n.health.note(a), a.Err
 	if !n.health.reported {
 		failure = nil

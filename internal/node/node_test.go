@@ -216,30 +216,6 @@ func TestTTLIsRoundedUpToWholeMilliseconds(t *testing.T) {
 	}
 }
 
-func TestRefusalsComeWithARemedy(t *testing.T) {
-	for text, permanent := range map[string]bool{
-		"NOPERM this user has no permissions to run the 'evalsha' command":                                        true,
-		"WRONGPASS invalid username-password pair or user is disabled.":                                           true,
-		"ERR The user executing the script can't run this command or subcommand script: 93d6, on @user_script:3.": true,
-		"NOAUTH Authentication required.":                                                                         true,
-		"WRONGTYPE Operation against a key holding the wrong kind of value":                                       true,
-		"READONLY You can't write against a read only replica.":                                                   false,
-		"OOM command not allowed when used memory > 'maxmemory'.":                                                 false,
-		"LOADING Redis is loading the dataset in memory":                                                          false,
-	} {
-		err := fmt.Errorf("wrapped: %w", pool.Error(text))
-		if Remedy(err) == "" {
-			t.Errorf("%s: no remedy", text)
-		}
-		if Permanent(err) != permanent {
-			t.Errorf("%s: permanent is %v", text, !permanent)
-		}
-	}
-	if Remedy(errors.New("NOPERM")) != "" {
-		t.Error("an error that is not the server's has a remedy")
-	}
-}
-
 func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
 	mark := Mark{Self: "me", TTL: time.Second, Line: Line{Ticket: 3}}
 	var r Request

@@ -7,69 +7,79 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A refusal is an error reply that a user can do something about.
-type refusal struct {
-	text      string // as found in the server's error
-	permanent bool   // asking again cannot help until somebody mends it
-	remedy    string
+// A cause is what stands behind an error, as far as somebody who waits, or who has to
+// mend it, wants to know.
+type cause struct {
+	end    end
+	remedy string // "" if nobody knows one
+	silent bool   // nothing came back, and the error says no more than that
 }
 
-// scriptRights is for servers that let a user run a script, and not what is in it.
-const scriptRights = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair too"
+// end is when a cause ends a wait. A wait that ends is an error that somebody reads. But a
+// service that waits in line should outlast what its servers do in a moment.
+type end uint8
 
-var refusals = []refusal{
-	{"user executing the script can't", true, scriptRights},
-	{"ACL failure in script", true, scriptRights},
-	{"NOPERM", true, "allow its ACL user SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the lock's keys"},
-	{"WRONGPASS", true, "check the user name and password of this node's client"},
-	{"NOAUTH", true, "give this node's client a password"},
-	{"invalid password", true, "check the password of this node's client"},
-	{"WRONGTYPE", true, "a data key has the lock's name: choose another name or a prefix"},
-	{"unknown command", true, "this server lacks a command the lock needs, or renamed it"},
-	{"GUARDQUARANTINE", false, "it votes again by itself"},
-	{"GUARDMISMATCH", true, "all clients of a node must use the same number of nodes and the same WithRestartGuard; to change that, stop them, DEL redlock:node on every node, and start"},
-	{"CLOCKBEHIND", false, "set the clock of this node: it takes no fencing tokens until then"},
-	{"READONLY", false, "this is a replica: a lock needs masters"},
-	{"OOM", false, "raise maxmemory or free memory on this node"},
-	{"MISCONF", false, "this node cannot save its data: see its log"},
-	{"LOADING", false, "this node is still loading its data"},
-	{"MASTERDOWN", false, "this is a replica without its master: a lock needs masters"},
-	{"max number of clients", false, "raise maxclients on this node, or use smaller client pools"},
-}
+const (
+	passes  end = iota // never: it may pass by itself
+	lasts              // when the node has met nothing else for a while: nobody knows that it passes
+	mended             // after a while, too; at once if the node has never answered well, so that a new setup fails at once
+	settled            // at once: time does not change it
+)
 
-// findRefusal looks anywhere in the text: proxies put words of their own first.
-func findRefusal(err error) (refusal, bool) {
-	var e pool.Error
-	if !errors.As(err, &e) {
-		return refusal{}, false
+// causeOf finds what stands behind err, which is not nil. Replies that nobody knows last:
+// every server and proxy has words of its own for what it does not do. Other errors that
+// nobody knows pass: networks heal.
+func causeOf(err error) cause {
+	if c, ok := unreachable(err); ok {
+		return c
 	}
+	if e := pool.Error(""); errors.As(err, &e) {
+		return refusalOf(string(e))
+	}
+	return cause{}
+}
+
+// refusalOf finds the cause of an error reply.
+func refusalOf(text string) cause {
+	lower := strings.ToLower(text)
 	for _, r := range refusals {
-		if strings.Contains(string(e), r.text) {
-			return r, true
+		if r.matches(text, lower) {
+			return cause{end: r.end, remedy: r.remedy}
 		}
 	}
-	return refusal{}, false
+	return cause{end: lasts}
 }
 
-// Remedy says what to do about an error reply of a server, or "".
+// matches reports whether a text has the words of the refusal anywhere: scripts and
+// proxies put words of their own first. A code in capitals has to be a word.
+func (r *refusal) matches(text, lower string) bool {
+	if strings.ToLower(r.text) == r.text {
+		return strings.Contains(lower, r.text)
+	}
+	for from := 0; ; from++ {
+		at := strings.Index(text[from:], r.text)
+		if at < 0 {
+			return false
+		}
+		if from += at; from == 0 || text[from-1] < 'A' || text[from-1] > 'Z' {
+			return true
+		}
+	}
+}
+
+// Remedy says what to do about an error of a node, or "". Of a node that just does not
+// answer it says nothing: that is an error by itself.
 func Remedy(err error) string {
-	if errors.Is(err, pool.ErrClosed) {
-		return "the client of this node was closed: close the Locker first"
+	c := causeOf(err)
+	if c.silent {
+		return ""
 	}
-	r, _ := findRefusal(err)
-	return r.remedy
+	return c.remedy
 }
 
-// Permanent reports whether err is an error reply that stays the same until
-// somebody mends the server or the client's configuration, or says that the client was
-// closed for good.
-func Permanent(err error) bool {
-	if errors.Is(err, pool.ErrClosed) {
-		return true
-	}
-	r, _ := findRefusal(err)
-	return r.permanent
-}
+// Advice is Remedy for somebody who looks for a fault: of silence, too, it says what may
+// be behind it.
+func Advice(err error) string { return causeOf(err).remedy }
 
 // isRefusal reports whether err is an error reply: the server read the command
 // and did not carry it out. (Our scripts write last, so a script that fails has

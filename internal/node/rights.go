@@ -195,7 +195,7 @@ func (x *exam) listen(channel string) error {
 	defer cancel()
 	subscription, err := s.Subscribe(ctx)
 	if err != nil {
-		return err
+		return discreet(err)
 	}
 	err = subscription.Join(channel)
 	for joined := false; err == nil && !joined; {
@@ -208,7 +208,7 @@ func (x *exam) listen(channel string) error {
 		_, end = subscription.Receive()
 	}
 	_ = subscription.Close()
-	return err
+	return discreet(err)
 }
 
 // errorReply returns the text of an error reply, without what others put in front.

@@ -1,0 +1,92 @@
+package node
+
+// A refusal is a kind of error reply.
+type refusal struct {
+	text   string // in it. In small letters: however it is written
+	end    end
+	remedy string
+}
+
+// Remedies that several refusals have.
+const (
+	// rightsOfScripts is for servers that let a user run a script, and not what is in it.
+	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair too"
+	noPassword      = "this server has no password: take it out of this node's client, or give the server one"
+	database        = "give this node's client a database that the server has (databases in its configuration file), such as 0"
+	aCluster        = "this is a node of a cluster; a lock needs independent masters: cluster-enabled no"
+	lacksCommand    = "this server lacks a command the lock needs, or renamed it"
+	notOffered      = "this service or proxy refuses a command the lock needs (SET, EVAL, EVALSHA): have it allowed, or use plain masters"
+	declaredKeys    = "this service or proxy lets scripts use no keys but those in KEYS: have it allow others, or use plain masters"
+	behindProxy     = "a proxy does not reach the server behind it: see whether that runs"
+	limited         = "the service limits its clients: use a larger plan, or fewer requests"
+	moreClients     = "raise maxclients on this node, or use smaller client pools"
+)
+
+// refusals are the error replies that are known. The first that matches counts: what
+// others may contain in words comes last.
+var refusals = []refusal{
+	{"GUARDQUARANTINE", passes, "it votes again by itself"},
+	{"GUARDMISMATCH", mended, "all clients of a node must use the same number of nodes and the same WithRestartGuard; to change that, stop them, DEL redlock:node on every node, and start"},
+	{"CLOCKBEHIND", passes, "set the clock of this node: it takes no fencing tokens until then"},
+
+	// Of the server itself, for a while.
+	{"READONLY", passes, "this is a replica: a lock needs masters"},
+	{"MASTERDOWN", passes, "this is a replica without its master: a lock needs masters"},
+	{"OOM", passes, "raise maxmemory or free memory on this node"},
+	{"MISCONF", passes, "this node cannot save its data: see its log"},
+	{"LOADING", passes, "this node is still loading its data"},
+	{"NOREPLICAS", passes, "this node has fewer replicas than its min-replicas-to-write: set that to 0, since a lock does not wait for replicas"},
+	{"busy running a script", passes, "a script runs for long on this node: SCRIPT KILL ends one that has not written yet"},
+	{"max number of clients", passes, moreClients},
+	{"max clients", passes, moreClients},
+
+	// Of a cluster.
+	{"CLUSTERDOWN", passes, aCluster},
+	{"TRYAGAIN", passes, aCluster},
+	{"MOVED ", settled, aCluster},
+	{"ASK ", settled, aCluster},
+	{"CROSSSLOT", settled, aCluster},
+	{"hash to the same slot", settled, aCluster},
+	{"non local key", settled, aCluster},
+	{"in cluster mode", mended, aCluster},
+
+	// Of who we are and what we may do.
+	{"user executing the script can't", mended, rightsOfScripts},
+	{"acl failure in script", mended, rightsOfScripts},
+	{"NOPERM", mended, "allow its ACL user SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the lock's keys"},
+	{"WRONGPASS", mended, "check the user name and password of this node's client"},
+	{"NOAUTH", mended, "give this node's client a password"},
+	{"invalid password", mended, "check the password of this node's client"},
+	{"called without any password configured", mended, noPassword},
+	{"no password is set", mended, noPassword},
+	{"DENIED", mended, "this server is in protected mode and takes connections of its own machine only: give its default user a password"},
+	{"db index is out of range", mended, database},
+	{"invalid db index", mended, database},
+	{"WRONGTYPE", settled, "a data key has the lock's name: choose another name or a prefix"},
+
+	// Of commands. The scripts of Redis, Redict, Valkey and KeyDB each have words of
+	// their own, and so have services and proxies.
+	{"unknown command", mended, lacksCommand},
+	{"command called from", mended, lacksCommand},
+	{"find scripting engine", mended, "this server runs without Lua, and scripts need it: load that module"},
+	{"undeclared key", lasts, declaredKeys},
+	{"keys array", lasts, declaredKeys},
+	{"unsupported command", mended, notOffered},
+	{"not support", lasts, notOffered}, // "for your account", "ed"
+	{"not available", lasts, notOffered},
+	{"not allowed", lasts, notOffered},
+	{"disabled", lasts, notOffered},
+
+	// Of proxies, about what is behind them, and of services.
+	{"connection refused", passes, behindProxy},
+	{"connection reset", passes, behindProxy},
+	{"timed out", passes, behindProxy},
+	{"timeout", passes, behindProxy},
+	{"no route to host", passes, behindProxy},
+	{"unreachable", passes, behindProxy},
+	{"unavailable", passes, behindProxy},
+	{"upstream", passes, behindProxy},
+	{"try again", passes, ""},
+	{"limit exceeded", passes, limited},
+	{"too many", passes, limited},
+}

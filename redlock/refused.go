@@ -1,0 +1,40 @@
+package redlock
+
+import (
+	"errors"
+
+	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// following adds what the attempts before this one met: met is the error of the last one
+// of the wait queue, or nil. The nodes that were not heard this time are as they were.
+func (e *QuorumError) following(met error, r fanout.Result) *QuorumError {
+	var before *QuorumError
+	if !errors.As(met, &before) || len(before.refused) != r.Nodes {
+		before = &QuorumError{}
+	}
+	if e.Nodes == nil && before.refused == nil {
+		return e
+	}
+	e.refused = make([]node.Streak, r.Nodes)
+	copy(e.refused, before.refused)
+	for i := range r.Nodes {
+		if a, heard := r.Answer(i); heard {
+			e.refused[i].Note(a)
+		}
+	}
+	return e
+}
+
+// permanent reports whether a majority stays impossible until somebody mends the nodes
+// or the configuration, as far as nodes have refused for long enough to say so.
+func (e *QuorumError) permanent() bool {
+	bad := 0
+	for i := range e.refused {
+		if e.refused[i].Permanent() {
+			bad++
+		}
+	}
+	return e.Total-bad < e.Needed
+}

@@ -1,0 +1,155 @@
+package redlock
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+)
+
+const (
+	noRights      = "NOPERM this user has no permissions to run the 'set' command"
+	wrongPassword = "WRONGPASS invalid username-password pair or user is disabled."
+	dataKey       = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	ofACluster    = "MOVED 7186 127.0.0.1:7001"
+	strangeWords  = "ERR words that nobody has heard before"
+)
+
+// refuse has nodes answer all commands with an error, "" for none.
+func refuse(text string, nodes ...*fakenode.Node) {
+	for _, n := range nodes {
+		n.Set(fakenode.Faults{Error: text})
+	}
+}
+
+// after is how long a call of Lock took that ended with ErrNoQuorum by itself.
+func (f *fixture) after(opts ...LockOption) (took time.Duration, err error) {
+	f.t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	_, err = f.Lock(ctx, "job", opts...)
+	wantIs(f.t, err, ErrNoQuorum)
+	if ctx.Err() != nil {
+		f.t.Fatalf("it waits for what cannot change by itself: %v", err)
+	}
+	return time.Since(start), err
+}
+
+func TestWaitingEndsAtOnceWhereANodeNeverAnsweredAndSomebodyHasToMendIt(t *testing.T) {
+	for _, text := range []string{noRights, wrongPassword, dataKey, ofACluster} {
+		inBubble(t, 3, func(f *fixture) {
+			refuse(text, f.nodes[0])
+			f.unlock(f.lock("job")) // one of three is no reason to give up
+		})
+		inBubble(t, 3, func(f *fixture) {
+			refuse(text, f.nodes[0], f.nodes[1])
+			took, err := f.after()
+			if took != 0 {
+				t.Errorf("%s: gave up after %v", text, took)
+			}
+			if !strings.Contains(err.Error(), "node node-1: "+text+" (") {
+				t.Errorf("error %q does not name node, reason and remedy", err)
+			}
+		})
+	}
+}
+
+func TestAKeyThatIsNoLockEndsAWaitAtOnceAlsoWhereLocksWereTaken(t *testing.T) {
+	for _, text := range []string{dataKey, ofACluster} {
+		inBubble(t, 3, func(f *fixture) {
+			f.unlock(f.lock("job"))
+			refuse(text, f.nodes...)
+			if took, err := f.after(); took != 0 {
+				t.Errorf("gave up after %v: %v", took, err)
+			}
+		})
+	}
+}
+
+// Credentials are rotated and rights are changed while services wait.
+func TestAMomentWithoutRightsEndsNoWaitThatHadReachedTheNodes(t *testing.T) {
+	for _, text := range []string{noRights, wrongPassword, strangeWords} {
+		inBubble(t, 3, func(f *fixture) {
+			held := f.lock("job")
+			var pending []*Pending
+			for range 3 {
+				pending = append(pending, f.LockAsync(context.Background(), "job"))
+			}
+			time.Sleep(time.Second)
+			refuse(text, f.nodes...)
+			time.Sleep(300 * time.Millisecond)
+			refuse("", f.nodes...)
+			f.unlock(held)
+			for i, p := range pending {
+				lock, err := p.Wait(context.Background())
+				if err != nil {
+					t.Fatalf("%s: caller %d was thrown out: %v", text, i, err)
+				}
+				f.unlock(lock)
+			}
+		})
+	}
+}
+
+func TestARefusalThatStaysEndsTheWaitAfterAFewSecondsWhoeverWaits(t *testing.T) {
+	for _, text := range []string{noRights, wrongPassword, strangeWords} {
+		inBubble(t, 3, func(f *fixture) {
+			f.unlock(f.lock("job"))
+			refuse(text, f.nodes[0], f.nodes[1])
+			next := f.LockAsync(context.Background(), "job")
+			last := f.LockAsync(context.Background(), "job")
+			took, err := f.after() // it stands behind the two
+			if took < 2*time.Second || took > 4*time.Second {
+				t.Errorf("%s: gave up after %v: %v", text, took, err)
+			}
+			for _, p := range []*Pending{next, last} {
+				_, err := p.Wait(context.Background())
+				wantIs(t, err, ErrNoQuorum)
+			}
+			refuse("", f.nodes...)
+			f.unlock(f.lock("job"))
+		})
+	}
+}
+
+// What one of the nodes says in between counts for that one only.
+func TestARefusalOfAMajorityEndsTheWaitWhateverTheOthersDo(t *testing.T) {
+	inBubble(t, 5, func(f *fixture) {
+		refuse(strangeWords, f.nodes[:3]...)
+		f.nodes[3].Set(fakenode.Faults{Refuse: true})
+		if took, err := f.after(); took > 4*time.Second {
+			t.Errorf("gave up after %v: %v", took, err)
+		}
+	})
+	inBubble(t, 5, func(f *fixture) {
+		refuse(strangeWords, f.nodes[:2]...)
+		f.nodes[2].Set(fakenode.Faults{Refuse: true}) // it may come back
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, err := f.Lock(ctx, "job")
+		wantIs(t, err, ErrNoQuorum, context.DeadlineExceeded)
+		if ctx.Err() == nil {
+			t.Errorf("it gave up: %v", err)
+		}
+	})
+}
+
+func TestARefusalInStrangeWordsEndsTryLockAsBefore(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		refuse(strangeWords, f.nodes...)
+		for range 100 {
+			_, err := f.TryLock(context.Background(), "job")
+			wantIs(t, err, ErrNoQuorum)
+			time.Sleep(time.Second)
+		}
+		refuse("", f.nodes...)
+		k, err := f.TryLock(context.Background(), "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.unlock(k)
+	})
+}

@@ -1,0 +1,83 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// unheardAfter is how long a lock is waited for, with no majority of nodes ever heard,
+// until that is reported.
+const unheardAfter = 5 * time.Second
+
+// reach notes that a majority of nodes has answered: the Locker was set up well.
+func (l *Locker) reach() {
+	if !l.reached.Load() { // it is read only from then on
+		l.reached.Store(true)
+	}
+}
+
+// unheard reports once that somebody waits for what may never come: an attempt met err,
+// as have all of this Locker before it. A wait without an end returns no error that would
+// say so, and who has just set up a service has no logger yet. So without [WithLogger] it
+// goes to the default one, as net/http does it.
+func (l *Locker) unheard(r *request, err error) {
+	if !errors.Is(err, ErrNoQuorum) {
+		l.reach()
+		return
+	}
+	if r.place == nil || l.reached.Load() || l.quarantined(err) {
+		return // who does not wait gets the error
+	}
+	now := time.Now()
+	if r.failing.IsZero() {
+		r.failing = now
+	}
+	waits := now.Sub(r.failing)
+	if waits < unheardAfter || !l.complained.CompareAndSwap(false, true) {
+		return
+	}
+	logger := l.logger
+	if !l.config.loggerSet {
+		logger = slog.Default()
+	}
+	about := []any{"name", r.name, "waits", waits.Round(time.Second), "err", err, "remedy", advice(err)}
+	go logger.WarnContext(context.WithoutCancel(r.values), // ends with the handler, which may take its time
+		"redlock: a lock is waited for, and no majority of the nodes has ever answered", about...)
+}
+
+// quarantined reports whether a majority would answer without those that [WithRestartGuard]
+// keeps out. They vote again by themselves, and at a time that is known.
+func (l *Locker) quarantined(err error) bool {
+	var q *QuorumError
+	if !errors.As(err, &q) || q.Nodes == nil {
+		return false
+	}
+	n := q.Granted
+	for _, failed := range q.Nodes.Errors {
+		if errors.Is(failed, ErrQuarantine) {
+			n++
+		}
+	}
+	return n >= q.Needed
+}
+
+// advice is what may be done about the nodes that failed.
+func advice(err error) string {
+	var q *QuorumError
+	if !errors.As(err, &q) || q.Nodes == nil {
+		return ""
+	}
+	var all []string
+	for _, failed := range q.Nodes.Errors {
+		if remedy := node.Advice(errors.Unwrap(failed)); remedy != "" && !slices.Contains(all, remedy) {
+			all = append(all, remedy)
+		}
+	}
+	return strings.Join(all, "; ")
+}
