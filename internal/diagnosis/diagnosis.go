@@ -4,8 +4,6 @@ package diagnosis
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
-	"github.com/quorumlock/quorumlock/pool"
 )
 
 // Severity says how bad a finding is.
@@ -60,7 +57,7 @@ func Judge(all []node.Facts, s Settings) []Finding {
 		}
 		if j.Cut != nil {
 			j.add(Error, "reachable", fmt.Sprintf("it stopped answering while it was asked, so not all is known: %v", j.Cut), j.quorum(),
-				"look at its log and its load, and check again")
+				cmp.Or(node.Remedy(j.Cut), "look at its log and its load, and check again"))
 		}
 		j.role()
 		j.distinct(i)
@@ -114,17 +111,8 @@ func (j *judge) quorum() string {
 }
 
 func (j *judge) unreachable() {
-	remedy := node.Remedy(j.Err)
-	switch {
-	case remedy != "":
-	case errors.Is(j.Err, context.DeadlineExceeded) && errors.Is(j.Err, pool.ErrNotSent):
-		remedy = "see whether the server runs, whether it hangs, and whether its address is right and packets get there; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"
-	case errors.Is(j.Err, context.DeadlineExceeded):
-		remedy = "see whether the server hangs, and whether packets to it are dropped"
-	default:
-		remedy = "start the server, or correct its address"
-	}
-	j.add(Error, "reachable", fmt.Sprintf("it cannot be asked anything: %v", j.Err), j.quorum(), remedy)
+	j.add(Error, "reachable", fmt.Sprintf("it cannot be asked anything: %v", j.Err), j.quorum(),
+		cmp.Or(node.Advice(j.Err), "see what the client says about it"))
 }
 
 // trial is about the lock that was taken to see whether one can be.
