@@ -146,6 +146,7 @@ type request struct {
 	repeats repeats
 
 	failing time.Time // since when no majority answers, if none ever did
+	telling error     // of the attempts since then, the last that says more than silence
 
 	// With WithFair.
 	said  node.Line     // by the last attempt

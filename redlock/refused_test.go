@@ -73,7 +73,12 @@ func TestAKeyThatIsNoLockEndsAWaitAtOnceAlsoWhereLocksWereTaken(t *testing.T) {
 func TestAMomentWithoutRightsEndsNoWaitThatHadReachedTheNodes(t *testing.T) {
 	for _, text := range []string{noRights, wrongPassword, strangeWords} {
 		inBubble(t, 3, func(f *fixture) {
-			held := f.lock("job")
+			holder := mustNew(t, f)
+			f.others = append(f.others, holder)
+			held, err := holder.Lock(context.Background(), "job")
+			if err != nil {
+				t.Fatal(err)
+			}
 			var pending []*Pending
 			for range 3 {
 				pending = append(pending, f.LockAsync(context.Background(), "job"))
@@ -82,7 +87,9 @@ func TestAMomentWithoutRightsEndsNoWaitThatHadReachedTheNodes(t *testing.T) {
 			refuse(text, f.nodes...)
 			time.Sleep(300 * time.Millisecond)
 			refuse("", f.nodes...)
-			f.unlock(held)
+			if err := held.Unlock(context.Background()); err != nil {
+				t.Error(err)
+			}
 			for i, p := range pending {
 				lock, err := p.Wait(context.Background())
 				if err != nil {

@@ -38,6 +38,9 @@ func (l *Locker) unheard(r *request, err error) {
 	if r.failing.IsZero() {
 		r.failing = now
 	}
+	if r.telling == nil || advice(err, node.Remedy) != "" {
+		r.telling = err // later ones may say no more than that nothing is sent to a node that never answers
+	}
 	waits := now.Sub(r.failing)
 	if waits < unheardAfter || !l.complained.CompareAndSwap(false, true) {
 		return
@@ -46,7 +49,7 @@ func (l *Locker) unheard(r *request, err error) {
 	if !l.config.loggerSet {
 		logger = slog.Default()
 	}
-	about := []any{"name", r.name, "waits", waits.Round(time.Second), "err", err, "remedy", advice(err)}
+	about := []any{"name", r.name, "waits", waits.Round(time.Second), "err", r.telling, "remedy", advice(r.telling, node.Advice)}
 	go logger.WarnContext(context.WithoutCancel(r.values), // ends with the handler, which may take its time
 		"redlock: a lock is waited for, and no majority of the nodes has ever answered", about...)
 }
@@ -67,15 +70,15 @@ func (l *Locker) quarantined(err error) bool {
 	return n >= q.Needed
 }
 
-// advice is what may be done about the nodes that failed.
-func advice(err error) string {
+// advice is what may be done about the nodes that failed, as of says it of each.
+func advice(err error, of func(error) string) string {
 	var q *QuorumError
 	if !errors.As(err, &q) || q.Nodes == nil {
 		return ""
 	}
 	var all []string
 	for _, failed := range q.Nodes.Errors {
-		if remedy := node.Advice(errors.Unwrap(failed)); remedy != "" && !slices.Contains(all, remedy) {
+		if remedy := of(errors.Unwrap(failed)); remedy != "" && !slices.Contains(all, remedy) {
 			all = append(all, remedy)
 		}
 	}

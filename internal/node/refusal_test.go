@@ -47,7 +47,7 @@ var wordings = []wording{
 	{"Redis 5", "ERR invalid password", mended, "check the password"},
 	{"Redis", "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?", mended, "has no password"},
 	{"Redis 5", "ERR Client sent AUTH, but no password is set", mended, "has no password"},
-	{"Redis", "DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.", mended, "password"},
+	{"Redis", "DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.", mended, "protected mode"},
 	{"Redis", "ERR DB index is out of range", mended, "database"},
 	{"Redis 5", "ERR invalid DB index", mended, "database"},
 	{"Redis", "NOPERM this user has no permissions to run the 'evalsha' command", mended, "EVAL and EVALSHA"},

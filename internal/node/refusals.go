@@ -51,6 +51,7 @@ var refusals = []refusal{
 	{"in cluster mode", mended, aCluster},
 
 	// Of who we are and what we may do.
+	{"DENIED", mended, "this server is in protected mode and takes connections of its own machine only: give its default user a password"},
 	{"user executing the script can't", mended, rightsOfScripts},
 	{"acl failure in script", mended, rightsOfScripts},
 	{"NOPERM", mended, "allow its ACL user SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the lock's keys"},
@@ -59,7 +60,6 @@ var refusals = []refusal{
 	{"invalid password", mended, "check the password of this node's client"},
 	{"called without any password configured", mended, noPassword},
 	{"no password is set", mended, noPassword},
-	{"DENIED", mended, "this server is in protected mode and takes connections of its own machine only: give its default user a password"},
 	{"db index is out of range", mended, database},
 	{"invalid db index", mended, database},
 	{"WRONGTYPE", settled, "a data key has the lock's name: choose another name or a prefix"},

@@ -43,12 +43,12 @@ var failures = []failure{
 	{hungUp, cause{remedy: "the connection was closed from the other side: see whether the server runs, whether its port wants TLS, whether it has reached its maxclients or is in protected mode, and whether a proxy has no server behind it"}},
 
 	{is(ErrBusy), cause{silent: true, remedy: noAnswerAdvice}},
-	{notReached, cause{silent: true, remedy: "see whether the server runs, whether it hangs, whether its address is right and packets get there, and whether it speaks TLS where this node's client does; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"}},
+	{notReached, cause{silent: true, remedy: "see whether the server runs, whether it hangs, whether its address is right and packets get there, and whether both it and this node's client speak TLS, or neither; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"}},
 	{is(context.DeadlineExceeded), cause{silent: true, remedy: noAnswerAdvice}},
 	{timedOut, cause{silent: true, remedy: noAnswerAdvice}},
 }
 
-const noAnswerAdvice = "see whether the server hangs, whether packets to it are dropped, and whether it is a Redis server that speaks TLS if this node's client does"
+const noAnswerAdvice = "see whether the server hangs, whether packets to it are dropped, whether it is a Redis server, and whether both it and this node's client speak TLS, or neither"
 
 // unreachable finds the cause of an error that is no reply.
 func unreachable(err error) (cause, bool) {
