@@ -2,11 +2,14 @@ package redlock
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 const (
@@ -158,5 +161,55 @@ func TestARefusalInStrangeWordsEndsTryLockAsBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.unlock(k)
+	})
+}
+
+// A brokenClient sends nothing: all of its connections are in use, or it was closed.
+type brokenClient struct {
+	name string
+	err  error
+}
+
+func (b brokenClient) String() string { return b.name }
+func (b brokenClient) Do(context.Context, ...any) (any, error) {
+	return nil, fmt.Errorf("%w: %w", pool.ErrNotSent, b.err)
+}
+
+func TestAClientWithoutAFreeConnectionIsNamedAndNotTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := new(logbook)
+		l, err := New([]pool.Pool{brokenClient{"node-1", pool.ErrNoConn}}, WithLogger(book.logger()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Lock(context.Background(), "job", WithMaxWait(time.Minute))
+		wantIs(t, err, ErrNoQuorum, pool.ErrNoConn, context.DeadlineExceeded) // it may heal
+		if !strings.Contains(err.Error(), "PoolSize") {
+			t.Errorf("no remedy: %v", err)
+		}
+		if said := strings.Join(book.lines(), "\n"); !strings.Contains(said, "no free connection to node") || strings.Contains(said, "node fails") || !strings.Contains(said, "PoolSize") {
+			t.Errorf("it says %s", said)
+		}
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAClientThatWasClosedEndsTheWaitAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := New([]pool.Pool{brokenClient{"node-1", pool.ErrClosed}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = l.Lock(context.Background(), "job", WithMaxWait(time.Minute))
+		wantIs(t, err, ErrNoQuorum, pool.ErrClosed)
+		if took := time.Since(start); took > 0 || !strings.Contains(err.Error(), "close it after the Locker") {
+			t.Errorf("after %v: %v", took, err)
+		}
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
 	})
 }
