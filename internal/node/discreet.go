@@ -23,9 +23,9 @@ const (
 
 var (
 	// unknownCommand comes before the name of the command, and that before its arguments.
-	unknownCommand = regexp.MustCompile("(?i)\\bun(?:known|supported|recogni[sz]ed)(?: or \\w+| redis| redict| valkey)? command\\b[:,]?\\s*")
+	unknownCommand = regexp.MustCompile(`(?i)\bun(?:known|supported|recogni[sz]ed)(?: or \w+| redis| redict| valkey)? command\b[:,]?\s*`)
 	commandName    = regexp.MustCompile("^(?:['\"`][A-Za-z][\\w.|-]{0,39}['\"`]|[A-Za-z][\\w.|-]{0,39})")
-	argsBegin      = regexp.MustCompile("(?i)\\barg(?:ument)?s beginning with")
+	argsBegin      = regexp.MustCompile(`(?i)\barg(?:ument)?s beginning with`)
 	lockValue      = regexp.MustCompile("rl1:[0-9a-f]*[^\\s'\"`]*") // or the beginning of one
 )
 
