@@ -131,7 +131,7 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 		"another reply":         {(&Request{Verb: Acquire}).answer([]any{}, nil).Err, lasts, "no Redis server", false},
 		"client is full":        {pool.ErrNoConn, passes, "PoolSize", false},
 		"client closed":         {pool.ErrClosed, settled, "after the Locker", false},
-		"silence":               {errNoAnswer, passes, "hangs", true},
+		"silence":               {noAnswer{}, passes, "hangs", true},
 		"silent while dialing":  {context.DeadlineExceeded, passes, "hangs", true},
 		"busy":                  {ErrBusy, passes, "hangs", true},
 		"anything else":         {io.ErrShortWrite, passes, "", false},
