@@ -23,6 +23,9 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 	switch name {
 	case "GET":
 		return optional(s.get(at(1))), nil
+	case "GETRANGE":
+		value, _ := s.get(at(1))
+		return value[int(integer(at(2))):min(int(integer(at(3)))+1, len(value))], nil
 	case "SET":
 		return s.setWith(at(1), at(2), args[3:])
 	case "DEL":
@@ -79,7 +82,7 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 }
 
 // arity is the least number of words.
-var arity = map[string]int{"GET": 2, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
+var arity = map[string]int{"GET": 2, "GETRANGE": 4, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
 	"HSET": 4, "HDEL": 3, "ZADD": 4, "ZREM": 3, "ZSCORE": 3, "ZRANGE": 4, "PUBLISH": 3}
 
 // setWith is SET with its options.

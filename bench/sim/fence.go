@@ -16,7 +16,7 @@ type fence struct {
 const day = 86_400_000_000
 
 func (s command) fence() fence {
-	if len(s.keys) < 2 {
+	if s.sides.fence == "" {
 		return fence{command: s}
 	}
 	again := s.argv[len(s.argv)-1] == "again"
@@ -29,7 +29,7 @@ func (s command) fence() fence {
 	if off := f.token - s.micros; -100_000 <= off && off <= 100_000 {
 		f.granted = int64(1)
 	}
-	if newest, found := s.get(text(s.keys[1])); found {
+	if newest, found := s.get(s.sides.fence); found {
 		f.newest = newest
 	}
 	known, _ := strconv.ParseInt(f.newest, 10, 64)
@@ -56,6 +56,6 @@ func (f fence) onto(reply ...any) any {
 func (f fence) remember() {
 	if f.on {
 		ahead := max(0, (f.token-f.micros+999)/1000) // rounded up, if it is ahead
-		f.set(text(f.keys[1]), strconv.FormatInt(f.token, 10), f.life+ahead)
+		f.set(f.sides.fence, strconv.FormatInt(f.token, 10), f.life+ahead)
 	}
 }

@@ -68,7 +68,7 @@ func (m *message) String() string {
 	fmt.Fprintf(&b, "%s %s %s", m.verb(), m.key(), w.alias(m.value()))
 	if m.verb() == "turn" {
 		_, argv := split(m.args)
-		fmt.Fprintf(&b, " (ticket %v)", argv[5])
+		fmt.Fprintf(&b, " (ticket %v)", argv[4])
 	}
 	return b.String()
 }

@@ -122,8 +122,8 @@ func (n *network) route(m *message) {
 		m.call.attempt(m.value())
 		if m.verb() == "turn" {
 			_, argv := split(m.args)
-			m.call.self = text(argv[3])
-			if ticket := number(argv[5]); ticket != 0 {
+			m.call.self = text(argv[2])
+			if ticket := number(argv[4]); ticket != 0 {
 				m.call.ticket = ticket
 			}
 		}

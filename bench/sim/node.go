@@ -89,6 +89,7 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 		return nil, pool.Error(fmt.Sprintf("ERR unknown command '%s'", verb))
 	}
 	c.keys, c.argv = split(args)
+	c.sides = called.sidesOf(c.keys)
 	if g := called.guard; g != nil {
 		if n.trusted {
 			g.mark(c, n.run)

@@ -16,9 +16,32 @@ import (
 type command struct {
 	*store
 	keys, argv []any
+	sides      sides
 	micros     int64                         // the server's TIME
 	publish    func(channel, message string) // PUBLISH
 }
+
+// sides are the keys that belong to a lock, "" for those that were not given.
+type sides struct{ fence, wait, queue, lease string }
+
+// sidesOf reads them from the keys of a script, where they have their order.
+func (k knownScript) sidesOf(keys []any) (s sides) {
+	keys = keys[1:]
+	if k.guard != nil {
+		keys = keys[2:] // the marker and the quarantine
+	}
+	into := []*string{&s.wait, &s.queue, &s.lease}
+	if k.fenced {
+		into = append([]*string{&s.fence}, into...)
+	}
+	for i, key := range keys {
+		*into[i] = text(key)
+	}
+	return s
+}
+
+// wake is the channel on which those who wait are told.
+func (s sides) wake() string { return strings.TrimSuffix(s.wait, "wait") + "wake" }
 
 // A script is carried out on a store.
 type script func(s command, key string, argv []any) any
@@ -30,6 +53,7 @@ var scripts = map[string]script{
 	"extend":  extend,
 	"release": release,
 	"inspect": inspect,
+	"short":   short,
 }
 
 // called tells the scripts apart by what only they say.
@@ -43,8 +67,10 @@ func called(text string) string {
 		return "release"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
-	case strings.Contains(text, "ARGV[5]"):
+	case strings.Contains(text, "refusal"):
 		return "wait"
+	case strings.Contains(text, `redis.call("del"`):
+		return "short"
 	}
 	return "acquire"
 }
@@ -53,7 +79,8 @@ func called(text string) string {
 type knownScript struct {
 	text, hash, name string
 
-	guard *guard // nil if it is not guarded
+	guard  *guard // nil if it is not guarded
+	fenced bool   // it takes a fencing token
 }
 
 var knownScripts sync.Map // by text
@@ -64,7 +91,7 @@ func read(text string) knownScript {
 		return k.(knownScript)
 	}
 	sum := sha1.Sum([]byte(text))
-	k := knownScript{text, hex.EncodeToString(sum[:]), called(text), guardOf(text)}
+	k := knownScript{text, hex.EncodeToString(sum[:]), called(text), guardOf(text), strings.Contains(text, "'again'")}
 	knownScripts.Store(text, k)
 	return k
 }
@@ -95,8 +122,8 @@ func acquire(s command, key string, argv []any) any {
 func wait(s command, key string, argv []any) any {
 	held, found := s.get(key)
 	fence := s.fence()
-	if found && held != argv[0] && len(fence.argv) > 2 {
-		s.mark(text(argv[2]), text(argv[3]), number(argv[4]))
+	if found && held != argv[0] && s.sides.wait != "" {
+		s.mark(s.sides.wait, text(argv[2]), number(argv[3]))
 	}
 	switch {
 	case found:
@@ -127,8 +154,8 @@ func extend(s command, key string, argv []any) any {
 func inspect(s command, key string, argv []any) any {
 	held, _ := s.get(key)
 	left := s.pttl(key)
-	mark := text(argv[0])
-	if ttl := number(argv[1]); ttl != 0 {
+	mark, queue, lease := s.sides.wait, s.sides.queue, s.sides.lease
+	if ttl := number(argv[0]); ttl != 0 {
 		switch left := s.pttl(mark); {
 		case left == -2:
 			s.set(mark, "*", ttl)
@@ -136,10 +163,9 @@ func inspect(s command, key string, argv []any) any {
 			s.pexpire(mark, ttl)
 		}
 	}
-	base := strings.TrimSuffix(mark, "wait")
 	var waiting int64
-	for _, name := range s.members(base + "queue") {
-		kept, _ := s.hget(base+"lease", name)
+	for _, name := range s.members(queue) {
+		kept, _ := s.hget(lease, name)
 		if until, count, ok := parseLease(kept); ok && until > s.micros/1000 {
 			waiting += count
 		}
@@ -163,7 +189,7 @@ func release(s command, key string, argv []any) any {
 	ours := found && held == argv[0]
 	if ours {
 		s.del(key)
-	} else if len(argv) < 4 {
+	} else if len(argv) < 3 {
 		return int64(0)
 	}
 	deleted := int64(0)
@@ -173,20 +199,18 @@ func release(s command, key string, argv []any) any {
 	if len(argv) < 2 {
 		return deleted
 	}
-	mark, self := text(argv[1]), text(argv[2])
-	base := strings.TrimSuffix(mark, "wait")
-	queue, lease := base+"queue", base+"lease"
-	if len(argv) > 4 {
+	self, queue, lease := text(argv[1]), s.sides.queue, s.sides.lease
+	if len(argv) > 3 {
 		if left := s.pttl(lease); ours && left > 0 {
 			if _, there := s.hget(lease, self); there {
-				s.zadd(queue, number(argv[3]), self)
+				s.zadd(queue, number(argv[2]), self)
 				s.pexpire(queue, left)
 			}
 		}
 		return deleted
 	}
-	if len(argv) > 3 {
-		if place, there := s.zscore(queue, self); !there || place <= number(argv[3]) {
+	if len(argv) > 2 {
+		if place, there := s.zscore(queue, self); !there || place <= number(argv[2]) {
 			s.zrem(queue, self)
 			s.hdel(lease, self)
 		}
@@ -197,25 +221,26 @@ func release(s command, key string, argv []any) any {
 			s.del(lease)
 		}
 	}
-	waits, marked := s.get(mark)
+	waits, marked := s.get(s.sides.wait)
 	if !marked {
 		return deleted
 	}
-	first, _, inLine := s.first(queue)
+	wake := s.sides.wake()
+	first, _, inLine := s.first(queue) // of no line, if it was not given
 	if !inLine {
 		first, inLine = strings.CutSuffix(waits, ".")
 	}
 	switch {
 	case inLine:
-		s.publish(base+"wake", first)
-		s.publish(base+"wake:"+first, first)
+		s.publish(wake, first)
+		s.publish(wake+":"+first, first)
 		if ours && first != self {
 			return first
 		}
 	case waits == "*" || strings.HasPrefix(waits, self+"."):
-		s.publish(base+"wake", "")
+		s.publish(wake, "")
 	default:
-		s.publish(base+"wake", waits)
+		s.publish(wake, waits)
 		if ours {
 			return waits
 		}
@@ -223,13 +248,21 @@ func release(s command, key string, argv []any) any {
 	return deleted
 }
 
+// short is release without telling anybody.
+func short(s command, key string, argv []any) any {
+	held, found := s.get(key)
+	if !found || held != argv[0] {
+		return int64(0)
+	}
+	s.del(key)
+	return int64(1)
+}
+
 func turn(s command, key string, argv []any) any {
-	mark, me := text(argv[2]), text(argv[3])
-	base := strings.TrimSuffix(mark, "wait")
-	queue, lease := base+"queue", base+"lease"
+	mark, queue, lease, me := s.sides.wait, s.sides.queue, s.sides.lease, text(argv[2])
 	now := s.micros / 1000
-	markTTL, ticket, next, largest, kept := number(argv[4]), number(argv[5]), number(argv[6]), number(argv[7]), number(argv[8])
-	count := number(argv[9])
+	markTTL, ticket, next, largest, kept := number(argv[3]), number(argv[4]), number(argv[5]), number(argv[6]), number(argv[7])
+	count := number(argv[8])
 
 	said, _ := s.hget(lease, "last")
 	last, _ := strconv.ParseInt(said, 10, 64)
@@ -258,13 +291,16 @@ func turn(s command, key string, argv []any) any {
 			s.pexpire(side, 2*kept)
 		}
 	}
+	first, at, somebody := s.first(queue)
 	leaveMark := func() {
-		if markTTL != 0 {
-			s.mark(mark, me+".", markTTL)
+		if name := first; markTTL != 0 {
+			if !somebody {
+				name = me
+			}
+			s.mark(mark, name+".", markTTL)
 		}
 	}
 
-	first, at, somebody := s.first(queue)
 	mine := func() bool { return ticket != 0 && first == me }
 	for somebody && !mine() {
 		place, _ := s.hget(lease, first)

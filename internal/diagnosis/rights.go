@@ -19,10 +19,11 @@ func (j *judge) grant(n node.Need, said []string) string {
 	side, wake := "~{"+j.Prefix+"*}:*", "&{"+j.Prefix+"*}:wake*"
 	rights := [...]struct{ keys, channels, commands string }{
 		node.ToLock:  {"~" + j.Prefix + "*", "", "+set +get +del +pexpire +pttl +eval +evalsha +ping"},
-		node.ToWake:  {side, wake, "+publish +subscribe +unsubscribe +zrange"},
-		node.ToQueue: {side, wake, "+time +zadd +zrem +zscore +hget +hset +hdel +hexists +exists"},
+		node.ToWake:  {side, wake, "+publish +subscribe +unsubscribe"},
+		node.ToQueue: {side, wake, "+time +zrange +zadd +zrem +zscore +hget +hset +hdel +hexists +exists"},
 		node.ToFence: {side, "", "+get +set +time"},
 		node.ToGuard: {"~redlock:node ~redlock:quarantine", "", "+get +set +pttl +info"},
+		node.ToBound: {"~" + j.Prefix + "*", "", "+getrange"},
 	}[n]
 	about := func(what string) bool {
 		return slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, what) })
@@ -67,6 +68,7 @@ func (j *judge) rights() {
 	}
 	report(Error, node.ToLock, j.quorum())
 	report(Warning, node.ToWake, "speed: those who wait are not told of releases, and ask again by themselves")
+	report(Note, node.ToBound, "speed, where a large text has the name of a lock: all of it is read")
 	asked := map[bool]Severity{false: Note, true: Error}
 	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")
 	report(asked[j.Fencing], node.ToFence, "locks with WithFencing, which are refused")

@@ -70,6 +70,8 @@ type Command struct {
 	Key   string
 	Value string
 	At    time.Time
+
+	wait string // the mark, "" if none was given
 }
 
 type entry struct {
@@ -244,28 +246,31 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		} else if text = n.scripts[text]; text == "" {
 			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
 		}
-		c := Command{Verb: verb, Does: does(text), Key: args[3].(string)}
+		keys, argv := args[3:3+args[2].(int64)], args[3+args[2].(int64):]
+		c := Command{Verb: verb, Does: does(text), Key: keys[0].(string)}
+		sides := keys[1:]
 		if settings, guarded := guardOf(text); guarded {
 			if err := n.guard(settings); err != nil {
 				return nil, err
 			}
+			sides = sides[2:] // the marker and the quarantine
 		}
-		rest := args[4:]
-		if args[2] == int64(2) {
-			t := fence{key: args[4].(string), ahead: f.Ahead, again: args[len(args)-1] == "again"}
-			if t.again {
-				args = args[:len(args)-1]
-			}
-			given := len(args) - 2
-			t.token, t.life = args[given].(int64), args[given+1].(int64)
-			c.Value, rest = args[5].(string), args[6:given]
-			return n.runFenced(c, t, rest)
+		var t *fence
+		if strings.Contains(text, "'again'") {
+			t, argv = fenceOf(sides[0].(string), argv, f.Ahead)
+			sides = sides[1:]
 		}
-		if len(rest) > 0 {
-			c.Value, rest = rest[0].(string), rest[1:]
+		if len(sides) > 0 {
+			c.wait = sides[0].(string)
 		}
-		c.Waits = c.Does == "acquire" && len(rest) > 1
-		return n.run(c, rest)
+		if c.Does != "inspect" {
+			c.Value, argv = argv[0].(string), argv[1:]
+		}
+		c.Waits = c.Does == "acquire" && c.wait != ""
+		if t != nil {
+			return n.runFenced(c, *t, argv)
+		}
+		return n.run(c, argv)
 	}
 	return nil, pool.Error("ERR unknown command '" + verb + "'")
 }
@@ -281,6 +286,8 @@ func does(text string) string {
 		return "turn"
 	case strings.Contains(text, "PEXPIRE"):
 		return "extend"
+	case strings.Contains(text, "redis.call(\"del\""):
+		return "release"
 	case strings.Contains(text, "'SET', KEYS[1]"):
 		return "acquire"
 	}
@@ -288,7 +295,7 @@ func does(text string) string {
 }
 
 // run does what the commands of the lock are documented to do. args follow the
-// value: the TTL in milliseconds, if there is one, and what wakes those who wait.
+// value: the TTL in milliseconds, if there is one, and who waits.
 func (n *Node) run(c Command, args []any) (any, error) {
 	c.At = time.Now()
 	n.log = append(n.log, c)
@@ -302,7 +309,7 @@ func (n *Node) run(c Command, args []any) (any, error) {
 		case !c.Waits:
 			return held.value, nil
 		case held.value != c.Value:
-			n.mark(args[1].(string), args[2].(string), args[3].(int64))
+			n.mark(c.wait, args[1].(string), args[2].(int64))
 		}
 		return []any{held.value, time.Until(held.expires).Milliseconds()}, nil
 	case "extend":
@@ -314,28 +321,28 @@ func (n *Node) run(c Command, args []any) (any, error) {
 		}
 		n.set(c.Key, c.Value, args[0])
 		return int64(1), nil
-	case "release": // the third of args is a ticket, which says nothing here
+	case "release": // the second of args is a ticket, which says nothing here
 		if !exists || held.value != c.Value {
 			return int64(0), nil
 		}
 		delete(n.keys, c.Key)
-		if len(args) == 0 {
+		if c.wait == "" {
 			return int64(1), nil
 		}
-		waits, awaited := n.get(args[0].(string))
+		waits, awaited := n.get(c.wait)
 		if !awaited {
 			return int64(1), nil
 		}
-		channel := strings.TrimSuffix(args[0].(string), "wait") + "wake"
+		channel := strings.TrimSuffix(c.wait, "wait") + "wake"
 		if name, inLine := strings.CutSuffix(waits.value, "."); inLine {
 			n.publish(channel, name)
 			n.publish(channel+":"+name, name)
-			if name == args[1] {
+			if name == args[0] {
 				return int64(1), nil
 			}
 			return name, nil
 		}
-		if waits.value == "*" || strings.HasPrefix(waits.value, args[1].(string)+".") {
+		if waits.value == "*" || strings.HasPrefix(waits.value, args[0].(string)+".") {
 			n.publish(channel, "")
 			return int64(1), nil
 		}
@@ -347,10 +354,10 @@ func (n *Node) run(c Command, args []any) (any, error) {
 	}
 	if ttl := args[0].(int64); ttl != 0 {
 		value := "*"
-		if mark, marked := n.get(c.Value); marked {
+		if mark, marked := n.get(c.wait); marked {
 			value = mark.value
 		}
-		n.mark(c.Value, value, ttl)
+		n.mark(c.wait, value, ttl)
 	}
 	if !exists {
 		return []any{"", int64(-2), int64(0)}, nil

@@ -13,6 +13,17 @@ type fence struct {
 	ahead       time.Duration // the node's clock
 }
 
+// fenceOf takes what a command says about a token from the end of its arguments.
+func fenceOf(key string, argv []any, ahead time.Duration) (*fence, []any) {
+	f := &fence{key: key, ahead: ahead, again: argv[len(argv)-1] == "again"}
+	if f.again {
+		argv = argv[:len(argv)-1]
+	}
+	given := len(argv) - 2
+	f.token, f.life = argv[given].(int64), argv[given+1].(int64)
+	return f, argv[:given]
+}
+
 // runFenced is run for an acquire with a fencing token.
 func (n *Node) runFenced(c Command, f fence, args []any) (any, error) {
 	c.At = time.Now()
@@ -25,8 +36,8 @@ func (n *Node) runFenced(c Command, f fence, args []any) (any, error) {
 	known, _ := strconv.ParseInt(newest, 10, 64)
 	held, exists := n.get(c.Key)
 	if exists {
-		if held.value != c.Value && len(args) > 1 {
-			n.mark(args[1].(string), args[2].(string), args[3].(int64))
+		if held.value != c.Value && c.wait != "" {
+			n.mark(c.wait, args[1].(string), args[2].(int64))
 		}
 		return []any{held.value, time.Until(held.expires).Milliseconds(), newest, now}, nil
 	}

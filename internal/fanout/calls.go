@@ -175,7 +175,7 @@ func (c *Claim) put(r *node.Request, verb node.Verb, lease node.Lease, ttl time.
 		if mark.Self = c.group.releaser; c.mark.Line.Ticket > 0 {
 			mark.Self = c.group.self
 		}
-		mark.Line.Ticket, mark.Line.Back = c.mark.Line.Ticket, c.back
+		mark.Line.Ticket, mark.Line.Lease, mark.Line.Back = c.mark.Line.Ticket, c.mark.Line.Lease, c.back
 	}
 	r.Set(verb, lease, ttl, mark)
 }

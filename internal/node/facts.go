@@ -84,6 +84,7 @@ const (
 	ToQueue             // WithFair
 	ToFence             // WithFencing
 	ToGuard             // WithRestartGuard
+	ToBound             // a large text under a lock's name is not moved
 )
 
 // A Denial is a right that is missing.

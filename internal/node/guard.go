@@ -29,9 +29,7 @@ func (g Guard) Scripts() *Scripts {
 	if g == (Guard{}) {
 		return unguarded
 	}
-	s := newScripts(fmt.Sprintf("local quarantine, settings = %d, '%s'\n", millis(g.Quarantine), g.Settings()) + guardLua)
-	s.guarded = true
-	return s
+	return newScripts(fmt.Sprintf("local quarantine, settings = %d, '%s'\n", millis(g.Quarantine), g.Settings()) + guardLua)
 }
 
 // A Marker is what guards have left on a node. The zero Marker is that of a node which

@@ -44,7 +44,7 @@ type Node struct {
 
 	// What was learned about the server, until it changes.
 	noNative atomic.Bool              // it refused the native form of Acquire
-	loaded   [Inspect + 1]atomic.Bool // it has the script of the verb
+	loaded   [scriptCount]atomic.Bool // it has the script
 
 	made   time.Time    // the node
 	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say

@@ -74,7 +74,7 @@ type Line struct {
 	Next   int64         // of the second, 0 if there is none, or none yet
 	Last   int64         // the largest
 	Count  int64         // of callers
-	Lease  time.Duration // how long the place is kept without being asked for
+	Lease  time.Duration // how long the place is kept without being asked for; Release: not 0 if others may stand in line
 	Back   bool          // Release: it goes back to its place
 }
 
@@ -138,39 +138,82 @@ func (r *Request) command(f form) []any {
 
 // args appends the command for one form.
 func (r *Request) args(to []any, f form) []any {
-	if r.Verb == ping {
+	switch {
+	case r.Verb == ping:
 		return append(to, "PING")
-	}
-	if f == native {
+	case f == native:
 		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
 	}
-	s := &r.lease.scripts.byVerb[r.Verb]
+	s := &r.lease.scripts.all[r.script()]
 	if f == eval {
 		to = append(to, "EVAL", s.text)
 	} else {
 		to = append(to, "EVALSHA", s.sha)
 	}
-	if r.fenced() {
-		to = append(to, int64(2), r.lease.key, r.lease.fence.counter)
-	} else {
-		to = append(to, int64(1), r.lease.key)
+	count := len(to)
+	to = r.keys(append(to, nil))
+	to[count] = int64(len(to) - count - 1)
+	return r.argv(to)
+}
+
+// script is which script the request runs.
+func (r *Request) script() int {
+	switch {
+	case r.fenced() && r.Verb == Turn:
+		return fencedTurn
+	case r.fenced():
+		return fencedWait
 	}
-	wait := func() any { return SideKey(r.lease.Key(), "wait") }
+	return int(r.Verb)
+}
+
+// keys appends every key that the script touches, in the order of newScripts.
+func (r *Request) keys(to []any) []any {
+	side := func(what string) any { return SideKey(r.lease.Key(), what) }
+	to = append(to, r.lease.key)
+	if r.Verb.Sets() && r.lease.scripts.guarded {
+		to = append(to, markerKey, quarantineKey)
+	}
+	if r.fenced() {
+		to = append(to, r.lease.fence.counter)
+	}
+	inLine := false
+	switch r.Verb {
+	case Wait:
+		if r.mark.TTL > 0 {
+			to = append(to, side("wait"))
+		}
+	case Release:
+		if r.mark.Self != nil {
+			to = append(to, side("wait"))
+			inLine = r.mark.Line.Lease > 0 || r.mark.Line.Ticket > 0
+		}
+	case Turn, Inspect:
+		to, inLine = append(to, side("wait")), true
+	}
+	if inLine {
+		to = append(to, side("queue"), side("lease"))
+	}
+	return to
+}
+
+// argv appends the other arguments of the script.
+func (r *Request) argv(to []any) []any {
 	switch line := &r.mark.Line; r.Verb {
 	case Wait:
 		if to = append(to, r.lease.value, r.ttl); r.mark.TTL > 0 {
-			to = append(to, wait(), r.mark.Self, millis(r.mark.TTL))
+			to = append(to, r.mark.Self, millis(r.mark.TTL))
 		}
 		return r.fence(to)
 	case Turn:
-		return r.fence(append(to, r.lease.value, r.ttl, wait(), r.mark.Self, millis(r.mark.TTL),
+		return r.fence(append(to, r.lease.value, r.ttl, r.mark.Self, millis(r.mark.TTL),
 			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count))
 	case Release:
 		to = append(to, r.lease.value)
 		if r.mark.Self == nil {
 			return to
 		}
-		to = append(to, wait(), r.mark.Self)
+		to = append(to, r.mark.Self)
 		switch {
 		case line.Back:
 			return append(to, line.Ticket, "back")
@@ -179,7 +222,7 @@ func (r *Request) args(to []any, f form) []any {
 		}
 		return to
 	case Inspect:
-		return append(to, wait(), millis(r.mark.TTL))
+		return append(to, millis(r.mark.TTL))
 	}
 	return append(to, r.lease.value, r.ttl)
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,54 +46,67 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		if verb == ping {
 			return
 		}
-		at := 1 // of the key
-		if as != native {
-			at = 3
-		}
-		if got := args[at]; got != key {
-			t.Fatalf("%v, form %d: the key is %q, want %q", verb, as, got, key)
-		}
-		if verb == Inspect {
-			wantMillis(t, args[at+2], mark)
+		if as == native {
+			if args[1] != key || args[2] != value {
+				t.Fatalf("%v: %v", verb, args)
+			}
+			wantMillis(t, args[6], ttl)
 			return
 		}
+		n := 3 + args[2].(int64)
+		keys, argv := args[3:n], args[n:]
+		if want := wantKeys(verb, key, fenced, m); !slices.Equal(keys, want) {
+			t.Fatalf("%v: the keys are %q, want %q", verb, keys, want)
+		}
 		if fenced {
-			if args[at-1] != int64(2) || args[at+1] != SideKey(key, "fence") || again != (args[len(args)-1] == "again") {
+			if again != (argv[len(argv)-1] == "again") {
 				t.Fatalf("%v with the token %d: %v", verb, ticket, args)
 			}
 			if again {
-				args = args[:len(args)-1]
+				argv = argv[:len(argv)-1]
 			}
-			rest := args[len(args)-2:]
+			rest := argv[len(argv)-2:]
 			if rest[0] != ticket {
 				t.Fatalf("%v: the token is %v, want %d", verb, rest[0], ticket)
 			}
 			wantMillis(t, rest[1], lease)
-			args = args[:len(args)-2]
-			at++
+			argv = argv[:len(argv)-2]
 		}
-		if got := args[at+1]; got != value {
-			t.Fatalf("%v, form %d: the value is %q, want %q", verb, as, got, value)
+		if verb == Inspect {
+			wantMillis(t, argv[0], mark)
+			return
+		}
+		if argv[0] != value {
+			t.Fatalf("%v, form %d: the value is %q, want %q", verb, as, argv[0], value)
+		}
+		if verb != Release {
+			wantMillis(t, argv[1], ttl)
 		}
 		switch {
-		case verb == Acquire && as == native:
-			wantMillis(t, args[at+5], ttl)
-		case verb != Release:
-			wantMillis(t, args[at+2], ttl)
-		}
-		if verb == Turn {
-			wantMillis(t, args[at+9], lease)
-		}
-		if verb == Acquire && fenced && len(args) != at+3 {
+		case verb == Turn:
+			wantMillis(t, argv[7], lease)
+			fallthrough
+		case verb == Wait:
+			wantMillis(t, argv[3], mark)
+		case verb == Acquire && len(argv) != 2:
 			t.Fatalf("it leaves a mark: %v", args)
 		}
-		if verb == Wait || verb == Turn {
-			wantMillis(t, args[at+5], mark)
-			if side := args[at+3].(string); !IsSideKey(side) || !strings.HasSuffix(side, "}:wait") {
-				t.Fatalf("the mark is %q", side)
-			}
-		}
 	})
+}
+
+// wantKeys is every key that a script touches.
+func wantKeys(verb Verb, key string, fenced bool, m Mark) []any {
+	keys := []any{key}
+	if fenced {
+		keys = append(keys, SideKey(key, "fence"))
+	}
+	switch {
+	case verb == Acquire || verb == Extend:
+		return keys
+	case verb == Wait, verb == Release && m.Line.Lease == 0 && m.Line.Ticket <= 0:
+		return append(keys, SideKey(key, "wait"))
+	}
+	return append(keys, SideKey(key, "wait"), SideKey(key, "queue"), SideKey(key, "lease"))
 }
 
 // wantMillis compares what goes out with nanoseconds, rounded up.

@@ -79,7 +79,7 @@ func (n *Node) form(r *Request) form {
 	switch {
 	case r.Verb == ping, r.preferred() == native && !n.noNative.Load(): // a ping is no script
 		return native
-	case n.loaded[r.Verb].Load():
+	case n.loaded[r.script()].Load():
 		return evalsha
 	}
 	return eval
@@ -91,7 +91,7 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	switch {
 	case err == nil:
 		if f == eval {
-			n.loaded[r.Verb].Store(true)
+			n.loaded[r.script()].Store(true)
 		}
 	case f == native && refusesNative(err):
 		n.noNative.Store(true)

@@ -2,10 +2,9 @@
 -- token. A token is taken with the lock or not at all, and only if it is larger than
 -- the newest one here: then any two that majorities took differ, and are in the order
 -- of the acquisitions (docs/guarantees.md, "Fencing tokens").
--- KEYS[2]  the newest token that was taken here, "{key}:fence"; if it is not given,
---          nothing of this applies. It is kept as it was sent: Lua would write a number
---          of that size as 1.78e+15
--- With it there are two more ARGV behind the given ones, and a third if it is so:
+-- KEYS[fence]  the newest token that was taken here, "{key}:fence". It is kept as it was
+--          sent: Lua would write a number of that size as 1.78e+15
+-- There are two more ARGV behind those of the script, and a third if it is so:
 --          the token: about this server's time in microseconds, below 2^53
 --          how long it is remembered in milliseconds, by this server's clock, from now
 --          on or from the time that the token stands for, whichever is later
@@ -20,24 +19,26 @@
 --          stands for a time so long ago that larger ones may have been forgotten since,
 --          -4 if it is more than a day ahead of this server, and of the newest, so that no
 --          single mistake uses up all numbers.
-local given = #ARGV
-local newest, micros, granted, refusal, remember
-if KEYS[2] then
-  local again = ARGV[given] == 'again'
-  given = given - (again and 3 or 2)
-  local sent, life = ARGV[given + 1], ARGV[given + 2]
-  local clock = redis.call('TIME')
-  micros = clock[1] * 1000000 + clock[2]
-  newest = redis.call('GET', KEYS[2]) or '0'
-  local token, known = tonumber(sent), tonumber(newest)
-  local ahead = token - micros
-  if again then
-    sent = math.max(token, known) == token and sent or newest
-  elseif token <= known or ahead <= life * -1000 then
-    refusal = -3
-  elseif token - math.max(micros, known) > 86400000000 then
-    refusal = -4
-  end
-  granted = math.abs(ahead) <= 100000 and 1 or micros
-  remember = {'SET', KEYS[2], sent, 'PX', ahead > 0 and string.format('%.0f', life + math.ceil(ahead / 1000)) or life}
+-- One line comes before this, also where there is no token, with the names of what is
+-- found out here: newest, micros, granted, refusal, remember.
+local again = ARGV[#ARGV] == 'again'
+local sent, life = ARGV[#ARGV - 1], ARGV[#ARGV]
+if again then
+  sent, life = ARGV[#ARGV - 2], ARGV[#ARGV - 1]
+end
+local clock = redis.call('TIME')
+micros = clock[1] * 1000000 + clock[2]
+newest = redis.call('GET', KEYS[fence]) or '0'
+local token, known = tonumber(sent), tonumber(newest)
+local ahead = token - micros
+if again then
+  sent = math.max(token, known) == token and sent or newest
+elseif token <= known or ahead <= life * -1000 then
+  refusal = -3
+elseif token - math.max(micros, known) > 86400000000 then
+  refusal = -4
+end
+granted = math.abs(ahead) <= 100000 and 1 or micros
+remember = function()
+  redis.call('SET', KEYS[fence], sent, 'PX', ahead > 0 and string.format('%.0f', life + math.ceil(ahead / 1000)) or life)
 end
