@@ -286,7 +286,7 @@ func Example_restartGuard() {
 	addrs, stop := masters()
 	defer stop()
 	const longest = 300 * time.Millisecond
-	locker, disconnect := connect(addrs, redlock.WithTTL(longest), redlock.WithRestartGuard(longest))
+	locker, disconnect := connect(addrs, redlock.WithTTL(longest), redlock.WithNodeTimeout(longest/2), redlock.WithRestartGuard(longest))
 	defer disconnect()
 	ctx := context.Background()
 

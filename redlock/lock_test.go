@@ -39,6 +39,7 @@ func inBubble(t *testing.T, n int, f func(f *fixture), opts ...Option) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				l.group.Trust() // what is asked first is what is asked
 				fixture := &fixture{Locker: l, t: t, nodes: nodes, client: client, clock: fake}
 				f(fixture)
 				for _, n := range nodes {
@@ -75,6 +76,7 @@ func mustNew(t *testing.T, f *fixture) *Locker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.group.Trust()
 	return l
 }
 

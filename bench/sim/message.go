@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 // What a message says, for the invariants and for the timeline.
@@ -43,13 +45,13 @@ func (m *message) key() string {
 	return ""
 }
 
-// value is that of the attempt, "" if there is none.
+// value is that of the attempt, "" if there is none: a probe has one that nobody has.
 func (m *message) value() string {
 	switch m.args[0] {
 	case "SET":
 		return text(m.args[2])
 	case "EVAL", "EVALSHA":
-		if _, argv := split(m.args); len(argv) > 0 {
+		if _, argv := split(m.args); len(argv) > 0 && !node.IsProbe(text(argv[0])) {
 			return text(argv[0])
 		}
 	}

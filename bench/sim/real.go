@@ -93,8 +93,9 @@ type noting struct {
 }
 
 func (n noting) note(ctx context.Context, args []any) {
-	if s := sessionOf(ctx); s != nil {
-		n.client.world.own((&message{args: args}).value(), s)
+	value := (&message{args: args}).value()
+	if s := sessionOf(ctx); s != nil && value != "" {
+		n.client.world.own(value, s)
 	}
 }
 

@@ -33,6 +33,7 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 					pools[i] = client(n)
 				}
 				g := NewGroup(pools, 0.01, 0, nil)
+				g.Trust()
 				cellar := poison(t, g)
 				f(t, g, nodes)
 				for _, n := range nodes {

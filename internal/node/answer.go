@@ -50,7 +50,7 @@ func (r *Request) answer(reply any, err error) Answer {
 		return Answer{Err: discreet(err)}
 	}
 	if !r.fenced() {
-		return r.read(reply)
+		return r.short(r.read(reply))
 	}
 	rest, fence, ok := unfence(r.Verb, reply)
 	if !ok {
@@ -61,6 +61,15 @@ func (r *Request) answer(reply any, err error) Answer {
 		a = Answer{Status: fence.Status, Err: fence.Err, Last: a.Last, First: a.First}
 	}
 	a.Newest, a.Micros = fence.Newest, fence.Micros
+	return r.short(a)
+}
+
+// short refuses an answer that says that the lock is held by what is no lock's value. An
+// extension is denied all the same.
+func (r *Request) short(a Answer) Answer {
+	if len(a.Holder) > longestValue && r.Verb != Extend {
+		return Answer{Err: errData}
+	}
 	return a
 }
 
@@ -71,11 +80,11 @@ func (r *Request) unexpected(reply any) Answer {
 // read reads what a script replies without a fencing token.
 func (r *Request) read(reply any) Answer {
 	switch r.Verb {
-	case Acquire:
+	case Acquire, Wait:
 		switch held := reply.(type) {
 		case nil:
 			return Answer{Status: Granted}
-		case string:
+		case string: // to Wait, from a form that does not tell for how long
 			if held == r.lease.value {
 				// An earlier send of this very attempt took effect and its
 				// reply was lost. Nobody else knows the value.
@@ -83,11 +92,12 @@ func (r *Request) read(reply any) Answer {
 			}
 			return Answer{Status: Taken, Holder: held}
 		}
-	case Wait:
-		switch a := lookedAt(reply); {
-		case reply == nil, a.Holder == r.lease.value && a.Status == Taken:
+		a := lookedAt(reply)
+		switch {
+		case r.Verb == Acquire || a.Status != Taken:
+		case a.Holder == r.lease.value:
 			return Answer{Status: Granted}
-		case a.Status == Taken:
+		default:
 			return a
 		}
 	case Turn:
@@ -104,7 +114,12 @@ func (r *Request) read(reply any) Answer {
 				return Answer{Status: Extended}
 			}
 			return Answer{Status: Absent}
+		case nil: // to SET IFEQ GET, as are the texts
+			return Answer{Status: Absent}
 		case string:
+			if held == r.lease.value {
+				return Answer{Status: Extended}
+			}
 			return Answer{Status: Taken, Holder: held}
 		}
 	case Release:

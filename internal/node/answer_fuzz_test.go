@@ -60,8 +60,8 @@ func shape(b *[]byte, depth int) any {
 	}
 }
 
-// says is what the comments of the scripts, and Redis about SET with NX and GET, make
-// of a reply: Failed where they do not have it.
+// says is what the comments of the scripts, and Redis about SET with NX or IFEQ and GET,
+// make of a reply: Failed where they do not have it.
 func says(verb Verb, reply any) Status {
 	_, isText := reply.(string)
 	number, isNumber := reply.(int64)
@@ -78,22 +78,22 @@ func says(verb Verb, reply any) Status {
 		}
 	}
 	switch {
-	case verb == Acquire && (reply == nil || reply == ours),
-		verb == Wait && (reply == nil || kinds == "si" && list[0] == ours),
+	case (verb == Acquire || verb == Wait) && (reply == nil || reply == ours),
+		verb == Wait && kinds == "si" && list[0] == ours,
 		verb == Turn && isNumber:
 		return Granted
-	case verb == Acquire && isText, verb == Wait && kinds == "si",
+	case (verb == Acquire || verb == Wait) && isText, verb == Wait && kinds == "si",
 		verb == Turn && kinds == "siii" && list[1] != int64(-2),
-		verb == Extend && isText,
+		verb == Extend && isText && reply != ours,
 		verb == Inspect && kinds == "sii" && list[1] != int64(-2):
 		return Taken
 	case verb == Turn && kinds == "siii":
 		return Queued
-	case verb == Extend && isNumber && number == 1:
+	case verb == Extend && (isNumber && number == 1 || reply == ours):
 		return Extended
 	case verb == Release && (isText || isNumber && number == 1):
 		return Deleted
-	case (verb == Extend || verb == Release) && isNumber,
+	case (verb == Extend || verb == Release) && isNumber, verb == Extend && reply == nil,
 		verb == Inspect && len(kinds) == 3 && kinds[2] == 'i' && list[1] == int64(-2):
 		return Absent
 	}

@@ -36,7 +36,7 @@ type Call struct {
 
 	// For a client that calls back; it has the call meanwhile.
 	node *Node
-	form form
+	step step
 }
 
 type callState uint8

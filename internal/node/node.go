@@ -24,6 +24,11 @@ const maxWorkers = 128
 // before the first deadline has come.
 const maxAhead = 1024
 
+type (
+	flag = atomic.Bool
+	kept = atomic.Uint32 // a form
+)
+
 // A Node is one Redis node. It is safe for concurrent use.
 type Node struct {
 	pool      pool.Pool
@@ -42,9 +47,7 @@ type Node struct {
 	// is for ever. Our clock may be faster than the node's. It is set before the first call.
 	Fresh time.Duration
 
-	// What was learned about the server, until it changes.
-	noNative atomic.Bool              // it refused the native form of Acquire
-	loaded   [scriptCount]atomic.Bool // it has the script
+	learned // about the server
 
 	made   time.Time    // the node
 	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say

@@ -35,13 +35,14 @@ var refusedBefore = map[string]bool{
 	"GUARDMISMATCH": true, "GUARDQUARANTINE": true, "CLOCKBEHIND": true,
 }
 
-// refusedWords are the same for errors without a code. The last are what services say
-// that allow fewer commands.
+// refusedWords are the same for errors without a code, in small letters. The last are what
+// services and proxies say that allow fewer commands, or other scripts.
 var refusedWords = []string{
-	"unknown command", "Unknown command", "syntax error", "wrong number of arguments",
+	"unknown command", "syntax error", "wrong number of arguments",
 	"max number of clients", "invalid password",
-	"Could not find scripting engine",
-	"unsupported command", "command not allowed", "Command is not available", "not support for your account",
+	"find scripting engine", "compiling script", "command called from",
+	"unsupported command", "command not allowed", "command is not available", "not support for your account", "not support lua",
+	"undeclared key", "keys array", "non local key",
 }
 
 // inScript is in every error that a server finds while it runs a script. What takes the
@@ -58,7 +59,7 @@ func refused(err error) bool {
 
 func refusedBeforeScript(text string) bool {
 	code, _, _ := strings.Cut(strings.TrimPrefix(text, "ERR "), " ")
-	return refusedBefore[strings.TrimPrefix(code, "-")] || containsAny(text, refusedWords)
+	return refusedBefore[strings.TrimPrefix(code, "-")] || containsAny(strings.ToLower(text), refusedWords)
 }
 
 // NothingDone reports whether a call with the verb that failed with err certainly did

@@ -33,10 +33,15 @@ func causeOf(err error) cause {
 	if c, ok := unreachable(err); ok {
 		return c
 	}
-	if e := pool.Error(""); errors.As(err, &e) {
-		return refusalOf(string(e))
+	e := pool.Error("")
+	if !errors.As(err, &e) {
+		return cause{}
 	}
-	return cause{}
+	c := refusalOf(string(e))
+	if all := (*formsRefused)(nil); errors.As(err, &all) {
+		return all.cause(c)
+	}
+	return c
 }
 
 // refusalOf finds the cause of an error reply.

@@ -108,26 +108,6 @@ func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
 // Clear lets go of all that the request was about.
 func (r *Request) Clear() { *r = Request{ttl: r.ttl, life: r.life} }
 
-// form is a way to put a request to a server.
-type form uint8
-
-const (
-	native  form = iota // a plain command
-	evalsha             // the script, by its hash
-	eval                // the script, by its text, which also loads it
-)
-
-// preferred is the form to try first on a server that has all scripts.
-func (r *Request) preferred() form {
-	if r.Verb == Acquire && r.lease.scripts.guarded {
-		return evalsha
-	}
-	return preferred[r.Verb]
-}
-
-// preferred is the same by verb, where restarts are not guarded.
-var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
-
 // command is the request in one form, to be read only.
 func (r *Request) command(f form) []any {
 	if f == r.preferred() {
@@ -143,32 +123,31 @@ func (r *Request) args(to []any, f form) []any {
 		return append(to, "PING")
 	case f == native:
 		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
+	case f == setIfeq: // it never sets a key that is gone, either
+		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", r.lease.value, "GET", "PX", r.ttl)
+	case f == delex:
+		return append(to, "DELEX", r.lease.key, "IFEQ", r.lease.value)
+	case f == delifeq:
+		return append(to, "DELIFEQ", r.lease.key, r.lease.value)
 	}
-	s := &r.lease.scripts.all[r.script()]
-	if f == eval {
-		to = append(to, "EVAL", s.text)
-	} else {
+	s := &r.lease.scripts.all[r.script(f)]
+	if f == evalsha || f == shortsha {
 		to = append(to, "EVALSHA", s.sha)
+	} else {
+		to = append(to, "EVAL", s.text)
+	}
+	mark := &r.mark
+	if f >= shortsha {
+		mark = new(Mark)
 	}
 	count := len(to)
-	to = r.keys(append(to, nil))
+	to = r.keys(append(to, nil), mark)
 	to[count] = int64(len(to) - count - 1)
-	return r.argv(to)
-}
-
-// script is which script the request runs.
-func (r *Request) script() int {
-	switch {
-	case r.fenced() && r.Verb == Turn:
-		return fencedTurn
-	case r.fenced():
-		return fencedWait
-	}
-	return int(r.Verb)
+	return r.argv(to, mark)
 }
 
 // keys appends every key that the script touches, in the order of newScripts.
-func (r *Request) keys(to []any) []any {
+func (r *Request) keys(to []any, mark *Mark) []any {
 	side := func(what string) any { return SideKey(r.lease.Key(), what) }
 	to = append(to, r.lease.key)
 	if r.Verb.Sets() && r.lease.scripts.guarded {
@@ -180,13 +159,13 @@ func (r *Request) keys(to []any) []any {
 	inLine := false
 	switch r.Verb {
 	case Wait:
-		if r.mark.TTL > 0 {
+		if mark.TTL > 0 {
 			to = append(to, side("wait"))
 		}
 	case Release:
-		if r.mark.Self != nil {
+		if mark.Self != nil {
 			to = append(to, side("wait"))
-			inLine = r.mark.Line.Lease > 0 || r.mark.Line.Ticket > 0
+			inLine = mark.Line.Lease > 0 || mark.Line.Ticket > 0
 		}
 	case Turn, Inspect:
 		to, inLine = append(to, side("wait")), true
@@ -198,22 +177,22 @@ func (r *Request) keys(to []any) []any {
 }
 
 // argv appends the other arguments of the script.
-func (r *Request) argv(to []any) []any {
-	switch line := &r.mark.Line; r.Verb {
+func (r *Request) argv(to []any, mark *Mark) []any {
+	switch line := &mark.Line; r.Verb {
 	case Wait:
-		if to = append(to, r.lease.value, r.ttl); r.mark.TTL > 0 {
-			to = append(to, r.mark.Self, millis(r.mark.TTL))
+		if to = append(to, r.lease.value, r.ttl); mark.TTL > 0 {
+			to = append(to, mark.Self, millis(mark.TTL))
 		}
 		return r.fence(to)
 	case Turn:
-		return r.fence(append(to, r.lease.value, r.ttl, r.mark.Self, millis(r.mark.TTL),
+		return r.fence(append(to, r.lease.value, r.ttl, mark.Self, millis(mark.TTL),
 			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count))
 	case Release:
 		to = append(to, r.lease.value)
-		if r.mark.Self == nil {
+		if mark.Self == nil {
 			return to
 		}
-		to = append(to, r.mark.Self)
+		to = append(to, mark.Self)
 		switch {
 		case line.Back:
 			return append(to, line.Ticket, "back")
@@ -222,7 +201,7 @@ func (r *Request) argv(to []any) []any {
 		}
 		return to
 	case Inspect:
-		return append(to, millis(r.mark.TTL))
+		return append(to, millis(mark.TTL))
 	}
 	return append(to, r.lease.value, r.ttl)
 }

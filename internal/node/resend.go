@@ -95,17 +95,17 @@ type resends struct {
 	armed  bool
 }
 
-// resend notes that the connection ended on which c was sent, and chooses what comes
-// next: to send it again at once, or after a pause, when the caller must not touch it any
+// resend notes that the connection ended on which a step of c was sent, and chooses what
+// comes next: to send it again at once, or after a pause, when the caller must not touch it any
 // more. Neither is true if the call has to end with err.
-func (n *Node) resend(c *Call, err error) (now, later bool) {
+func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.resends.row++
 	soon, most := atOnce, maxRepeats
 	if unsent := errors.Is(err, pool.ErrNotSent); unsent {
 		soon, most = unsentAtOnce, maxUnsentRepeats
-	} else if c.state == sent {
+	} else if c.state == sent && s.request == c.Request { // and no probe, which does nothing
 		c.lost = true
 	}
 	if c.state != sent || c.repeats >= most || !time.Now().Before(c.Deadline.at) {

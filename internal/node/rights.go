@@ -62,7 +62,7 @@ var rights = []right{
 	{ToGuard, markerKey, []any{"GET"}},
 	{ToGuard, quarantineKey, []any{"PTTL"}},
 
-	{ToBound, "key", []any{"GETRANGE", int64(0), int64(512)}},
+	{ToBound, "key", []any{"GETRANGE", int64(0), int64(longestValue)}},
 }
 
 // String says what the right is, with "key" for whatever key.

@@ -9,13 +9,14 @@ import "context"
 // put asks what a lock asks.
 func (x *exam) put(verb Verb) Answer {
 	r := NewRequest(verb, NewLease(x.Key, x.Value), x.TTL, Mark{})
-	for f := x.node.form(r); ; {
-		reply, err := x.ask(r.command(f)...)
-		next, again := x.node.learn(r, f, err)
+	c := &Call{Request: r}
+	for s := (step{request: r, form: x.node.form(r)}); ; { // without a probe: whatever it takes goes by itself
+		reply, err := x.ask(r.command(s.form)...)
+		next, a, again := x.node.next(c, s, reply, err)
 		if !again {
-			return r.answer(reply, err)
+			return a
 		}
-		f = next
+		s = next
 	}
 }
 

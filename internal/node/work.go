@@ -27,84 +27,46 @@ func (n *Node) nextCall(w *worker) *Call {
 // converse puts the request to the server in the best form that it takes, and finishes
 // the call, unless it is to be sent again later.
 func (n *Node) converse(c *Call) {
-	r := c.Request
-	for f := n.form(r); ; {
-		reply, err := n.pool.Do(c.Deadline, r.command(f)...)
-		next, again := n.learn(r, f, err)
+	for s := n.begin(c.Request); ; {
+		reply, err := n.pool.Do(c.Deadline, s.request.command(s.form)...)
+		next, a, again := n.next(c, s, reply, err)
 		if !again && connectionEnded(err) {
-			now, later := n.resend(c, err)
+			now, later := n.resend(c, s, err)
 			if later {
 				return
 			}
-			again, next = now, n.form(r)
+			again, next = now, n.begin(c.Request)
 		}
 		if !again {
-			n.finish(c, r.answer(reply, err))
+			n.finish(c, a)
 			return
 		}
-		f = next
+		s = next
 	}
 }
 
 // submit does the same with a client that calls back.
 func (n *Node) submit(c *Call) {
-	c.node, c.form = n, n.form(c.Request)
-	n.submitter.Submit(c.Deadline, c, c.Request.command(c.form)...)
+	c.node, c.step = n, n.begin(c.Request)
+	n.submitter.Submit(c.Deadline, c, c.step.request.command(c.step.form)...)
 }
 
 // Receive implements pool.Receiver.
 func (c *Call) Receive(reply any, err error) {
-	n, r := c.node, c.Request
-	next, again := n.learn(r, c.form, err)
+	n := c.node
+	next, a, again := n.next(c, c.step, reply, err)
 	if !again && connectionEnded(err) {
-		now, later := n.resend(c, err)
+		now, later := n.resend(c, c.step, err)
 		if later {
 			n.backfill()
 			return
 		}
-		again, next = now, n.form(r)
+		again, next = now, n.begin(c.Request)
 	}
 	if !again {
-		n.finish(c, r.answer(reply, err))
+		n.finish(c, a)
 		return
 	}
-	c.form = next
-	n.submitter.Submit(c.Deadline, c, r.command(next)...)
-}
-
-// form chooses how to put a request of the verb. A script that this node has
-// not seen yet goes out as text, which loads it: asking by the hash first would
-// cost a round trip to hear that it is unknown.
-func (n *Node) form(r *Request) form {
-	switch {
-	case r.Verb == ping, r.preferred() == native && !n.noNative.Load(): // a ping is no script
-		return native
-	case n.loaded[r.script()].Load():
-		return evalsha
-	}
-	return eval
-}
-
-// learn notes what a reply says about the server, and chooses the form to try
-// next if it was a refusal of the form. That ends: forms only get more verbose.
-func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
-	switch {
-	case err == nil:
-		if f == eval {
-			n.loaded[r.script()].Store(true)
-		}
-	case f == native && refusesNative(err):
-		n.noNative.Store(true)
-		return n.form(r), true
-	case f == evalsha && notLoaded(err):
-		// The server is not the one that the script was loaded into: restarted,
-		// failed over, upgraded, flushed. Whatever else was learned about it is
-		// forgotten with the script.
-		n.noNative.Store(false)
-		for i := range n.loaded {
-			n.loaded[i].Store(false)
-		}
-		return eval, true
-	}
-	return f, false
+	c.step = next
+	n.submitter.Submit(c.Deadline, c, next.request.command(next.form)...)
 }

@@ -1,0 +1,225 @@
+package node
+
+import (
+	"strings"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A form is a way to put a request to a server. Some servers, services and proxies refuse
+// the best one: then the next is tried, within the same call, and the first that works is
+// remembered.
+type form uint8
+
+const (
+	native    form = iota // SET NX GET PX, or PING
+	evalsha               // the script, by its hash
+	eval                  // the script, by its text, which also loads it
+	evalOnly              // the same, after the hash was refused
+	shortsha              // a shorter script, by its hash: see plain
+	short                 // and by its text
+	shortOnly             // the same, after the hash was refused
+	setIfeq               // SET IFEQ GET PX: Redis 8.4, Valkey 8.1
+	delex                 // DELEX IFEQ: Redis 8.4
+	delifeq               // DELIFEQ: Valkey 9
+)
+
+// preferred is the form to try first on a server that has all scripts.
+func (r *Request) preferred() form {
+	if r.Verb == Acquire && r.lease.scripts.guarded {
+		return evalsha
+	}
+	return preferred[r.Verb]
+}
+
+// preferred is the same by verb, where restarts are not guarded.
+var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
+
+// script is which script the request runs in one form.
+func (r *Request) script(f form) int {
+	switch {
+	case f >= shortsha && r.Verb == Release:
+		return shortRelease
+	case r.fenced() && r.Verb == Turn:
+		return fencedTurn
+	case r.fenced():
+		return fencedWait
+	case f >= shortsha && r.Verb == Wait:
+		return int(Acquire)
+	}
+	return int(r.Verb)
+}
+
+// learned is what is known about the server behind a node, until it changes.
+type learned struct {
+	noNative flag              // it refused SET with NX and GET
+	long     flag              // it has a text that is no lock's: see longestValue
+	noHash   flag              // it refused EVALSHA, and not EVAL
+	proven   flag              // a release was seen to work; see probe
+	loaded   [scriptCount]flag // it has the script
+	kept     [ping + 1]kept    // the form that worked when a better one was refused, native for none
+}
+
+func (l *learned) forget() {
+	for _, f := range []*flag{&l.noNative, &l.long, &l.noHash, &l.proven} {
+		f.Store(false)
+	}
+	for i := range l.loaded {
+		l.loaded[i].Store(false)
+	}
+	for i := range l.kept {
+		l.kept[i].Store(uint32(native))
+	}
+}
+
+// form chooses how to put a request.
+func (n *Node) form(r *Request) form {
+	kept := form(n.kept[r.Verb].Load())
+	switch {
+	case r.preferred() == native && (r.Verb == ping || n.takesNative()): // a ping is no script
+		return native
+	case kept == native:
+		return n.run(r, evalsha, eval)
+	case kept == short:
+		return n.plain(r)
+	}
+	return kept
+}
+
+// takesNative reports whether to take a lock by a native command. One that finds a long
+// text moves all of it, every time.
+func (n *Node) takesNative() bool { return !n.noNative.Load() && !n.long.Load() }
+
+// run chooses between the hash of a script and its text. A script that this node has not
+// seen yet goes out as text, which loads it: asking by the hash first would cost a round
+// trip to hear that it is unknown.
+func (n *Node) run(r *Request, hash, text form) form {
+	if n.loaded[r.script(hash)].Load() && !n.noHash.Load() {
+		return hash
+	}
+	return text
+}
+
+// plain is the form of a release that tells nobody, and of a waiter's attempt that leaves
+// no mark: those who wait ask again by themselves. A waiter asks as TryLock does then.
+func (n *Node) plain(r *Request) form {
+	if r.Verb == Wait && !r.lease.scripts.guarded && !r.fenced() && n.takesNative() {
+		return native
+	}
+	return n.run(r, shortsha, short)
+}
+
+// learn notes what a reply says about the server, and chooses the form to try next if it
+// was a refusal of the form. That ends: what comes next is later in the order above, but
+// for a script that the server lost, and after that no script is asked for by its hash.
+func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
+	switch {
+	case err == nil:
+		n.worked(r, f)
+	case f == native && r.Verb != ping && refusesNative(err):
+		n.noNative.Store(true)
+		if r.Verb == Wait {
+			return n.plain(r), true
+		}
+		return n.form(r), true
+	case (f == evalsha || f == shortsha) && notLoaded(err):
+		// The server is not the one that the script was loaded into: restarted,
+		// failed over, upgraded, flushed. Whatever else was learned about it is
+		// forgotten with the script, and what it refused is tried again.
+		if n.forget(); f == shortsha {
+			return n.form(r), true
+		}
+		return eval, true
+	case refusesForm(r, err):
+		return n.instead(r, f)
+	}
+	return f, false
+}
+
+// worked notes that a form did.
+func (n *Node) worked(r *Request, f form) {
+	switch f {
+	case evalOnly, shortOnly:
+		n.noHash.Store(true)
+		fallthrough
+	case eval, short:
+		n.loaded[r.script(f)].Store(true)
+	}
+	switch {
+	case f == shortsha || f == shortOnly || f == native && r.Verb == Wait:
+		f = short
+		fallthrough
+	case f == short, f == setIfeq, f == delex, f == delifeq:
+		n.kept[r.Verb].Store(uint32(f))
+	}
+	if r.Verb == Release && !n.proven.Load() {
+		n.proven.Store(true)
+	}
+}
+
+// instead is the form that comes after one that was refused.
+func (n *Node) instead(r *Request, f form) (next form, again bool) {
+	switch {
+	case f == evalsha:
+		return evalOnly, true
+	case f == shortsha:
+		return shortOnly, true
+	case f == eval || f == evalOnly:
+		switch {
+		case r.Verb == Extend:
+			return setIfeq, true
+		case r.Verb == Release, r.Verb == Wait && r.mark.TTL > 0:
+			return n.plain(r), true
+		}
+	case r.Verb == Release && f != delifeq:
+		return max(f+1, delex), true
+	}
+	return f, false
+}
+
+// States of a server in which it refuses what it takes at other times. They are looked
+// for first, since their texts say what was "not allowed" or is "disabled", too.
+var passing = []string{"LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "TRYAGAIN",
+	"NOAUTH", "WRONGPASS", "DENIED", "EXECABORT", "WRONGTYPE", "NOSCRIPT", "GUARD"}
+
+// Words that a server, a service or a proxy has for a command that it does not know or
+// does not let through, or for a script that it does not like, before it carries anything
+// out. A word that is not here costs a lock, and never its safety: nothing is locked where
+// no release works.
+var formWords = []string{"unknown command", "invalid command", "unrecognized command", "unsupported", "not support", "not available",
+	"not allowed", "not permitted", "not implemented", "disabled", "forbidden", "prohibited", "noperm", "undeclared", "non local key",
+	"keys array", "compiling script", "scripting engine", "called from script", "called from lua script"}
+
+// Words for rights that a script lacks halfway. What it did by then it cannot undo; only
+// those who wait have done nothing that counts (wait.lua writes last).
+var halfway = []string{"executing the script can't", "acl failure in script"}
+
+// refusesForm reports whether an error reply is about how something was asked, and not
+// about what was asked for, so that another form may be taken.
+func refusesForm(r *Request, err error) bool {
+	text := errorReply(err)
+	if text == "" {
+		return false
+	}
+	text, _, _ = strings.Cut(text, "with args beginning with") // what follows is ours
+	has := func(text string, words []string) bool {
+		for _, word := range words {
+			if strings.Contains(text, word) {
+				return true
+			}
+		}
+		return false
+	}
+	if has(text, passing) {
+		return false
+	}
+	text = strings.ToLower(text)
+	return has(text, formWords) || r.Verb == Wait && has(text, halfway)
+}
+
+// errData is the answer about a key that holds more than a lock's value.
+const errData = pool.Error("WRONGTYPE a text under the lock's name is longer than the value of any lock")
+
+// longestValue is more than the value of any lock has, ours and those of other libraries;
+// see held.lua.
+const longestValue = 512

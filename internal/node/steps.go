@@ -1,0 +1,132 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A step is what is with the client on behalf of a call: its request in some form, or
+// before it a probe.
+type step struct {
+	request *Request
+	form    form
+	refused error // of the form that was tried first
+}
+
+// probeValue is a value that nobody has: a label is never empty.
+const probeValue = "rl1:00000000000000000000000000000000:"
+
+// IsProbe reports whether a command is about that value.
+func IsProbe(value string) bool { return value == probeValue }
+
+// probe is a release that finds nothing to delete. Servers and proxies that refuse every
+// form of release would grant locks that nobody can release. So before the first lock is
+// asked for on a node, a release was seen to work there. That takes a round trip, once, and
+// loads the script for the first release.
+func (r *Request) probe() *Request {
+	return NewRequest(Release, r.lease.scripts.NewLease(r.lease.Key(), probeValue), 0, Mark{Self: ""})
+}
+
+var errTooLate = fmt.Errorf("%w: %w", pool.ErrNotSent, noAnswer{})
+
+// begin is the first step of a call.
+func (n *Node) begin(r *Request) step {
+	if r.Verb.Sets() && !n.proven.Load() {
+		r = r.probe()
+	}
+	return step{request: r, form: n.form(r)}
+}
+
+// next takes in the reply to a step, and says what comes next: another step, or the answer
+// to the call.
+func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer, again bool) {
+	r := s.request
+	err = discreet(err) // before it is wrapped
+	if f, again := n.learn(r, s.form, err); again {
+		if s.refused == nil && !notLoaded(err) && !(s.form == native && refusesNative(err)) {
+			s.refused = err
+		}
+		s.form = f
+		return s, Answer{}, true
+	}
+	a = r.answer(reply, s.failure(err))
+	if a.Err == errData { // which may have taken long
+		n.long.Store(true)
+	}
+	if r == c.Request {
+		return step{}, a, false
+	}
+	switch {
+	case a.Err != nil:
+		return step{}, Answer{Err: &unproven{a.Err}}, false
+	case c.Deadline.Err() != nil: // it may have been given up, and then nothing may be sent
+		return step{}, Answer{Err: errTooLate}, false
+	}
+	return step{request: c.Request, form: n.form(c.Request)}, Answer{}, true
+}
+
+// failure is the error of a call whose last step ended with err. Where all forms were
+// refused, that of the first counts: the last ones are commands that few servers have.
+func (s step) failure(err error) error {
+	r := s.request
+	if err == nil || s.form == native && s.refused == nil || !refusesForm(r, err) && !(s.form == setIfeq && refusesNative(err)) {
+		return err
+	}
+	if s.refused != nil {
+		err = s.refused
+	}
+	refused := &formsRefused{error: err}
+	switch {
+	case !r.Verb.Sets():
+	case r.lease.scripts.guarded:
+		refused.option = "WithRestartGuard"
+	case r.fenced():
+		refused.option = "WithFencing"
+	case r.Verb == Turn:
+		refused.option = "WithFair"
+	}
+	return refused
+}
+
+// A formsRefused error is that of a server which refuses all forms of a request.
+type formsRefused struct {
+	error
+	option string // that has no other forms
+}
+
+func (e *formsRefused) Unwrap() error { return e.error }
+
+// cause says what to do about it. c is what is known of its text otherwise.
+func (e *formsRefused) cause(c cause) cause {
+	rights := refusalHas(e, "NOPERM") || refusalHas(e, "executing the script can't") || refusalHas(e, "ACL failure in script")
+	switch c.end = mended; {
+	case e.option != "" && rights:
+		c.remedy = rightsOfScripts
+	case e.option != "":
+		c.remedy = fmt.Sprintf("%s needs scripts, which this server or a proxy before it refuses: allow EVAL and EVALSHA, or lock without it", e.option)
+	case c.remedy == "":
+		c.remedy = "allow EVAL and EVALSHA on this server, or on the proxy before it: a lock that cannot be released is not taken"
+	}
+	return c
+}
+
+// An unproven error is that of a call which was not made, since no release is known to
+// work on the node.
+type unproven struct{ error }
+
+// Error says so, unless the server said something else, or was not reached.
+func (e *unproven) Error() string {
+	var all *formsRefused
+	if !errors.As(e.error, &all) && (isRefusal(e.error) || errors.Is(e.error, pool.ErrNotSent)) {
+		return e.error.Error()
+	}
+	return "nothing was locked: no release is known to work there: " + e.error.Error()
+}
+
+// Unwrap says that the call itself was not sent.
+func (e *unproven) Unwrap() []error { return []error{pool.ErrNotSent, e.error} }
+
+// Trust takes for granted that releases work on the node: for tests that count commands.
+func (n *Node) Trust() { n.proven.Store(true) }
