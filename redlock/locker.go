@@ -240,7 +240,8 @@ func windUp(ended []*Lock) {
 // as that lasts, up to ten minutes and a TTL; or a TTL, if all that it owes is a release.
 // (A TTL is one with its drift.) If ctx ends before, Close gives that up and says which
 // locks are still held and which keys may be left on which nodes; they expire by
-// themselves. Called again it returns nil about what it has given up.
+// themselves. So it does, without waiting, where the client of a node was closed before
+// the Locker. Called again it returns nil about what it has given up.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {
