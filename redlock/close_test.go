@@ -381,7 +381,7 @@ func TestCloseReturnsAtOnceWhereClientsWereClosedAndSaysWhichKeysMayBeLeft(t *te
 		}
 		err := held.Unlock(context.Background())
 		wantIs(t, err, ErrNoQuorum, pool.ErrClosed)
-		if !strings.Contains(fmt.Sprint(err), "close the Locker first") {
+		if !strings.Contains(fmt.Sprint(err), "close it after the Locker") {
 			t.Errorf("Unlock: %v", err)
 		}
 		start := time.Now()
@@ -426,7 +426,7 @@ func TestLockEndsAtOnceIfSoManyClientsAreClosedThatNoMajorityIsPossible(t *testi
 		start := time.Now()
 		_, err := f.Lock(context.Background(), "job")
 		wantIs(t, err, ErrNoQuorum, pool.ErrClosed)
-		if !strings.Contains(fmt.Sprint(err), "the client of this node was closed: close the Locker first") {
+		if !strings.Contains(fmt.Sprint(err), "this node's client was closed: close it after the Locker") {
 			t.Error(err)
 		}
 		if took := time.Since(start); took > time.Second {

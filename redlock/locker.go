@@ -89,6 +89,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	l.group.NoConn(l.lendConnection)
 	l.process = processOf(pools, cfg.longest, l.group.Self())
 	l.group.Release(l.process.self)
+	l.group.Share(l.process.known)
 	return l, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -22,6 +23,7 @@ type process struct {
 	lines
 	self  string        // its name in marks
 	marks atomic.Uint64 // numbers those who wait
+	known []*node.Known // about the servers: each is asked once what it can do
 }
 
 // processes has those that a Locker uses. Lockers need not be closed, so an entry lives as
@@ -37,21 +39,25 @@ var processes = struct {
 func processOf(pools []pool.Pool, guard time.Duration, self string) *process {
 	clients, known := clientsOf(pools, guard)
 	if !known {
-		return newProcess(self)
+		return newProcess(self, len(pools))
 	}
 	processes.mu.Lock()
 	defer processes.mu.Unlock()
 	if p := processes.byClients[clients].Value(); p != nil {
 		return p
 	}
-	p := newProcess(self)
+	p := newProcess(self, len(pools))
 	processes.byClients[clients] = weak.Make(p)
 	runtime.AddCleanup(p, forgetProcess, clients)
 	return p
 }
 
-func newProcess(self string) *process {
-	return &process{lines: newLines(), self: self}
+func newProcess(self string, nodes int) *process {
+	p := &process{lines: newLines(), self: self, known: make([]*node.Known, nodes)}
+	for i := range p.known {
+		p.known[i] = new(node.Known)
+	}
+	return p
 }
 
 // forgetProcess removes an entry, unless a new one has taken its place.

@@ -75,7 +75,7 @@ func (c *Claim) send(next *call) {
 		c.seats[i].flying = nil
 		c.heard(next.Request.Verb, false)
 		last := next
-		last.vote(node.Answer{Err: err}) // nothing was sent: nothing to learn
+		last.vote(node.Answer{Err: err, At: time.Now()}) // nothing was sent: nothing to learn
 		next = c.fly(c.follow(i, last))
 		last.over()
 		c.mu.Unlock()

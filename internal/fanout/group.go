@@ -93,6 +93,14 @@ func (g *Group) NoConn(f func(i int)) {
 // wait here. It is set before the first call.
 func (g *Group) Release(self string) { g.releaser = self }
 
+// Share has the nodes know what is known about their servers, and add to it. It is called
+// before the first call, with one for each node.
+func (g *Group) Share(known []*node.Known) {
+	for i, n := range g.nodes {
+		n.Known = known[i]
+	}
+}
+
 // Trust takes for granted that releases work on all nodes: for tests that count commands.
 func (g *Group) Trust() {
 	for _, n := range g.nodes {

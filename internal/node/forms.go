@@ -50,8 +50,9 @@ func (r *Request) script(f form) int {
 	return int(r.Verb)
 }
 
-// learned is what is known about the server behind a node, until it changes.
-type learned struct {
+// Known is what is known about a server, until it changes. All nodes of a process on the
+// same client may share it: it is safe for concurrent use.
+type Known struct {
 	noNative flag              // it refused SET with NX and GET
 	long     flag              // it has a text that is no lock's: see longestValue
 	noHash   flag              // it refused EVALSHA, and not EVAL
@@ -60,7 +61,7 @@ type learned struct {
 	kept     [ping + 1]kept    // the form that worked when a better one was refused, native for none
 }
 
-func (l *learned) forget() {
+func (l *Known) forget() {
 	for _, f := range []*flag{&l.noNative, &l.long, &l.noHash, &l.proven} {
 		f.Store(false)
 	}

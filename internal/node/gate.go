@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -33,6 +34,7 @@ type gate struct {
 	quiet  time.Time     // when the last silence began, at the earliest; see quietSince
 	calm   time.Duration // how long the node had been answering before it, in all
 	probe  *Call         // under way, until the client returns
+	said   error         // the last error reply, if it may be that of a proxy, and nothing came since
 	tried  time.Time     // when a call last ended without an answer
 }
 
@@ -97,7 +99,27 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 		}
 	default:
 		g.unanswered(c, now)
+		g.said = nil
+		if isRefusal(a.Err) {
+			g.said = a.Err
+		}
 	}
+}
+
+// A busy error is ErrBusy with what a proxy said last, which answers for a server that
+// does not.
+type busyError struct{ said error }
+
+func (e busyError) Error() string        { return fmt.Sprintf("%v; before that: %v", ErrBusy, e.said) }
+func (e busyError) Unwrap() error        { return e.said }
+func (e busyError) Is(target error) bool { return target == ErrBusy }
+
+// busy is the error of a call that is refused.
+func (g *gate) busy() error {
+	if g.said == nil {
+		return ErrBusy
+	}
+	return busyError{g.said}
 }
 
 // gaveUp notes that a call passed its deadline while it was with the client.

@@ -47,7 +47,7 @@ type Node struct {
 	// is for ever. Our clock may be faster than the node's. It is set before the first call.
 	Fresh time.Duration
 
-	learned // about the server
+	*Known // about the server
 
 	made   time.Time    // the node
 	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
@@ -69,7 +69,7 @@ type Node struct {
 
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
-	n := &Node{pool: p, made: time.Now(), examined: make(chan struct{}, 1)}
+	n := &Node{pool: p, Known: new(Known), made: time.Now(), examined: make(chan struct{}, 1)}
 	n.gate.since = n.made
 	n.submitter, _ = p.(pool.Submitter)
 	n.flying.init(n, n.giveUp)
@@ -81,11 +81,12 @@ func New(p pool.Pool) *Node {
 func (n *Node) String() string { return n.pool.String() }
 
 // Start sends the call's request and returns at once; what becomes of it is
-// told to the receiver. If the gate is closed it returns ErrBusy instead: then
-// nothing was sent and the receiver hears nothing.
+// told to the receiver. If the gate is closed it returns an error that matches ErrBusy
+// instead: then nothing was sent and the receiver hears nothing.
 func (n *Node) Start(c *Call) error {
 	n.mu.Lock()
 	ok, probe := n.gate.admit(c)
+	busy := n.gate.busy()
 	next := c
 	if probe {
 		// The refused call pays for a PING and gets as long as it had.
@@ -97,7 +98,7 @@ func (n *Node) Start(c *Call) error {
 		n.submit(next)
 	}
 	if !ok {
-		return ErrBusy
+		return busy
 	}
 	return nil
 }
@@ -295,8 +296,13 @@ func (n *Node) giveUp() {
 
 // report tells those concerned what calls have led to.
 func (n *Node) report(changed bool, failure error, refused []*Call) {
-	for _, c := range refused {
-		c.Receiver.Answer(c, Answer{Err: ErrBusy, At: time.Now()})
+	if len(refused) > 0 {
+		n.mu.Lock()
+		busy := n.gate.busy()
+		n.mu.Unlock()
+		for _, c := range refused {
+			c.Receiver.Answer(c, Answer{Err: busy, At: time.Now()})
+		}
 	}
 	if changed && n.Changed != nil {
 		n.Changed(failure)
