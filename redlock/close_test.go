@@ -78,6 +78,69 @@ func TestCloseWaitsForStragglersAndSaysWhatItCouldNotSettle(t *testing.T) {
 	})
 }
 
+// As in a program that was told to end, and whose only context is the one that ended.
+func TestCloseWithAContextThatHasEndedStillSettlesWhatTheNodesAnswer(t *testing.T) {
+	for name, of := range endedContexts {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				k := f.lock("job")
+				f.nodes[2].Set(fakenode.Faults{Delay: 50 * time.Millisecond}) // the majority is faster
+				ctx, cancel := of()
+				defer cancel()
+				if err := k.Unlock(ctx); err != nil {
+					t.Errorf("Unlock: %v", err)
+				}
+				waiter := f.LockAsync(ctx, "other")
+				if err := f.Close(ctx); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+				if n := f.carriers("job") + f.carriers("other"); n > 0 {
+					t.Errorf("%d keys are left", n)
+				}
+				waiter.Cancel()
+			})
+		})
+	}
+}
+
+func TestCloseWithACancelledContextTakesANodeTimeoutAndNoLongerThanItsDeadline(t *testing.T) {
+	for name, c := range map[string]struct{ deadline, cancelled, took time.Duration }{
+		"cancelled before":               {0, 0, 400 * time.Millisecond},
+		"cancelled, with a deadline":     {50 * time.Millisecond, 0, 50 * time.Millisecond},
+		"cancelled while it waits":       {0, 100 * time.Millisecond, 400 * time.Millisecond},
+		"cancelled when it waited long":  {0, time.Second, time.Second},
+		"at its deadline, and no sooner": {time.Second, 2 * time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				k := f.lock("job")
+				f.nodes[2].Freeze()
+				f.unlock(k)
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				if c.cancelled == 0 {
+					cancel()
+				} else {
+					time.AfterFunc(c.cancelled, cancel)
+				}
+				if c.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, c.deadline)
+					defer cancel()
+				}
+				begun := time.Now()
+				err := f.Close(ctx)
+				if took := time.Since(begun); took != c.took {
+					t.Errorf("it took %v, want %v", took, c.took)
+				}
+				wantIs(t, err, ctx.Err())
+				if err == nil || !strings.Contains(err.Error(), `may be left until they expire: ["job"]`) {
+					t.Errorf("Close: %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestCloseOfAnIdleLockerIsImmediateAndMayBeRepeated(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.unlock(f.lock("job"))

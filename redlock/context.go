@@ -84,15 +84,12 @@ type lockContext struct {
 
 type lockKey struct{}
 
-// A context knows all locks that it stems from, however many are between: stemsFrom is
-// the key for one of them, ofName for one that is held under a name.
-type (
-	stemsFrom struct{ lock *Lock }
-	ofName    struct {
-		locker *Locker
-		name   string
-	}
-)
+// A context knows all locks that it stems from, however many are between: ofName is the
+// key for one that is held under a name.
+type ofName struct {
+	locker *Locker
+	name   string
+}
 
 // within reports whether ctx would have to end before a lock of this name is free.
 func (l *Locker) within(ctx context.Context, name string) bool {
@@ -119,11 +116,8 @@ func (c *lockContext) look() {
 }
 
 func (c *lockContext) Value(key any) any {
-	switch key {
-	case lockKey{}:
+	if key == (lockKey{}) {
 		return c.lock
-	case stemsFrom{c.lock}:
-		return true
 	}
 	if of, ok := key.(ofName); ok && of.locker == c.lock.locker && of.name == c.lock.name && c.lock.check() == nil {
 		return c.lock

@@ -230,24 +230,15 @@ func (l *Locker) forget(k *Lock, watched bool) {
 //
 // The error matches [ErrNotHeld] if the lock had expired, was lost, or had been
 // unlocked before: somebody else may have held it meanwhile. It matches
-// [ErrNoQuorum] if too few nodes confirmed, and ctx.Err() if ctx ended first;
-// then the release goes on in the background, and Unlock may be called again to
-// wait for it. With a ctx that has ended already the release is started all the
-// same.
+// [ErrNoQuorum] if too few nodes confirmed within the node timeout, and
+// [context.DeadlineExceeded] if the deadline of ctx passed first. Then the release goes
+// on in the background, and Unlock may be called again to wait for it.
 //
-// The lock's context ends before the first node is asked. A ctx that stems from it
-// would end with it, so of such a one only the values and the deadline count; Unlock then
-// takes a node timeout at most.
+// A ctx that has been cancelled changes nothing, and neither does one whose deadline
+// had passed before the call: a program that is told to end unlocks with such a one.
+// Unlock then takes a node timeout at most. The same holds for a ctx that stems from
+// the lock's own context, which ends before the first node is asked.
 func (k *Lock) Unlock(ctx context.Context) error {
-	if ctx.Value(stemsFrom{k}) != nil {
-		values := context.WithoutCancel(ctx)
-		if at, ok := ctx.Deadline(); ok {
-			bounded, cancel := context.WithDeadline(values, at)
-			defer cancel()
-			values = bounded
-		}
-		ctx = values
-	}
 	begin := k.locker.clock.Read()
 	k.mu.Lock()
 	first := k.cause == nil
@@ -275,10 +266,12 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	}
 
 	defer k.place.leave()
-	result, decided := k.claim.Release(ctx).Wait(ctx)
+	// A cancellation does not end the wait. The release is on its way, so there is little
+	// to wait for, and the truth to be told: an error would read as a lock that is left.
+	result, decided := k.claim.Release(ctx).WaitByDeadline(ctx)
 	defer result.Done()
 	if !decided {
-		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, ctx.Err())
+		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, context.DeadlineExceeded)
 	}
 	k.place.released(result.Awaited(), k.locker.clock.Read().Since(begin))
 	var err error

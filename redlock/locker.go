@@ -233,7 +233,9 @@ func windUp(ended []*Lock) {
 // works. Then Close waits until every lock that was released, or that was never
 // granted, is gone from every node.
 //
-// At the end of a program first end what uses the locks, and unlock them. Give ctx a
+// At the end of a program first end what uses the locks, and unlock them. Close takes a ctx
+// that was cancelled, as a program's is that was told to end: it then gives the nodes a
+// node timeout from when it began, which is enough where they answer. Otherwise give ctx a
 // deadline. A command that a node did not answer in time may still be on its way, so
 // Close waits until that node has answered for a TTL since: in all, and after its last
 // silence for as long as that took, or for a TTL. That is about a TTL, or two, where nodes
@@ -244,6 +246,9 @@ func windUp(ended []*Lock) {
 // themselves. So it does, without waiting, where the client of a node was closed before
 // the Locker. Called again it returns nil about what it has given up.
 func (l *Locker) Close(ctx context.Context) error {
+	given := ctx
+	ctx, done := l.patience(given)
+	defer done()
 	l.mu.Lock()
 	if !l.closed {
 		l.closed = true
@@ -295,8 +300,32 @@ func (l *Locker) Close(ctx context.Context) error {
 		return nil
 	}
 	err := fmt.Errorf("redlock: close: %w", errors.Join(left...))
-	if ctx.Err() != nil {
-		err = fmt.Errorf("%w (%w)", err, ctx.Err())
+	if given.Err() != nil {
+		err = fmt.Errorf("%w (%w)", err, given.Err())
 	}
 	return err
+}
+
+// patience returns the context that bounds Close. It ends with ctx, but not before a node
+// timeout has passed, unless the deadline of ctx comes first. Whoever was told to end
+// closes with a ctx that has ended: what he has just unlocked is still on its way.
+func (l *Locker) patience(ctx context.Context) (bound context.Context, done func()) {
+	if ctx.Done() == nil {
+		return ctx, func() {}
+	}
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	until := time.Now().Add(l.config.nodeTimeout)
+	if at, ok := ctx.Deadline(); ok && time.Until(at) > 0 && at.Before(until) {
+		until = at
+	}
+	least, enough := context.WithDeadline(ended, until)
+	stop := context.AfterFunc(ctx, func() { // on a goroutine that ends with least
+		<-least.Done()
+		end()
+	})
+	return ended, func() {
+		stop()
+		enough()
+		end()
+	}
 }

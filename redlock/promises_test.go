@@ -190,20 +190,77 @@ func TestCancelInMidAcquireLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// Promise 4: Unlock works with a cancelled context.
-func TestUnlockWithCancelledContextReleasesAllTheSame(t *testing.T) {
-	inBubble(t, 3, func(f *fixture) {
-		k := f.lock("job")
-		synctest.Wait()
-		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{ReplyDelay: time.Millisecond}) // so that the end of ctx comes first
-		}
+// Promise 4: a program that is told to end unlocks with a context that has ended.
+func TestUnlockWithAContextThatHasEndedReleasesAndSaysSo(t *testing.T) {
+	for name, of := range endedContexts {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				k := f.lock("job")
+				for _, n := range f.nodes {
+					n.Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond}) // so that the end of ctx comes first
+				}
+				ctx, cancel := of()
+				defer cancel()
+				if err := k.Unlock(ctx); err != nil {
+					t.Errorf("Unlock: %v", err)
+				}
+				f.wantCarriers("job", 0)
+			})
+		})
+	}
+}
+
+// endedContexts are contexts that have ended, or will while a call waits, without a
+// deadline that is still ahead of it.
+var endedContexts = map[string]func() (context.Context, context.CancelFunc){
+	"cancelled": func() (context.Context, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		wantIs(t, k.Unlock(ctx), context.Canceled)
-		time.Sleep(time.Second)
-		f.wantCarriers("job", 0)
-	})
+		return ctx, cancel
+	},
+	"cancelled while it waits": func() (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(time.Millisecond, cancel)
+		return ctx, cancel
+	},
+	"past its deadline": func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.Background(), -1)
+	},
+	"cancelled, and given a deadline since": func() (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return context.WithTimeout(ctx, time.Minute)
+	},
+}
+
+func TestUnlockWithACancelledContextTakesANodeTimeoutAtMostAndKeepsItsDeadline(t *testing.T) {
+	for name, c := range map[string]struct {
+		deadline, took time.Duration
+		err            error
+	}{
+		"without a deadline": {0, 400 * time.Millisecond, ErrNoQuorum},
+		"with a long one":    {time.Minute, 400 * time.Millisecond, ErrNoQuorum},
+		"with a short one":   {50 * time.Millisecond, 50 * time.Millisecond, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(f *fixture) {
+				k := f.lock("job")
+				f.nodes[0].Freeze()
+				f.nodes[1].Freeze()
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				if c.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, c.deadline)
+					defer cancel()
+				}
+				begun := time.Now()
+				wantIs(t, k.Unlock(ctx), c.err)
+				if took := time.Since(begun).Round(10 * time.Millisecond); took != c.took {
+					t.Errorf("it took %v, want %v", took, c.took)
+				}
+			})
+		})
+	}
 }
 
 // Promise 4: an extension that fails may have prolonged keys beyond the lock's

@@ -172,8 +172,41 @@ func (r *Round) Wait(ctx context.Context) (Result, bool) {
 			return Result{}, false
 		}
 	}
+	return r.result(), true
+}
+
+// WaitByDeadline is Wait for a caller whose work is the way to an end: ctx may be
+// cancelled. Only a deadline that is still ahead ends it before the nodes' timeout does.
+func (r *Round) WaitByDeadline(ctx context.Context) (Result, bool) {
+	at, bounded := ctx.Deadline()
+	if bounded = bounded && time.Until(at) > 0; !bounded {
+		return r.Wait(context.Background())
+	}
+	ended := ctx.Done()
+	var passed <-chan time.Time
+	for {
+		select {
+		case <-r.decided:
+			return r.result(), true
+		case <-ended: // by the deadline, or before it
+			ended = nil
+			passed = time.After(time.Until(at))
+		case <-passed:
+			select {
+			case <-r.decided:
+				return r.result(), true
+			default:
+				r.drop()
+				return Result{}, false
+			}
+		}
+	}
+}
+
+// result is what the round came to. Its signal was received, and serves another one.
+func (r *Round) result() Result {
 	r.group.signals.Put(r.decided)
-	return Result{Tally: r.tally, Outcome: r.outcome, calls: r.calls, round: r}, true
+	return Result{Tally: r.tally, Outcome: r.outcome, calls: r.calls, round: r}
 }
 
 // count counts one node's answer, unless it comes too late. The claim's mutex is
