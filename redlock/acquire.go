@@ -209,7 +209,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.met = true
 		if l.logger.Enabled(ctx, slog.LevelDebug) {
-			l.logger.DebugContext(ctx, "redlock: attempt failed", "name", r.name, "try", r.tries, "err", o.err)
+			l.log(ctx, slog.LevelDebug, "redlock: attempt failed", "name", r.name, "try", r.tries, "err", o.err)
 		}
 		var q *QuorumError
 		if r.tries > 0 && r.tries == r.maxTries || errors.As(o.err, &q) && q.permanent() {

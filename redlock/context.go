@@ -75,7 +75,8 @@ func (k *Lock) slept() {
 	}
 }
 
-// A lockContext is a context that reads the clock when it is asked.
+// A lockContext is a context that reads the clock when it is asked. To ask it runs nothing
+// of the user's: he may hold a mutex that his logger or Trace needs.
 type lockContext struct {
 	context.Context // ends with the cause
 	lock            *Lock
@@ -110,7 +111,7 @@ func (c *lockContext) Err() error {
 // look ends the context if the lock has ended. Who noticed that before may not have come
 // to it yet.
 func (c *lockContext) look() {
-	if cause := c.lock.check(); cause != nil {
+	if cause := c.lock.look(); cause != nil {
 		c.cancel(cause)
 	}
 }
@@ -119,7 +120,7 @@ func (c *lockContext) Value(key any) any {
 	if key == (lockKey{}) {
 		return c.lock
 	}
-	if of, ok := key.(ofName); ok && of.locker == c.lock.locker && of.name == c.lock.name && c.lock.check() == nil {
+	if of, ok := key.(ofName); ok && of.locker == c.lock.locker && of.name == c.lock.name && c.lock.look() == nil {
 		return c.lock
 	}
 	return c.Context.Value(key)

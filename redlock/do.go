@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // Do runs fn while it holds the lock called name. It waits for the lock like
@@ -41,7 +42,7 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w", name, ErrClosed))
 		}
 		if unlockErr != nil && !errors.Is(unlockErr, ErrNotHeld) {
-			l.logger.Warn("redlock: release not confirmed", "name", name, "err", unlockErr)
+			l.log(ctx, slog.LevelWarn, "redlock: release not confirmed", "name", name, "err", unlockErr)
 		}
 	}()
 	return fn(lock.Context())

@@ -66,7 +66,7 @@ func (k *Lock) renewWithin(wait, slot time.Duration, now clock.Reading) {
 func (k *Lock) renew() {
 	err := k.extend(k.renewals)
 
-	// A logger may take its time. Nothing that ends the lock waits for it.
+	// A logger is asked whether it wants to hear of it. Nothing of the lock waits for that.
 	warn := func() {}
 	defer func() { warn() }()
 	k.mu.Lock()
@@ -98,6 +98,6 @@ func (k *Lock) warnOnce(err error, left time.Duration) func() {
 	}
 	k.warned = true
 	return func() {
-		k.locker.logger.Log(k.values, level, "redlock: renewal failed", "name", k.name, "left", left, "err", err)
+		k.locker.log(k.values, level, "redlock: renewal failed", "name", k.name, "left", left, "err", err)
 	}
 }

@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ const noise = time.Millisecond
 // again while it is held, and nodes that lost it are taken again by extensions. Of a
 // lock that has ended no node is counted.
 func (k *Lock) Held() (held, total int) {
-	if k.check() == nil {
+	if k.look() == nil {
 		held = k.claim.Held()
 	}
 	return held, k.locker.group.Len()
@@ -113,6 +114,16 @@ func (k *Lock) check() error {
 	if now {
 		k.windUp()
 		k.tell()
+	}
+	return cause
+}
+
+// look is check for those who only ask, as callers of the context's Err do. What follows
+// from the end sends commands, so it is not for them to do.
+func (k *Lock) look() error {
+	cause, now := k.expire()
+	if now {
+		go windUp([]*Lock{k}) // ends when commands were handed on: no answer is waited for
 	}
 	return cause
 }
@@ -189,15 +200,18 @@ func (k *Lock) windUp() {
 	k.place.leave()
 }
 
-// tell reports that the lock was lost, unless it was released. Who is told may take his
-// time: it comes after all else.
+// tell reports that the lock was lost, unless it was released. Close has one record for
+// all that it ends.
 func (k *Lock) tell() {
+	l := k.locker
 	if k.cause == ErrReleased {
 		return
 	}
-	k.locker.logger.Warn("redlock: lock lost", "name", k.name, "owner", k.locker.config.owner, "cause", k.cause)
-	if k.locker.trace.Lost != nil {
-		k.locker.trace.Lost(k.name, k.cause)
+	if k.cause != ErrClosed {
+		l.log(k.values, slog.LevelWarn, "redlock: lock lost", "name", k.name, "owner", l.config.owner, "cause", k.cause)
+	}
+	if l.trace.Lost != nil {
+		l.reports.add(func() { l.trace.Lost(k.name, k.cause) })
 	}
 }
 

@@ -26,6 +26,8 @@ type Locker struct {
 	logger *slog.Logger
 	clock  clock.Clock
 
+	reports reporter // to logger and trace
+
 	lines   lines              // of callers with WithFair, and who is told of what is heard
 	process *process           // with other Lockers
 	ears    []*listen.Listener // what is heard of each node, nil where the client cannot listen
@@ -83,6 +85,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 
 		renewals: renewals{moments: make(map[time.Duration]*moment)},
 	}
+	l.reports.logger = cfg.logger
 	l.lines.forsaken = l.stepOut
 	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
@@ -139,12 +142,12 @@ func (l *Locker) nodeChanged(n *node.Node, failure error) {
 		if errors.Is(failure, pool.ErrNoConn) { // which is not the node's fault
 			what = "redlock: no free connection to node"
 		}
-		l.logger.Warn(what, about...)
+		l.log(context.Background(), slog.LevelWarn, what, about...)
 	} else {
-		l.logger.Info("redlock: node works again", "node", n.String())
+		l.log(context.Background(), slog.LevelInfo, "redlock: node works again", "node", n.String())
 	}
 	if l.trace.Node != nil {
-		l.trace.Node(n.String(), failure != nil)
+		l.reports.add(func() { l.trace.Node(n.String(), failure != nil) })
 	}
 }
 
@@ -216,8 +219,7 @@ func (l *Locker) sweep() (held []*Lock) {
 	return held
 }
 
-// windUp winds up locks that ended together. All of them first: who is told may take his
-// time.
+// windUp winds up locks that ended together, all of them before it is told.
 func windUp(ended []*Lock) {
 	for _, k := range ended {
 		k.windUp()
@@ -245,6 +247,9 @@ func windUp(ended []*Lock) {
 // locks are still held and which keys may be left on which nodes; they expire by
 // themselves. So it does, without waiting, where the client of a node was closed before
 // the Locker. Called again it returns nil about what it has given up.
+//
+// What the logger and the [Trace] are still to be told Close waits for, too, but for no
+// longer than a node timeout.
 func (l *Locker) Close(ctx context.Context) error {
 	given := ctx
 	ctx, done := l.patience(given)
@@ -287,6 +292,7 @@ func (l *Locker) Close(ctx context.Context) error {
 		}
 	}
 	if len(names) > 0 {
+		l.log(ctx, slog.LevelWarn, "redlock: closed, and locks are still held", "locks", len(names), "names", fanout.List(names), "owner", l.config.owner)
 		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.List(names)))
 	}
 	for _, node := range l.ears {
@@ -296,6 +302,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	}
 	left = append(left, l.group.Settle(ctx)...)
 	l.group.Stop()
+	l.reports.wait(ctx, l.config.nodeTimeout)
 	if len(left) == 0 {
 		return nil
 	}

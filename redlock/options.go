@@ -211,7 +211,7 @@ func WithPrefix(prefix string) Option {
 // WithLogger sets where the Locker reports what no caller is told: a lock that
 // was lost, the first of several failed renewals, a node that fails (Warn) and
 // works again (Info), failed attempts (Debug). The default is nowhere. A handler that
-// takes its time holds up what is reported, but no deadline.
+// takes its time holds up what is reported, see [Trace], and no lock.
 //
 // One thing is reported without this option, too, to [slog.Default], and once for each
 // Locker: somebody has waited for a lock for five seconds, and no majority of the nodes

@@ -7,12 +7,16 @@ import (
 )
 
 // A Trace has functions that a Locker calls when something happens, for metrics
-// and tests. Those that are nil are not called. They are called from any
-// goroutine, must be safe for concurrent use, and must return quickly: some run
-// on the path of a lock.
+// and tests. Those that are nil are not called.
+//
+// Lost and Node are called one after the other, in order, on one goroutine, which serves
+// the logger ([WithLogger]), too. One that takes its time holds up what is told, and
+// nothing else. It may call the Locker. Once 10,000 reports wait, the rest is dropped, and
+// the logger is told how much that was.
 type Trace struct {
 	// Round is called when the outcome of a round is known: an attempt to lock,
-	// an extension, a release.
+	// an extension, a release. It is called from any goroutine, must be safe for
+	// concurrent use, and must return quickly: it runs on the path of a lock.
 	Round func(RoundInfo)
 
 	// Lost is called when a lock ends other than by Unlock. cause matches

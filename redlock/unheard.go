@@ -50,8 +50,10 @@ func (l *Locker) unheard(r *request, err error) {
 		logger = slog.Default()
 	}
 	about := []any{"name", r.name, "waits", waits.Round(time.Second), "err", r.telling, "remedy", advice(r.telling, node.Advice)}
-	go logger.WarnContext(context.WithoutCancel(r.values), // ends with the handler, which may take its time
-		"redlock: a lock is waited for, and no majority of the nodes has ever answered", about...)
+	l.reports.add(func() {
+		logger.WarnContext(context.WithoutCancel(r.values),
+			"redlock: a lock is waited for, and no majority of the nodes has ever answered", about...)
+	})
 }
 
 // quarantined reports whether a majority would answer without those that [WithRestartGuard]
