@@ -274,14 +274,14 @@ func (l *Locker) stand(ctx context.Context, r *request) bool {
 // notInTurn is what a caller meets who is not the first in line: what the first
 // met, or that he has it.
 func (l *Locker) notInTurn(r *request) error {
-	before, met := r.place.before()
+	before, met := r.place.inFront()
 	if met != nil {
 		return met
 	}
 	return &QuorumError{
 		Op: "lock", Name: r.name, Needed: l.group.Majority(), Total: l.group.Len(), kind: ErrTaken,
 		Holders: []Holder{{Label: l.holderLabel(r.place)}},
-		note:    fmt.Sprintf("callers of this process that come first: %d", before),
+		note:    fmt.Sprintf("callers of this process that come first: %d at most", before),
 	}
 }
 

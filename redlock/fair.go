@@ -42,17 +42,13 @@ func (p *place) says(lease time.Duration) node.Line {
 	defer l.mu.Unlock()
 	in := l.byKey[p.key]
 	in.asked = in.joined
-	said := node.Line{Ticket: p.ticket, Count: in.count, Lease: lease}
+	said := node.Line{Ticket: p.ticket, Count: in.count, Lease: lease, Last: in.drawn}
 	if p.behind != nil {
 		said.Next = p.behind.ticket
 	}
-	for q := in.last; q != nil; q = q.ahead {
-		if q.ticket > 0 {
-			said.Last = q.ticket
-			break
-		}
+	if in.drawn > 0 {
+		in.told = fanout.Place{Top: in.drawn, Lease: max(in.told.Lease, lease)}
 	}
-	in.top = max(in.top, said.Last)
 	l.byKey[p.key] = in
 	return said
 }
@@ -64,19 +60,22 @@ func (p *place) draw(last, first int64) (drawn bool) {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p.gone {
+		return false
+	}
 	in := l.byKey[p.key]
 	if first > 0 {
 		in.front = first
-		l.byKey[p.key] = in
 	}
-	for q := p; q != nil && q.seq <= in.asked; q = q.behind {
-		if q.fair && q.ticket == 0 {
+	for q := in.undrawn; q != nil && q.seq <= in.asked; q = q.behind {
+		if q.fair {
 			q.ticket = max(last, l.drawn) + 1
-			l.drawn = q.ticket
+			l.drawn, in.drawn = q.ticket, q.ticket
 			drawn = true
 		}
-		last = max(last, q.ticket)
+		in.undrawn = q.behind
 	}
+	l.byKey[p.key] = in
 	return drawn
 }
 
@@ -106,20 +105,18 @@ func (p *place) inherit() *ear {
 	return e
 }
 
-// position is how many callers come first: those of this Locker, and of others at most
-// as many as have smaller tickets. known is false if the nodes have not said yet.
+// position is how many callers come first, at most: those of this Locker, and of others as
+// many as have smaller tickets. known is false if the nodes have not said yet.
 func (p *place) position() (ahead int, known bool) {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for q := p.ahead; q != nil; q = q.ahead {
-		ahead++
-	}
-	front := l.byKey[p.key].front
-	if p.ticket == 0 || front == 0 || p.gone {
+	in := l.byKey[p.key]
+	ahead = p.most(in)
+	if p.ticket == 0 || in.front == 0 || p.gone {
 		return ahead, false
 	}
-	return max(ahead, int(p.ticket-front)), true
+	return max(ahead, int(p.ticket-in.front)), true
 }
 
 // turn asks for the lock when it is our turn.
@@ -162,8 +159,8 @@ func (l *Locker) isApart(r *request) bool {
 	return r.apart
 }
 
-// stepOut tells the nodes that nobody of ours with a ticket up to top stands in line
-// any more.
-func (l *Locker) stepOut(key string, top int64) {
-	l.group.Leave(key, newValue(l.config.owner), l.config.nodeTimeout, top)
+// stepOut tells the nodes that nobody of ours stands in line any more with a ticket that
+// they were told.
+func (l *Locker) stepOut(key string, left fanout.Place) {
+	l.group.Leave(key, newValue(l.config.owner), l.config.nodeTimeout, left)
 }

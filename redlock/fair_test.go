@@ -3,6 +3,8 @@ package redlock
 import (
 	"testing"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fanout"
 )
 
 // Who joined after an attempt began gets no ticket from its answers: somebody may
@@ -10,7 +12,7 @@ import (
 func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	l := newLines()
 	forgotten := int64(0)
-	l.forsaken = func(_ string, top int64) { forgotten += top }
+	l.forsaken = func(_ string, left fanout.Place) { forgotten += left.Top }
 	first, _ := l.join("job", &settings{fair: true})
 	plain, _ := l.join("job", &settings{})
 	if said := first.says(time.Second); said.Ticket != 0 || said.Next != 0 || said.Last != 0 || said.Count != 2 {

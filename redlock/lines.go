@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -22,8 +23,8 @@ type lines struct {
 	watchers map[string]map[*watch]bool // by channel
 
 	// forsaken is called when nobody with a ticket is left in a line whose place the
-	// nodes know, with the largest ticket that they were told.
-	forsaken func(key string, top int64)
+	// nodes know.
+	forsaken func(key string, left fanout.Place)
 
 	sweepAt int // size of byKey at which to look for rivals that are gone
 
@@ -32,23 +33,33 @@ type lines struct {
 	drawn int64
 }
 
-// A line is a list of places. It has 128 bytes: a map gives a larger value a piece of
-// memory of its own.
+// A line is a list of places. It has 128 bytes at most: a map gives a larger value a piece
+// of memory of its own.
+//
+// Tens of thousands may stand in line, and give up in one moment, and mu is for all names.
+// So nothing walks along a line. What tickets are drawn for is walked once (undrawn).
 type line struct {
 	first, last *place
-	met         error         // the last attempt, if nobody has got the lock since
-	rival       string        // who waits at another Locker, as the last release found
-	took        time.Duration // the last release
-	at          time.Time     // of it
-	row         int32         // releases one after the other that found the same one waiting
+	met         error  // the last attempt, if nobody has got the lock since
+	rival       *rival // nil if nobody waits elsewhere
+	count       int64  // of places
+	joined      uint64 // who joined last
 
 	// With WithFair.
-	fair   int32  // places that draw tickets
-	count  int64  // of places
-	joined uint64 // who joined last
-	asked  uint64 // who had joined last when the last attempt began
-	top    int64  // the largest ticket that an attempt named, 0 if none did
-	front  int64  // the smallest of all Lockers, as the nodes said, 0 if they did not
+	fair    int64  // places that draw tickets
+	asked   uint64 // who had joined last when the last attempt began
+	undrawn *place // the first of those who joined later than the attempt that drew last
+	drawn   int64  // the largest ticket, of those who have left, too
+	told    fanout.Place
+	front   int64 // the smallest ticket of all Lockers, as the nodes said, 0 if they did not
+}
+
+// A rival waits for the same lock at another Locker, as the last release found out.
+type rival struct {
+	name string
+	took time.Duration // that release
+	at   time.Time     // of it
+	row  int           // releases one after the other that found the same one waiting
 }
 
 // maxRow is how many locks in a row a line may get, while the same caller of another
@@ -63,12 +74,13 @@ type place struct {
 	turn  chan struct{} // closed when it is the first; nil if it was from the start
 	news  chan struct{} // has room for one: somebody joined behind; nil unless fair
 	fair  bool          // it draws a ticket
-	seq   uint64        // in the order of joining
+	seq   uint64        // in the order of joining: never larger than that of who is behind
 	lease time.Duration // for how long the nodes are to keep it
 	mark  time.Duration // and to tell of releases
 
 	// Protected by lines.mu.
 	ahead, behind *place
+	before        int64 // see most
 	lock          *Lock // once it was granted
 	ticket        int64 // with WithFair, once the nodes were asked for the last one
 	ear           *ear  // that of who was granted the lock before, whose attempt announced the ticket
@@ -86,16 +98,16 @@ func (l *lines) join(key string, s *settings) (p *place, holder *Lock) {
 	defer l.mu.Unlock()
 	in := l.byKey[key]
 	in.joined++
+	p = &place{lines: l, key: key, fair: s.fair, seq: in.joined, before: in.count}
 	in.count++
-	p = &place{lines: l, key: key, fair: s.fair, seq: in.joined}
 	if s.fair {
 		in.fair++
 		p.lease, p.mark = s.placeLease(), s.markTTL()
 		p.news = make(chan struct{}, 1)
 	}
 	if in.first == nil {
-		if in.rival != "" && time.Since(in.at) > maxMark {
-			in = line{joined: in.joined, count: in.count, fair: in.fair} // the rival is gone, as far as anybody knows
+		if in.rival != nil && in.rival.gone() {
+			in = line{joined: in.joined, count: in.count, fair: in.fair}
 		}
 		in.first = p
 	} else {
@@ -108,6 +120,9 @@ func (l *lines) join(key string, s *settings) (p *place, holder *Lock) {
 		}
 	}
 	in.last = p
+	if in.undrawn == nil {
+		in.undrawn = p
+	}
 	l.byKey[key] = in
 	return p, holder
 }
@@ -128,7 +143,7 @@ func (p *place) granted(k *Lock) (awaited bool) {
 
 // released notes what a release found out, who waits at another Locker, and how long
 // it took.
-func (p *place) released(rival string, took time.Duration) {
+func (p *place) released(by string, took time.Duration) {
 	if p == nil {
 		return
 	}
@@ -136,14 +151,22 @@ func (p *place) released(rival string, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if in, ok := l.byKey[p.key]; ok && !p.gone {
-		if rival != in.rival {
-			in.rival, in.row = rival, 0
+		switch {
+		case by == "":
+			in.rival = nil
+		case in.rival == nil || in.rival.name != by:
+			in.rival = &rival{name: by}
 		}
-		in.row++
-		in.took, in.at = took, time.Now()
+		if r := in.rival; r != nil {
+			r.row++
+			r.took, r.at = took, time.Now()
+		}
 		l.byKey[p.key] = in
 	}
 }
+
+// gone reports whether it is, as far as anybody knows.
+func (r *rival) gone() bool { return time.Since(r.at) > maxMark }
 
 // passed is how many locks in a row the line was granted while the same caller of
 // another Locker waits, 0 if none does, and how long a round trip takes.
@@ -151,11 +174,11 @@ func (p *place) passed() (row int, took time.Duration) {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in := l.byKey[p.key]
-	if in.rival == "" {
+	r := l.byKey[p.key].rival
+	if r == nil {
 		return 0, 0
 	}
-	return int(in.row), in.took
+	return r.row, r.took
 }
 
 // listen has an ear told of what is heard on its channel.
@@ -203,19 +226,19 @@ func (p *place) leave() {
 	if p == nil {
 		return
 	}
-	if top := p.part(); top > 0 {
-		p.lines.forsaken(p.key, top)
+	if left := p.part(); left.Top > 0 {
+		p.lines.forsaken(p.key, left)
 	}
 }
 
-// part gives up the place. If nobody with a ticket is left, it returns the largest that
-// the nodes were told.
-func (p *place) part() (top int64) {
+// part gives up the place. If nobody with a ticket is left, it returns what the nodes were
+// told.
+func (p *place) part() (left fanout.Place) {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.gone {
-		return 0
+		return left
 	}
 	p.gone = true
 	in := l.byKey[p.key]
@@ -236,19 +259,22 @@ func (p *place) part() (top int64) {
 	if p.ahead == nil && in.first != nil {
 		close(in.first.turn)
 	}
+	if in.undrawn == p {
+		in.undrawn = p.behind
+	}
 	p.ahead, p.behind = nil, nil
 	if in.fair == 0 {
-		top, in.top = in.top, 0
+		left, in.told, in.drawn = in.told, fanout.Place{}, 0
 	}
-	if in.first == nil && in.rival == "" {
+	if in.first == nil && in.rival == nil {
 		delete(l.byKey, p.key)
-		return top
+		return left
 	}
 	l.byKey[p.key] = in
 	if in.first == nil {
 		l.sweep()
 	}
-	return top
+	return left
 }
 
 // sweep forgets the lines that nobody stands in and whose rivals have not been
@@ -259,7 +285,7 @@ func (l *lines) sweep() {
 		return
 	}
 	for key, in := range l.byKey {
-		if in.first == nil && time.Since(in.at) > maxMark {
+		if in.first == nil && in.rival.gone() {
 			delete(l.byKey, key)
 		}
 	}
@@ -290,13 +316,21 @@ func (p *place) met() error {
 	return p.lines.byKey[p.key].met
 }
 
-// before is how many stand in front, and what the last attempt of the line met: nil
+// inFront is how many stand in front, at most, and what the last attempt of the line met: nil
 // if one of them has the lock, or nobody has asked yet.
-func (p *place) before() (n int, met error) {
+func (p *place) inFront() (most int, met error) {
 	p.lines.mu.Lock()
 	defer p.lines.mu.Unlock()
-	for q := p.ahead; q != nil; q = q.ahead {
-		n++
+	in := p.lines.byKey[p.key]
+	return p.most(in), in.met
+}
+
+// most is how many stand in front, or more: of those who gave up some may be counted until
+// those before them are gone, too. It never grows. lines.mu is held.
+func (p *place) most(in line) int {
+	if p.gone {
+		return 0
 	}
-	return n, p.lines.byKey[p.key].met
+	p.before = min(p.before, in.count-1, int64(p.seq-in.first.seq))
+	return int(p.before)
 }

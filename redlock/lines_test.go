@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/fanout"
 )
 
 // mustHaveNoLines checks that nobody stands in line any more.
@@ -21,7 +22,7 @@ func (f *fixture) mustHaveNoLines() {
 	f.lines.mu.Lock()
 	defer f.lines.mu.Unlock()
 	for key, in := range f.lines.byKey {
-		if in.first != nil || in.rival == "" {
+		if in.first != nil || in.rival == nil {
 			f.t.Errorf("there is a line for %q", key)
 		}
 	}
@@ -478,4 +479,56 @@ func TestRivalsThatAreGoneAreForgotten(t *testing.T) {
 			t.Errorf("%d lines without anybody in them", n)
 		}
 	})
+}
+
+// Tens of thousands may stand in line, and mu is for all names.
+func TestWhatACallerDoesInLineCostsTheSameHoweverManyOthersAreThere(t *testing.T) {
+	type costs map[string]time.Duration
+	measure := func(others int) costs {
+		l := newLines()
+		l.forsaken = func(string, fanout.Place) {}
+		join := func() *place {
+			p, _ := l.join("job", &settings{fair: true})
+			return p
+		}
+		first := join()
+		var places []*place
+		for range others {
+			places = append(places, join())
+		}
+		first.says(time.Second)
+		first.draw(0, 0) // tickets for all
+		for range others {
+			places = append(places, join()) // without
+		}
+		took := make(map[string][]time.Duration)
+		timed := func(what string, do func()) {
+			begun := time.Now()
+			do()
+			took[what] = append(took[what], time.Since(begun))
+		}
+		for range 501 {
+			timed("says", func() { first.says(time.Second) })
+		}
+		for i := range 501 {
+			p := places[len(places)-1-i]
+			timed("position", func() { p.position() })
+			timed("inFront", func() { p.inFront() })
+			timed("leave", p.leave)
+			timed("join", func() { join() })
+			timed("draw", func() { first.draw(0, 0) })
+		}
+		medians := make(costs)
+		for what, all := range took {
+			slices.Sort(all)
+			medians[what] = all[len(all)/2] // the machine may be busy with something else meanwhile
+		}
+		return medians
+	}
+	few, many := measure(1000), measure(30_000)
+	for what := range few {
+		if many[what] > 10*few[what]+2*time.Microsecond {
+			t.Errorf("%s: %v among 1000, %v among 30,000", what, few[what], many[what])
+		}
+	}
 }

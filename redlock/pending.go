@@ -63,8 +63,8 @@ func (p *Pending) grant(lock *Lock, err error) {
 // at once.
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
-// Position returns how many callers come first: those of the same Locker and, with
-// [WithFair], those of others, where callers who have given up may be counted too, and
+// Position returns how many callers come first, at most: those of the same Locker and, with
+// [WithFair], those of others. Callers who have given up may be counted too, and of others
 // those who drew their ticket at the same moment are not.
 // known is false as long as the nodes have not said how many stand in line at other
 // Lockers, and without WithFair. It is 0 for a request that was granted or has failed.

@@ -40,6 +40,8 @@ type Claim struct {
 	again    *time.Timer   // asks those that denied it
 	pause    time.Duration // before it does
 	asking   bool          // it is set
+
+	older, newer *Claim // in Group.goingBack, protected by the group's mutex
 }
 
 // A seat is the claim on one node.

@@ -45,6 +45,7 @@ type Group struct {
 
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
+	goingBack backlog           // of unsettled
 	gone      [32]string        // values of claims that were settled last
 	nextGone  int
 	idle      chan struct{} // made by Settle, closed when unsettled is empty
@@ -58,7 +59,7 @@ type Group struct {
 // until all have expired. changed, if not nil, is told when a node fails and, with nil,
 // when it works again; it must not block.
 func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed func(n *node.Node, failure error)) *Group {
-	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim)}
+	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim), goingBack: make(backlog)}
 	if longest > 0 {
 		g.guard = node.Guard{Nodes: len(pools), Longest: longest, Quarantine: quorum.Lifetime(longest, drift)}
 	}
@@ -134,12 +135,16 @@ func (g *Group) owe(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.unsettled[c.lease.Value()] = c
+	if c.back && c.mark.Line.Ticket > 0 {
+		g.goingBack.add(c)
+	}
 }
 
 func (g *Group) paid(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.unsettled, c.lease.Value())
+	g.goingBack.remove(c)
 	g.gone[g.nextGone] = c.lease.Value()
 	g.nextGone = (g.nextGone + 1) % len(g.gone)
 	if len(g.unsettled) == 0 && g.idle != nil {
@@ -175,7 +180,7 @@ func (g *Group) Settle(ctx context.Context) []error {
 func (g *Group) forgive() []error {
 	g.mu.Lock()
 	claims := g.unsettled
-	g.unsettled = make(map[string]*Claim)
+	g.unsettled, g.goingBack = make(map[string]*Claim), make(backlog)
 	if g.idle != nil { // nil if there is nothing to give up any more
 		close(g.idle)
 		g.idle = nil

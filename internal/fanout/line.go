@@ -5,17 +5,38 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
 // What claims have to do with the line of those who wait; see turn.lua.
 
-// Named notes that the claim, which was granted, told the nodes of tickets up to top,
-// and that nobody of this group stands in line with one any more: the release takes
-// their place along.
-func (c *Claim) Named(top int64) {
+// A Place is what the nodes were told of the place of this group in the line for a lock.
+type Place struct {
+	Top   int64         // the largest ticket, 0 if there was none
+	Lease time.Duration // for how long they keep the place after they were told last, at most
+}
+
+// Named notes that the claim was granted, and that nobody of this group stands in line any
+// more with a ticket that the nodes were told: the release takes their place along.
+func (c *Claim) Named(p Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mark.Line.Ticket = max(c.mark.Line.Ticket, top)
+	c.withdraw(p)
+}
+
+// withdraw makes the release of the claim one that nodes are owed which may have nothing of
+// the claim: they have the place. It is owed until it was answered, or the lease is over.
+// Nodes that were asked just now keep the place for a lease from now. c.mu is held.
+func (c *Claim) withdraw(p Place) {
+	if p.Top == 0 {
+		return
+	}
+	c.mark.Line.Ticket = max(c.mark.Line.Ticket, p.Top)
+	until := time.Now().Add(quorum.Lifetime(p.Lease, c.group.drift))
+	for i := range c.seats {
+		c.seats[i].touched = true
+		c.seats[i].lives(until)
+	}
 }
 
 // Follow notes that the next attempt begins: it takes the place by itself.
@@ -35,26 +56,56 @@ func (c *Claim) forsake(top int64) {
 	}
 }
 
-// Leave asks every node to forget the place of this group in the line for a lock, if
-// its ticket is not larger than top. value is one that no lock has.
+// Leave asks every node to forget the place of this group in the line for a lock, unless
+// its ticket is larger than p.Top. value is one that no lock has.
 //
 // Attempts that were given up may still be under way on some nodes, and take the
 // place again when they arrive. What follows them there gives it up.
-func (g *Group) Leave(key, value string, timeout time.Duration, top int64) {
+func (g *Group) Leave(key, value string, timeout time.Duration, p Place) {
 	g.mu.Lock()
 	var late []*Claim
-	for _, c := range g.unsettled {
-		if c.lease.Key() == key {
-			late = append(late, c)
-		}
+	for c := g.goingBack[key]; c != nil; c = c.older {
+		late = append(late, c)
 	}
 	g.mu.Unlock()
 	for _, c := range late {
-		c.forsake(top)
+		c.forsake(p.Top)
 	}
 	c := g.NewClaim(key, value, timeout)
-	c.mark.Line.Ticket = top
+	c.withdraw(p) // nobody else has the claim yet
 	c.Release(context.Background())
+}
+
+// A backlog has the claims that go back to a place in line and are not settled: those of
+// one key are a list, newest first. Somebody who leaves looks for those of his key.
+// Thousands may be unsettled, and as many leave at once.
+type backlog map[string]*Claim
+
+func (b backlog) add(c *Claim) {
+	key := c.lease.Key()
+	if next := b[key]; next != nil {
+		c.older, next.newer = next, c
+	}
+	b[key] = c
+}
+
+// remove takes out c, if it is there.
+func (b backlog) remove(c *Claim) {
+	key := c.lease.Key()
+	switch {
+	case c.newer != nil:
+		c.newer.older = c.older
+	case b[key] != c:
+		return
+	case c.older != nil:
+		b[key] = c.older
+	default:
+		delete(b, key)
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	}
+	c.older, c.newer = nil, nil
 }
 
 // Reached is how many nodes have answered Turn, and how many have not in time. The
