@@ -137,6 +137,7 @@ type request struct {
 	extra  bool            // the attempt comes earlier than it would by itself
 	next   time.Time       // when one comes by itself
 	last   error           // what the last of them met
+	took   time.Duration   // the last attempt
 	met    bool            // others want the lock, too
 	passed int             // times that somebody else was let try first, up to maxPassed
 	self   string          // its name in marks, once it left one
@@ -198,7 +199,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		case o.err == errInterrupted:
 			return nil, l.gaveUp(ctx, r)
 		}
-		r.last = o.err
+		r.last, r.took = o.err, o.took
 		r.place.failed(o.err)
 		l.unheard(r, o.err)
 		if l.repeat(ctx, r, o) {

@@ -39,6 +39,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	lock := &Lock{locker: l, name: r.name, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
 	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock.claim = claim
+	claim.Patient(r.patience())
 	if r.fencing {
 		lock.token = l.group.Token(r.newest)
 		claim.Fence(lock.token, r.tokenLife)

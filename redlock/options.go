@@ -103,7 +103,9 @@ func WithTTL(d time.Duration) LockOption {
 
 // WithNodeTimeout sets how long to wait for one node before its vote counts as
 // failed. It must be positive and below the TTL. The default is a sixteenth of
-// the TTL, but at least 20 ms, at most 1 s and never more than half the TTL.
+// the TTL, but at least 20 ms, at most 1 s and never more than half the TTL. While nodes
+// that answer do so slowly, that grows to twice the slowest answer of the last seconds, up
+// to ten times as much and half the TTL; a timeout that is set stays as it is.
 func WithNodeTimeout(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.timeoutSet = true
@@ -117,7 +119,8 @@ func WithNodeTimeout(d time.Duration) LockOption {
 // between the looks of [Locker.Watch], to a random
 // time from shortest to longest, so that contenders that collided do not collide
 // again. What is heard of the lock meanwhile brings an attempt forward; this is
-// the longest that a free lock goes unnoticed. The default is 50 ms to 250 ms;
+// the longest that a free lock goes unnoticed. After an attempt that took longer the pause
+// is as long as that, or up to twice. The default is 50 ms to 250 ms;
 // 0 < shortest <= longest is required.
 func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	return lockOption(func(s *settings) {
@@ -262,6 +265,15 @@ func (s *settings) check(drift float64) error {
 		s.refuse("WithPlaceLease(%v): must be at least %v, four times the node timeout", s.lease, 4*s.nodeTimeout)
 	}
 	return errors.Join(s.bad...)
+}
+
+// patience is how long a node gets at most while nodes are slow, unless the user has said
+// how long it gets: half of the validity is to be left for the work.
+func (s *settings) patience() time.Duration {
+	if s.timeoutSet {
+		return s.nodeTimeout
+	}
+	return min(10*s.nodeTimeout, s.ttl/2)
 }
 
 // ttlWords is the TTL, for people who may not have chosen it.

@@ -170,7 +170,7 @@ func (l *Locker) mark(r *request) node.Mark {
 	if r.self == "" {
 		r.self = fmt.Sprintf("%s.%d", l.process.self, l.process.marks.Add(1))
 	}
-	return node.Mark{Self: r.self, TTL: r.markTTL()}
+	return node.Mark{Self: r.self, TTL: min(r.markTTL()+2*r.took, maxMark)} // see expect
 }
 
 // markTTL is how long a mark lives. Nothing is added to a pause that may be the longest
@@ -182,7 +182,9 @@ func (s *settings) markTTL() time.Duration {
 // expect notes when an attempt comes by itself.
 func (r *request) expect() {
 	if !r.extra {
-		r.next = time.Now().Add(r.delay())
+		// Whoever asks slow nodes asks them less often: for half of the time at most, so that
+		// they get to answer. The pause is random, too.
+		r.next = time.Now().Add(max(r.delay(), r.took+random.N(r.took+1)))
 		r.extra = true
 	}
 }

@@ -96,6 +96,7 @@ func (c *Claim) answer(last *call, a node.Answer) *call {
 	s := &c.seats[i]
 	s.flying = nil // it was last: one flies at a time
 	c.heard(last.Request.Verb, a.Answered())
+	c.measure(&last.Call, a)
 	s.learn(last.Request.Verb, a, c.lifetime(last))
 	if last.Request.Verb == node.Release {
 		a = s.release(a)
@@ -117,6 +118,7 @@ func (last *call) Late(_ *node.Call, a node.Answer) { last.claim.late(last, a) }
 func (c *Claim) late(last *call, a node.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.measure(&last.Call, a)
 	s := &c.seats[last.Index]
 	s.late(last.Request.Verb, a, c.lifetime(last))
 	if s.owing {
@@ -188,7 +190,7 @@ func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
 		lease = lease.Again()
 	}
 	c.put(request, verb, lease, ttl)
-	deadline := node.MakeDeadline(context.Background(), c.timeout)
+	deadline := node.MakeDeadline(context.Background(), c.patience())
 	sent := &call{claim: c}
 	sent.Call = node.Call{Request: request, Deadline: &deadline, Receiver: sent, Index: i}
 	return sent

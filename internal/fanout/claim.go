@@ -22,7 +22,8 @@ type Claim struct {
 	group   *Group
 	lease   node.Lease
 	fence   node.Fence    // part of lease, if it has one
-	timeout time.Duration // what a node gets for commands that no round waits for
+	timeout time.Duration // what a node gets for a command, if nodes are not slow
+	most    time.Duration // and at most, see Patient
 
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	seats    []seat
@@ -93,20 +94,20 @@ func (g *Group) NewClaimIn(room *Room, key, value string, timeout time.Duration)
 // Acquire asks every node to set the key for ttl. The clients get the values of
 // ctx, not its end.
 func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
-	return c.begin(newRound(ctx, node.Acquire, c, ttl, c.timeout))
+	return c.begin(newRound(ctx, node.Acquire, c, ttl, c.patience()))
 }
 
 // Wait asks like Acquire. Nodes where the lock is taken say for how long, and
 // publish its release if that comes before the mark is over.
 func (c *Claim) Wait(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
 	c.mark = mark // nobody else has the claim yet
-	return c.begin(newRound(ctx, node.Wait, c, ttl, c.timeout))
+	return c.begin(newRound(ctx, node.Wait, c, ttl, c.patience()))
 }
 
 // Turn asks like Wait, but a node refuses as long as others come first in line.
 func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
 	c.mark = mark // nobody else has the claim yet
-	return c.begin(newRound(ctx, node.Turn, c, ttl, c.timeout))
+	return c.begin(newRound(ctx, node.Turn, c, ttl, c.patience()))
 }
 
 // Extend asks every node to prolong the key to ttl from now. A node that does
@@ -114,7 +115,7 @@ func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Ro
 // not count in this round: the majority that carries an extension must have
 // held the lock without a gap.
 func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time) *Round {
-	r := newRound(ctx, node.Extend, c, ttl, c.timeout)
+	r := newRound(ctx, node.Extend, c, ttl, c.patience())
 	c.mu.Lock()
 	if !c.over {
 		c.retake = retake
@@ -130,7 +131,7 @@ func (c *Claim) Release(ctx context.Context) *Round {
 	c.mu.Lock()
 	c.announce = true
 	c.release()
-	r := newRound(ctx, node.Release, c, 0, c.timeout)
+	r := newRound(ctx, node.Release, c, 0, c.patience())
 	c.start(r)
 	c.mu.Unlock()
 	return c.launch(r)

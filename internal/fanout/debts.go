@@ -89,7 +89,7 @@ func (b *debts) pay() {
 			continue
 		}
 		p := &payment{
-			deadline: node.MakeDeadline(context.Background(), d.claim.timeout),
+			deadline: node.MakeDeadline(context.Background(), d.claim.patience()),
 			book:     b,
 			debt:     d,
 		}

@@ -42,6 +42,7 @@ type Group struct {
 	rounds  recycler // nil if rounds are left to the garbage collector
 
 	proposer proposer // of fencing tokens
+	pace     pace
 
 	mu        sync.Mutex
 	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node

@@ -1,0 +1,70 @@
+package fanout
+
+import (
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// A pace is how slowly the nodes of a group answer, when they are overloaded, or their
+// clients are.
+//
+// Where an answer takes longer than what a node gets, every attempt fails and has to be
+// undone: that is more load than an attempt that succeeds, and it goes on for as long as
+// the answers are late, so the load never ends. So claims whose timeout was not chosen by
+// the user wait for longer while answers are slow, and none is undone that would have been
+// granted. It is known that they are slow from those that came late, and from those that
+// nearly did: not every client hears of the late ones. A node that does not answer at all
+// says nothing about that.
+//
+// TCP has the same difficulty, and waits for a multiple of what it has measured (RFC 6298).
+// It follows the mean. Here what counts is the slowest: few answers are so late, and a
+// timeout that is too long costs nothing where a majority answers.
+type pace struct {
+	mu   sync.Mutex // protects the rest; no other is taken under it
+	slow time.Duration
+	at   time.Time // when it was measured
+}
+
+// calm is the time in which the memory of a slow answer halves.
+const calm = 2 * time.Second
+
+// now is the pace, with p.mu held.
+func (p *pace) now(now time.Time) time.Duration {
+	return p.slow >> min(now.Sub(p.at)/calm, 62)
+}
+
+// note takes in that an answer took so long.
+func (p *pace) note(took time.Duration, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if took > p.now(at) {
+		p.slow, p.at = took, at
+	}
+}
+
+// timeout is twice the pace, but at least and at most so long.
+func (p *pace) timeout(least, most time.Duration) time.Duration {
+	if most <= least {
+		return least
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return min(max(least, 2*p.now(time.Now())), most)
+}
+
+// Patient has the claim wait for slow nodes for longer than its timeout, for that at most.
+func (c *Claim) Patient(most time.Duration) { c.most = most }
+
+// patience is how long a node gets for a command that is sent now.
+func (c *Claim) patience() time.Duration { return c.group.pace.timeout(c.timeout, c.most) }
+
+// measure learns from an answer. Most answers are quick and cost nothing here. What takes
+// longer than the claim would ever wait is a node that was frozen, rather than slow.
+func (c *Claim) measure(sent *node.Call, a node.Answer) {
+	took := a.At.Sub(sent.Deadline.Made())
+	if took > c.timeout/2 && took <= 2*max(c.timeout, c.most) && a.Answered() {
+		c.group.pace.note(took, a.At)
+	}
+}
