@@ -105,9 +105,9 @@ func TestCloseWithAContextThatHasEndedStillSettlesWhatTheNodesAnswer(t *testing.
 
 func TestCloseWithACancelledContextTakesANodeTimeoutAndNoLongerThanItsDeadline(t *testing.T) {
 	for name, c := range map[string]struct{ deadline, cancelled, took time.Duration }{
-		"cancelled before":               {0, 0, 400 * time.Millisecond},
+		"cancelled before":               {0, 0, 500 * time.Millisecond},
 		"cancelled, with a deadline":     {50 * time.Millisecond, 0, 50 * time.Millisecond},
-		"cancelled while it waits":       {0, 100 * time.Millisecond, 400 * time.Millisecond},
+		"cancelled while it waits":       {0, 100 * time.Millisecond, 500 * time.Millisecond},
 		"cancelled when it waited long":  {0, time.Second, time.Second},
 		"at its deadline, and no sooner": {time.Second, 2 * time.Second, time.Second},
 	} {

@@ -122,7 +122,7 @@ func TestNodesThatAnswerSlowlyAreWaitedForLongerUnlessTheUserSaidForHowLong(t *t
 		most time.Duration // a TryLock takes when no node answers any more
 	}{
 		"by default":           {nil, 2 * 350 * time.Millisecond},
-		"with WithNodeTimeout": {[]Option{WithNodeTimeout(400 * time.Millisecond)}, 400 * time.Millisecond},
+		"with WithNodeTimeout": {[]Option{WithNodeTimeout(500 * time.Millisecond)}, 500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, func(f *fixture) {
@@ -140,11 +140,11 @@ func TestNodesThatAnswerSlowlyAreWaitedForLongerUnlessTheUserSaidForHowLong(t *t
 					}
 					return took.Round(10 * time.Millisecond)
 				}
-				if got := timeout(); got != 400*time.Millisecond {
+				if got := timeout(); got != 500*time.Millisecond {
 					t.Errorf("at first a node gets %v", got)
 				}
 				time.Sleep(time.Minute)
-				if got := timeout(); got != 400*time.Millisecond {
+				if got := timeout(); got != 500*time.Millisecond {
 					t.Errorf("after one that was frozen a node gets %v", got)
 				}
 				time.Sleep(time.Minute)
@@ -157,7 +157,7 @@ func TestNodesThatAnswerSlowlyAreWaitedForLongerUnlessTheUserSaidForHowLong(t *t
 					t.Errorf("after answers that took 350ms a node gets %v, want %v", got, c.most)
 				}
 				time.Sleep(time.Minute)
-				if got := timeout(); got != 400*time.Millisecond {
+				if got := timeout(); got != 500*time.Millisecond {
 					t.Errorf("a minute later a node gets %v", got)
 				}
 				time.Sleep(time.Minute)

@@ -238,8 +238,8 @@ func TestUnlockWithACancelledContextTakesANodeTimeoutAtMostAndKeepsItsDeadline(t
 		deadline, took time.Duration
 		err            error
 	}{
-		"without a deadline": {0, 400 * time.Millisecond, ErrNoQuorum},
-		"with a long one":    {time.Minute, 400 * time.Millisecond, ErrNoQuorum},
+		"without a deadline": {0, 500 * time.Millisecond, ErrNoQuorum},
+		"with a long one":    {time.Minute, 500 * time.Millisecond, ErrNoQuorum},
 		"with a short one":   {50 * time.Millisecond, 50 * time.Millisecond, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
