@@ -70,7 +70,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return lock, outcome{err: l.begin(lock)}
 	}
 	o := outcome{
-		err:     l.refusal(r.name, result, elapsed, old).following(r.place.met(), result),
+		err:     l.refusal(r.name, result, elapsed, old).following(r.place, result),
 		free:    result.Free(),
 		split:   result.Split(),
 		missing: l.group.Majority() - result.Yes,

@@ -308,9 +308,6 @@ func (p *place) failed(err error) {
 
 // met is what the last attempt of the line met, if nobody has got the lock since.
 func (p *place) met() error {
-	if p == nil {
-		return nil
-	}
 	p.lines.mu.Lock()
 	defer p.lines.mu.Unlock()
 	return p.lines.byKey[p.key].met

@@ -7,11 +7,15 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// following adds what the attempts before this one met: met is the error of the last one
-// of the wait queue, or nil. The nodes that were not heard this time are as they were.
-func (e *QuorumError) following(met error, r fanout.Result) *QuorumError {
+// following adds what the attempts before this one met, those of all who have waited at
+// this place. The nodes that were not heard this time are as they were. A caller who does
+// not wait has no place.
+func (e *QuorumError) following(p *place, r fanout.Result) *QuorumError {
+	if p == nil {
+		return e
+	}
 	var before *QuorumError
-	if !errors.As(met, &before) || len(before.refused) != r.Nodes {
+	if !errors.As(p.met(), &before) || len(before.refused) != r.Nodes {
 		before = &QuorumError{}
 	}
 	if e.Nodes == nil && before.refused == nil {
