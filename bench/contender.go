@@ -45,6 +45,7 @@ func contenders(client string) ([]contender, error) {
 			{oursPlain, client, oursOn(client, false)},
 			{redsyncDefault, client, redsyncOnGoRedis(false)},
 			{redsyncFailFast, client, redsyncOnGoRedis(true)},
+			{redislocks, client, redislockOnGoRedis},
 			{floor, client, floorOnGoRedis},
 			{floorTogether, client, floorPipelined},
 		}, nil
@@ -64,8 +65,9 @@ func contenders(client string) ([]contender, error) {
 func settings() string {
 	return fmt.Sprintf(`- %[1]s: default options (TTL 8 s, node timeout 500 ms), at most 32 tries, as redsync; on one connection per server (NewPipelined), or "not pipelined" on the client's pool (New)
 - redsync: default options (expiry 8 s, 32 tries, timeout factor 0.05 = 400 ms), a new mutex for every acquisition; "fail-fast" is WithFailFast(true), which answers when a majority agreed
+- %[7]s: with one server only (it knows no quorum), TTL 8 s, one try
 - %[5]s: sent from a goroutine for each server on the client's pool, SET PX and a compare-and-delete, until a majority answered; what the answers say is ignored. "Pipelined by go-redis" is its AsyncAutoPipeline, without goroutines, waiting for the first servers of the list
 - go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512, and %[6]d for 512 if servers are away
 - redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen); one connection alone has only the first
-`, ours, poolSize(1), redigoTimeout, poolSize(512), floor, awayPoolSize(512))
+`, ours, poolSize(1), redigoTimeout, poolSize(512), floor, awayPoolSize(512), redislocks)
 }

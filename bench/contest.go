@@ -63,6 +63,9 @@ func (s scenario) entries(clients []string) ([]*entry, error) {
 			if s.Nodes == 1 && c.lib == redsyncFailFast {
 				continue // nothing to be faster than
 			}
+			if s.Nodes > 1 && c.lib == redislocks {
+				continue // it knows no quorum
+			}
 			if s.Frozen && (c.lib == floor || c.lib == floorTogether) {
 				continue // its stragglers would fill the pool of the frozen server
 			}

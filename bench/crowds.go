@@ -93,18 +93,15 @@ func crowdRedislock(addrs []string, connections int) (session, error) {
 	clients, closeClients := newGoRedis(addrs[:1], connections)
 	client := redislock.New(clients[0])
 	return session{
-		worker: func(key string) worker { return &redislockWorker{client: client, key: key} },
+		worker: func(key string) worker { return &patientRedislockWorker{redislockWorker{client: client, key: key}} },
 		close:  closeClients,
 	}, nil
 }
 
-type redislockWorker struct {
-	client *redislock.Client
-	key    string
-	held   *redislock.Lock
-}
+// A patientRedislockWorker tries for as long as it takes.
+type patientRedislockWorker struct{ redislockWorker }
 
-func (w *redislockWorker) Lock() (err error) {
+func (w *patientRedislockWorker) Lock() (err error) {
 	// Without a deadline it gives up after the TTL.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
@@ -113,8 +110,6 @@ func (w *redislockWorker) Lock() (err error) {
 	})
 	return err
 }
-
-func (w *redislockWorker) Unlock() error { return w.held.Release(context.Background()) }
 
 func crowdRueidislock(addrs []string, _ int) (session, error) {
 	locker, err := rueidislock.NewLocker(rueidislock.LockerOption{

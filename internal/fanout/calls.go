@@ -41,9 +41,14 @@ func (c *Claim) start(r *Round) {
 
 func (c *Claim) launch(r *Round) *Round {
 	for i := range r.calls {
-		if r.calls[i].due {
-			c.send(&r.calls[i])
+		if !r.calls[i].due {
+			continue
 		}
+		start := (*node.Node).Start
+		if i == len(r.calls)-1 && r.alone {
+			start = (*node.Node).Run
+		}
+		c.sendBy(start, &r.calls[i])
 	}
 	return r
 }
@@ -64,10 +69,13 @@ func (c *Claim) fly(next *call) *call {
 
 // send sends a call that flies, and those that follow from it as long as they fail at
 // once. The claim's mutex is not held.
-func (c *Claim) send(next *call) {
+func (c *Claim) send(next *call) { c.sendBy((*node.Node).Start, next) }
+
+func (c *Claim) sendBy(start func(*node.Node, *node.Call) error, next *call) {
 	for next != nil {
 		i := next.Index
-		err := c.group.nodes[i].Start(&next.Call)
+		err := start(c.group.nodes[i], &next.Call)
+		start = (*node.Node).Start
 		if err == nil {
 			return
 		}

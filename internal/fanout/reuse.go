@@ -31,12 +31,14 @@ func allSubmit(pools []pool.Pool) bool {
 }
 
 func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.Duration) *Round {
-	r := c.group.round()
-	r.group = c.group
+	g := c.group
+	r := g.round()
+	r.group = g
 	c.put(&r.request, verb, c.lease, ttl)
 	r.deadline = node.MakeDeadline(ctx, timeout)
 	r.tally.Nodes = len(r.calls)
-	r.decided = c.group.signals.Get().(chan struct{})
+	r.alone = endless(ctx, verb) && g.Majority() == len(r.calls)
+	r.decided = g.signals.Get().(chan struct{})
 	r.users.Store(int32(len(r.calls)) + 1)
 	for i := range r.calls {
 		sent := &r.calls[i]
@@ -44,6 +46,16 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 		sent.Call = node.Call{Request: &r.request, Deadline: &r.deadline, Receiver: sent, Index: i}
 	}
 	return r
+}
+
+// endless reports whether nothing ends the wait for a round but its own timeout. A
+// cancellation does not end that for a release, see WaitByDeadline.
+func endless(ctx context.Context, verb node.Verb) bool {
+	if verb == node.Release {
+		_, bounded := ctx.Deadline()
+		return !bounded
+	}
+	return ctx.Done() == nil
 }
 
 // round returns a round that says nothing.

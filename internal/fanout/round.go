@@ -18,6 +18,7 @@ type Round struct {
 	deadline node.Deadline
 	calls    []call
 	users    atomic.Int32 // see drop
+	alone    bool         // its caller waits for every answer, however long it takes
 
 	// Protected by the claim's mutex until decided is told, then constant.
 	tally   quorum.Tally

@@ -33,6 +33,7 @@ type (
 type Node struct {
 	pool      pool.Pool
 	submitter pool.Submitter // pool, if it queues by itself: then there are no workers
+	bounded   bool           // it returns by the deadline, or soon after
 
 	// Changed, if not nil, is called with an error when every call has failed for
 	// failPeriod, and with nil when one succeeds again. It must not block. It is
@@ -72,6 +73,9 @@ func New(p pool.Pool) *Node {
 	n := &Node{pool: p, Known: new(Known), made: time.Now(), examined: make(chan struct{}, 1)}
 	n.gate.since = n.made
 	n.submitter, _ = p.(pool.Submitter)
+	if _, ok := p.(pool.Bounded); ok {
+		n.bounded = n.submitter == nil
+	}
 	n.flying.init(n, n.giveUp)
 	n.parked.init(n.unpark)
 	return n
@@ -99,6 +103,36 @@ func (n *Node) Start(c *Call) error {
 	}
 	if !ok {
 		return busy
+	}
+	return nil
+}
+
+// Run is Start on the goroutine of the caller, who has nothing else to wait for: it
+// returns when the call was answered or given up, where the client is bounded by the
+// deadline. Elsewhere, and where calls wait for a worker already, it is Start.
+func (n *Node) Run(c *Call) error {
+	n.mu.Lock()
+	ok, _ := n.gate.admit(c)
+	if !ok || !n.bounded || n.workers == maxWorkers {
+		if n.gate.probe == c { // admitted again below
+			n.gate.probe = nil
+		}
+		n.mu.Unlock()
+		return n.Start(c)
+	}
+	n.flying.add(c)
+	n.workers++
+	c.state = sent
+	n.mu.Unlock()
+
+	n.converse(c)
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if next := n.dequeue(); next != nil {
+		go n.work(next) // with this one's place; ends as others do
+	} else {
+		n.workers--
 	}
 	return nil
 }
