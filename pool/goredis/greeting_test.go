@@ -12,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/auth"
 	"github.com/redis/go-redis/v9/maintnotifications"
-	"github.com/redis/go-redis/v9/push"
 )
 
 // What becomes of an option of the user's client.
@@ -107,7 +106,7 @@ func (noLimiter) ReportResult(error) {}
 func fill(t *testing.T, o *redis.Options) {
 	o.StreamingCredentialsProvider = noProvider{}
 	o.Limiter = noLimiter{}
-	o.PushNotificationProcessor = push.NewVoidProcessor()
+	o.PushNotificationProcessor = redis.NewVoidPushNotificationProcessor()
 	o.ClientSideCache = redis.NewLocalCache(redis.ClientSideCacheConfig{})
 	v := reflect.ValueOf(o).Elem()
 	for i := range v.NumField() {
