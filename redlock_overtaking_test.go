@@ -199,10 +199,11 @@ func TestTheUnlockOfAnotherLosesNoPlaceOfWhoIsGranted(t *testing.T) {
 		waits := x.LockAsync(ctx, "job")
 		l.until(func(key string) bool { return strings.HasPrefix(key, "rl1:") }) // node 0 grants it to X,
 		synctest.Wait()                                                          // node 1 denies it,
-		if err := held.Unlock(ctx); err != nil {                                 // Z unlocks there, too,
+		attempt := l.key(0)
+		if err := held.Unlock(ctx); err != nil { // Z unlocks there, too,
 			t.Fatal(err)
 		}
-		l.until(func(key string) bool { return key == "" }) // and X gives it back
+		l.until(func(key string) bool { return key != attempt }) // and X gives it back, and asks again
 		time.Sleep(2 * time.Millisecond)
 		l.mustServe(waits, y)
 		cut[1].Store(false)
