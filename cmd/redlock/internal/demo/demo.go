@@ -17,8 +17,8 @@ const key = "demo"
 
 const workerCount = 6
 
-// MinLength and MaxLength bound how long a demo takes. In less time than that
-// the TTL comes near to what a busy machine needs to answer.
+// MinLength and MaxLength bound how long a demo takes. In less time than that the
+// script has no room for a TTL that suits a busy machine.
 const (
 	MinLength = 8 * time.Second
 	MaxLength = 55 * time.Second
@@ -45,7 +45,7 @@ func New(length time.Duration, sabotage bool) (*Demo, error) {
 		return nil, err
 	}
 	d := &Demo{length: length, sabotage: sabotage, cluster: cluster, referee: &referee{}}
-	d.ttl = d.scale(standardTTL)
+	d.ttl = max(d.scale(standardTTL), leastTTL)
 	d.jobs = &jobs{scale: d.scale}
 	var names []string
 	for i := range workerCount {
@@ -104,7 +104,7 @@ func (d *Demo) Run(ctx context.Context, stdout io.Writer, lines bool) (Summary, 
 func (d *Demo) steps() []step {
 	steps := slices.Clone(script)
 	if d.sabotage {
-		steps = append(steps, sabotage...)
+		steps = append(steps, sabotage()...)
 		slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
 	}
 	return steps

@@ -26,47 +26,74 @@ func states(steps []step, visit func(s step, state [nodeCount]nodeState, since [
 	}
 }
 
-func TestTheScriptStaysInsideTheAssumptions(t *testing.T) {
-	states(script, func(s step, _ [nodeCount]nodeState, since [nodeCount]time.Duration) {
-		for _, n := range s.nodes {
-			switch {
-			case s.do == forget:
-				t.Errorf("at %v node %d forgets a lock", s.at, n)
-			case s.do == startEmpty && s.at-since[n-1] < 2*standardTTL:
-				t.Errorf("at %v node %d is back empty, %v after it was stopped: not clearly more than the TTL of %v", s.at, n, s.at-since[n-1], standardTTL)
+// eachLength runs a test with the shortest demo, the standard one and the longest.
+func eachLength(t *testing.T, test func(t *testing.T, d *Demo)) {
+	for _, length := range []time.Duration{MinLength, standardLength, MaxLength} {
+		t.Run(length.String(), func(t *testing.T) {
+			d, err := New(length, false)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			defer d.close()
+			test(t, d)
+		})
+	}
+}
+
+func TestTheScriptStaysInsideTheAssumptionsInADemoOfAnyLength(t *testing.T) {
+	eachLength(t, func(t *testing.T, d *Demo) {
+		states(d.steps(), func(s step, _ [nodeCount]nodeState, since [nodeCount]time.Duration) {
+			for _, n := range s.nodes {
+				switch down := d.scale(s.at - since[n-1]); {
+				case s.do == forget:
+					t.Errorf("at %v node %d forgets a lock", s.at, n)
+				case s.do == startEmpty && down < 2*d.ttl:
+					t.Errorf("at %v node %d is back empty, %v after it was stopped: not clearly more than the TTL of %v", s.at, n, down, d.ttl)
+				}
+			}
+		})
 	})
 }
 
-func TestTheScriptTakesTheMajorityAwayTwiceAndGivesItBack(t *testing.T) {
-	var at, away time.Duration
-	times, ended := 0, [nodeCount]nodeState{}
-	states(script, func(s step, state [nodeCount]nodeState, _ [nodeCount]time.Duration) {
-		if s.at < at {
-			t.Errorf("the step at %v comes after that at %v", s.at, at)
+func TestADemoOfAnyLengthTellsTheSameStory(t *testing.T) {
+	eachLength(t, func(t *testing.T, d *Demo) {
+		if d.ttl < time.Second {
+			t.Errorf("the TTL is %v: a busy machine takes longer than a part of it to answer", d.ttl)
 		}
-		at, ended = s.at, state
-		working := 0
-		for _, n := range state {
-			if n == up {
-				working++
+		var at, away, long time.Duration
+		times, ended := 0, [nodeCount]nodeState{}
+		states(d.steps(), func(s step, state [nodeCount]nodeState, _ [nodeCount]time.Duration) {
+			if s.at < at {
+				t.Errorf("the step at %v comes after that at %v", s.at, at)
 			}
+			at, ended = s.at, state
+			working := 0
+			for _, n := range state {
+				if n == up {
+					working++
+				}
+			}
+			if s.do == endLongJob {
+				long = s.at
+			}
+			switch {
+			case working < majority && away == 0:
+				times, away = times+1, s.at
+			case working >= majority && away > 0:
+				if d.scale(long-away) < d.ttl+d.ttl/10 {
+					t.Errorf("from %v the majority is away, and the job ends %v later: the holder may outlast that", away, d.scale(long-away))
+				}
+				if long > s.at {
+					t.Errorf("from %v the majority is back, and the job that is to be lost goes on", s.at)
+				}
+				away = 0
+			}
+		})
+		if times != 2 {
+			t.Errorf("the majority was taken away %d times", times)
 		}
-		switch {
-		case working < majority && away == 0:
-			times, away = times+1, s.at
-		case working >= majority && away > 0:
-			if s.at-away < standardTTL+standardTTL/2 {
-				t.Errorf("from %v the majority is away for %v: the holder may outlast that", away, s.at-away)
-			}
-			away = 0
+		if ended != ([nodeCount]nodeState{}) || at > standardLength-2*time.Second {
+			t.Errorf("at %v, the last step, the nodes are %v: want all up and time to see it", at, ended)
 		}
 	})
-	if times != 2 {
-		t.Errorf("the majority was taken away %d times", times)
-	}
-	if ended != ([nodeCount]nodeState{}) || at > standardLength-2*time.Second {
-		t.Errorf("at %v, the last step, the nodes are %v: want all up and time to see it", at, ended)
-	}
 }

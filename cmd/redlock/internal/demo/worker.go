@@ -41,7 +41,7 @@ func (w *worker) connect(ctx context.Context, addrs []string, ttl time.Duration)
 	var err error
 	w.locker, err = redlock.New(pools,
 		redlock.WithOwner(w.name), redlock.WithTTL(ttl), redlock.WithKeepAlive(),
-		redlock.WithNodeTimeout(ttl/8), redlock.WithRetryDelay(15*time.Millisecond, 75*time.Millisecond), redlock.WithFair(),
+		redlock.WithNodeTimeout(ttl/4), redlock.WithRetryDelay(15*time.Millisecond, 75*time.Millisecond), redlock.WithFair(),
 		redlock.WithTrace(&redlock.Trace{Round: w.round}))
 	return err
 }
@@ -66,6 +66,9 @@ func (w *worker) round(r redlock.RoundInfo) {
 	failing := 0
 	if q := (*redlock.QuorumError)(nil); errors.As(r.Err, &q) && q.Nodes != nil {
 		failing = len(q.Nodes.Errors)
+	}
+	if failing == 0 {
+		return // the votes were split between workers, who ask again
 	}
 	nodes := fmt.Sprintf("%d of %d nodes fail", failing, r.Total)
 	switch r.Op {
