@@ -16,13 +16,15 @@ import (
 // secret is what no name and no error may show.
 const secret = "correct-horse-battery-staple"
 
-// The duties of an adapter hold whatever options its client has.
+// The duties of an adapter hold whatever options its client has. The options that most
+// services have stand for all, unless there is time.
 
 func TestGoRedisWithDefaultOptionsDoesItsDuties(t *testing.T) {
 	pooltest.Run(t, openGoRedis(func(*goredisv9.Options) {}))
 }
 
 func TestGoRedisInRESP2DoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openGoRedis(func(o *goredisv9.Options) {
 		o.Protocol = 2
 		o.Username, o.Password = "worker", secret
@@ -31,6 +33,7 @@ func TestGoRedisInRESP2DoesItsDuties(t *testing.T) {
 }
 
 func TestGoRedisWithOneConnectionDoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openGoRedis(func(o *goredisv9.Options) {
 		o.PoolSize = 1
 		o.Password = secret
@@ -38,6 +41,7 @@ func TestGoRedisWithOneConnectionDoesItsDuties(t *testing.T) {
 }
 
 func TestGoRedisWithEverythingTurnedDoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openGoRedis(func(o *goredisv9.Options) {
 		o.ContextTimeoutEnabled = true
 		o.ReadTimeout, o.WriteTimeout = -1, -1
@@ -53,15 +57,18 @@ func TestRedigoDoesItsDuties(t *testing.T) {
 }
 
 func TestRedigoWithOneConnectionDoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openRedigo(&redis.Pool{MaxIdle: 1, MaxActive: 1, Wait: true},
 		redis.DialUsername("worker"), redis.DialPassword(secret), redis.DialDatabase(2)))
 }
 
 func TestRedigoWithoutIdleConnectionsDoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openRedigo(&redis.Pool{}, redis.DialReadTimeout(time.Minute), redis.DialWriteTimeout(time.Minute)))
 }
 
 func TestRedigoWithTwoConnectionsDoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openRedigo(&redis.Pool{MaxIdle: 2, MaxActive: 2, Wait: true}, redis.DialPassword(secret)))
 }
 
@@ -70,6 +77,7 @@ func TestPipelinedGoRedisDoesItsDuties(t *testing.T) {
 }
 
 func TestPipelinedGoRedisInRESP2WithEverythingTurnedDoesItsDuties(t *testing.T) {
+	onlyLong(t)
 	pooltest.Run(t, openPipelinedGoRedis(func(o *goredisv9.Options) {
 		o.Protocol = 2
 		o.Username, o.Password = "worker", secret

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +21,7 @@ import (
 // seeds is how many there are for each combination of a library and a kind
 // of crowd: thousands in all with REDLOCK_LONG=1.
 func seeds() uint64 {
-	if os.Getenv("REDLOCK_LONG") != "" {
+	if long() {
 		return 250
 	}
 	return 4

@@ -27,6 +27,7 @@ import (
 
 func TestMain(m *testing.M) {
 	goredisv9.SetLogger(silence{}) // it reports every dial that was refused, which is what tests are about here
+	waitTogether()
 	goleak.VerifyTestMain(m)
 }
 

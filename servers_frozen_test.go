@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -71,7 +70,7 @@ func median(of []time.Duration) time.Duration {
 // A minute of load with REDLOCK_LONG set, a few seconds without.
 func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testing.T) {
 	warmUp, load := time.Second, 1500*time.Millisecond
-	if os.Getenv("REDLOCK_LONG") != "" {
+	if long() {
 		warmUp, load = 10*time.Second, time.Minute
 	}
 	withEach(t, func(t *testing.T, lib library) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,7 +65,7 @@ func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
 	// no longer than a lock lives.
 	const ttl = 2 * time.Second
 	rounds := 1
-	if os.Getenv("REDLOCK_LONG") != "" {
+	if long() {
 		rounds = 10
 	}
 	master := redisproc.Start(t, redisproc.Options{})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ func TestSimultaneousCallersOfAFreeLockHaveExactlyOneWinner(t *testing.T) {
 		{"fair", []redlock.LockOption{redlock.WithFair()}},
 	}
 	rounds := 5
-	if os.Getenv("REDLOCK_LONG") != "" {
+	if long() {
 		rounds = 500
 	}
 	for _, world := range worlds {

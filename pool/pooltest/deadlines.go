@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -106,7 +105,7 @@ func neverReads(tb testing.TB, open Opener) {
 	s.freeze()
 	ctx, cancel := context.WithTimeout(context.Background(), short)
 	defer cancel()
-	o := overdue(tb, p, ctx, "SET", "key", strings.Repeat("x", 16<<20))
+	o := overdue(tb, p, ctx, "SET", "key", large())
 	o.endedBy(tb, context.DeadlineExceeded)
 	s.thaw()
 	mustEcho(tb, p, "after it")

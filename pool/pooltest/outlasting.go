@@ -39,7 +39,7 @@ var outlastingDuties = []duty{
 }
 
 // large is more than the buffers of both sockets take.
-func large() string { return strings.Repeat("x", 16<<20) }
+func large() string { return strings.Repeat("x", 8<<20) }
 
 // submitsToFrozen thaws the server after the shorter deadline. What may wait for
 // longer is answered then, and of the rest it is enough to know what became of it.

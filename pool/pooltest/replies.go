@@ -167,7 +167,7 @@ func errorInArray(tb testing.TB, open Opener) {
 
 func largeReply(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
-	value := strings.Repeat("0123456789abcdef", 8<<20/16)
+	value := strings.Repeat("0123456789abcdef", 1<<20/16)
 	s.on("LARGE", func(p *peer, _ []string) { p.reply(array{bulk(value), integer(7), bulk(value)}) })
 	got, ok := call(tb, p, "LARGE").([]any)
 	if !ok || len(got) != 3 || got[0] != value || got[1] != int64(7) || got[2] != value {
