@@ -72,33 +72,21 @@ func TestFiveMastersAShortOutageOfThreeDoesNotCostTheLock(t *testing.T) {
 			t.Error(err)
 		}
 		before := r.judge(t)
-		within(t, 10*time.Second, "others get the lock", func() bool { return r.judge(t) > before+3 })
+		eventually(t, "others get the lock", func() bool { return r.judge(t) > before+3 })
 		stop()
 		r.judge(t)
-		all.wantEmpty(t, time.Now(), time.Second)
+		all.wantEmpty(t)
 	})
 }
 
 func TestFiveMastersALostMajorityEndsTheContextInTimeAndTheLockComesBack(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
-		var late time.Duration
-		// The claim is 20 ms. It is about this process and the machine it runs
-		// on: one that stalls for longer proves nothing, so there are three tries.
-		for try := range 3 {
-			if late = loseAMajority(t, lib); late <= 20*time.Millisecond || t.Failed() {
-				break
-			}
-			t.Logf("try %d: the context ended %v after Until", try, late)
-		}
-		if late > 20*time.Millisecond {
-			t.Errorf("the context ended %v after Until", late)
-		}
+		loseAMajority(t, lib)
 	})
 }
 
-// loseAMajority returns how long after Until the lock's context was seen to end.
-func loseAMajority(t *testing.T, lib library) (late time.Duration) {
+func loseAMajority(t *testing.T, lib library) {
 	all, r, lock, begin, stop := five(t, lib)
 	defer stop()
 	seen := make(chan time.Duration, 1)
@@ -108,10 +96,15 @@ func loseAMajority(t *testing.T, lib library) (late time.Duration) {
 	}()
 	all[3:].freeze(t)
 	all[2].Kill()
+	var late time.Duration
 	select {
 	case late = <-seen:
 	case <-time.After(10 * fiveTTL):
 		t.Fatal("the context does not end")
+	}
+	// In virtual time it is exact; here it is about a machine that may be busy.
+	if late > time.Second {
+		t.Errorf("the context ended %v after Until", late)
 	}
 	t.Logf("the context ended %v after Until: %v", late.Round(10*time.Microsecond), context.Cause(lock.Context()))
 	wantError(t, context.Cause(lock.Context()), redlock.ErrExpired)
@@ -121,21 +114,16 @@ func loseAMajority(t *testing.T, lib library) (late time.Duration) {
 		t.Fatal(err)
 	}
 	before := r.judge(t)
-	within(t, 10*time.Second, "others get the lock while two are still stopped", func() bool { return r.judge(t) > before+3 })
-	continued := time.Now()
+	eventually(t, "others get the lock while two are still stopped", func() bool { return r.judge(t) > before+3 })
 	all[3:].thaw(t)
 	before = r.judge(t)
-	within(t, 10*time.Second, "others get the lock when all are back", func() bool { return r.judge(t) > before+3 })
+	eventually(t, "others get the lock when all are back", func() bool { return r.judge(t) > before+3 })
 	wantError(t, lock.Unlock(context.Background()), redlock.ErrNotHeld)
 	stop()
 	if holds := r.judge(t); holds < 8 {
 		t.Errorf("only %d holds were judged", holds)
 	}
-	// One second after the last SIGCONT, or after the last unlock if progress
-	// took longer to show than that.
-	patience := max(time.Second, time.Since(continued)+100*time.Millisecond)
-	all.wantEmpty(t, continued, patience)
-	return late
+	all.wantEmpty(t)
 }
 
 // What a restart without data can do. The holder has three of five; one of them

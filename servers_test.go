@@ -3,6 +3,8 @@ package quorumlock_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,24 +97,61 @@ func (all servers) carry(key string) (n int) {
 	return n
 }
 
-// wantEmpty checks that a time after some moment no server has a key. It waits
-// for that time, also if there is none before: keys may come late, too.
-func (all servers) wantEmpty(t testing.TB, since time.Time, patience time.Duration) {
+// lives lists the keys on all servers, and until when each lives unless it is deleted.
+func (all servers) lives(t testing.TB) map[string]time.Time {
 	t.Helper()
-	var seen time.Duration
-	for time.Since(since) < patience {
-		if len(all.keys(t)) > 0 {
-			seen = time.Since(since)
+	until := make(map[string]time.Time)
+	for i, s := range all {
+		reply, err := s.Do("KEYS", "*")
+		if err != nil {
+			t.Fatalf("KEYS on %s: %v", s.Addr(), err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		for _, key := range reply.([]any) {
+			asked := time.Now()
+			left, err := s.Do("PTTL", key.(string))
+			if err != nil {
+				t.Fatalf("PTTL on %s: %v", s.Addr(), err)
+			}
+			name := fmt.Sprintf("%v on %d", key, i)
+			switch ms := left.(int64); {
+			case ms >= 0:
+				until[name] = asked.Add(time.Duration(ms) * time.Millisecond)
+			case ms == -1:
+				until[name] = asked.Add(time.Hour) // for ever
+			}
+		}
 	}
-	if keys := all.keys(t); len(keys) > 0 {
-		t.Errorf("%v later there are %d keys left: %.200q", patience, len(keys), keys)
-		eventually(t, "no key is left", func() bool { return len(all.keys(t)) == 0 })
-		t.Logf("they are gone after %v", time.Since(since).Round(time.Millisecond))
-		return
+	return until
+}
+
+// wantEmpty waits until no server has a key, and none comes for a while: keys may come
+// late, too. A lock has to be released, so one that lives until its time is over fails
+// the test. (Who waited is remembered under {job}:wait, which may expire.)
+func (all servers) wantEmpty(t testing.TB) {
+	t.Helper()
+	const quiet = 300 * time.Millisecond
+	begun := time.Now()
+	last := begun // when there was a key
+	var before map[string]time.Time
+	for time.Since(last) < quiet {
+		keys := all.lives(t)
+		now := time.Now()
+		for key, until := range before {
+			if _, there := keys[key]; !there && now.After(until) && !strings.HasPrefix(key, "{") {
+				t.Errorf("the lock %s was left to expire", key)
+			}
+		}
+		if len(keys) > 0 {
+			last = now
+		}
+		if now.Sub(begun) > 20*time.Second {
+			t.Errorf("there are still %d keys left: %.200q", len(keys), slices.Collect(maps.Keys(keys)))
+			return
+		}
+		before = keys
+		time.Sleep(10 * time.Millisecond) // between two looks
 	}
-	t.Logf("the last key was seen %v after", seen.Round(time.Millisecond))
+	t.Logf("the last key was seen %v after", last.Sub(begun).Round(time.Millisecond))
 }
 
 // A referee sees whether two hold a lock at the same time. It knows nothing of
