@@ -11,6 +11,14 @@ import (
 // services use them.
 func long() bool { return os.Getenv("REDLOCK_LONG") != "" }
 
+// rounds is how often something is done that finds more the oftener it is done.
+func rounds(few, all uint64) uint64 {
+	if long() {
+		return all
+	}
+	return few
+}
+
 // onlyLong skips a test that another one stands for as a rule.
 func onlyLong(t *testing.T) {
 	t.Helper()

@@ -121,7 +121,7 @@ func TestInABubbleARestartedNodeIsTakenAgainByTheNextRenewal(t *testing.T) {
 // fault of its own, leave none.
 func TestHundredsOfBubblesWithFaultsLeaveNoKeyAndNoGoroutine(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
-		for n := range uint64(50) {
+		for n := range rounds(10, 50) {
 			seed := lib.seed(n)
 			synctest.Test(t, func(t *testing.T) {
 				cluster := redlocktest.NewInMemory(t, 3)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ func onCluster(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Op
 	t.Helper()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
-		test(newQuorumTest(t, lib, redlocktest.New(t, n), nil, opts...))
+		test(newQuorumTest(t, lib, redlocktest.New(t, n), nil, unhurried(opts)...))
 	})
 }
 
@@ -39,11 +40,25 @@ func onCluster(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Op
 func inBubble(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Option) {
 	t.Helper()
 	withTwo(t, func(t *testing.T, lib library) {
-		synctest.Test(t, func(t *testing.T) {
+		lib.bubble(t, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, n)
 			test(newQuorumTest(t, lib, cluster, cluster.Dial, opts...))
 		})
 	})
+}
+
+// goRedisBubble is held by the one bubble that uses go-redis: its clients share timers,
+// and what belongs to one bubble must not reach another.
+var goRedisBubble sync.Mutex
+
+// bubble runs a test in virtual time, beside that of another library.
+func (lib library) bubble(t *testing.T, test func(t *testing.T)) {
+	t.Parallel()
+	if lib.name == viaGoRedis.name {
+		goRedisBubble.Lock()
+		defer goRedisBubble.Unlock()
+	}
+	synctest.Test(t, test)
 }
 
 func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial dialFunc, opts ...redlock.Option) *quorumTest {

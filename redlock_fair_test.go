@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/quorumlock/quorumlock/redlock"
@@ -122,7 +121,7 @@ func (c *crowd) mustBeServed() {
 func onLine(t *testing.T, n int, test func(q *quorumTest, third *redlock.Locker, w *wire), opts ...redlock.Option) {
 	t.Helper()
 	withTwo(t, func(t *testing.T, lib library) {
-		synctest.Test(t, func(t *testing.T) {
+		lib.bubble(t, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, n)
 			q := newQuorumTest(t, lib, cluster, cluster.Dial, opts...)
 			w := newWire(cluster)
@@ -160,14 +159,14 @@ func TestInABubbleFairWaitersOfSeveralLockersAreServedInTheOrderOfArrival(t *tes
 				lockers := []*redlock.Locker{q.ours, q.rival, third}
 				lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 				c := &crowd{q: q}
-				const waiters = 30
+				const waiters = 12
 				for i := range waiters {
 					if i == waiters/2 {
 						fault(q)
 					}
 					c.arrive(lockers[(i*i+i/3)%len(lockers)]) // some twice in a row
 				}
-				time.Sleep(3 * placeLease) // places are kept
+				time.Sleep(2 * placeLease) // places are kept
 				begun := time.Now()
 				mustUnlock(q, lock)
 				c.mustBeServed()
@@ -489,7 +488,7 @@ func TestInABubbleTryLockDoesNotJumpTheLineOfItsOwnLocker(t *testing.T) {
 				granted = true
 			case <-second.Done():
 				q.Fatal("the second came first")
-			case <-time.After(time.Millisecond):
+			case <-time.After(3 * time.Millisecond):
 			}
 		}
 		mustUnlock(q, q.mustGet(first, 0))

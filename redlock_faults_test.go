@@ -13,6 +13,7 @@ import (
 
 // With a TTL of an hour an orphan cannot pass for a release.
 func TestLostRepliesNeverReadAsTakenAfterwards(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		q.forever = true
 		mustUnlock(q, q.lock("job")) // the connections exist: what is lost is the answer to the lock
@@ -31,6 +32,7 @@ func TestLostRepliesNeverReadAsTakenAfterwards(t *testing.T) {
 }
 
 func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
+	t.Parallel()
 	for name, fail := range failures {
 		if name == "foreign" || name == "slow by an hour" {
 			continue // not an outage, not one that ends
@@ -44,7 +46,7 @@ func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
 				pending := q.ours.LockAsync(ctx, "job")
 				// Two rounds met the outage before it ends.
 				for range 2 {
-					if _, err := q.rival.TryLock(context.Background(), "job"); err == nil {
+					if _, err := q.rival.TryLock(context.Background(), "job", redlock.WithNodeTimeout(100*time.Millisecond)); err == nil {
 						q.Fatal("granted without a majority")
 					}
 				}
@@ -54,7 +56,7 @@ func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
 					q.Fatal(err)
 				}
 				mustUnlock(q, lock)
-			}, redlock.WithTTL(time.Hour), redlock.WithNodeTimeout(100*time.Millisecond))
+			}, redlock.WithTTL(time.Hour))
 		})
 	}
 }
@@ -62,6 +64,7 @@ func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
 // Without this, locks stay on two of three for ever and the next restart loses
 // them.
 func TestAnExtensionTakesRestartedNodesAgainOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		lock := q.lock("job")
 		for i, node := range q.Nodes() {
@@ -84,6 +87,7 @@ func TestAnExtensionTakesRestartedNodesAgainOneAfterTheOther(t *testing.T) {
 }
 
 func TestKeepAliveHoldsTheLockWhileEveryNodeRestartsInTurn(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		lock := q.lock("job", redlock.WithKeepAlive())
 		for i, node := range q.Nodes() {
@@ -108,6 +112,7 @@ func TestKeepAliveHoldsTheLockWhileEveryNodeRestartsInTurn(t *testing.T) {
 }
 
 func TestAnExpiredLockIsFreeAndItsUnlockLeavesTheNextHolderAlone(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		expired := q.lock("job")
 		q.Advance(8 * time.Second)
@@ -129,6 +134,7 @@ func TestAnExpiredLockIsFreeAndItsUnlockLeavesTheNextHolderAlone(t *testing.T) {
 // assumptions (docs/guarantees.md); what is held up is that the first holder
 // learns of it by its next extension.
 func TestClocksOfAMajorityThatJumpForwardBreakExclusion(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		first := q.lock("job")
 		eventually(q, "all nodes carry the lock", func() bool { return q.carriers("job") == 3 })
@@ -147,6 +153,7 @@ func TestClocksOfAMajorityThatJumpForwardBreakExclusion(t *testing.T) {
 }
 
 func TestAClockOfAMinorityThatJumpsChangesNothing(t *testing.T) {
+	t.Parallel()
 	for name, jump := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			onCluster(t, 3, func(q *quorumTest) {
@@ -167,6 +174,7 @@ func TestAClockOfAMinorityThatJumpsChangesNothing(t *testing.T) {
 
 // The rollback of a cancelled call uses no context that has ended.
 func TestACancelledLockLeavesNoKeyOnHealthyNodes(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		q.forever = true
 		q.first(2, (*redlocktest.Node).Freeze)

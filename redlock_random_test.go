@@ -18,15 +18,6 @@ import (
 // fencing tokens that grow, nobody waits for ever for a free lock, who came first is served first where that is
 // promised, and nothing is left. A seed that fails is enough to see it again.
 
-// seeds is how many there are for each combination of a library and a kind
-// of crowd: thousands in all with REDLOCK_LONG=1.
-func seeds() uint64 {
-	if long() {
-		return 250
-	}
-	return 4
-}
-
 // A mayhem is one random run.
 type mayhem struct {
 	*quorumTest
@@ -80,7 +71,7 @@ func TestInABubbleRandomCrowdsAndFaults(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			withEach(t, func(t *testing.T, lib library) {
 				t.Parallel()
-				for n := range seeds() {
+				for n := range rounds(1, 250) { // for each library and kind of crowd
 					synctest.Test(t, func(t *testing.T) { runMayhem(t, lib, k, lib.seed(n)) })
 					if t.Failed() {
 						return

@@ -115,9 +115,15 @@ func withEach(t *testing.T, test func(t *testing.T, lib library)) {
 // certain only when its key would have expired.
 func (lib library) locker(t testing.TB, addrs []string, opts ...redlock.Option) *redlock.Locker {
 	t.Helper()
-	locker := lib.newLocker(t, addrs, nil, opts...)
+	locker := lib.newLocker(t, addrs, nil, unhurried(opts)...)
 	t.Cleanup(func() { settle(t, locker) })
 	return locker
+}
+
+// unhurried gives nodes the time to answer that a busy machine needs, unless a test says
+// how much they have.
+func unhurried(opts []redlock.Option) []redlock.Option {
+	return append([]redlock.Option{redlock.WithNodeTimeout(time.Second)}, opts...)
 }
 
 func (lib library) newLocker(t testing.TB, addrs []string, dial dialFunc, opts ...redlock.Option) *redlock.Locker {

@@ -15,6 +15,7 @@ import (
 // the test also shows that one holder's writes are seen by the next. Half of the
 // goroutines use another Locker, as another process would.
 func TestTwentyGoroutinesIncrementACounterOneAtATime(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		const goroutines, rounds = 20, 3
 		counter := 0
@@ -44,6 +45,7 @@ func TestTwentyGoroutinesIncrementACounterOneAtATime(t *testing.T) {
 }
 
 func TestDoHoldsTheLockAndReleasesItOnEveryNode(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		failed := errors.New("failed")
 		err := q.ours.Do(context.Background(), "job", func(ctx context.Context) error {
@@ -63,6 +65,7 @@ func TestDoHoldsTheLockAndReleasesItOnEveryNode(t *testing.T) {
 }
 
 func TestDoEndsItsFunctionWhenAMajorityForgetsTheLock(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		err := q.ours.Do(context.Background(), "job", func(ctx context.Context) error {
 			eventually(q, "all nodes carry the lock", func() bool { return q.carriers("job") == 3 })
@@ -79,6 +82,7 @@ func TestDoEndsItsFunctionWhenAMajorityForgetsTheLock(t *testing.T) {
 }
 
 func TestLockAsyncIsGrantedWhenTheHolderUnlocks(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		held := mustLock(q, q.rival, "job")
 		pending := q.ours.LockAsync(context.Background(), "job")
@@ -101,6 +105,7 @@ func TestLockAsyncIsGrantedWhenTheHolderUnlocks(t *testing.T) {
 }
 
 func TestCloseEndsWaitsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		held := q.lock("held", redlock.WithKeepAlive())
 		elsewhere := mustLock(q, q.rival, "elsewhere")
@@ -125,6 +130,7 @@ func TestCloseEndsWaitsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
 // A cancelled wait says so, and says what the last attempt met: neither hides
 // the other.
 func TestACancelledWaitMatchesTheContextAndWhoHoldsTheLock(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		held := mustLock(q, q.rival, "job")
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -142,6 +148,7 @@ func TestACancelledWaitMatchesTheContextAndWhoHoldsTheLock(t *testing.T) {
 
 // Unlock can be repeated after a failure, and only so long as it has not worked.
 func TestAFailedUnlockCanBeRepeatedAndAConfirmedOneCannot(t *testing.T) {
+	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		q.forever = true
 		lock := q.lock("job")

@@ -11,6 +11,7 @@ import (
 
 // The guard as a check sees it: each finding, and that its remedy mends it.
 func TestCheckSaysWhatTheGuardDoes(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)

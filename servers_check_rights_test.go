@@ -41,6 +41,7 @@ var checkedUsers = []checkedUser{
 
 // Both ways to find out: by asking, and by trying, for those who may not ask.
 func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)
@@ -146,6 +147,7 @@ func TestTheRemediesOfACheckGiveTheRights(t *testing.T) {
 // The rights in SECURITY.md are enough for a check that finds none missing: what it
 // cannot see, it says.
 func TestCheckWithTheRightsInSecurity(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("SECURITY.md")
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +180,7 @@ func TestCheckWithTheRightsInSecurity(t *testing.T) {
 }
 
 func TestCheckFindsThatScriptsAreDisabled(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		opts := durable

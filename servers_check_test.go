@@ -50,6 +50,7 @@ func wantTexts(t testing.TB, f redlock.Finding, texts ...string) {
 }
 
 func TestCheckOfHealthyServersFindsNothingAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)
@@ -82,6 +83,7 @@ func TestCheckOfHealthyServersFindsNothingAndLeavesNothing(t *testing.T) {
 }
 
 func TestCheckFindsWhatIsWrongWithAServer(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)
@@ -122,6 +124,7 @@ func TestCheckFindsWhatIsWrongWithAServer(t *testing.T) {
 }
 
 func TestCheckSaysWhatARestartForgetsAndThatThereWasOne(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := servers{
@@ -148,6 +151,7 @@ func TestCheckSaysWhatARestartForgetsAndThatThereWasOne(t *testing.T) {
 }
 
 func TestCheckSeesThatTwoNamesAreOneServer(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 2, durable)
@@ -168,6 +172,7 @@ func TestCheckSeesThatTwoNamesAreOneServer(t *testing.T) {
 }
 
 func TestCheckSeesReplicasAndSentinels(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 1, durable)
@@ -191,6 +196,7 @@ func TestCheckSeesReplicasAndSentinels(t *testing.T) {
 }
 
 func TestCheckOfServersThatAreDownFrozenOrKeepUsOut(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)

@@ -26,7 +26,7 @@ const fiveTTL = 2 * time.Second
 // five starts the masters, a lock that all of them carry, and competitors.
 func five(t *testing.T, lib library) (all servers, r *referee, lock *redlock.Lock, begin time.Time, stop func()) {
 	all = startServers(t, 5, redisproc.Options{})
-	opts := []redlock.Option{redlock.WithTTL(fiveTTL)}
+	opts := []redlock.Option{redlock.WithTTL(fiveTTL), redlock.WithNodeTimeout(fiveTTL / 10)}
 	holder := lib.locker(t, all.addrs(), opts...)
 	competitors := []*redlock.Locker{
 		viaGoRedis.locker(t, all.addrs(), opts...), viaRedigo.locker(t, all.addrs(), opts...),
@@ -40,6 +40,7 @@ func five(t *testing.T, lib library) (all servers, r *referee, lock *redlock.Loc
 }
 
 func TestFiveMastersAShortOutageOfThreeDoesNotCostTheLock(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all, r, lock, begin, stop := five(t, lib)
@@ -80,6 +81,7 @@ func TestFiveMastersAShortOutageOfThreeDoesNotCostTheLock(t *testing.T) {
 }
 
 func TestFiveMastersALostMajorityEndsTheContextInTimeAndTheLockComesBack(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		loseAMajority(t, lib)
@@ -132,6 +134,7 @@ func loseAMajority(t *testing.T, lib library) {
 // here: persistence (appendfsync always), or keeping a restarted node out for
 // one TTL, restores it. See docs/guarantees.md.
 func TestRestartOfANodeWithoutItsDataCanBreakExclusion(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 5, redisproc.Options{})

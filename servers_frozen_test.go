@@ -72,7 +72,7 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 	if long() {
 		warmUp, load = 10*time.Second, time.Minute
 	}
-	withEach(t, func(t *testing.T, lib library) {
+	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		var open atomic.Int64
 		locker := lib.newLocker(t, all.addrs(), counting(&open))

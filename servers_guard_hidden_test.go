@@ -153,6 +153,7 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 }
 
 func TestTheGuardSeesWhatOthersHaveHidden(t *testing.T) {
+	t.Parallel()
 	for name, story := range hidden {
 		for what, guarded := range map[string]bool{"guarded": true, "without the guard there are two holders": false} {
 			t.Run(name+"/"+what, func(t *testing.T) {
@@ -183,6 +184,7 @@ func TestTheGuardSeesWhatOthersHaveHidden(t *testing.T) {
 
 // All have to use the same nodes (A4): majorities of two sets need not share one.
 func TestOverTwoSetsOfNodesTwoHoldTheLock(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 5, redisproc.Options{})

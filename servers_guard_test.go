@@ -47,6 +47,7 @@ func mastersInMemory(t *testing.T, n int) (all []master) {
 }
 
 func TestAMasterThatMayHaveForgottenLocksGrantsNoneUntilTheyHaveExpired(t *testing.T) {
+	t.Parallel()
 	kinds := map[string]func(t *testing.T) []master{
 		"without persistence": func(t *testing.T) []master { return realMasters(t, 1) },
 		"with persistence":    func(t *testing.T) []master { return realMasters(t, 1, "--appendonly", "yes") },
@@ -57,7 +58,7 @@ func TestAMasterThatMayHaveForgottenLocksGrantsNoneUntilTheyHaveExpired(t *testi
 			withTwo(t, func(t *testing.T, lib library) {
 				t.Parallel()
 				m := start(t)[0]
-				locker := lib.locker(t, []string{m.addr}, redlock.WithTTL(guardedTTL), redlock.WithRestartGuard(guardedTTL))
+				locker := lib.locker(t, []string{m.addr}, redlock.WithTTL(guardedTTL), redlock.WithNodeTimeout(guardedTTL/2), redlock.WithRestartGuard(guardedTTL))
 				grants := func() (bool, error) {
 					lock, err := locker.TryLock(context.Background(), "job")
 					if err == nil {
@@ -95,6 +96,7 @@ func TestAMasterThatMayHaveForgottenLocksGrantsNoneUntilTheyHaveExpired(t *testi
 
 // The hole of TestRestartOfANodeWithoutItsDataCanBreakExclusion is closed.
 func TestWithTheGuardARestartWithoutDataLetsNobodyIn(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 5, redisproc.Options{})

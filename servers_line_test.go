@@ -76,6 +76,7 @@ var lines = map[string][]step{
 const shortLease = 30 * time.Millisecond
 
 func TestWhatAMasterKnowsAboutTheLine(t *testing.T) {
+	t.Parallel()
 	for name, steps := range lines {
 		t.Run(name, func(t *testing.T) {
 			withTwo(t, func(t *testing.T, lib library) {

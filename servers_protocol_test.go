@@ -101,7 +101,7 @@ func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withTwo(t, func(t *testing.T, lib library) {
 				all := backends(t, lib, wrap)
-				for seed := range uint64(100) {
+				for seed := range rounds(20, 100) {
 					tellAlike(t, all, seed)
 				}
 			})
@@ -159,7 +159,7 @@ func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration
 func TestRealServersAndMiniredisKeepTheSameLine(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2]
-		for n := range uint64(100) {
+		for n := range rounds(20, 100) {
 			standAlike(t, all, lib.seed(n))
 		}
 	})
@@ -227,7 +227,7 @@ func TestRealServersMiniredisAndTheModelTakeTheSameTokens(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })
 		taken := 0
-		for n := range uint64(100) {
+		for n := range rounds(20, 100) {
 			taken += takeTokensAlike(t, all, lib.seed(n))
 		}
 		if taken < 100 {

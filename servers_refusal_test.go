@@ -68,6 +68,7 @@ func atOnce(t testing.TB, locker *redlock.Locker, name string) error {
 }
 
 func TestANodeOutOfMemoryIsNamedAndTheOthersCarryTheLock(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--maxmemory-policy", "noeviction"}})
@@ -96,6 +97,7 @@ func TestANodeOutOfMemoryIsNamedAndTheOthersCarryTheLock(t *testing.T) {
 }
 
 func TestAReadOnlyReplicaIsNoMaster(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -114,6 +116,7 @@ func TestAReadOnlyReplicaIsNoMaster(t *testing.T) {
 }
 
 func TestAWrongPasswordFailsAtOnceAndSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Password: "right"})
@@ -133,6 +136,7 @@ func TestAWrongPasswordFailsAtOnceAndSaysWhatToDo(t *testing.T) {
 }
 
 func TestAnACLUserWithoutScriptsTakesNoLockAndIsToldWhatReleasingNeeds(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -149,6 +153,7 @@ func TestAnACLUserWithoutScriptsTakesNoLockAndIsToldWhatReleasingNeeds(t *testin
 
 // The rights that the remedy names are enough, on the lock's keys only.
 func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -173,6 +178,7 @@ func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 // The lines in SECURITY.md are enough, for waiting and for WithFair too, and with less
 // than all of them WithFair says so at once.
 func TestTheRightsInSecurityAreEnough(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("SECURITY.md")
 	if err != nil {
 		t.Fatal(err)
@@ -235,6 +241,7 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 
 // A refusal counts as "nothing done", so a script that fails must not have set the key.
 func TestAScriptThatIsRefusedHalfwayLeavesNoKey(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-zrem")
@@ -256,6 +263,7 @@ func TestAScriptThatIsRefusedHalfwayLeavesNoKey(t *testing.T) {
 }
 
 func TestScriptsThatTheServersForgotAreSentAgain(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -274,6 +282,7 @@ func TestScriptsThatTheServersForgotAreSentAgain(t *testing.T) {
 }
 
 func TestADataKeyOfTheLocksNameIsReportedAndNotTouched(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})

@@ -11,6 +11,7 @@ import (
 )
 
 func TestAKilledNodeOfThreeIsDoneWithout(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -39,6 +40,7 @@ func TestAKilledNodeOfThreeIsDoneWithout(t *testing.T) {
 
 // Else locks stay on two of three for ever, and the next restart loses them.
 func TestNodesThatRestartEmptyOneAfterTheOtherDoNotCostTheLock(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -68,6 +70,7 @@ func TestNodesThatRestartEmptyOneAfterTheOtherDoNotCostTheLock(t *testing.T) {
 // With appendfsync always even a restart of all nodes at once loses nothing that
 // was acknowledged: the assumption that nodes do not forget holds.
 func TestNodesThatPersistEveryWriteCanAllBeKilledAtOnce(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})

@@ -60,6 +60,7 @@ func (c *contender) run(ctx context.Context, t *testing.T, locker *redlock.Locke
 //
 // Ten fail-overs with REDLOCK_LONG set, one without.
 func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
+	t.Parallel()
 	// New clients are led to the new master from its promotion on, and those that are
 	// connected are told when its replicas follow it. The guard covers that if it takes
 	// no longer than a lock lives.
@@ -137,6 +138,7 @@ func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
 }
 
 func TestThePipelinedConnectionFollowsAFailOverWhileTheOldMasterIsStillOne(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"with all rights": nil,
 		"without WAIT":    {"--user", "default", "on", "nopass", "~*", "&*", "+@all", "-wait"},
@@ -178,6 +180,7 @@ func TestThePipelinedConnectionFollowsAFailOverWhileTheOldMasterIsStillOne(t *te
 }
 
 func TestPipelinedOverSentinelLeavesAConnectionForTheClient(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string]*goredisv9.FailoverOptions{
 		"PoolSize 1":       {PoolSize: 1},
 		"MaxActiveConns 1": {PoolSize: 2, MaxActiveConns: 1},
@@ -192,6 +195,7 @@ func TestPipelinedOverSentinelLeavesAConnectionForTheClient(t *testing.T) {
 }
 
 func TestPipelinedOverSentinelSaysThatTheClientsPoolIsFull(t *testing.T) {
+	t.Parallel()
 	master := redisproc.Start(t, redisproc.Options{})
 	master.StartReplica(t, redisproc.Options{})
 	sentinel := master.StartSentinel(t, 1, redisproc.Options{})

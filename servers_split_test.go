@@ -41,10 +41,6 @@ func TestSimultaneousCallersOfAFreeLockHaveExactlyOneWinner(t *testing.T) {
 		{"fencing", []redlock.LockOption{redlock.WithFencing()}},
 		{"fair", []redlock.LockOption{redlock.WithFair()}},
 	}
-	rounds := 5
-	if long() {
-		rounds = 500
-	}
 	for _, world := range worlds {
 		for _, mode := range modes {
 			for _, pipelined := range []bool{false, true} {
@@ -55,7 +51,7 @@ func TestSimultaneousCallersOfAFreeLockHaveExactlyOneWinner(t *testing.T) {
 						for range world.callers {
 							lockers = append(lockers, unsteadyLocker(t, world.addrs, pipelined, jitter))
 						}
-						for i := range rounds {
+						for i := range rounds(5, 500) {
 							contest(t, lockers, fmt.Sprintf("%s %d", name, i), mode.opts)
 						}
 					})

@@ -28,6 +28,7 @@ func (all servers) mustBeWaitedFor(t testing.TB, key string) {
 }
 
 func TestReleaseWakesAWaiterOfAnotherProcess(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
@@ -53,6 +54,7 @@ func within20(t testing.TB) context.Context {
 }
 
 func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		for name, fail := range map[string]func(*testing.T, *redisproc.Server){
 			"frozen": func(t *testing.T, s *redisproc.Server) { servers{s}.freeze(t) },
@@ -81,6 +83,7 @@ func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
 
 // The connections that listen break with the servers, and come back by themselves.
 func TestAWaiterHearsAgainAfterTheServersWereRestarted(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
@@ -119,6 +122,7 @@ func (all servers) listenedTo(t testing.TB, name string) (n int) {
 }
 
 func TestNobodyListensAfterTheLastWait(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
@@ -136,6 +140,7 @@ func TestNobodyListensAfterTheLastWait(t *testing.T) {
 // A user who may lock and nothing else neither leaves marks nor listens: waiting
 // costs the retry delay, and nothing fails.
 func TestAUserWithoutChannelsWaitsByAskingAgain(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "default", "resetchannels", "resetkeys", "~job", "resetchannels")
@@ -238,9 +243,9 @@ func TestFiveThousandFairCallersOnOneKeyAreOneCallersWorthAndServedInOrder(t *te
 // what is counted does not depend on it.
 func manyCallers(lib library) int {
 	if lib.name == viaGoRedis.name {
-		return 5000
+		return int(rounds(1000, 5000))
 	}
-	return 1000
+	return int(rounds(200, 1000))
 }
 
 // commands is how many commands of these names each server has executed.

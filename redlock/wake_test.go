@@ -75,6 +75,9 @@ func TestContendersAreServedWithoutPolling(t *testing.T) {
 		8:  500 * time.Millisecond,
 		32: time.Second,
 	} {
+		if !long() && (lockers == 2 || lockers == 8) {
+			continue
+		}
 		inBubble(t, 3, func(f *fixture) {
 			for _, n := range f.nodes {
 				n.Set(fakenode.Faults{Delay: 100 * time.Microsecond, ReplyDelay: 100 * time.Microsecond})
