@@ -327,7 +327,7 @@ func TestPipelinedACallThatEndsWhileDialsFailSaysHow(t *testing.T) {
 				if !errors.Is(err, pool.ErrNotSent) || !c.says(err) {
 					t.Fatalf("in dial %d: %v", dials.Load(), err)
 				}
-				if dials.Load() == 2 && ctx.Err() != nil {
+				if dials.Load() == 2 && errors.Is(err, context.DeadlineExceeded) {
 					cancel()
 					return
 				}
