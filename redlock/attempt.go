@@ -58,7 +58,11 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		claim.Retreat() // those behind keep the place
 		return nil, outcome{err: errInterrupted}
 	}
-	elapsed := l.clock.Read().Since(lock.start)
+	now := l.clock.Read()
+	elapsed := now.Since(lock.start)
+	// What was longer was no round trip, but a process that was stopped. Nor was a clock
+	// that was set.
+	took := min(now.Mono-lock.start.Mono, r.patience())
 	won := result.Outcome == quorum.Won && elapsed < lock.validity
 	old := won && r.fencing && result.Old(lock.token)
 	if won && !old {
@@ -74,7 +78,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		free:    result.Free(),
 		split:   result.Split(),
 		missing: l.group.Majority() - result.Yes,
-		took:    elapsed,
+		took:    took,
 		answers: result.Yes + result.No,
 		last:    result.Last(),
 		first:   result.First(),

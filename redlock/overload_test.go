@@ -185,3 +185,20 @@ func TestWhoAsksSlowNodesPausesForAsLongAsTheyTake(t *testing.T) {
 		}
 	})
 }
+
+// The time that counts for the validity of a lock is the larger of what two clocks say, and
+// may be an hour for an attempt that took a moment. That is no reason to pause for an hour.
+func TestWhoseClockIsSetDuringAnAttemptAsksAgainAsSoonAsWithoutThat(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, n := range f.nodes {
+			n.Hold("job", "other", time.Second)
+			n.Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond, Deaf: true})
+		}
+		time.AfterFunc(50*time.Millisecond, func() { f.clock.Step(time.Hour) })
+		begun := time.Now()
+		f.unlock(f.lock("job"))
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("a lock that was free after a second was taken after %v", took)
+		}
+	})
+}

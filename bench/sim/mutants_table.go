@@ -24,8 +24,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "validity counts from the reply",
-		edits: []edit{{"redlock/attempt.go", "\telapsed := l.clock.Read().Since(lock.start)\n",
-			"\tlock.sent = l.clock.Read()\n\telapsed := lock.sent.Since(lock.sent)\n"}},
+		edits: []edit{{"redlock/attempt.go", "\telapsed := now.Since(lock.start)\n",
+			"\tlock.sent = now\n\telapsed := now.Since(now)\n"}},
 		rule: carried, runs: 2000,
 	},
 	{
