@@ -56,6 +56,7 @@ func TestCloseOfOneLockerLeavesTheOthersTheirSubscription(t *testing.T) {
 		if err := both[0].Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // it joins while the first look is answered
 		for _, n := range f.nodes {
 			if conns, _ := n.Listening(); conns != 1 {
 				t.Errorf("%d connections listen, want 1", conns)
