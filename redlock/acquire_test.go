@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 func TestEveryAttemptHasANonceOfItsOwn(t *testing.T) {
@@ -271,6 +273,63 @@ func TestSplitVoteOfTwoNodesSettles(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// A nearPool reaches its node at once, and hears late of it; or the other way round.
+type nearPool struct {
+	pool.Pool
+	there, back time.Duration
+}
+
+func (p nearPool) Do(ctx context.Context, args ...any) (any, error) {
+	time.Sleep(p.there)
+	reply, err := p.Pool.Do(ctx, args...)
+	time.Sleep(p.back)
+	return reply, err
+}
+
+// Each of two callers has half of the nodes, and hears first of the other half that it is
+// taken. That denies a majority to both, and is no answer: nobody has the lock.
+func TestOfTwoWhoSplitAnEvenNumberOfNodesOneGetsTheLock(t *testing.T) {
+	for _, n := range []int{2, 4} {
+		inBubble(t, n, func(f *fixture) {
+			var lockers [2]*Locker
+			for who := range lockers {
+				var pools []pool.Pool
+				for i, node := range f.nodes {
+					if i%2 == who {
+						pools = append(pools, nearPool{node, 0, 10 * time.Millisecond})
+					} else {
+						pools = append(pools, nearPool{node, 5 * time.Millisecond, 0})
+					}
+				}
+				l, err := New(pools)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.group.Trust()
+				lockers[who] = l
+				f.others = append(f.others, l)
+			}
+			for round := range 20 {
+				var locks [2]*Lock
+				var errs [2]error
+				var both sync.WaitGroup
+				for who, l := range lockers {
+					both.Go(func() { locks[who], errs[who] = l.TryLock(context.Background(), fmt.Sprint("job", round)) })
+				}
+				both.Wait()
+				if (locks[0] == nil) == (locks[1] == nil) {
+					t.Fatalf("round %d: %v", round, errs)
+				}
+				for _, k := range locks {
+					if k != nil {
+						f.unlock(k)
+					}
+				}
+			}
+		})
+	}
 }
 
 // node-redlock#369: own minority votes survive the retries and block them.
