@@ -288,16 +288,16 @@ func (p nearPool) Do(ctx context.Context, args ...any) (any, error) {
 	return reply, err
 }
 
-// Each of two callers has half of the nodes, and hears first of the other half that it is
-// taken. That denies a majority to both, and is no answer: nobody has the lock.
-func TestOfTwoWhoSplitAnEvenNumberOfNodesOneGetsTheLock(t *testing.T) {
-	for _, n := range []int{2, 4} {
-		inBubble(t, n, func(f *fixture) {
-			var lockers [2]*Locker
+// Each of several callers has some of the nodes, and hears first of the others that it is
+// taken. That denies a majority to all, and is no answer: nobody has the lock.
+func TestOfCallersWhoSplitTheNodesOneGetsTheLock(t *testing.T) {
+	for _, c := range []struct{ nodes, callers int }{{2, 2}, {4, 2}, {5, 3}} {
+		inBubble(t, c.nodes, func(f *fixture) {
+			lockers := make([]*Locker, c.callers)
 			for who := range lockers {
 				var pools []pool.Pool
 				for i, node := range f.nodes {
-					if i%2 == who {
+					if i%c.callers == who {
 						pools = append(pools, nearPool{node, 0, 10 * time.Millisecond})
 					} else {
 						pools = append(pools, nearPool{node, 5 * time.Millisecond, 0})
@@ -312,20 +312,21 @@ func TestOfTwoWhoSplitAnEvenNumberOfNodesOneGetsTheLock(t *testing.T) {
 				f.others = append(f.others, l)
 			}
 			for round := range 20 {
-				var locks [2]*Lock
-				var errs [2]error
-				var both sync.WaitGroup
+				locks, errs := make([]*Lock, c.callers), make([]error, c.callers)
+				var all sync.WaitGroup
 				for who, l := range lockers {
-					both.Go(func() { locks[who], errs[who] = l.TryLock(context.Background(), fmt.Sprint("job", round)) })
+					all.Go(func() { locks[who], errs[who] = l.TryLock(context.Background(), fmt.Sprint("job", round)) })
 				}
-				both.Wait()
-				if (locks[0] == nil) == (locks[1] == nil) {
-					t.Fatalf("round %d: %v", round, errs)
-				}
+				all.Wait()
+				winners := 0
 				for _, k := range locks {
 					if k != nil {
+						winners++
 						f.unlock(k)
 					}
+				}
+				if winners != 1 {
+					t.Fatalf("%d callers, round %d: %v", c.callers, round, errs)
 				}
 			}
 		})

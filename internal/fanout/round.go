@@ -117,10 +117,12 @@ func (r Result) Queued() (n int) {
 }
 
 // Split reports whether the round was lost without a winner, as far as nodes answered:
-// contenders have taken the lock on some of them each, and are giving it back.
+// contenders have taken the lock on some of them each, and are giving it back. No value is
+// on more than half of the nodes that did not fail; of those that were not heard it may be
+// us who have them.
 func (r Result) Split() bool {
 	most := r.most()
-	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Yes+r.No && r.Queued() == 0
+	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
 }
 
 // Divided reports whether the lock is certainly held by nobody, although there was no
