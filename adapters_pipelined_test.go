@@ -324,6 +324,10 @@ func TestPipelinedACallThatEndsWhileDialsFailSaysHow(t *testing.T) {
 			for dials.Load() < 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 				_, err := p.Do(ctx, "PING")
+				if dials.Load() == 1 && errors.Is(err, context.DeadlineExceeded) { // nothing has failed yet
+					cancel()
+					continue
+				}
 				if !errors.Is(err, pool.ErrNotSent) || !c.says(err) {
 					t.Fatalf("in dial %d: %v", dials.Load(), err)
 				}
