@@ -78,11 +78,21 @@ func TestARenamedEVALSHADoesNotShowTheValueOfALockThatIsHeld(t *testing.T) {
 			if err != nil {
 				break
 			}
-			value, err := all[0].Do("GET", "job")
-			if err != nil {
-				t.Fatal(err)
+			var value string
+			for _, s := range all { // one of them may be late, and a busy machine later than the TTL
+				reply, err := s.Do("GET", "job")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text, ok := reply.(string); ok {
+					value = text
+				}
 			}
-			nonce := strings.Split(fmt.Sprint(value), ":")[1]
+			_, nonce, _ := strings.Cut(value, ":")
+			if nonce == "" {
+				t.Log("the lock expired before anybody looked")
+				break
+			}
 			if err = lock.Unlock(context.Background()); err != nil {
 				wantText(t, err, "unknown command", "EVALSHA", "or renamed it")
 			}
