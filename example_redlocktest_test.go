@@ -90,6 +90,58 @@ func Example_redlocktestWithRedigo() {
 	// taken: true
 }
 
+// A job that runs once an hour: a balancer has closed its connections meanwhile,
+// and one master refuses EVALSHA. It gets its lock all the same, and releases it.
+func Example_redlocktestIdleConnections() {
+	cluster, err := redlocktest.Start(3) // in a test: redlocktest.New(t, 3)
+	if err != nil {
+		panic(err)
+	}
+	defer cluster.Close()
+
+	var pools []pool.Pool
+	for _, node := range cluster.Nodes() {
+		connections := &redigoclient.Pool{ // redigo does not look whether a connection is still open
+			DialContext: func(ctx context.Context) (redigoclient.Conn, error) {
+				return redigoclient.DialContext(ctx, "tcp", node.Addr(), redigoclient.DialContextFunc(node.Dial))
+			},
+			MaxIdle: 4,
+		}
+		defer connections.Close()
+		pools = append(pools, redigo.New(connections, redigo.WithName(node.Addr())))
+	}
+	locker, err := redlock.New(pools)
+	if err != nil {
+		panic(err)
+	}
+	defer func() {
+		// What was sent on a closed connection may arrive within a TTL: Close says so.
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_ = locker.Close(ctx)
+	}()
+
+	for run := range 2 {
+		lock, err := locker.TryLock(context.Background(), "backup")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println("run", run, "unlock:", lock.Unlock(context.Background()))
+
+		closed := 0
+		for _, node := range cluster.Nodes() {
+			closed += node.CloseIdle()
+		}
+		fmt.Println("closed those of a majority:", closed >= 2)
+		cluster.Node(0).FailCommand("EVALSHA", "ERR unknown command 'EVALSHA'")
+	}
+	// Output:
+	// run 0 unlock: <nil>
+	// closed those of a majority: true
+	// run 1 unlock: <nil>
+	// closed those of a majority: true
+}
+
 // In a bubble an hour takes no time: the lock of a service that was cut off is
 // free again when its TTL has passed.
 func TestExampleOfVirtualTime(t *testing.T) {

@@ -147,6 +147,55 @@ func TestKitFailWithMeetsCommandsButNotTheHandshake(t *testing.T) {
 	})
 }
 
+func TestKitAClosedIdleConnectionCostsACommandAndTheNextOpensAnother(t *testing.T) {
+	onKit(t, func(t *testing.T, n *redlocktest.Node, dial func() kitClient) {
+		do := dial()
+		kitWant(t, do, int64(1), "INCR", "k")
+		if closed := n.CloseIdle(); closed != 1 {
+			t.Fatalf("%d connections were closed, want 1", closed)
+		}
+		// A client that looks at its connection first (go-redis over TCP) is not disturbed.
+		if _, err := do("INCR", "k"); err != nil {
+			kitWant(t, do, int64(2), "INCR", "k")
+		}
+		if v, _ := n.Get("k"); v != "2" {
+			t.Errorf("k = %q, want 2: what met the end of its connection was executed", v)
+		}
+	})
+}
+
+func TestKitADemotedNodeRefusesWritesAndScriptsThatWrite(t *testing.T) {
+	onKit(t, func(t *testing.T, n *redlocktest.Node, dial func() kitClient) {
+		do := dial()
+		kitWant(t, do, "OK", "SET", "k", "v")
+		n.Demote()
+		for _, write := range [][]any{{"SET", "k", "w"}, {"EVAL", "return redis.call('SET', KEYS[1], 'w')", 1, "k"}} {
+			if _, err := do(write...); err == nil || !strings.Contains(err.Error(), "READONLY ") {
+				t.Errorf("%v: %v, want READONLY", write, err)
+			}
+		}
+		kitWant(t, do, "v", "GET", "k")
+		n.Promote()
+		kitWant(t, do, "OK", "SET", "k", "w")
+	})
+}
+
+func TestKitAConnectionThatOpensTooLateIsATimeout(t *testing.T) {
+	onKit(t, func(t *testing.T, n *redlocktest.Node, dial func() kitClient) {
+		do := dial()
+		kitWant(t, do, "PONG", "PING")
+		n.DelayDials(10 * kitPatience)
+		kitWant(t, do, "PONG", "PING") // it is open
+		kitWantTimeout(t, dial(), "PING")
+		n.DelayDials(kitPatience / 3)
+		start := time.Now()
+		kitWant(t, dial(), "PONG", "PING")
+		if took := time.Since(start); took < kitPatience/3 {
+			t.Errorf("it opened after %v", took)
+		}
+	})
+}
+
 func TestKitKeysExpireAsTheNodesClockSays(t *testing.T) {
 	onKit(t, func(t *testing.T, n *redlocktest.Node, dial func() kitClient) {
 		do := dial()

@@ -1,6 +1,6 @@
 // Package redlocktest is a kit for testing what a service does when its Redis
-// masters fail: in-memory servers that a test stops, freezes, slows down, cuts
-// off from their answers, or sets the clock of.
+// masters fail: in-memory servers that a test stops, freezes, slows down, demotes,
+// cuts off from their answers or from idle connections, or sets the clock of.
 //
 //	func TestTwoOfFiveMayHang(t *testing.T) {
 //		cluster := redlocktest.New(t, 5)
@@ -49,19 +49,19 @@
 // fired, and [Node.Await] waits for that, so that a test neither sleeps nor
 // passes because nothing happened.
 //
-// Faults of the way to a node (Delay, DropRequests, DropReplies), what FailWith
-// set and the node's clock outlive Stop and Start. A freeze ends with the
+// Faults of the way to a node (Delay, DelayDials, DropRequests, DropReplies), what
+// FailWith, FailCommand and Demote set and the node's clock outlive Stop and Start. A freeze ends with the
 // process: a node that was stopped while frozen starts thawed.
 //
 // A command met by several faults is first delayed, then held while the node is
-// frozen, then dropped, then answered with the error of FailWith. Each
-// connection is served on its own, so a delay is like a slow network, not like
-// a busy server: ten connections wait side by side, ten commands on one
-// connection one after the other.
+// frozen, then dropped, then answered with the error of FailCommand, FailWith or
+// Demote, in this order. Each connection is served on its own, so a delay is like
+// a slow network, not like a busy server: ten connections wait side by side, ten
+// commands on one connection one after the other.
 //
 // # What it is not
 //
-// miniredis lacks INFO server, CONFIG, ROLE, WAITAOF and CLIENT PAUSE, and it
-// prints large Lua numbers differently. A claim about what a server does needs
-// a server.
+// miniredis lacks INFO server (but for the run id), CONFIG, ROLE, WAITAOF and
+// CLIENT PAUSE, and it prints large Lua numbers differently. A claim about what
+// a server does needs a server.
 package redlocktest

@@ -1,6 +1,9 @@
 package redlocktest
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Freeze stops the node as SIGSTOP stops a server: connections are accepted,
 // nothing is executed and nothing answered. What clients send meanwhile takes
@@ -64,6 +67,50 @@ func (n *Node) FailWith(msg string) {
 	n.gate.Lock()
 	defer n.gate.Unlock()
 	n.failWith = msg
+}
+
+// FailCommand makes the node answer each command of this name with this error and
+// not execute it, for example "EVALSHA" with "ERR unknown command 'EVALSHA'", or
+// "AUTH" with "WRONGPASS invalid username-password pair or user is disabled.". ""
+// ends it for this command. Capitals do not matter.
+//
+// Each command can have an error of its own, those of the handshake too, and it
+// comes before that of FailWith. A command that a script calls is not refused.
+func (n *Node) FailCommand(name, msg string) {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	if name = strings.ToUpper(name); msg == "" {
+		delete(n.failCommand, name)
+	} else {
+		n.failCommand[name] = msg
+	}
+}
+
+// Demote makes a replica of the node, as a fail-over behind its address does:
+// whatever would change data is refused with "READONLY You can't write against a
+// read only replica.", also what a script calls. The answer of such a script has
+// these words after some of its own. Connections stay, data stays, and what reads,
+// publishes or subscribes is carried out.
+func (n *Node) Demote() { n.setDemoted(true) }
+
+// Promote makes the node a master again.
+func (n *Node) Promote() { n.setDemoted(false) }
+
+func (n *Node) setDemoted(on bool) {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	n.demoted = on
+}
+
+// DelayDials makes each connection that is made from now on open this late, as one
+// does whose certificate, credentials or way take long. To connect succeeds at
+// once, as a kernel accepts for a server that is busy; nothing that is sent on
+// it is read before d is over, so the client's first command (HELLO, AUTH or its
+// own) is answered so late, and later ones at once. 0 ends it, for new connections.
+func (n *Node) DelayDials(d time.Duration) {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	n.dialDelay = d
 }
 
 // FlushScripts empties the node's script cache, as SCRIPT FLUSH or a failover

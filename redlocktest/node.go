@@ -35,6 +35,9 @@ type Node struct {
 	delay        time.Duration
 	dropRequests bool
 	failWith     string
+	failCommand  map[string]string // error by command; its name in capitals
+	demoted      bool
+	dialDelay    time.Duration
 
 	dropReplies atomic.Bool // read where an answer is written, not where a command is executed
 
@@ -43,7 +46,7 @@ type Node struct {
 }
 
 func newNode(t TB, number int, listen listenFunc) (*Node, error) {
-	n := &Node{t: t, store: miniredis.NewMiniRedis()}
+	n := &Node{t: t, store: miniredis.NewMiniRedis(), failCommand: map[string]string{}}
 	n.counters.changed = make(chan struct{})
 	n.store.ClockTTL(true)
 	l, err := listen(number, n.serve)
@@ -165,6 +168,6 @@ func (n *Node) serve(conn net.Conn) bool {
 	if n.run == nil {
 		return false
 	}
-	n.run.server.ServeConn(&replyConn{Conn: conn, node: n})
+	n.run.take(conn, n.dialDelay)
 	return true
 }

@@ -1,7 +1,6 @@
 package redlocktest
 
 import (
-	"net"
 	"time"
 
 	"github.com/alicebob/miniredis/v2/server"
@@ -33,9 +32,15 @@ func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 	case n.dropRequests || p.mute:
 		p.mute = true
 		n.count(func(s *Stats) { s.DroppedRequests++ })
+	case n.failCommand[name] != "":
+		c.WriteError(n.failCommand[name])
+		n.count(func(s *Stats) { s.Failed++ })
 	case n.failWith != "" && !handshake[name]:
 		c.WriteError(n.failWith)
 		n.count(func(s *Stats) { s.Failed++ })
+	case r.refusesWrite(name):
+		c.WriteError(readOnly)
+		n.count(func(s *Stats) { s.ReadOnly++ })
 	default:
 		n.clock.follow(n.store)
 		if blocking[name] {
@@ -77,25 +82,26 @@ var handshake = map[string]bool{
 	"AUTH": true, "CLIENT": true, "HELLO": true, "PING": true, "QUIT": true, "RESET": true, "SELECT": true,
 }
 
+// refusesWrite tells whether a demoted node refuses the command. The gate is held.
+func (r *run) refusesWrite(name string) bool {
+	return r.node.demoted && !handshake[name] && !reading[name] &&
+		r.server.IsRegisteredCommand(name) && !r.server.IsReadOnlyCommand(name)
+}
+
+// readOnly is what a replica says.
+const readOnly = "READONLY You can't write against a read only replica."
+
+// reading are the commands that change no data, besides those of which miniredis
+// says so. Scripts are refused what they call.
+var reading = map[string]bool{
+	"CLUSTER": true, "COMMAND": true, "DISCARD": true, "ECHO": true, "EVAL": true, "EVALSHA": true, "INFO": true,
+	"MEMORY": true, "MULTI": true, "OBJECT": true, "PSUBSCRIBE": true, "PUBLISH": true, "PUBSUB": true,
+	"PUNSUBSCRIBE": true, "SCRIPT": true, "SUBSCRIBE": true, "TIME": true, "UNSUBSCRIBE": true, "UNWATCH": true,
+	"WAIT": true, "WATCH": true, "XINFO": true,
+}
+
 // blocking are the commands that may wait for another client's command.
 var blocking = map[string]bool{
 	"BLMOVE": true, "BLMPOP": true, "BLPOP": true, "BRPOP": true, "BRPOPLPUSH": true, "BZMPOP": true,
 	"BZPOPMAX": true, "BZPOPMIN": true, "XREAD": true, "XREADGROUP": true,
-}
-
-// replyConn is the server's end of a connection.
-type replyConn struct {
-	net.Conn
-	node *Node
-	mute bool // an answer was lost on it; miniredis writes one at a time
-}
-
-// Write sends an answer, or loses it.
-func (c *replyConn) Write(b []byte) (int, error) {
-	if c.mute || c.node.dropReplies.Load() {
-		c.mute = true
-		c.node.count(func(s *Stats) { s.DroppedReplies++ })
-		return len(b), nil
-	}
-	return c.Conn.Write(b)
 }

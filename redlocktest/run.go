@@ -19,13 +19,16 @@ type run struct {
 	id     string        // as servers have it in INFO
 	over   chan struct{} // closed when it ends
 
-	mu    sync.Mutex // protects peers
-	peers map[*server.Peer]*peer
+	mu        sync.Mutex // protects what follows, and what connections say
+	peers     map[*server.Peer]*peer
+	conns     map[*served]struct{}
+	foundConn *served // see connOf
 }
 
 // peer is what is known of a connection. It belongs to the goroutine that
 // executes the connection's commands.
 type peer struct {
+	conn      *served
 	executing bool // the command has passed the faults
 	mute      bool // a request was lost on it: nothing behind it arrives
 }
@@ -48,6 +51,7 @@ func newRun(n *Node) (*run, error) {
 		id:     fmt.Sprintf("%040x", rand.Uint64()),
 		over:   make(chan struct{}),
 		peers:  map[*server.Peer]*peer{},
+		conns:  map[*served]struct{}{},
 	}
 	r.server.SetPreHook(r.around)
 	r.flushScripts() // a server that starts knows none
@@ -60,9 +64,17 @@ func newRun(n *Node) (*run, error) {
 // mere "before" does not. It returns true: the command needs nothing more.
 func (r *run) around(c *server.Peer, name string, args ...string) bool {
 	p := r.peer(c)
+	if p == nil && r.refusesWrite(name) { // the gate is held by what runs the script
+		c.WriteError(readOnly)
+		return true
+	}
 	if p == nil || p.executing {
 		return r.inform(c, name, args)
 	}
+	if !r.begin(p) {
+		return true
+	}
+	defer r.end(c, p)
 	r.pass(c, p, name, func() {
 		p.executing = true
 		defer func() { p.executing = false }()
@@ -91,7 +103,7 @@ func (r *run) peer(c *server.Peer) *peer {
 	defer r.mu.Unlock()
 	p := r.peers[c]
 	if p == nil && c.Ctx == nil {
-		p = &peer{}
+		p = &peer{conn: r.connOf(c)}
 		r.peers[c] = p
 		c.OnDisconnect(func() {
 			r.mu.Lock()

@@ -22,8 +22,15 @@ type Stats struct {
 	// DroppedReplies is the number of answers that vanished. An answer above
 	// 4 KiB counts once per piece.
 	DroppedReplies int
-	// Failed is the number of commands that were answered by FailWith.
+	// Failed is the number of commands that were answered by FailWith or FailCommand.
 	Failed int
+	// ReadOnly is the number of commands that were refused since the node was
+	// demoted. A script counts among Commands, also if what it called was refused.
+	ReadOnly int
+	// ClosedIdle is the number of connections that CloseIdle closed.
+	ClosedIdle int
+	// DelayedDials is the number of connections that DelayDials made wait.
+	DelayedDials int
 	// Refused is the number of connections that Dial was refused. A client that
 	// dials a TCP address by itself is refused uncounted.
 	Refused int

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // tcp is a door with a socket. Each connection is copied to and from one in
@@ -98,7 +99,8 @@ func (t *tcp) take(conn net.Conn) {
 		return
 	}
 	near, far := pipe(conn.RemoteAddr(), conn.LocalAddr())
-	if !t.serve(far) {
+	closed := make(chan struct{})
+	if !t.serve(&tcpEnd{memConn: far, out: conn, closed: closed}) {
 		conn.Close()
 		return
 	}
@@ -111,10 +113,26 @@ func (t *tcp) take(conn net.Conn) {
 		_, _ = io.Copy(conn, near)
 		_ = conn.Close()
 		_ = near.Close()
+		close(closed)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.conns, conn)
 	})
+}
+
+// tcpEnd is the node's end of a connection with a socket.
+type tcpEnd struct {
+	*memConn
+	out    net.Conn
+	closed chan struct{} // closed when out is
+}
+
+// awaitClosed returns when the client of a connection that the node has closed can
+// see it: when what was answered before is sent, which a client that does not read
+// holds up for a second at most.
+func (e *tcpEnd) awaitClosed() {
+	_ = e.out.SetWriteDeadline(time.Now().Add(time.Second))
+	<-e.closed
 }
 
 func (t *tcp) shut() {
