@@ -12,8 +12,9 @@ import (
 	"github.com/quorumlock/quorumlock/internal/random"
 )
 
-// Lock takes the lock called name. Callers of one Locker stand in line for it:
-// who came first is served first, and only the first in line talks to the nodes.
+// Lock takes the lock called name. Callers of one process on the same clients stand in
+// line for it (with [WithFair] those of one Locker): who came first is served first, and
+// only the first in line talks to the nodes.
 // If others hold the lock, or if too few nodes answer, it tries again when a
 // release is heard of, when the lock expires, and after every retry delay, until
 // ctx ends (or [WithMaxWait], [WithMaxTries]): then the error matches ctx.Err()

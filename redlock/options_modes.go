@@ -78,6 +78,13 @@ func WithTokenLife(d time.Duration) LockOption {
 // restart nodes one by one, let longest pass in between. It counts from the first one who
 // wants a lock there after the restart. [Locker.Check] says which nodes are kept out.
 //
+// One address must reach one master at a time. Behind a balancer that checks roles, or with
+// a frozen active server and a backup, two masters answer under one name and both grant,
+// with the guard, too: the old one must be dead, or unreachable for all clients. Over
+// Sentinel longest must exceed the time in which new clients are led to the promoted replica
+// while older ones still use the old master. A second planned fail-over within about ten
+// seconds can promote the old master again (seen on Redis 7.0.15).
+//
 // An ACL user needs the command INFO for it, and the keys "redlock:node" and
 // "redlock:quarantine". What it does not see is keys that are evicted.
 func WithRestartGuard(longest time.Duration) Option {
