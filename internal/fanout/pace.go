@@ -30,9 +30,10 @@ type pace struct {
 // calm is the time in which the memory of a slow answer halves.
 const calm = 2 * time.Second
 
-// now is the pace, with p.mu held.
+// now is the pace, with p.mu held. It may have been measured after now: whoever learns of an
+// answer may be stopped, with all of the process, before he notes it.
 func (p *pace) now(now time.Time) time.Duration {
-	return p.slow >> min(now.Sub(p.at)/calm, 62)
+	return p.slow >> min(max(now.Sub(p.at), 0)/calm, 62)
 }
 
 // note takes in that an answer took so long.
@@ -40,7 +41,7 @@ func (p *pace) note(took time.Duration, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if took > p.now(at) {
-		p.slow, p.at = took, at
+		p.slow, p.at = took, later(p.at, at)
 	}
 }
 

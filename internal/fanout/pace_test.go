@@ -1,0 +1,17 @@
+package fanout
+
+import (
+	"testing"
+	"time"
+)
+
+// Whoever learned of an answer may get to say so after the whole process was stopped.
+func TestAnAnswerThatIsMeasuredLateIsOfNoHarm(t *testing.T) {
+	var p pace
+	now := time.Now()
+	p.note(time.Second, now)
+	p.note(2*time.Second, now.Add(-time.Minute))
+	if got := p.timeout(time.Millisecond, time.Hour); got < 2*time.Second || got > 4*time.Second {
+		t.Errorf("a timeout of %v", got)
+	}
+}
