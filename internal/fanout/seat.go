@@ -129,6 +129,9 @@ func later(a, b time.Time) time.Time {
 func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 	if verb.Sets() {
 		s.stuck--
+		if a.Lost { // whatever became of the last send
+			s.suspect(a, life)
+		}
 	}
 	if verb == node.Release || node.NothingDone(verb, a.Err) {
 		return

@@ -39,8 +39,9 @@ type Answer struct {
 	// InClient is set on the answer to a call that was given up while it was
 	// with the client: Receiver.Late follows.
 	InClient bool
-	// Lost is set if the request was sent before, on a connection that ended: what became
-	// of that is unknown, whatever the status says. It was given up before At.
+	// Lost is set if the request was sent before, on a connection that ended, or in a form
+	// that was refused without proof: what became of that is unknown, whatever the status
+	// says. It was given up before At.
 	Lost bool
 }
 

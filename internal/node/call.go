@@ -31,7 +31,7 @@ type Call struct {
 	prev, next *Call     // in flights
 	over       time.Time // when it is given up there
 	repeats    int       // how often it was sent again; see resend.go
-	lost       bool      // it was sent on a connection that ended
+	lost       bool      // it was sent before, on a connection that ended or in another form; see Answer.Lost
 	broke      error     // how the last of these ended
 
 	// For a client that calls back; it has the call meanwhile.

@@ -44,7 +44,16 @@ func (n *Node) begin(r *Request) step {
 func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer, again bool) {
 	r := s.request
 	err = discreet(err) // before it is wrapped
-	if f, again := n.learn(r, s.form, err); again {
+	f, again := n.learn(r, s.form, err)
+	if (again || s.refused != nil) && r == c.Request && isRefusal(err) && !NothingDone(r.Verb, err) {
+		// What the answer says will be about another form. Of this one nothing is known: a
+		// proxy has the same words for a command that it does not let through, and for one
+		// that it has sent on.
+		n.mu.Lock()
+		c.lost = true
+		n.mu.Unlock()
+	}
+	if again {
 		if s.refused == nil && !notLoaded(err) && !(s.form == native && refusesNative(err)) {
 			s.refused = err
 		}

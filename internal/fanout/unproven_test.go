@@ -1,0 +1,52 @@
+package fanout
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A doubtfulProxy says of the first script, after a while, that its server is not available,
+// and hands it on much later.
+type doubtfulProxy struct {
+	*fakenode.Node
+	after, late time.Duration
+	asked       atomic.Bool
+}
+
+func (p *doubtfulProxy) Do(ctx context.Context, args ...any) (any, error) {
+	if args[0] == "SET" || args[2] == int64(1) || p.asked.Swap(true) {
+		return p.Node.Do(ctx, args...)
+	}
+	sent := append([]any(nil), args...)
+	time.AfterFunc(p.late, func() { _, _ = p.Node.Do(context.Background(), sent...) })
+	time.Sleep(p.after)
+	return nil, pool.Error("ERR backend is not available")
+}
+
+func TestWhatAProxyHandsOnAfterItRefusedItIsUndone(t *testing.T) {
+	for _, after := range []time.Duration{0, 2 * timeout} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &doubtfulProxy{Node: fakenode.New("a"), after: after, late: life / 2}
+			g := NewGroup([]pool.Pool{p}, 0.01, 0, nil)
+			g.Trust()
+			c := g.NewClaim("k", "v", timeout)
+			c.Wait(background, ttl, node.Mark{Self: g.Self(), TTL: ttl}).Wait(background)
+			c.Release(background).Wait(background)
+			for _, err := range g.Settle(background) {
+				t.Error(err)
+			}
+			time.Sleep(life/2 + time.Millisecond)
+			if p.Get("k") != "" {
+				t.Errorf("refused after %v: the key is left", after)
+			}
+			g.Stop()
+		})
+	}
+}
