@@ -125,7 +125,7 @@ func (p *Pending) Cancel() {
 // discard releases a lock that nobody wants, in the background.
 func (k *Lock) discard() {
 	if k.end(ErrReleased) || k.check() == ErrClosed { // Close leaves it to its holder
-		k.claim.Release(context.Background())
+		k.claim.Part()
 		k.place.leave()
 	}
 }

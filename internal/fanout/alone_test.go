@@ -100,6 +100,24 @@ func TestTheOnlyNodeThatIsFrozenCostsItsCallerTheTimeoutAndLeavesNothing(t *test
 	})
 }
 
+func TestWhoLeavesTheReleaseToTheOnlyNodeDoesNotWaitForIt(t *testing.T) {
+	onBounded(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		if took := begins(c.Part); took != 0 {
+			t.Errorf("who wants no lock waits for %v", took)
+		}
+		if took := begins(func() { g.Leave("l", "w", timeout, Place{Top: 1, Lease: ttl}) }); took != 0 {
+			t.Errorf("who leaves the line waits for %v", took)
+		}
+		time.Sleep(20 * time.Millisecond)
+		if nodes[0].Get("k") != "" || nodes[0].Count("release") != 2 {
+			t.Errorf("%d releases, keys %q", nodes[0].Count("release"), nodes[0].Keys())
+		}
+	})
+}
+
 func TestWhereOneAnswerMayBeSparedNobodyIsWaitedFor(t *testing.T) {
 	onBounded(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Freeze()

@@ -127,14 +127,23 @@ func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time)
 
 // Release asks every node to delete the key, and goes on until it is gone
 // everywhere. Those who wait for it hear of it. It may be repeated.
-func (c *Claim) Release(ctx context.Context) *Round {
+func (c *Claim) Release(ctx context.Context) *Round { return c.launch(c.releasing(ctx)) }
+
+// Part is Release for who does not wait for it.
+func (c *Claim) Part() {
+	r := c.releasing(context.Background())
+	r.alone = false
+	c.launch(r)
+}
+
+func (c *Claim) releasing(ctx context.Context) *Round {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.announce = true
 	c.release()
 	r := newRound(ctx, node.Release, c, 0, c.patience())
 	c.start(r)
-	c.mu.Unlock()
-	return c.launch(r)
+	return r
 }
 
 // Owe notes that Release or Undo comes next: Settle waits for that.

@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"context"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -73,7 +72,7 @@ func (g *Group) Leave(key, value string, timeout time.Duration, p Place) {
 	}
 	c := g.NewClaim(key, value, timeout)
 	c.withdraw(p) // nobody else has the claim yet
-	c.Release(context.Background())
+	c.Part()
 }
 
 // A backlog has the claims that go back to a place in line and are not settled: those of
