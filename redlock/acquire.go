@@ -202,7 +202,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.last, r.took = o.err, o.took
 		r.place.failed(o.err)
-		l.unheard(r, o.err)
+		l.unheard(r, o)
 		if l.repeat(ctx, r, o) {
 			continue
 		}

@@ -26,8 +26,9 @@ func (l *Locker) reach() {
 // as have all of this Locker before it. A wait without an end returns no error that would
 // say so, and who has just set up a service has no logger yet. So without [WithLogger] it
 // goes to the default one, as net/http does it.
-func (l *Locker) unheard(r *request, err error) {
-	if !errors.Is(err, ErrNoQuorum) {
+func (l *Locker) unheard(r *request, o outcome) {
+	err := o.err
+	if !errors.Is(err, ErrNoQuorum) || o.answers >= l.group.Majority() { // they may have been divided, or too late
 		l.reach()
 		return
 	}

@@ -108,6 +108,15 @@ func TestAnOutageOfNodesThatHadAnsweredIsNoMatterForTheDefaultLogger(t *testing.
 	inBubble(t, 3, func(f *fixture) { // a quarantine ends by itself
 		f.unlock(f.lock("job"))
 	}, WithRestartGuard(defaultTTL))
+	inBubble(t, 3, func(f *fixture) { // all nodes answer, and nobody holds it
+		f.nodes[0].Hold("job", "one", time.Hour)
+		f.nodes[1].Hold("job", "another", time.Hour)
+		f.nodes[1].Set(fakenode.Faults{Delay: time.Millisecond})
+		_, err := f.Lock(context.Background(), "job", WithMaxWait(9*time.Second), WithNodeTimeout(2*time.Millisecond), WithRetryDelay(2*time.Second, 2*time.Second))
+		wantIs(t, err, ErrNoQuorum)
+		f.nodes[0].Delete("job")
+		f.nodes[1].Delete("job")
+	})
 	if said := book.lines(); said != nil {
 		t.Errorf("it says %q", said)
 	}
