@@ -34,7 +34,7 @@ type gate struct {
 	quiet  time.Time     // when the last silence began, at the earliest; see quietSince
 	calm   time.Duration // how long the node had been answering before it, in all
 	probe  *Call         // under way, until the client returns
-	said   error         // the last error reply, if it may be that of a proxy, and nothing came since
+	said   error         // an error reply that may be a proxy's, if that is what became of the last call
 	tried  time.Time     // when a call last ended without an answer
 }
 
@@ -126,6 +126,7 @@ func (g *gate) busy() error {
 func (g *gate) gaveUp(c *Call, now time.Time) {
 	g.stuck++
 	g.unanswered(c, now)
+	g.said = nil
 }
 
 // answered is how long the node has been answering, in all: from the end of each silence

@@ -1,6 +1,9 @@
 package node
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // A wait ends after a while of refusals: so long, and so many.
 const (
@@ -43,7 +46,8 @@ func (s *Streak) Note(a Answer) {
 	}
 	s.times++
 	s.last = a.At
-	s.now = c.end == settled || c.end == mended && !a.Before
+	// Of a node that is busy Before is not known; what it said before was noted then.
+	s.now = c.end == settled || c.end == mended && !a.Before && !errors.Is(a.Err, ErrBusy)
 }
 
 // Permanent reports whether waiting is in vain until somebody mends the node, or what

@@ -1,0 +1,69 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// closeGate makes so many calls that are not answered well that no more are sent.
+func closeGate(t *testing.T, n *Node) {
+	t.Helper()
+	time.Sleep(time.Millisecond) // since the last answer
+	var r recorder
+	for range gateLimit + 1 {
+		n.Start(call(Wait, "k", "v", &r))
+	}
+	time.Sleep(timeout)
+	synctest.Wait()
+	if n.Start(call(Wait, "k", "v", &r)) == nil {
+		t.Fatal("the gate is open")
+	}
+}
+
+// One error of a proxy, and then silence: the node is silent, and a wait for it goes on.
+func TestWhatAProxySaidBeforeTheNodeFellSilentIsNotSaidAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, fake)
+		ask(t, n, Inspect, "k", "")
+		time.Sleep(time.Millisecond)
+		fake.Set(fakenode.Faults{Error: "ERR words that nobody has heard before"})
+		ask(t, n, Wait, "k", "v")
+		fake.Set(fakenode.Faults{LoseRequests: true})
+		closeGate(t, n)
+		if a := ask(t, n, Wait, "k", "v"); isRefusal(a.Err) {
+			t.Errorf("it says %v", a.Err)
+		}
+		time.Sleep(timeout) // for the probe
+	})
+}
+
+// That nothing is sent any more makes it no node that has never answered well.
+func TestARefusalThatClosesTheGateOfANodeThatHadAnsweredEndsNoWaitAtOnce(t *testing.T) {
+	onPicky(t, func([]any) error { return nil }, func(t *testing.T, p *pickyNode, n *Node) {
+		n.Trust()
+		wantStatus(t, ask(t, n, Extend, "k", "v"), Absent)
+		p.refuse = func([]any) error { return pool.Error("ERR forbidden by the proxy") }
+		var s Streak
+		s.Note(ask(t, n, Extend, "k", "v"))
+		if s.Permanent() {
+			t.Fatal("it is permanent before the gate closes")
+		}
+		time.Sleep(time.Millisecond)
+		var r recorder
+		for range 2 * gateLimit {
+			n.Start(call(Extend, "k", "v", &r))
+		}
+		synctest.Wait()
+		a := ask(t, n, Extend, "k", "v")
+		a.At = time.Now()
+		if s.Note(a); s.Permanent() || !isRefusal(a.Err) {
+			t.Errorf("permanent: %t, with %v", s.Permanent(), a.Err)
+		}
+		time.Sleep(timeout)
+	})
+}
