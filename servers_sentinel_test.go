@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/pool/goredis"
@@ -227,5 +229,32 @@ func TestPipelinedOverSentinelSaysThatTheClientsPoolIsFull(t *testing.T) {
 	eventually(t, "the client is closed", func() bool {
 		_, err := p.Do(patience(t), "PING")
 		return errors.Is(err, pool.ErrClosed)
+	})
+}
+
+func TestPipelinedOverSentinelGivesTheWitnessBackWhenNoConnectionOpens(t *testing.T) {
+	server := miniredis.RunT(t)
+	var refuse atomic.Bool
+	client := newGoRedisClient(t, &goredisv9.Options{
+		Addr:     "FailoverClient", // as one of Sentinel is called
+		PoolSize: 4, DialerRetries: 1,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			if refuse.Load() {
+				return nil, errors.New("no more connections")
+			}
+			return new(net.Dialer).DialContext(ctx, network, server.Addr())
+		},
+	})
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	p := pipelined(t, client)
+	refuse.Store(true)
+	if reply, err := p.Do(patience(t), "PING"); err == nil {
+		t.Errorf("without a connection: got %v", reply)
+	}
+	eventually(t, "no connection of the client's pool is in use", func() bool {
+		s := client.PoolStats()
+		return s.TotalConns == s.IdleConns
 	})
 }

@@ -40,6 +40,9 @@ func (o *opener) open(ctx context.Context) (w *wire, err error) {
 		}
 		if err != nil {
 			w.Close()
+			if w.witness != nil {
+				w.witness.conn.Close() // nobody watches it who would
+			}
 			w, err = nil, translated(err)
 		}
 	}()
