@@ -314,3 +314,19 @@ func TestGoRedisPoolsOnOneClientStandOnTheSame(t *testing.T) {
 		t.Error("which client a pool stands on cannot be told")
 	}
 }
+
+func TestGoRedisOnConnectMayUseTransactions(t *testing.T) {
+	server := miniredis.RunT(t)
+	p := goredis.New(newGoRedisClient(t, &goredisv9.Options{
+		Addr: server.Addr(),
+		OnConnect: func(ctx context.Context, conn *goredisv9.Conn) error {
+			_, err := conn.TxPipelined(ctx, func(tx goredisv9.Pipeliner) error {
+				return tx.Set(ctx, "greeted", "yes", 0).Err()
+			})
+			return err
+		},
+	}))
+	if reply, err := p.Do(patience(t), "GET", "greeted"); reply != "yes" || err != nil {
+		t.Errorf("got %v, %v", reply, err)
+	}
+}

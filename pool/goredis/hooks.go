@@ -3,6 +3,7 @@ package goredis
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -61,9 +62,10 @@ func (once) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (once) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		own := make([]redis.Cmder, len(cmds))
-		for i, cmd := range cmds {
-			own[i] = notRepeated{cmd}
+		// One is enough for all. Not the first: go-redis looks at the type of MULTI.
+		own := slices.Clone(cmds)
+		if last := len(own) - 1; last >= 0 {
+			own[last] = notRepeated{own[last]}
 		}
 		return next(ctx, own)
 	}
