@@ -330,3 +330,56 @@ func TestGoRedisOnConnectMayUseTransactions(t *testing.T) {
 		t.Errorf("got %v, %v", reply, err)
 	}
 }
+
+func TestGoRedisWhatPanicsWhileAConnectionIsOpenedIsAnError(t *testing.T) {
+	var calm atomic.Bool
+	p := goredis.New(newGoRedisClient(t, &goredisv9.Options{
+		Addr: miniredis.RunT(t).Addr(), PoolSize: 2, // go-redis loses one
+		OnConnect: func(context.Context, *goredisv9.Conn) error {
+			if !calm.Load() {
+				panic("not today")
+			}
+			return nil
+		},
+	}))
+	if _, err := p.Do(patience(t), "PING"); !errors.Is(err, pool.ErrNotSent) || !strings.Contains(err.Error(), "not today") {
+		t.Errorf("got %v", err)
+	}
+	calm.Store(true)
+	if reply, err := p.Do(patience(t), "PING"); reply != "PONG" || err != nil {
+		t.Errorf("afterwards: %v, %v", reply, err)
+	}
+}
+
+// A limiter runs on the goroutine of the caller, who may recover.
+func TestGoRedisAPanicLeavesTheNextCommandItsConnection(t *testing.T) {
+	limiter := &panicking{}
+	p := goredis.New(newGoRedisClient(t, &goredisv9.Options{Addr: miniredis.RunT(t).Addr(), PoolSize: 1, Limiter: limiter}))
+	if reply, err := p.Do(patience(t), "PING"); reply != "PONG" || err != nil {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	limiter.now.Store(true)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_, _ = p.Do(patience(t), "PING")
+	}()
+	limiter.now.Store(false)
+	if err := doBriefly(t, p, "PING"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+type panicking struct{ now atomic.Bool }
+
+func (p *panicking) Allow() error {
+	if p.now.Load() {
+		panic("not now")
+	}
+	return nil
+}
+
+func (*panicking) ReportResult(error) {}

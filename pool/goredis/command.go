@@ -137,20 +137,20 @@ func (c *command) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	became := dropped // also if the user's code panics (OnConnect, a provider, the Limiter)
+	defer func() { p.slots.release(became) }()
 	c.inner = true
 	err = p.clones.get(left).Process(ctx, c)
 	c.inner = false
 	switch is, isReply := err.(demoted); {
 	case isReply:
-		p.slots.release(dropped)
 		p.slots.demoted(ctx)
 		return is.refusal
 	case err == nil || isRefusal(err) && (c.sent || c.late):
-		p.slots.release(answered)
+		became = answered
 	case c.sent || c.late:
-		p.slots.release(dropped)
 	default:
-		p.slots.release(unopened)
+		became = unopened
 		if ended(ctx) != nil {
 			return p.slots.starved(err)
 		}

@@ -17,12 +17,21 @@ import (
 //
 // A PING does it. The client takes an idle connection for it if there is one.
 func (s *slots) open(ctx context.Context, left time.Duration) {
+	err := errPanicked
+	defer func() {
+		// OnConnect, providers and the Limiter are the user's code, on a goroutine where he
+		// cannot recover.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errPanicked, r)
+		}
+		s.opened(err)
+	}()
 	limit := max(s.limit, min(left, longest))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	c := newCommand(ctx, nil, limit, ping)
 	c.inner = true
-	err := s.clones.get(limit).Process(ctx, c)
+	err = s.clones.get(limit).Process(ctx, c)
 	open := c.sent || c.late
 	if is, ok := err.(demoted); ok {
 		err, open = is.refusal, false // the connection is closed
@@ -33,7 +42,6 @@ func (s *slots) open(ctx context.Context, left time.Duration) {
 	case !open:
 		err = s.explain(ctx, err)
 	}
-	s.opened(err)
 }
 
 // explain says why the server closed a connection that greeted it. One that takes no
