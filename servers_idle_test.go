@@ -189,7 +189,7 @@ func onFleets(t *testing.T, test func(t *testing.T, f *fleet, pools []pool.Pool)
 func TestPeriodicJobGetsItsLockThoughItsConnectionsWereClosedMeanwhile(t *testing.T) {
 	onFleets(t, func(t *testing.T, f *fleet, pools []pool.Pool) {
 		// The TTL is what Close waits for at the end.
-		locker, err := redlock.New(pools, redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker, err := redlock.New(pools, redlock.WithTTL(3*time.Second), redlock.WithNodeTimeout(1500*time.Millisecond))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +212,7 @@ func TestPeriodicJobGetsItsLockThoughItsConnectionsWereClosedMeanwhile(t *testin
 
 func TestLongHeldLockIsExtendedAndUnlockedThoughTheConnectionsWereClosedMeanwhile(t *testing.T) {
 	onFleets(t, func(t *testing.T, f *fleet, pools []pool.Pool) {
-		locker, err := redlock.New(pools, redlock.WithTTL(5*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker, err := redlock.New(pools, redlock.WithTTL(8*time.Second), redlock.WithNodeTimeout(2*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}

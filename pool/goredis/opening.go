@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 	"time"
@@ -29,19 +30,43 @@ func (s *slots) open(ctx context.Context, left time.Duration) {
 	limit := max(s.limit, min(left, longest))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	for range s.all + 1 {
+		idle := s.client.PoolStats().IdleConns
+		var open bool
+		open, err = s.ping(ctx, limit)
+		if open || idle == 0 || !endedIdle(err) {
+			break
+		}
+		// The server has closed this one, and maybe all that are idle.
+	}
+	if err != nil {
+		err = s.explain(ctx, err)
+	}
+}
+
+// ping reports whether a connection is open now, or why none is.
+func (s *slots) ping(ctx context.Context, limit time.Duration) (open bool, err error) {
 	c := newCommand(ctx, nil, limit, ping)
 	c.inner = true
 	err = s.clones.get(limit).Process(ctx, c)
-	open := c.sent || c.late
+	open = c.sent || c.late
 	if is, ok := err.(demoted); ok {
 		err, open = is.refusal, false // the connection is closed
 	}
-	switch {
-	case open && isRefusal(err): // of PING, which not everybody may use
+	if open && isRefusal(err) { // of PING, which not everybody may use
 		err = nil
-	case !open:
-		err = s.explain(ctx, err)
 	}
+	return open && err == nil, err
+}
+
+// endedIdle reports whether a connection ended as one does that the server closed.
+func endedIdle(err error) bool {
+	for _, end := range []error{io.EOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // explain says why the server closed a connection that greeted it. One that takes no
