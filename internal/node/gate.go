@@ -23,7 +23,8 @@ var ErrBusy = errors.New("node does not answer; nothing sent while one probe is 
 // node can hold stays flat however long it hangs.
 //
 // The PINGs follow the demand: a refused call sets one off. Where there was no
-// demand for a while nothing is known, and the call itself goes through.
+// demand for a while nothing is known, and the call itself goes through. So it does, one
+// at a time, where a proxy refuses PING.
 type gate struct {
 	silent int           // calls without an answer since the last answer
 	cut    bool          // since then one could not be sent: that, too, is a silence
@@ -34,6 +35,7 @@ type gate struct {
 	quiet  time.Time     // when the last silence began, at the earliest; see quietSince
 	calm   time.Duration // how long the node had been answering before it, in all
 	probe  *Call         // under way, until the client returns
+	noPing bool          // the last PING was refused, as a proxy does that takes none
 	said   error         // an error reply that may be a proxy's, if that is what became of the last call
 	tried  time.Time     // when a call last ended without an answer
 }
@@ -66,7 +68,7 @@ func (g *gate) admit(c *Call) (ok, probe bool) {
 		return true, false
 	case g.probe != nil:
 		return false, false
-	case c.Deadline.from.Sub(g.tried) > probeStale:
+	case c.Deadline.from.Sub(g.tried) > probeStale, g.noPing && c.Deadline.from.Sub(g.tried) > probePause:
 		g.probe = c
 		return true, false
 	}
@@ -81,6 +83,9 @@ func (g *gate) returned(c *Call, a Answer, now time.Time) {
 	}
 	if g.probe == c {
 		g.probe = nil
+		if c.Request.Verb == ping {
+			g.noPing = refusesForm(c.Request, a.Err)
+		}
 	}
 	switch {
 	case a.Answered():

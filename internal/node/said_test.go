@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,5 +66,42 @@ func TestARefusalThatClosesTheGateOfANodeThatHadAnsweredEndsNoWaitAtOnce(t *test
 			t.Errorf("permanent: %t, with %v", s.Permanent(), a.Err)
 		}
 		time.Sleep(timeout)
+	})
+}
+
+// A noPing pool is a proxy that lets no PING through.
+type noPing struct{ *fakenode.Node }
+
+func (p noPing) Do(ctx context.Context, args ...any) (any, error) {
+	if args[0] == "PING" {
+		return nil, pool.Error("ERR invalid command")
+	}
+	return p.Node.Do(ctx, args...)
+}
+
+func TestWhereNoPingIsAnsweredACallFindsOutThatTheNodeIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakenode.New("a")
+		n := newNode(t, noPing{fake})
+		ask(t, n, Inspect, "k", "")
+		fake.Set(fakenode.Faults{LoseRequests: true})
+		closeGate(t, n)
+		var r recorder
+		for range 10 * time.Second / probePause {
+			n.Start(call(Inspect, "k", "", &r))
+			time.Sleep(probePause)
+		}
+		if sent, most := fake.Sent()-gateLimit-2, int(10*time.Second/timeout); sent > most {
+			t.Errorf("%d calls were sent while nothing is answered, more than one at a time", sent)
+		}
+		fake.Set(fakenode.Faults{})
+		time.Sleep(timeout)
+		for range 3 {
+			a := ask(t, n, Inspect, "k", "")
+			if time.Sleep(2 * probePause); a.Err == nil {
+				return
+			}
+		}
+		t.Error("nothing is sent to a node that is back")
 	})
 }
