@@ -90,7 +90,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
 	l.group.NoConn(l.lendConnection)
-	l.process = processOf(pools, cfg.longest, l.group.Self())
+	l.process = processOf(pools, cfg.habits(), l.group.Self())
 	l.group.Release(l.process.self)
 	l.group.Share(l.process.known)
 	return l, nil

@@ -33,11 +33,17 @@ var processes = struct {
 	byClients map[any]weak.Pointer[process]
 }{byClients: make(map[any]weak.Pointer[process])}
 
-// processOf returns what Lockers on the clients of pools share. Those that disagree about
-// the restart guard do not: one could keep all others from a lock that is only refused to
-// it. self is the name of a new one.
-func processOf(pools []pool.Pool, guard time.Duration, self string) *process {
-	clients, known := clientsOf(pools, guard)
+// habits are those of a Locker that decide whether its attempts succeed, and how soon it
+// asks again. Whoever comes first in a queue asks for all: one whose node timeout is too
+// short, or who is refused since it guards restarts, would keep the others from the lock.
+type habits struct{ guard, nodeTimeout, retryMin, retryMax time.Duration }
+
+func (c *config) habits() habits { return habits{c.longest, c.nodeTimeout, c.retryMin, c.retryMax} }
+
+// processOf returns what Lockers on the clients of pools share, if they have the same
+// habits. self is the name of a new one.
+func processOf(pools []pool.Pool, h habits, self string) *process {
+	clients, known := clientsOf(pools, h)
 	if !known {
 		return newProcess(self, len(pools))
 	}
@@ -74,8 +80,8 @@ type chain struct{ before, last any }
 
 // clientsOf returns what is equal for Lockers on the same clients in the same order. It is
 // not known if one of them cannot be compared.
-func clientsOf(pools []pool.Pool, guard time.Duration) (clients any, known bool) {
-	clients = guard
+func clientsOf(pools []pool.Pool, h habits) (clients any, known bool) {
+	clients = h
 	for _, p := range pools {
 		client := backing(p)
 		if client == nil && !reflect.ValueOf(p).Comparable() {
