@@ -115,7 +115,7 @@ func (e *formsRefused) cause(c cause) cause {
 		c.remedy = rightsOfScripts
 	case e.option != "":
 		c.remedy = fmt.Sprintf("%s needs scripts, which this server or a proxy before it refuses: allow EVAL and EVALSHA, or lock without it", e.option)
-	case c.remedy == "":
+	case c.remedy == "", c.remedy == notOffered, c.remedy == lacksCommand, c.remedy == declaredKeys:
 		c.remedy = "allow EVAL and EVALSHA on this server, or on the proxy before it: a lock that cannot be released is not taken"
 	}
 	return c

@@ -43,7 +43,7 @@ var failures = []failure{
 	{hungUp, cause{remedy: "the connection was closed from the other side: see whether the server runs, whether its port wants TLS, whether it has reached its maxclients or is in protected mode, and whether a proxy has no server behind it"}},
 
 	{is(ErrBusy), cause{silent: true, remedy: noAnswerAdvice}},
-	{notReached, cause{silent: true, remedy: "see whether the server runs, whether it hangs, whether its address is right and packets get there, and whether both it and this node's client speak TLS, or neither; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"}},
+	{notReached, cause{silent: true, remedy: "see whether the server runs, whether it hangs, whether it is a Redis server, whether its address is right and packets get there, and whether both it and this node's client speak TLS, or neither; clients that repeat refused dials hide which it is (go-redis: DialerRetries: 1)"}},
 	{is(context.DeadlineExceeded), cause{silent: true, remedy: noAnswerAdvice}},
 	{timedOut, cause{silent: true, remedy: noAnswerAdvice}},
 }

@@ -74,7 +74,7 @@ func endedIdle(err error) bool {
 // and closes it. go-redis is writing then, and the words are lost with the connection. So
 // another one listens.
 func (s *slots) explain(ctx context.Context, err error) error {
-	if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+	if !endedIdle(err) {
 		return err
 	}
 	const spoken = 100 * time.Millisecond
