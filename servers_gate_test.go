@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/redisproc"
-
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
