@@ -1,6 +1,7 @@
 package goredis
 
 import (
+	"context"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -15,15 +16,12 @@ import (
 // bits: at most an eighth too long, never too short, and eight copies for each
 // doubling, of which a lock with one node timeout uses one or two.
 //
-// The road not taken: client.WithTimeout(0).Options().ContextTimeoutEnabled =
-// true reaches the same with a single copy and to the nanosecond. But Options
-// is documented as read-only, and a go-redis that returns a copy one day would
-// silently bring back the five seconds in a user's build, where no test of ours
+// The timeout counts anew for each thing that is waited for: a write, a reply, each step
+// of a greeting, and not before a connection was got. So the copies heed the context as
+// well, see [lenient]. That alone would do, with a single copy. But it is set in Options,
+// which are documented as read-only, and a go-redis that returns a copy of them one day
+// would silently bring back the five seconds in a user's build, where no test of ours
 // runs.
-//
-// The timeout counts from the moment when a connection was got, so a call that
-// waited for one may end up to that much later. It does not send its command
-// late: see [command.Args].
 type clones struct {
 	client *redis.Client // the user's
 	base   *redis.Client // the copy for contexts whose deadline is beyond limit
@@ -59,7 +57,27 @@ func (c *clones) init(client *redis.Client) {
 func clone(client *redis.Client, timeout time.Duration) *redis.Client {
 	c := client.WithTimeout(timeout)
 	c.AddHook(once{})
+	if own := c.Options(); own != client.Options() {
+		own.ContextTimeoutEnabled = true
+	}
 	return c
+}
+
+// lenient is a context that go-redis may use for an eighth longer than there is time. A
+// reply that has come when the deadline passes is read then, and the connection kept.
+// Nothing is sent in that time but a PING: see [command.Args].
+type lenient struct {
+	context.Context
+	beyond time.Duration
+}
+
+// Deadline implements [context.Context].
+func (l *lenient) Deadline() (time.Time, bool) {
+	at, ok := l.Context.Deadline()
+	if ok {
+		at = at.Add(l.beyond)
+	}
+	return at, ok
 }
 
 // get returns the client whose timeouts suit a deadline that is so far away. A

@@ -27,6 +27,7 @@ type command struct {
 	ctx   context.Context
 	pool  *Pool
 	left  time.Duration // until the deadline of ctx, when Do was called
+	bound lenient       // what the client gets
 
 	inner bool // past the user's hooks: whoever asks for Args now writes them
 	ran   bool // got that far at least once
@@ -140,7 +141,8 @@ func (c *command) process(ctx context.Context) error {
 	became := dropped // also if the user's code panics (OnConnect, a provider, the Limiter)
 	defer func() { p.slots.release(became) }()
 	c.inner = true
-	err = p.clones.get(left).Process(ctx, c)
+	c.bound = lenient{ctx, max(min(c.left, longest)/8, shortest)}
+	err = p.clones.get(left).Process(&c.bound, c)
 	c.inner = false
 	switch is, isReply := err.(demoted); {
 	case isReply:

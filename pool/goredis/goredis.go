@@ -34,9 +34,9 @@
 //
 // # Options that matter
 //
-// None has to be set. ContextTimeoutEnabled makes the deadline exact, to no
-// benefit for a lock. ReadTimeout and WriteTimeout bound calls whose context has no
-// deadline or a later one; where they differ, the longer one counts for both.
+// None has to be set. ContextTimeoutEnabled changes nothing here. ReadTimeout and
+// WriteTimeout bound calls whose context has no deadline or a later one; where they
+// differ, the longer one counts for both.
 // PoolSize should be at least the number of locks that are acquired at the same
 // moment. A command that finds no free connection by its deadline fails, and its
 // error matches [pool.ErrNoConn]. DialerRetries (default 5, 100 ms
@@ -203,6 +203,6 @@ func ended(ctx context.Context) error {
 	return err
 }
 
-// Bounded implements [pool.Bounded]: the deadline of ctx, rounded up by at most an eighth,
-// bounds the wait for a connection, and the command.
+// Bounded implements [pool.Bounded]: the deadline of ctx bounds the wait for a connection,
+// and with an eighth of the time that there was on top of it, its greeting and the command.
 func (p *Pool) Bounded() {}

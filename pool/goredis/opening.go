@@ -48,7 +48,8 @@ func (s *slots) open(ctx context.Context, left time.Duration) {
 func (s *slots) ping(ctx context.Context, limit time.Duration) (open bool, err error) {
 	c := newCommand(ctx, nil, limit, ping)
 	c.inner = true
-	err = s.clones.get(limit).Process(ctx, c)
+	c.bound = lenient{ctx, limit / 8}
+	err = s.clones.get(limit).Process(&c.bound, c)
 	open = c.sent || c.late
 	if is, ok := err.(demoted); ok {
 		err, open = is.refusal, false // the connection is closed
