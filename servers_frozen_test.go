@@ -85,17 +85,22 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 		all[:1].freeze(t)
 
 		ctx, cancel := context.WithCancel(context.Background())
-		var cycles atomic.Int64
+		// On a busy machine a node that is well may have no time to answer in time. It is not
+		// what this test is about, and the lock is released later.
+		var cycles, failed atomic.Int64
 		var workers sync.WaitGroup
 		for i := range 8 {
 			workers.Go(func() {
 				for n := 0; ctx.Err() == nil; n++ {
 					lock, err := locker.Lock(context.Background(), fmt.Sprintf("job-%d-%d", i, n))
-					if err != nil {
-						t.Error(err)
-						return
+					if err == nil {
+						err = lock.Unlock(context.Background())
 					}
-					mustUnlock(t, lock)
+					if err != nil {
+						t.Log(err)
+						failed.Add(1)
+						continue
+					}
 					cycles.Add(1)
 				}
 			})
@@ -103,18 +108,20 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 		time.Sleep(warmUp) // until everything that grows has grown: the gate has closed
 		early := measure(&open)
 		time.Sleep(load)
+		// What grew for a moment, as where everybody waits for the processor, goes again
+		// under the same load. What leaks does not.
 		late := measure(&open)
+		for patience := time.Now().Add(20 * time.Second); late.since(early) != "" && time.Now().Before(patience); late = measure(&open) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if grown := late.since(early); grown != "" {
+			t.Error(grown)
+		}
 		cancel()
 		workers.Wait()
 		t.Logf("%d cycles; early %v, late %v", cycles.Load(), early, late)
-		if late.goroutines > early.goroutines+50 {
-			t.Errorf("goroutines grew from %d to %d", early.goroutines, late.goroutines)
-		}
-		if late.heap > early.heap+8<<20 {
-			t.Errorf("memory grew from %d to %d KiB", early.heap>>10, late.heap>>10)
-		}
-		if late.connections > early.connections+20 || late.connections > 250 {
-			t.Errorf("connections grew from %d to %d", early.connections, late.connections)
+		if failed.Load() > cycles.Load()/10 {
+			t.Errorf("%d cycles failed, and %d did not", failed.Load(), cycles.Load())
 		}
 
 		all.thaw(t)
@@ -131,6 +138,19 @@ type use struct {
 
 func (u use) String() string {
 	return fmt.Sprintf("%d goroutines, %d KiB, %d connections", u.goroutines, u.heap>>10, u.connections)
+}
+
+// since returns what has grown, or "".
+func (u use) since(early use) string {
+	switch {
+	case u.goroutines > early.goroutines+50:
+		return fmt.Sprintf("goroutines grew from %d to %d", early.goroutines, u.goroutines)
+	case u.heap > early.heap+8<<20:
+		return fmt.Sprintf("memory grew from %d to %d KiB", early.heap>>10, u.heap>>10)
+	case u.connections > early.connections+20 || u.connections > 250:
+		return fmt.Sprintf("connections grew from %d to %d", early.connections, u.connections)
+	}
+	return ""
 }
 
 func measure(open *atomic.Int64) use {
