@@ -258,3 +258,22 @@ func TestPipelinedOverSentinelGivesTheWitnessBackWhenNoConnectionOpens(t *testin
 		return s.TotalConns == s.IdleConns
 	})
 }
+
+// A proxy, or a server that is none of Redis's own, may answer WAIT at once.
+func TestPipelinedOverSentinelAsksAServerThatDoesNotWaitNoMoreOftenThanOneWithoutWAIT(t *testing.T) {
+	server := miniredis.RunT(t) // does
+	p := pipelined(t, newGoRedisClient(t, &goredisv9.Options{
+		Addr: "FailoverClient", // as one of Sentinel is called
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, server.Addr())
+		},
+	}))
+	if reply, err := p.Do(patience(t), "PING"); reply != "PONG" || err != nil {
+		t.Fatalf("got %v, %v", reply, err)
+	}
+	before := server.CommandCount()
+	time.Sleep(time.Second)
+	if n := server.CommandCount() - before; n > 100 {
+		t.Errorf("%d times in a second", n)
+	}
+}

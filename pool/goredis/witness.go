@@ -61,10 +61,13 @@ func (w *witness) watch(gone func()) {
 	ctx := context.Background()
 	for {
 		if w.waits {
-			// For more replicas than there can be: the answer comes when the time is over.
+			// For more replicas than there can be: the answer comes when the time is over,
+			// except from what takes the command and does not wait.
+			begun := time.Now()
 			err := w.ask(ctx, "WAIT", int64(math.MaxInt32), witnessWait.Milliseconds())
 			switch {
 			case err == nil:
+				w.waits = time.Since(begun) >= witnessWait/2
 			case isRefusal(err) && !strings.HasPrefix(err.Error(), "UNBLOCKED"):
 				w.waits = false // no right to it, a replica
 			default:
