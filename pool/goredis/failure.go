@@ -38,15 +38,7 @@ func isRefusal(err error) bool {
 
 // failed returns err as the contract of [pool.Pool] wants it.
 func failed(ctx context.Context, err error, certainlyUnsent bool) error {
-	var refusal redis.Error
-	switch {
-	case errors.As(err, &refusal):
-		err = pool.Error(refusal.Error())
-	case errors.Is(err, redis.ErrClosed):
-		err = fmt.Errorf("%w: %w", pool.ErrClosed, err)
-	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		err = fmt.Errorf("%w (PoolSize, MaxActiveConns): %w", pool.ErrNoConn, err)
-	}
+	err = translated(err)
 	if over := ended(ctx); over != nil && !isReply(err) && !errors.Is(err, over) {
 		err = fmt.Errorf("%w: %w", over, err)
 	}
@@ -54,6 +46,20 @@ func failed(ctx context.Context, err error, certainlyUnsent bool) error {
 		// A refusal gets here as well: of AUTH, HELLO or SELECT, which are sent
 		// before a connection's first command.
 		return unsent(err)
+	}
+	return err
+}
+
+// translated returns err in the words of package pool.
+func translated(err error) error {
+	var refusal redis.Error
+	switch {
+	case errors.As(err, &refusal):
+		return pool.Error(refusal.Error())
+	case errors.Is(err, redis.ErrClosed):
+		return fmt.Errorf("%w: %w", pool.ErrClosed, err)
+	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
+		return fmt.Errorf("%w (PoolSize, MaxActiveConns): %w", pool.ErrNoConn, err)
 	}
 	return err
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/pipeline"
-	"github.com/quorumlock/quorumlock/pool"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -114,18 +113,4 @@ func (o *opener) clientClosed() error {
 		return err
 	}
 	return nil
-}
-
-// translated returns err in the words of package pool.
-func translated(err error) error {
-	refusal := redis.Error(nil)
-	switch {
-	case errors.Is(err, redis.ErrClosed):
-		return fmt.Errorf("%w: %w", pool.ErrClosed, err)
-	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		return fmt.Errorf("%w: %w", pool.ErrNoConn, err)
-	case errors.As(err, &refusal):
-		return pool.Error(refusal.Error()) // of the greeting
-	}
-	return err
 }

@@ -3,7 +3,6 @@ package goredis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -29,7 +28,7 @@ func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	s := &subscription{ctx: ctx, conn: p.clones.get(greetTimeout).Subscribe(ctx)}
 	if err := s.conn.Ping(ctx); err != nil { // connects
 		s.conn.Close()
-		return nil, s.failed(err)
+		return nil, failed(ctx, err, false)
 	}
 	// Closing it is the one way to end a Receive. Not before it is connected: Close
 	// would wait for that, with a mutex, and so stop the time of a synctest bubble.
@@ -69,7 +68,7 @@ func (s *subscription) Receive() (pool.Event, error) {
 	}
 	if err != nil {
 		s.Close()
-		return pool.Event{}, s.failed(err)
+		return pool.Event{}, failed(s.ctx, err, false)
 	}
 	return pool.Event{}, nil
 }
@@ -81,14 +80,4 @@ func (s *subscription) Close() error {
 		return err
 	}
 	return nil
-}
-
-func (s *subscription) failed(err error) error {
-	if refusal := redis.Error(nil); errors.As(err, &refusal) {
-		return pool.Error(refusal.Error())
-	}
-	if over := ended(s.ctx); over != nil && !errors.Is(err, over) {
-		return fmt.Errorf("%w: %w", over, err)
-	}
-	return err
 }
