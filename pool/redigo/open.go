@@ -51,11 +51,11 @@ type opener struct {
 	pool *Pool
 	asks atomic.Int32 // openings that have got beyond the wait for a free connection
 
-	mu      sync.Mutex // protects the rest; not held while the source is used
-	waiting list.List  // of *waiter, the oldest first
-	under   int        // openings under way
-	begun   time.Time  // when the last of them began
-	spare   redis.Conn
+	mu      sync.Mutex  // protects the rest; not held while the source is used
+	waiting list.List   // of *waiter, the oldest first
+	under   int         // openings under way
+	begun   time.Time   // when the last of them began
+	spare   *redis.Conn // a pointer, since a source's own connections need not be comparable
 	timer   *time.Timer // closes the spare one
 }
 
@@ -164,8 +164,8 @@ func (o *opener) give(conn redis.Conn) {
 	if before := o.takeSpare(); before != nil {
 		defer before.Close()
 	}
-	o.spare = conn
-	o.timer = time.AfterFunc(spared, func() { o.drop(conn) })
+	o.spare = &conn
+	o.timer = time.AfterFunc(spared, func() { o.drop(&conn) })
 }
 
 // next takes out the call that has waited longest.
@@ -184,15 +184,16 @@ func (o *opener) next() *waiter {
 // takeSpare returns the spare connection, if there is one. o.mu is held.
 func (o *opener) takeSpare() redis.Conn {
 	conn := o.spare
-	if conn != nil {
-		o.timer.Stop()
-		o.spare, o.timer = nil, nil
+	if conn == nil {
+		return nil
 	}
-	return conn
+	o.timer.Stop()
+	o.spare, o.timer = nil, nil
+	return *conn
 }
 
 // drop closes the spare connection, if it is still that.
-func (o *opener) drop(conn redis.Conn) {
+func (o *opener) drop(conn *redis.Conn) {
 	o.mu.Lock()
 	mine := o.spare == conn
 	if mine {
@@ -200,7 +201,7 @@ func (o *opener) drop(conn redis.Conn) {
 	}
 	o.mu.Unlock()
 	if mine {
-		conn.Close()
+		(*conn).Close()
 	}
 }
 

@@ -215,3 +215,23 @@ func TestADialHasTheValuesOfItsCallerAndATimeOfItsOwn(t *testing.T) {
 		}
 	})
 }
+
+// A bare is a connection that cannot be compared.
+type bare struct {
+	redis.Conn
+	_ []string
+}
+
+func TestASpareConnectionMayBeOfAnyType(t *testing.T) {
+	var o opener
+	o.pool = new(Pool)
+	o.give(bare{Conn: silent{}})
+	o.drop(o.spare)
+	if o.spare != nil {
+		t.Error("it is still there")
+	}
+}
+
+type silent struct{ redis.Conn }
+
+func (silent) Close() error { return nil }
