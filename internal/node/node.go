@@ -125,8 +125,13 @@ func (n *Node) Run(c *Call) error {
 	c.state = sent
 	n.mu.Unlock()
 
+	defer n.leave() // also if a hook of the user's panics, and he recovers
 	n.converse(c)
+	return nil
+}
 
+// leave gives up the place of a worker.
+func (n *Node) leave() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if next := n.dequeue(); next != nil {
@@ -134,7 +139,6 @@ func (n *Node) Run(c *Call) error {
 	} else {
 		n.workers--
 	}
-	return nil
 }
 
 // launch hands a call to a worker. Where there are none it reports whether to submit
