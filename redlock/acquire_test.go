@@ -291,8 +291,11 @@ func (p nearPool) Do(ctx context.Context, args ...any) (any, error) {
 // Each of several callers has some of the nodes, and hears first of the others that it is
 // taken. That denies a majority to all, and is no answer: nobody has the lock.
 func TestOfCallersWhoSplitTheNodesOneGetsTheLock(t *testing.T) {
-	for _, c := range []struct{ nodes, callers int }{{2, 2}, {4, 2}, {5, 3}} {
+	for _, c := range []struct{ nodes, down, callers int }{{2, 0, 2}, {3, 1, 2}, {4, 0, 2}, {5, 0, 3}, {5, 1, 2}} {
 		inBubble(t, c.nodes, func(f *fixture) {
+			for _, n := range f.nodes[c.nodes-c.down:] {
+				n.Set(fakenode.Faults{Refuse: true})
+			}
 			lockers := make([]*Locker, c.callers)
 			for who := range lockers {
 				var pools []pool.Pool
