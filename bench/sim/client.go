@@ -128,11 +128,12 @@ type session struct {
 	stop   atomic.Int64 // until when it will be stopped once it has begun to ask, 0 if it is not
 
 	// Of the loop of the world.
-	values []string        // of its attempts
-	self   string          // the name of its Locker in the line
-	ticket int64           // in the line, once it has one
-	seen   bool            // that it has the lock
-	had    []time.Duration // when a server last found so, for an extension
+	values    []string        // of its attempts
+	self      string          // the name of its Locker in the line
+	ticket    int64           // in the line, once it has one
+	seen      bool            // that it has the lock
+	had       []time.Duration // when a server last found so, for an extension
+	cancelled bool            // by an event
 
 	held  atomic.Pointer[holding] // nil before it has the lock
 	ended atomic.Bool
@@ -188,6 +189,7 @@ func (s *session) run(ctx context.Context) {
 	k, err := s.take(ctx, opts)
 	if err != nil {
 		s.tell("does not get the lock: %v", err)
+		s.client.world.sendsAway(sentAway{s, err})
 		return
 	}
 	s.held.Store(&holding{k, k.Context().Done()})

@@ -19,6 +19,9 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 	if len(args) < arity[name] {
 		return nil, pool.Error(fmt.Sprintf("ERR wrong number of arguments for '%s' command", name))
 	}
+	if s.readOnly && writes[name] {
+		return nil, errReadOnly
+	}
 	at := func(n int) string { return args[n] }
 	switch name {
 	case "GET":
@@ -84,6 +87,9 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 // arity is the least number of words.
 var arity = map[string]int{"GET": 2, "GETRANGE": 4, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
 	"HSET": 4, "HDEL": 3, "ZADD": 4, "ZREM": 3, "ZSCORE": 3, "ZRANGE": 4, "PUBLISH": 3}
+
+// writes are the commands that a replica refuses.
+var writes = map[string]bool{"SET": true, "DEL": true, "PEXPIRE": true, "HSET": true, "HDEL": true, "ZADD": true, "ZREM": true}
 
 // setWith is SET with its options.
 func (s command) setWith(key, value string, options []string) (any, error) {

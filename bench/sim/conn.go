@@ -24,6 +24,7 @@ type conn struct {
 	lane     lane // nothing overtakes
 	mute     bool // a request was lost: nothing that comes after it arrives
 	deaf     bool // a reply was lost
+	old      bool // it leads to a server that is no master any more
 	third    bool // the client speaks the third version of the protocol
 	channels []string
 

@@ -30,6 +30,12 @@ func draw(seed uint64, outside bool) *schedule {
 			d.breach()
 		}
 	}
+	for range d.random.IntN(3) {
+		d.outdoors()
+	}
+	if d.in(4) {
+		d.Rush, d.Away = 2+d.random.IntN(3), d.random.IntN((d.Nodes+1)/2)
+	}
 	slices.SortFunc(d.Events, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	return d.schedule
 }
@@ -133,6 +139,14 @@ func (d drawing) fault() {
 		e.For = pick[time.Duration](d, -1, 1) * d.between(time.Millisecond, pick(d, d.TTL, hour))
 	}
 	d.Events = append(d.Events, e)
+}
+
+// outdoors draws what stands between clients and servers.
+func (d drawing) outdoors() {
+	d.Events = append(d.Events, event{
+		At: d.when(), Node: d.random.IntN(d.Nodes), Kind: pick(d, idleCut, idleCut, slowDial, proxyError, proxyError, demote),
+		For: d.between(time.Microsecond, pick(d, d.TTL/4, d.TTL, 3*d.TTL)),
+	})
 }
 
 // forget draws what a node does not survive, and a lock that is guarded does.

@@ -35,6 +35,15 @@ func (w *world) happen(e event) {
 		w.meanwhile(&w.weather.doubling[e.Node], e.For, nil)
 	case slow:
 		w.meanwhile(&w.weather.slow[e.Node], e.For, nil)
+	case idleCut:
+		w.meanwhile(&w.weather.idling[e.Node], e.For, nil)
+	case slowDial:
+		w.hangUp(s)
+		w.meanwhile(&w.weather.dialing[e.Node], e.For, nil)
+	case proxyError:
+		w.meanwhile(&w.weather.proxied[e.Node], e.For, nil)
+	case demote:
+		w.demote(s, e.For)
 	case freeze:
 		w.meanwhile(&s.frozen, e.For, func() { w.thaw(s) })
 	case restart:
@@ -79,6 +88,7 @@ func (w *world) happenToClient(e event) {
 	case unlockCall:
 		s.early()
 	case cancelCall:
+		s.cancelled = true
 		s.cancel()
 	}
 }

@@ -60,7 +60,7 @@ func (l *link) Do(ctx context.Context, args ...any) (any, error) {
 	case r := <-m.reply:
 		return r.reply, r.err
 	case <-done:
-		return nil, ctx.Err()
+		return nil, l.net.givenUp(m, ctx.Err())
 	}
 }
 

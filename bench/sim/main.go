@@ -26,6 +26,7 @@ type options struct {
 	trace   uint64
 	mutants bool
 	only    string
+	without string
 	workers uint64
 	pause   time.Duration // between lines of progress
 	part    uint64        // of a worker: which it is
@@ -67,6 +68,7 @@ func parse() (o options) {
 	flag.Uint64Var(&o.trace, "trace", 0, "print the timelines of so many schedules, and nothing else")
 	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
 	flag.StringVar(&o.only, "only", "", "of the mutants, those whose names contain this")
+	flag.StringVar(&o.without, "without", "", "leave out this kind of event, such as \"idle cuts\" or \"rush\": to see what only it finds")
 	flag.Uint64Var(&o.workers, "workers", 2, "processes")
 	flag.DurationVar(&o.pause, "progress", 10*time.Second, "how often to say on standard error how far it is; 0 for never")
 	flag.BoolVar(&o.worker, "worker", false, "be one of the processes")

@@ -93,7 +93,7 @@ func (m mutant) run(ctx context.Context, o options, root, dir string) (f finding
 	if text, err := build.CombinedOutput(); err != nil {
 		return f, fmt.Errorf("%w\n%s", err, text)
 	}
-	return hire(ctx, program, options{runs: m.runs, seed: o.seed, workers: 1, brief: true, real: m.real}, 0, new(atomic.Int64))
+	return hire(ctx, program, options{runs: m.runs, seed: o.seed, workers: 1, brief: true, real: m.real, without: o.without}, 0, new(atomic.Int64))
 }
 
 // overlay writes the broken files, and what go build wants to know about them.

@@ -183,6 +183,47 @@ var mutants = []mutant{
 		rule:  carried, runs: 1000, real: true,
 	},
 	{
+		name:  "a clock that is set counts for a round trip",
+		edits: []edit{{"redlock/attempt.go", "took := min(now.Mono-lock.start.Mono, r.patience())", "took := elapsed"}},
+		rule:  progress, runs: 5000,
+	},
+	{
+		name:  "a connection that ended leaves no doubt",
+		edits: []edit{{"internal/fanout/seat.go", "\tif a.Lost {\n\t\ts.touched = true\n", "\tif false {\n\t\ts.touched = true\n"}},
+		rule:  noOrphan, runs: 5000,
+	},
+	{
+		name: "a call that found no connection is under way for ever",
+		edits: []edit{{"internal/fanout/seat.go", "\tif verb.Sets() {\n\t\ts.stuck--\n\t}\n\tif verb == node.Release || node.NothingDone(verb, a.Err) {\n\t\treturn\n\t}\n",
+			"\tif verb == node.Release || node.NothingDone(verb, a.Err) {\n\t\treturn\n\t}\n\tif verb.Sets() {\n\t\ts.stuck--\n\t}\n"}},
+		rule: closingEnds, runs: 5000,
+	},
+	{
+		name:  "every error reply proves that nothing was done",
+		edits: []edit{{"internal/node/proof.go", "return errors.As(err, &e) && (refusedBeforeScript", "return errors.As(err, &e) && (true || refusedBeforeScript"}},
+		rule:  noOrphan, runs: 30000,
+	},
+	{
+		name:  "a split vote is an answer",
+		edits: []edit{{"redlock/repeat.go", "case !o.ours && !o.stale && !o.split:", "case !o.ours && !o.stale:"}},
+		rule:  oneGets, runs: 2000,
+	},
+	{
+		name:  "nodes that deny the lock say that somebody has it",
+		edits: []edit{{"internal/fanout/round.go", "if r.outcome == quorum.Lost && r.undivided() {", "if false {"}},
+		rule:  oneGets, runs: 5000,
+	},
+	{
+		name:  "a server that may not be written to for a while ends a wait",
+		edits: []edit{{"internal/node/refusals.go", "{\"READONLY\", passes,", "{\"READONLY\", lasts,"}},
+		rule:  noSendAway, runs: 20000,
+	},
+	{
+		name:  "a connection to a server that is no master any more is kept",
+		edits: []edit{{"pool/errors.go", "return errors.As(err, &e) && (strings.Contains", "return errors.As(err, &e) && false && (strings.Contains"}},
+		rule:  progress, runs: 2000, real: true,
+	},
+	{
 		name:  "listening goes on after Close",
 		edits: []edit{{"internal/listen/subscription.go", "\ts.clear()\n\ts.cancel()\n\treturn s.ended\n", "\treturn nil\n"}},
 		rule:  nothingLeft, runs: 2000,

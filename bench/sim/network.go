@@ -34,6 +34,8 @@ type message struct {
 	sent time.Duration
 	over time.Duration // when its client gives it up by itself
 	twin bool          // it is carried out for the second time
+	late bool          // its sender was told something else; it is on its way all the same
+	idle bool          // no connection was there for it: it was not sent. Protected by the network's mu
 
 	reply    chan result   // of Do
 	receiver pool.Receiver // of Submit
@@ -136,6 +138,9 @@ func (n *network) route(m *message) {
 	m.sent = w.moment()
 	m.over = m.sent + clientTimeout + chance.between(0, time.Millisecond)
 	there, back := w.delay(&chance, l), w.delay(&chance, l)
+	if n.outdoors(m, &there, back) {
+		return
+	}
 	if w.weather.lossy[l.server.index] > 0 && chance.in(4) || l.cutTo > 0 || m.conn != nil && m.conn.mute {
 		if m.conn != nil {
 			m.conn.mute = true
@@ -216,7 +221,7 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 	if !obeyed {
 		r = w.execute(s, m)
 	}
-	if m.twin {
+	if m.twin || m.late {
 		return
 	}
 	if lost || m.link.cutOff > 0 {
@@ -247,6 +252,9 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 
 // unheard has a client that waits without end give up in time.
 func (n *network) unheard(m *message) {
+	if m.late {
+		return
+	}
 	if m.conn != nil && m.reply == nil {
 		m.conn.deaf = true // clients know by themselves when to give up
 		return
@@ -258,7 +266,7 @@ func (n *network) unheard(m *message) {
 
 // tell ends a message for its sender, once.
 func (n *network) tell(m *message, r result) {
-	if m.told || m.twin || m.sub != nil {
+	if m.told || m.twin || m.late || m.sub != nil {
 		return
 	}
 	m.told = true

@@ -15,10 +15,12 @@ type server struct {
 	store *store
 	clock nodeClock
 
-	known  map[string]knownScript // that it has, by hash
-	frozen int                    // stopped: what comes waits in the sockets
-	down   int                    // not there: connections are refused
-	held   []waiting              // what waits in the sockets
+	known    map[string]knownScript // that it has, by hash
+	frozen   int                    // stopped: what comes waits in the sockets
+	down     int                    // not there: connections are refused
+	demoted  int                    // it may not be written to
+	readOnly bool                   // by what it carries out now
+	held     []waiting              // what waits in the sockets
 
 	subs  []*subscription // connections that listen
 	conns []*conn         // all of real clients
@@ -70,13 +72,16 @@ func (n *server) peek(key string) string {
 func (n *server) do(args []any, publish func(channel, message string)) (reply any, err error) {
 	micros := n.clock.micros()
 	n.store.now = micros / 1000 // as of the beginning, also for what expires meanwhile
-	c := command{store: n.store, micros: micros, publish: publish}
+	c := command{store: n.store, micros: micros, publish: publish, readOnly: n.readOnly}
 	var called knownScript
 	verb := args[0].(string)
 	switch verb {
 	case "PING":
 		return "PONG", nil
 	case "SET": // key value NX GET PX ttl
+		if n.readOnly {
+			return nil, errReadOnly
+		}
 		return acquire(c, text(args[1]), []any{args[2], args[6]}), nil
 	case "EVAL":
 		called = read(text(args[1]))
@@ -95,6 +100,9 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 			g.mark(c, n.run)
 		}
 		n.trusted, n.mute = false, false
+	}
+	if n.readOnly && n.lua == nil { // where it would only read, too, which is harder to tell
+		return nil, errReadOnly
 	}
 	if n.lua != nil {
 		return n.lua.eval(called.text, c, n.run)

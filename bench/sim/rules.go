@@ -27,6 +27,8 @@ const (
 	noRevival   = "an extension never revives a lock"
 	noRetaken   = "an extension counts who still had the lock"
 	keysEnd     = "every key has an end"
+	oneGets     = "of those who try a free lock at one moment one gets it"
+	noSendAway  = "nobody who waits is sent away"
 )
 
 // A violation is a rule that was broken.
@@ -40,6 +42,7 @@ type rules struct {
 	world    *world
 	broken   *violation
 	extended []extension // protected by mu
+	away     []sentAway  // protected by mu
 	calls    []*session  // all, in the order of their beginning
 	sessions map[int]*session
 	holders  []*session // that hold a lock and may believe so
@@ -118,6 +121,7 @@ func (w *world) look() {
 		}
 	}
 	w.lookExtended()
+	w.lookSentAway()
 	w.lookFair()
 	w.lookProgress()
 }
@@ -187,7 +191,11 @@ func (w *world) execute(server *server, m *message) (r result) {
 			places = server.places(key)
 		}
 	}
+	server.readOnly = server.demoted > 0 || m.conn != nil && m.conn.old
 	r.reply, r.err = server.do(m.args, func(channel, message string) { w.publish(server, channel, message) })
+	if r.err != nil && server.readOnly {
+		w.did["a server was no master for a while"]++
+	}
 	again := ""
 	if m.twin { // how long that may take nobody can know; such a key expires
 		again = " once more"

@@ -28,6 +28,9 @@ type schedule struct {
 	Guard       bool          // all clients guard against restarts: nodes may forget
 	New         bool          // and the nodes are new: they count for nobody yet
 
+	Rush int // callers who try a free lock at one instant in the end, 0 for none
+	Away int // servers that are down then
+
 	Length time.Duration // then everything is mended
 	Events []event
 }
@@ -62,6 +65,10 @@ const (
 	resets     kind = "resets"         // connections break
 	doubles    kind = "doubles"        // requests are carried out again, later
 	slow       kind = "slow"           // messages are late
+	idleCut    kind = "idle cuts"      // a connection has ended, which shows when something is sent
+	slowDial   kind = "slow dials"     // a connection takes long to open, and does not in the end
+	proxyError kind = "proxy errors"   // a proxy gives up, and says so, before its server has answered
+	demote     kind = "demoted"        // the server may not be written to, and keeps its data
 	freeze     kind = "freeze"         // the server stops; sockets keep what comes
 	tear       kind = "tear"           // a client reaches one of three servers, others two
 	restart    kind = "restart"        // it keeps its data and loses its scripts

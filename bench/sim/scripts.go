@@ -19,6 +19,7 @@ type command struct {
 	sides      sides
 	micros     int64                         // the server's TIME
 	publish    func(channel, message string) // PUBLISH
+	readOnly   bool                          // writes are refused
 }
 
 // sides are the keys that belong to a lock, "" for those that were not given.

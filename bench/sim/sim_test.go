@@ -108,7 +108,8 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 		t.Errorf("only %d locks were granted in %d runs", f.Tally.Locks, runs)
 	}
 	for _, fault := range []string{"a connection broke", "a node was down", "a node was frozen", "a reply was lost", "a request was doubled", "a request was lost", "event: die", "event: restart", "event: set client clock", "event: slow",
-		"a call was stopped between two requests", "event: tear", "event: restart empty", "event: restart of old", "event: flush", "a node was in quarantine"} {
+		"a call was stopped between two requests", "event: tear", "event: restart empty", "event: restart of old", "event: flush", "a node was in quarantine",
+		"an idle connection had ended", "a dial was slow", "a proxy answered", "a server was no master for a while", "some tried a free lock at one instant"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,10 @@ type finding struct {
 func (o options) draw(seed uint64) *schedule {
 	plan := draw(seed, o.outside)
 	plan.Real = o.real
+	plan.Events = slices.DeleteFunc(plan.Events, func(e event) bool { return string(e.Kind) == o.without })
+	if o.without == rushName {
+		plan.Rush = 0
+	}
 	return plan
 }
 

@@ -33,6 +33,7 @@ type world struct {
 	torn      int           // or all but what is wrong with this client, from 1 on; 0 if nothing is
 	healed    time.Duration // until then
 	closing   bool          // all calls have ended
+	rushing   bool          // from rush on: nearly all messages are fast
 	past      time.Duration // see moment, 0 if it is now
 
 	rules
@@ -40,7 +41,7 @@ type world struct {
 }
 
 // weather is what is wrong with the servers and the ways to them; more than 0 is bad.
-type weather struct{ lossy, resetting, doubling, slow []int }
+type weather struct{ lossy, resetting, doubling, slow, idling, dialing, proxied []int }
 
 // run carries a schedule out. It is called in a bubble of its own, on its first
 // goroutine.
@@ -59,6 +60,7 @@ func run(plan *schedule, tracing bool) *world {
 	}
 	w.at(plan.Length, w.mend)
 	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 })
+	w.rush()
 	w.settle(before)
 	return w
 }
@@ -68,7 +70,10 @@ func newWorld(plan *schedule, tracing bool) *world {
 	w.tracing = tracing
 	w.net = &network{world: w}
 	n := plan.Nodes
-	w.weather = weather{make([]int, n), make([]int, n), make([]int, n), make([]int, n)}
+	for _, kind := range []*[]int{&w.weather.lossy, &w.weather.resetting, &w.weather.doubling, &w.weather.slow,
+		&w.weather.idling, &w.weather.dialing, &w.weather.proxied} {
+		*kind = make([]int, n)
+	}
 	for i := range n {
 		s := newServer(i, nodeClock{now: w.moment, rate: plan.NodeRates[i], offset: plan.NodeTimes[i]})
 		if plan.Real {
@@ -163,7 +168,10 @@ func (w *world) catchUp() {
 
 // least is what no message takes less than.
 func (w *world) least() time.Duration {
-	if w.plan.Real {
+	switch {
+	case w.rushing:
+		return min(w.plan.Pace.Least, w.plan.NodeTimeout/(4*rushPace))
+	case w.plan.Real:
 		return min(w.plan.Pace.Least, w.plan.NodeTimeout/40)
 	}
 	return w.plan.Pace.Least
@@ -177,6 +185,8 @@ func (w *world) delay(chance *luck, l *link) time.Duration {
 		return chance.between(w.least(), w.plan.NodeTimeout/10)
 	case w.closing && w.late(chance, l): // or a little late
 		return chance.between(p.Least, 2*w.plan.NodeTimeout)
+	case w.rushing:
+		return chance.between(w.least(), w.plan.NodeTimeout/rushPace)
 	case w.calm > 0:
 		return chance.between(p.Least, min(p.Most, w.plan.NodeTimeout/3))
 	}
