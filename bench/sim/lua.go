@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 
 	lua "github.com/yuin/gopher-lua"
@@ -48,7 +49,8 @@ func (i *interpreter) eval(text string, c command, run string) (reply any, err e
 	l.SetGlobal("ARGV", list(l, c.argv))
 	l.Push(script)
 	if err := l.PCall(0, 1, nil); err != nil {
-		return nil, pool.Error("ERR Error running script: " + err.Error())
+		line, _, _ := strings.Cut(err.Error(), "\n") // an error reply has one
+		return nil, pool.Error("ERR Error running script: " + line)
 	}
 	value := l.Get(-1)
 	l.Pop(1)
