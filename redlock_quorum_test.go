@@ -44,7 +44,7 @@ func onSizes(t *testing.T, test quorumCase) {
 	}
 	t.Run("3 masters, frozen", func(t *testing.T) {
 		t.Parallel()
-		onCluster(t, 3, func(q *quorumTest) { test(q, (*redlocktest.Node).Freeze) }, redlock.WithTTL(1500*time.Millisecond), redlock.WithNodeTimeout(500*time.Millisecond))
+		onCluster(t, 3, func(q *quorumTest) { test(q, (*redlocktest.Node).Freeze) }, redlock.WithTTL(6*time.Second), redlock.WithNodeTimeout(3*time.Second))
 	})
 }
 

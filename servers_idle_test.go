@@ -251,7 +251,7 @@ func TestTryLockGetsThroughAPoolFullOfClosedConnections(t *testing.T) {
 		}
 		pools = append(pools, goredis.New(client))
 	}
-	locker, err := redlock.New(pools)
+	locker, err := redlock.New(pools, redlock.WithNodeTimeout(5*time.Second)) // enough to go through all of them on a busy machine
 	if err != nil {
 		t.Fatal(err)
 	}
