@@ -27,7 +27,7 @@ func TestAProgramThatIsToldToEndLeavesNoKeyThoughItsOnlyContextHasEnded(t *testi
 		t.Skip("there is no SIGTERM")
 	}
 	runs := 4
-	if os.Getenv("REDLOCK_LONG") != "" {
+	if long() {
 		runs = 50
 	}
 	all := startServers(t, 3, redisproc.Options{})
