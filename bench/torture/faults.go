@@ -20,6 +20,8 @@ type stage struct {
 	heard   chan saying
 	quit    chan struct{} // closed when nobody listens to the workers any more
 
+	turns sync.Map // a *sync.Mutex by worker: one fault at a time, also where one has come late
+
 	mu      sync.Mutex // protects the rest
 	workers []*process
 }
@@ -68,6 +70,11 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 			s.cluster.nodes[n].busy.Lock()
 			defer s.cluster.nodes[n].busy.Unlock()
 		}
+	}
+	if f.Kind.ofWorker() {
+		turn, _ := s.turns.LoadOrStore(f.Process, new(sync.Mutex))
+		turn.(*sync.Mutex).Lock()
+		defer turn.(*sync.Mutex).Unlock()
 	}
 	s.active.Add(1)
 	defer s.active.Add(-1)
@@ -135,6 +142,12 @@ func weatherOf(f Fault) weather {
 		w.double = f.Slow
 	case cut:
 		w.refuse = true
+	case idleCut:
+		w.idle = f.Slow
+	case slowDial:
+		w.dial = f.Slow
+	case proxied:
+		w.proxied = true
 	case partition:
 		w.holdUp, w.holdDown = true, true
 	case noRequest:

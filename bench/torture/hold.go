@@ -30,6 +30,9 @@ func (w *worker) try(rng *rand.Rand, t *Try) {
 		patience = between(w.TTL/100, w.TTL/4) // it is cancelled in the midst of it
 	}
 	how := rng.IntN(10)
+	if t.Mode == together {
+		how = 9
+	}
 	if t.Calm {
 		how, patience, length = 0, calmBound(w.TTL, w.Guard), w.TTL/500
 	}
@@ -54,7 +57,9 @@ func (w *worker) try(rng *rand.Rand, t *Try) {
 			pending.Cancel()
 		}
 	default:
-		t.Mode = "TryLock"
+		if t.Mode == "" {
+			t.Mode = "TryLock"
+		}
 		lock, err = w.locker.TryLock(ctx, t.Name, opts...)
 	}
 	t.Return = w.clock.now()

@@ -27,6 +27,9 @@ const (
 	torn      kind = "torn replies"    // some connections break in the midst of a reply
 	double    kind = "doubled"         // what a worker sends comes once more, later and on another connection
 	cut       kind = "cut"             // connections break, new ones are refused
+	idleCut   kind = "idle cuts"       // connections that were idle end with the next request
+	slowDial  kind = "slow dials"      // connections break, and new ones take long
+	proxied   kind = "proxy errors"    // an error comes in the place of the server's answer
 	partition kind = "partition"       // nothing comes through between a worker and some nodes
 	noRequest kind = "requests held"   // what a worker sends does not arrive
 	noReply   kind = "replies held"    // what it sends arrives, the answers do not
@@ -38,7 +41,7 @@ const (
 // times for each deal of the deck.
 var inside = map[kind]int{
 	freeze: 3, kill: 3, lateEmpty: 1, pause: 2, sleep: 2, memory: 2, flush: 1, replica: 1, denied: 1, full: 1,
-	delay: 2, trickle: 1, torn: 1, double: 2, cut: 2, partition: 2, noRequest: 1, noReply: 2, stop: 4, die: 4,
+	delay: 2, trickle: 1, torn: 1, double: 2, cut: 2, idleCut: 2, slowDial: 2, proxied: 2, partition: 2, noRequest: 1, noReply: 2, stop: 4, die: 4,
 }
 
 // outside are the kinds that come on top where nodes may forget.
@@ -47,7 +50,7 @@ var outside = map[kind]int{forget: 5, tail: 3, wipe: 2}
 // order is the one of tables and legends.
 var order = []kind{
 	freeze, kill, lateEmpty, forget, tail, wipe, pause, sleep, memory, flush, replica, denied, full,
-	delay, trickle, torn, double, cut, partition, noRequest, noReply, stop, die,
+	delay, trickle, torn, double, cut, idleCut, slowDial, proxied, partition, noRequest, noReply, stop, die,
 }
 
 // ofServer reports whether the kind happens to servers; of the others, stop and die happen

@@ -16,6 +16,9 @@ type weather struct {
 	forgetful bool          // once this weather is over, connections that held something are cut
 
 	trickleUp, trickleDown time.Duration // between two bytes of what the worker, or the server, sends
+	idle                   time.Duration // connections that were idle for so long end with the next request
+	dial                   time.Duration // connections are cut, and new ones take so long
+	proxied                bool          // some requests are answered with an error that is not the server's
 	torn                   bool          // some connections are cut in the midst of a reply
 	double                 time.Duration // what the worker sends comes once more, up to so late; see repeat
 }
@@ -40,7 +43,8 @@ type link struct {
 // A route is one connection through a link.
 type route struct {
 	near, far net.Conn
-	held      bool // something, in this weather; protected by the link's mu
+	held      bool      // something, in this weather; protected by the link's mu
+	sent      time.Time // when the worker last sent something; of the goroutine that forwards it
 }
 
 func (r *route) cut() {
@@ -83,7 +87,7 @@ func (l *link) set(w weather) (felt int) {
 		case l.now.forgetful && r.held:
 			r.cut()
 			l.felt++
-		case w.refuse:
+		case w.refuse, w.dial > 0:
 			r.cut()
 			cut++
 		}
@@ -110,14 +114,14 @@ func (l *link) accept() {
 // connected all the same and hears nothing, as from a server whose kernel still answers.
 func (l *link) carry(near net.Conn) {
 	defer near.Close()
-	l.mu.Lock()
-	refuse := l.now.refuse
-	if refuse {
-		l.felt++
-	}
-	l.mu.Unlock()
-	if refuse {
+	w, begun := l.weather()
+	switch {
+	case w.refuse:
+		l.feel(begun)
 		return
+	case w.dial > 0:
+		l.feel(begun)
+		l.sleep(w.dial, begun)
 	}
 	far, err := net.DialTimeout("tcp", l.target, 3*time.Second)
 	if err != nil {
@@ -131,6 +135,11 @@ func (l *link) carry(near net.Conn) {
 		l.mu.Unlock()
 		return
 	default:
+	}
+	if l.changed != begun && (l.now.refuse || l.now.dial > 0) { // cut as those that there were
+		l.felt++
+		l.mu.Unlock()
+		return
 	}
 	l.conns[r] = true
 	l.mu.Unlock()
@@ -182,7 +191,7 @@ func (l *link) forward(r *route, dst, src net.Conn, way way) {
 		if way.up {
 			l.repeat(p.bytes)
 		}
-		if l.await(r, p.due, way.held) && l.pass(r, dst, p.bytes, way) {
+		if l.await(r, p.due, way.held) && !(way.up && l.intercept(r, p.bytes)) && l.pass(r, dst, p.bytes, way) {
 			continue
 		}
 		r.cut() // ends the reader

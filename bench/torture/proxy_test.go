@@ -261,3 +261,71 @@ func TestATricklingPieceComesAByteAtATimeAndTheRestWhenTheWeatherIsOver(t *testi
 	}
 	receive(t, near, "ONG")
 }
+
+func TestAnIdleConnectionEndsWithTheNextRequest(t *testing.T) {
+	l, conns := far(t)
+	near := dial(t, l)
+	server := <-conns
+	defer server.Close()
+	send(t, near, "first")
+	receive(t, server, "first")
+	l.set(weather{idle: time.Hour})
+	send(t, near, "second")
+	receive(t, server, "second")
+	l.set(weather{idle: 1})
+	send(t, near, "third")
+	near.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := near.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v, want the end", err)
+	}
+	if felt := l.set(weather{}); felt != 1 {
+		t.Errorf("felt %d times", felt)
+	}
+	select {
+	case other := <-conns: // it comes late, once in two times
+		receive(t, other, "third")
+		other.Close()
+	case <-time.After(maxBelated + 50*ms):
+	}
+}
+
+func TestANewConnectionTakesLongAndTheOldOnesEnd(t *testing.T) {
+	l, conns := far(t)
+	old := dial(t, l)
+	first := <-conns
+	defer first.Close()
+	l.set(weather{dial: time.Hour})
+	old.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := old.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v, want the end", err)
+	}
+	near := dial(t, l)
+	send(t, near, "hello")
+	nothingCame(t, near)
+	if felt := l.set(weather{}); felt != 2 {
+		t.Errorf("felt %d times", felt)
+	}
+	server := <-conns
+	defer server.Close()
+	receive(t, server, "hello")
+}
+
+func TestAProxyAnswersInTheServersPlaceAndHangsUp(t *testing.T) {
+	l, conns := far(t)
+	l.set(weather{proxied: true})
+	for range 100 {
+		near := dial(t, l)
+		server := <-conns
+		send(t, near, "request")
+		near.SetReadDeadline(time.Now().Add(50 * ms))
+		said, err := io.ReadAll(near)
+		server.Close()
+		if err == nil {
+			if string(said) != proxyError {
+				t.Errorf("it says %q", said)
+			}
+			return
+		}
+	}
+	t.Error("it never answers")
+}

@@ -69,8 +69,12 @@ func TestEachFaultFiresAndIsFeltAndTheLockStandsThem(t *testing.T) {
 	full := at(full, 2400*ms, 600*ms, 0, 1)
 	bytewise := at(trickle, 1700*ms, 700*ms, 0, 1)
 	bytewise.Slow, bytewise.How = ms, replies
-	again := at(double, 800*ms, 1000*ms, 0, 1, 2, 3, 4)
+	again := at(double, 1800*ms, 1000*ms, 0, 1, 2, 3, 4)
 	again.Slow = 200 * ms
+	idle := at(idleCut, 2500*ms, 900*ms, 0, 1, 2, 3, 4)
+	idle.Slow = 5 * ms
+	slowly := at(slowDial, 900*ms, 500*ms, 0, 1, 2, 3, 4)
+	slowly.Slow = 100 * ms
 	h := play(t, shortRun(3500*ms, ttl), []Fault{
 		slow, lossyPartition,
 		at(freeze, 100*ms, 500*ms, 0),
@@ -91,6 +95,9 @@ func TestEachFaultFiresAndIsFeltAndTheLockStandsThem(t *testing.T) {
 		near(bytewise, 0),
 		near(at(torn, 2100*ms, 900*ms, 0, 1, 2, 3, 4), 1),
 		near(again, 2),
+		near(idle, 0),
+		near(slowly, 3),
+		near(at(proxied, 900*ms, 700*ms, 0, 1, 2, 3, 4), 2),
 	})
 	for _, c := range countKinds(h.Faults) {
 		// Scripts may not have been used yet on that server, and so are not missed.

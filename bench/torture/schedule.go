@@ -102,6 +102,10 @@ func (d *dealer) place(k kind, at time.Duration) (Fault, bool) {
 		f.How = []string{requests, replies}[d.rng.IntN(2)]
 	case double:
 		f.Slow = d.length(double)
+	case idleCut:
+		f.Slow = d.run.TTL/400 + time.Duration(d.rng.Int64N(int64(d.run.TTL/20)))
+	case slowDial: // more than a node gets, or less
+		f.Slow = d.run.TTL/50 + time.Duration(d.rng.Int64N(int64(d.run.TTL/4)))
 	case partition, noRequest, noReply:
 		f.How = []string{late, lossy}[d.rng.IntN(2)]
 	}

@@ -39,6 +39,35 @@ func (l *link) pass(r *route, dst net.Conn, piece []byte, way way) bool {
 	return err == nil
 }
 
+// intercept has a balancer or a proxy take a piece that the worker sends, if the weather says
+// so: the connection has ended since it was idle, or an error comes in the place of the
+// server's answer, and then the end. It returns true if the piece does not go its way; it
+// may come to the server all the same, later and on another connection. (An error without
+// the end would be taken for the answer to what was sent before, if there was something.)
+func (l *link) intercept(r *route, piece []byte) bool {
+	idle := time.Since(r.sent)
+	r.sent = time.Now()
+	w, changed := l.weather()
+	switch {
+	case w.idle > 0 && idle > w.idle:
+	case w.proxied && rand.N(3) == 0:
+		_, _ = r.near.Write([]byte(proxyError))
+	default:
+		return false
+	}
+	l.feel(changed)
+	if rand.N(2) == 0 {
+		l.belated(piece, maxBelated, changed)
+	}
+	return true
+}
+
+// proxyError is what twemproxy says when a server does not answer.
+const proxyError = "-ERR Connection timed out\r\n"
+
+// maxBelated is how late a request may be that was intercepted: less than the shortest TTL.
+const maxBelated = 150 * time.Millisecond
+
 // repeat has a piece that the worker sends come to the server once more, on a connection of
 // its own, if the weather says so: at a time up to so late, or when this weather is over.
 // What the server answers is of no interest. (A worker writes a command in one piece, and so
@@ -51,8 +80,14 @@ func (l *link) repeat(piece []byte) {
 	l.mu.Lock()
 	l.copies = append(l.copies, piece)
 	l.mu.Unlock()
+	l.belated(piece, w.double, changed)
+}
+
+// belated has a piece come to the server on a connection of its own, up to so late, or when
+// this weather is over.
+func (l *link) belated(piece []byte, late time.Duration, changed chan struct{}) {
 	l.all.Go(func() { // ends with the answer, or after a second
-		l.sleep(rand.N(w.double), changed)
+		l.sleep(rand.N(late), changed)
 		select {
 		case <-l.closed:
 			return

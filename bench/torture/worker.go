@@ -157,6 +157,9 @@ func (w *worker) work(client int) {
 	rng := rand.New(rand.NewPCG(w.Seed, uint64(client)+uint64(w.Life)<<32))
 	for !w.calm.Load() {
 		t := Try{Client: client, Name: w.Names[rng.IntN(len(w.Names))]}
+		if rng.IntN(6) == 0 {
+			t.Name, t.Mode = w.meet(), together
+		}
 		w.try(rng, &t)
 		w.say(word{Try: &t})
 		time.Sleep(time.Duration(rng.ExpFloat64() * float64(w.TTL) / 40))
@@ -166,4 +169,15 @@ func (w *worker) work(client int) {
 		w.try(rng, &t)
 		w.say(word{Try: &t})
 	}
+}
+
+// together is the mode of a TryLock at a moment that the clients of all processes know.
+const together = "TryLock, all at once"
+
+// meet waits for such a moment, and returns the lock that is tried then.
+func (w *worker) meet() (name string) {
+	each := w.TTL / 4
+	next := w.clock.now()/each + 1
+	time.Sleep(next*each - w.clock.now())
+	return w.Names[int(next)%len(w.Names)]
 }

@@ -4,7 +4,7 @@ const KINDS = { // of faults, and the family that gives the color
   "freeze": "slow", "client pause": "slow", "debug sleep": "slow",
   "kill": "down", "return empty": "down", "forget": "down", "tail lost": "down", "flushall": "down",
   "out of memory": "refuse", "script flush": "refuse", "read only": "refuse", "no rights": "refuse", "full": "refuse",
-  "delay": "net", "trickle": "net", "torn replies": "net", "doubled": "net", "cut": "net", "partition": "net", "requests held": "net", "replies held": "net",
+  "delay": "net", "trickle": "net", "torn replies": "net", "doubled": "net", "cut": "net", "idle cuts": "net", "slow dials": "net", "proxy errors": "net", "partition": "net", "requests held": "net", "replies held": "net",
   "process stopped": "stop", "process killed": "down",
 };
 const tries = D.tries.map((t, i) => ({
