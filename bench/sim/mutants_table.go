@@ -210,7 +210,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "nodes that deny the lock say that somebody has it",
-		edits: []edit{{"internal/fanout/round.go", "if r.outcome == quorum.Lost && r.undivided() {", "if false {"}},
+		edits: []edit{{"internal/fanout/round.go", "2*most <= r.Nodes-r.Failed &&", "2*most <= r.Yes+r.No &&"}},
 		rule:  oneGets, runs: 5000,
 	},
 	{
