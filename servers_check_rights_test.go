@@ -190,7 +190,7 @@ func TestCheckFindsThatScriptsAreDisabled(t *testing.T) {
 		if isOld(t, all[0]) {
 			verb = "lock"
 		}
-		wantFound(t, check(t, lib.locker(t, all.addrs())), redlock.SeverityError, "trial", all[0].Addr(), "failed to "+verb, "unknown command", "lacks a command")
+		wantFound(t, check(t, lib.locker(t, all.addrs())), redlock.SeverityError, "trial", all[0].Addr(), "failed to "+verb, "unknown command", "allow EVAL and EVALSHA")
 		if keys := all.keys(t); len(keys) > 0 {
 			t.Errorf("it left %q", keys)
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -199,7 +200,7 @@ var halfway = []string{"executing the script can't", "acl failure in script"}
 // about what was asked for, so that another form may be taken.
 func refusesForm(r *Request, err error) bool {
 	text := errorReply(err)
-	if text == "" {
+	if text == "" || errors.Is(err, pool.ErrNotSent) { // a refusal of the greeting
 		return false
 	}
 	text, _, _ = strings.Cut(text, "with args beginning with") // what follows is ours
