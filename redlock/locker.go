@@ -258,6 +258,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	if !l.closed {
 		l.closed = true
 		close(l.closing)
+		l.process.leave()
 	}
 	var drained chan struct{}
 	if l.calls > 0 {

@@ -24,10 +24,15 @@ type process struct {
 	self  string        // its name in marks
 	marks atomic.Uint64 // numbers those who wait
 	known []*node.Known // about the servers: each is asked once what it can do
+
+	// Protected by processes.mu.
+	clients any // its key there, nil if it is not there
+	cleanup runtime.Cleanup
+	lockers int // that use it and were not closed
 }
 
-// processes has those that a Locker uses. Lockers need not be closed, so an entry lives as
-// long as the garbage collector finds one of them.
+// processes has those that a Locker uses. Lockers need not be closed: an entry that none
+// has left goes when the garbage collector finds none of them any more.
 var processes = struct {
 	mu        sync.Mutex // protects byClients
 	byClients map[any]weak.Pointer[process]
@@ -50,11 +55,13 @@ func processOf(pools []pool.Pool, h habits, self string) *process {
 	processes.mu.Lock()
 	defer processes.mu.Unlock()
 	if p := processes.byClients[clients].Value(); p != nil {
+		p.lockers++
 		return p
 	}
 	p := newProcess(self, len(pools))
+	p.clients, p.lockers = clients, 1
 	processes.byClients[clients] = weak.Make(p)
-	runtime.AddCleanup(p, forgetProcess, clients)
+	p.cleanup = runtime.AddCleanup(p, forgetProcess, clients)
 	return p
 }
 
@@ -64,6 +71,17 @@ func newProcess(self string, nodes int) *process {
 		p.known[i] = new(node.Known)
 	}
 	return p
+}
+
+// leave is called when a Locker is closed. With the last of them the entry goes, and with
+// it what leads from there to the clients: they may lead to the Locker again.
+func (p *process) leave() {
+	processes.mu.Lock()
+	defer processes.mu.Unlock()
+	if p.lockers--; p.lockers == 0 && p.clients != nil && processes.byClients[p.clients].Value() == p {
+		delete(processes.byClients, p.clients)
+		p.cleanup.Stop() // it has the clients, too
+	}
 }
 
 // forgetProcess removes an entry, unless a new one has taken its place.

@@ -188,3 +188,32 @@ func TestNothingIsKeptOfLockersThatAreNotUsedAnyMore(t *testing.T) {
 		}
 	}
 }
+
+// A client may lead to its Locker, by a hook of the service that has both.
+func TestNothingIsKeptOfLockersThatAreClosed(t *testing.T) {
+	_, pools := fakenode.Pools(3)
+	known := func() bool {
+		clients, _ := clientsOf(pools, (&config{settings: settings{nodeTimeout: time.Second, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond}}).habits())
+		processes.mu.Lock()
+		defer processes.mu.Unlock()
+		_, known := processes.byClients[clients]
+		return known
+	}
+	var both [2]*Locker
+	for i := range both {
+		both[i], _ = New(pools, WithNodeTimeout(time.Second))
+	}
+	for i, l := range both {
+		if !known() {
+			t.Fatalf("it is not known to %d Lockers", len(both)-i)
+		}
+		for range 2 {
+			if err := l.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if known() {
+		t.Error("an entry is left")
+	}
+}
