@@ -82,6 +82,9 @@ func (n *network) dispatch() {
 	out := n.outbox
 	n.outbox = nil
 	n.mu.Unlock()
+	for _, m := range out { // in the order of sending: a call that was stopped may begin two attempts now
+		m.noteAttempt()
+	}
 	if len(out) > 1 {
 		slices.SortStableFunc(out, byRoute)
 	}
@@ -91,6 +94,20 @@ func (n *network) dispatch() {
 		}
 		m.seq = m.link.sent
 		n.route(m)
+	}
+}
+
+// noteAttempt notes which attempt of its call a message is of.
+func (m *message) noteAttempt() {
+	if m.call != nil && m.sets() {
+		m.call.attempt(m.value())
+		if m.verb() == "turn" {
+			_, argv := split(m.args)
+			m.call.self = text(argv[2])
+			if ticket := number(argv[4]); ticket != 0 {
+				m.call.ticket = ticket
+			}
+		}
 	}
 }
 
@@ -116,18 +133,9 @@ func (n *network) route(m *message) {
 	w, l := n.world, m.link
 	if c := m.conn; c != nil {
 		m.call = w.owner(m.value())
+		m.noteAttempt()
 		if c.id == 0 {
 			c.id = m.seq
-		}
-	}
-	if m.call != nil && m.sets() {
-		m.call.attempt(m.value())
-		if m.verb() == "turn" {
-			_, argv := split(m.args)
-			m.call.self = text(argv[2])
-			if ticket := number(argv[4]); ticket != 0 {
-				m.call.ticket = ticket
-			}
 		}
 	}
 	if l.client.dead.Load() {
