@@ -193,10 +193,9 @@ var mutants = []mutant{
 		rule:  noOrphan, runs: 5000,
 	},
 	{
-		name: "a call that found no connection is under way for ever",
-		edits: []edit{{"internal/fanout/seat.go", "\tif verb.Sets() {\n\t\ts.stuck--\n\t}\n\tif verb == node.Release || node.NothingDone(verb, a.Err) {\n\t\treturn\n\t}\n",
-			"\tif verb == node.Release || node.NothingDone(verb, a.Err) {\n\t\treturn\n\t}\n\tif verb.Sets() {\n\t\ts.stuck--\n\t}\n"}},
-		rule: closingEnds, runs: 5000,
+		name:  "a call that found no connection is under way for ever",
+		edits: []edit{{"internal/fanout/seat.go", "\tif verb.Sets() {\n\t\ts.stuck--\n", "\tif verb.Sets() {\n\t\tif !node.NothingDone(verb, a.Err) {\n\t\t\ts.stuck--\n\t\t}\n"}},
+		rule:  closingEnds, runs: 5000,
 	},
 	{
 		name:  "every error reply proves that nothing was done",

@@ -4,6 +4,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
@@ -62,6 +63,7 @@ func run(plan *schedule, tracing bool) *world {
 	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 })
 	w.rush()
 	w.settle(before)
+	w.letGo()
 	return w
 }
 
@@ -267,6 +269,18 @@ func (w *world) settle(goroutines int) {
 	w.drain()
 	if w.broken = broken; broken == nil {
 		w.lookForKeys()
+	}
+}
+
+// letGo cuts the way from pools to Lockers. The library keeps the pools of a Locker for as
+// long as there is the Locker: services have no such way back, and without an end of it
+// no run would ever be collected.
+func (w *world) letGo() {
+	for _, c := range slices.Concat(w.dead, w.clients) {
+		c.world, c.locker, c.clock, c.closers = nil, nil, nil, nil
+		for _, l := range c.links {
+			*l = link{sent: l.sent}
+		}
 	}
 }
 
