@@ -62,7 +62,8 @@ func shorten(text string) string {
 
 // cutArguments finds the name of an unknown command, and cuts off what follows it.
 func cutArguments(text string) (front, command string, ok bool) {
-	if at := unknownCommand.FindStringIndex(text); at != nil {
+	first, _ := quoted(text)
+	if at := unknownCommand.FindStringIndex(text); at != nil && (first < 0 || first > at[0]) { // not of an argument
 		rest := text[at[1]:]
 		name := commandName.FindString(rest)
 		if !strings.EqualFold(name, "called") && !strings.EqualFold(name, "or") { // "called from script"
@@ -73,6 +74,9 @@ func cutArguments(text string) (front, command string, ok bool) {
 		}
 	}
 	if at := argsBegin.FindStringIndex(text); at != nil {
+		if first >= 0 && first < at[0] { // these may be words of an argument
+			return text[:first], cutOff, true
+		}
 		return text[:at[0]], cutOff, true
 	}
 	return text, "", false
@@ -81,20 +85,7 @@ func cutArguments(text string) (front, command string, ok bool) {
 // hideQuoted hides all from the first quotation mark to the last: an argument may have
 // some in it.
 func hideQuoted(text string) string {
-	const marks = "'\"`"
-	within := func(i int) bool { // a word, as the apostrophe in "can't" is
-		return i >= 0 && i < len(text) && (text[i]|0x20 >= 'a' && text[i]|0x20 <= 'z' || text[i] >= '0' && text[i] <= '9' || text[i] >= utf8.RuneSelf)
-	}
-	first, last := -1, -1
-	for i := range len(text) {
-		switch {
-		case !strings.Contains(marks, text[i:i+1]):
-		case first < 0 && !within(i-1):
-			first = i
-		case first >= 0 && !within(i+1):
-			last = i
-		}
-	}
+	first, last := quoted(text)
 	if first < 0 {
 		return text
 	}
@@ -106,6 +97,26 @@ func hideQuoted(text string) string {
 		return text
 	}
 	return text[:first+1] + cutOff + text[last:]
+}
+
+// quoted finds the first quotation mark that opens something, and the last that closes
+// something; -1 if there is none.
+func quoted(text string) (first, last int) {
+	const marks = "'\"`"
+	within := func(i int) bool { // a word, as the apostrophe in "can't" is
+		return i >= 0 && i < len(text) && (text[i]|0x20 >= 'a' && text[i]|0x20 <= 'z' || text[i] >= '0' && text[i] <= '9' || text[i] >= utf8.RuneSelf)
+	}
+	first, last = -1, -1
+	for i := range len(text) {
+		switch {
+		case !strings.Contains(marks, text[i:i+1]):
+		case first < 0 && !within(i-1):
+			first = i
+		case first >= 0 && !within(i+1):
+			last = i
+		}
+	}
+	return first, last
 }
 
 // hideNonce hides what releases a lock.
