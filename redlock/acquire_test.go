@@ -555,3 +555,22 @@ func TestASplitThatMayHaveAHolderEndsAsTaken(t *testing.T) {
 		f.nodes[1].Set(fakenode.Faults{})
 	})
 }
+
+// That half of an even number of nodes deny a lock is no split vote if the others do, too.
+func TestALockThatIsHeldIsTakenAtOnceAlsoOnAnEvenNumberOfNodes(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 4, 5} {
+		inBubble(t, n, func(f *fixture) {
+			held := f.lock("job")
+			synctest.Wait()
+			other := mustNew(t, f)
+			f.others = append(f.others, other)
+			begun := time.Now()
+			_, err := other.TryLock(context.Background(), "job")
+			wantIs(t, err, ErrTaken)
+			if took := time.Since(begun); took != 0 {
+				t.Errorf("%d nodes: it took %v", n, took)
+			}
+			f.unlock(held)
+		})
+	}
+}

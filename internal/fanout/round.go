@@ -242,17 +242,27 @@ func (r *Round) count(c *call) {
 // call for different things, and one node that is down is no reason to take the
 // first for the second.
 //
+// Half of an even number of nodes deny a majority, and are none themselves: whether they
+// are of one holder, or the vote is split, the other half tells. So for a lock that is to
+// be taken all answers are waited for then, unless more than half deny it.
+//
 // To be rid of a lock, a majority that does not carry it is enough, whether it
 // was deleted there now or had gone before. But if so many had lost it before
 // that it was not held any more (Lost, with Denied), the caller must know. So
 // when the answers to a release are mixed, all are waited for.
 func decide(verb node.Verb, t quorum.Tally) quorum.Outcome {
 	outcome := t.Outcome()
-	if outcome != quorum.Lost || t.Denied() || t.Unreachable() {
-		return outcome
-	}
 	answered := t.Yes + t.No
 	switch {
+	case outcome != quorum.Lost || t.Unreachable():
+		return outcome
+	case verb.Sets() && t.Denied():
+		if t.No < quorum.Majority(t.Nodes) && answered+t.Failed < t.Nodes {
+			return quorum.Open
+		}
+		return quorum.Lost
+	case t.Denied():
+		return quorum.Lost
 	case verb != node.Release && answered >= quorum.Majority(t.Nodes):
 		return quorum.Lost
 	case verb == node.Release && answered+t.Failed == t.Nodes:
