@@ -129,6 +129,7 @@ type session struct {
 
 	// Of the loop of the world.
 	values    []string        // of its attempts
+	granted   string          // of them, once it is known
 	self      string          // the name of its Locker in the line
 	ticket    int64           // in the line, once it has one
 	seen      bool            // that it has the lock
@@ -248,8 +249,31 @@ func (s *session) attempt(value string) {
 	}
 }
 
-// value is that of the last attempt: the one that was granted, if one was.
-func (s *session) value() string { return s.values[len(s.values)-1] }
+// value is that of the attempt that was granted, or else of the last.
+func (s *session) value() string {
+	if s.granted != "" {
+		return s.granted
+	}
+	return s.values[len(s.values)-1]
+}
+
+// finds notes which attempt was granted: the one that most servers carry, and the last of
+// those. A node that was slow to say what it can do may be sent an earlier one later still,
+// and then its release.
+func (s *session) finds(servers []*server) {
+	most := 0
+	for _, value := range s.values {
+		n := 0
+		for _, server := range servers {
+			if server.peek(s.Name) == value {
+				n++
+			}
+		}
+		if n >= most {
+			s.granted, most = value, n
+		}
+	}
+}
 
 // extend is one call of Extend by somebody who has the lock.
 func (s *session) extend() {

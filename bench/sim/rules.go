@@ -128,6 +128,7 @@ func (w *world) look() {
 
 // grant is when a lock is seen for the first time.
 func (w *world) grant(s *session) {
+	s.finds(w.servers)
 	w.lookToken(s)
 	w.lookServed(s)
 	w.watch(s)
