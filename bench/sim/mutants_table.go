@@ -52,7 +52,7 @@ var mutants = []mutant{
 	{
 		name:  "a doubt ends before the key that it may leave",
 		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, time.Now(), s.life) &&", "return s.past(n, time.Now(), 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(s.life).Add(life))", "s.lives(a.At.Add(s.life))"}},
-		rule:  noOrphan, runs: 100000,
+		rule:  noOrphan, runs: 200000,
 	},
 	{
 		name: "an extension sets a key that is gone",
