@@ -38,6 +38,6 @@ var ErrClosed = errors.New("the client is closed")
 // reach the server that is the master now (Sentinel, a balancer, a name that moved), so
 // an adapter closes this one.
 func Demoted(err error) bool {
-	var e Error
-	return errors.As(err, &e) && (strings.Contains(string(e), "READONLY") || strings.Contains(string(e), "MASTERDOWN"))
+	e, ok := errors.AsType[Error](err)
+	return ok && (strings.Contains(string(e), "READONLY") || strings.Contains(string(e), "MASTERDOWN"))
 }

@@ -194,7 +194,7 @@ func (p *Pipe) read(l *link) (last call, err error) {
 			return call{}, errUnasked
 		}
 		c, drained := p.answered(l)
-		if pool.Demoted(err) {
+		if refused && pool.Demoted(err) {
 			return c, err
 		}
 		c.receiver.Receive(reply, err)
