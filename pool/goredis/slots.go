@@ -38,6 +38,7 @@ type slots struct {
 	warm, cold int        // neither in use nor being opened
 	opening    int        // being opened, for the first waiters, or for nobody any more
 	waiting    []*waiter  // the oldest first; none if warm > 0
+	spare      []*waiter  // of no command
 	replies    uint64     // that commands got, to tell a busy server from a silent one
 }
 
@@ -47,11 +48,26 @@ type unopenable struct {
 	at  time.Time
 }
 
-// waiter is a command that waits for a slot.
+// waiter is a command that waits for a slot. Where more callers than connections are at
+// work nearly every one does, so these are used again.
 type waiter struct {
-	ctx  context.Context
-	left time.Duration
-	told chan error // nil is a slot; there is room for it
+	ctx   context.Context
+	left  time.Duration
+	told  chan error // nil is a slot; there is room for it
+	timer *time.Timer
+}
+
+// waiter returns one that nobody uses. s.mu is held.
+func (s *slots) waiter() *waiter {
+	last := len(s.spare) - 1
+	if last < 0 {
+		w := &waiter{told: make(chan error, 1), timer: time.NewTimer(longest)}
+		w.timer.Stop()
+		return w
+	}
+	w := s.spare[last]
+	s.spare = s.spare[:last]
+	return w
 }
 
 func (s *slots) init(client *redis.Client, clones *clones) {
@@ -75,13 +91,18 @@ func (s *slots) acquire(ctx context.Context, left time.Duration) (time.Duration,
 		s.mu.Unlock()
 		return left, nil
 	}
-	w := &waiter{ctx: ctx, left: left, told: make(chan error, 1)}
+	w := s.waiter()
+	w.ctx, w.left = ctx, left
 	s.waiting = append(s.waiting, w)
 	replies := s.replies
 	s.need()
 	s.mu.Unlock()
 
 	err := s.wait(w, replies)
+	s.mu.Lock()
+	w.ctx = nil
+	s.spare = append(s.spare, w) // it was told or taken out: nobody else knows it
+	s.mu.Unlock()
 	if err != nil {
 		return 0, err
 	}
@@ -168,15 +189,15 @@ func (s *slots) opened(err error) {
 
 // wait returns nil when w has a slot. It does not wait longer than w can.
 func (s *slots) wait(w *waiter, replies uint64) error {
-	timer := time.NewTimer(s.patience(w.left))
-	defer timer.Stop()
+	w.timer.Reset(s.patience(w.left))
+	defer w.timer.Stop()
 	over := context.DeadlineExceeded
 	select {
 	case err := <-w.told:
 		return err
 	case <-w.ctx.Done():
 		over = w.ctx.Err()
-	case <-timer.C:
+	case <-w.timer.C:
 	}
 	s.mu.Lock()
 	i := slices.Index(s.waiting, w)
