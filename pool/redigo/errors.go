@@ -50,11 +50,11 @@ func (p *Pool) noConnection(ctx context.Context, err error) error {
 // full reports whether a call waits for a connection that somebody else uses.
 func (p *Pool) full() bool {
 	connections, ok := p.source.(*redis.Pool)
-	if !ok || connections.MaxActive <= 0 || !connections.Wait {
-		return false
-	}
-	stats := connections.Stats()
-	return stats.ActiveCount >= connections.MaxActive && stats.IdleCount == 0
+	return ok && full(connections, connections.Stats())
+}
+
+func full(connections *redis.Pool, stats redis.PoolStats) bool {
+	return connections.Wait && connections.MaxActive > 0 && stats.ActiveCount >= connections.MaxActive && stats.IdleCount == 0
 }
 
 // limit names the option of redigo that bounds the connections.

@@ -3,6 +3,7 @@ package redigo
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,10 +27,10 @@ const (
 	spared = 2 * time.Second
 )
 
-// connect returns a connection. If one is idle, that costs no goroutine.
+// connect returns a connection. If one is idle, or only has to be waited for, that costs
+// no goroutine.
 func (p *Pool) connect(ctx context.Context) (redis.Conn, error) {
-	idling, ok := p.source.(interface{ IdleCount() int })
-	if !ok || idling.IdleCount() == 0 {
+	if !p.atHand() {
 		return p.opening.wait(ctx)
 	}
 	conn, err := p.source.GetContext(ctx)
@@ -37,9 +38,25 @@ func (p *Pool) connect(ctx context.Context) (redis.Conn, error) {
 		err = conn.Err()
 	}
 	if err != nil {
-		return nil, p.noConnection(ctx, err)
+		err = p.noConnection(ctx, err)
+		p.opening.slow.Store(!errors.Is(err, pool.ErrNoConn))
+		return nil, err
 	}
 	return conn, nil
+}
+
+// atHand reports whether a connection is idle, or all are in use, so that there is none
+// to open. If one of these ends, the call that waited longest opens the next in its own
+// time; where that has failed, calls do not do it again until an opening succeeded.
+func (p *Pool) atHand() bool {
+	switch source := p.source.(type) {
+	case *redis.Pool:
+		stats := source.Stats()
+		return stats.IdleCount > 0 || full(source, stats) && p.opening.asks.Load() == 0 && !p.opening.slow.Load()
+	case interface{ IdleCount() int }:
+		return source.IdleCount() > 0
+	}
+	return false
 }
 
 // An opener opens connections for calls that may not wait until one is there: what
@@ -50,6 +67,7 @@ func (p *Pool) connect(ctx context.Context) (redis.Conn, error) {
 type opener struct {
 	pool *Pool
 	asks atomic.Int32 // openings that have got beyond the wait for a free connection
+	slow atomic.Bool  // a call could not open a connection in its own time
 
 	mu      sync.Mutex  // protects the rest; not held while the source is used
 	waiting list.List   // of *waiter, the oldest first
@@ -140,6 +158,7 @@ func (o *opener) open(ctx context.Context) {
 	o.under--
 	o.mu.Unlock()
 	if err == nil {
+		o.slow.Store(false)
 		o.give(conn)
 		return
 	}

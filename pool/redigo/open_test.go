@@ -3,8 +3,10 @@ package redigo
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,3 +237,68 @@ func TestASpareConnectionMayBeOfAnyType(t *testing.T) {
 type silent struct{ redis.Conn }
 
 func (silent) Close() error { return nil }
+
+// A brief connection answers after a while, until they all end.
+type brief struct {
+	redis.Conn
+	ended *atomic.Bool
+	err   error
+}
+
+func (c *brief) Err() error { return c.err }
+
+func (*brief) ReceiveWithTimeout(time.Duration) (any, error) { panic("used") }
+
+func (c *brief) DoWithTimeout(_ time.Duration, name string, _ ...any) (any, error) {
+	if name == "" {
+		return nil, nil
+	}
+	time.Sleep(20 * time.Millisecond)
+	if c.ended.Load() {
+		c.err = io.EOF
+		return nil, c.err
+	}
+	return name, nil
+}
+
+func (*brief) Close() error { return nil }
+
+func (c *brief) Do(string, ...any) (any, error) { return nil, c.err }
+
+// Where all connections are in use, calls wait in the redis.Pool, and that dials in the
+// time of one of them when a connection ended.
+func TestCallersOfABusyPoolAreServedAgainAfterItsConnectionsEndedWhereDialsTakeLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Bool
+		source := &redis.Pool{MaxActive: 2, MaxIdle: 2, Wait: true, DialContext: func(ctx context.Context) (redis.Conn, error) {
+			if err := after(timeout+200*time.Millisecond)(ctx, 0); err != nil {
+				return nil, err
+			}
+			return &brief{ended: &ended}, nil
+		}}
+		defer source.Close()
+		p := New(source)
+		var served atomic.Int64
+		var callers sync.WaitGroup
+		come := func(d time.Duration) int64 {
+			before := served.Load()
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(7 * time.Millisecond) {
+				callers.Go(func() {
+					if ask(t, p) == nil {
+						served.Add(1)
+					}
+				})
+			}
+			return served.Load() - before
+		}
+		before := come(5 * time.Second)
+		ended.Store(true)
+		come(30 * time.Millisecond)
+		ended.Store(false)
+		after := come(5 * time.Second)
+		callers.Wait()
+		if before < 100 || after < 100 {
+			t.Errorf("%d calls were served, and %d after the connections had ended", before, after)
+		}
+	})
+}
