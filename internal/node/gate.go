@@ -76,7 +76,7 @@ func (g *gate) admit(c *Call) (ok, probe bool) {
 }
 
 // returned notes that the client returned from a call.
-func (g *gate) returned(c *Call, a Answer, now time.Time) {
+func (g *gate) returned(c *Call, a *Answer, now time.Time) {
 	late := c.state == givenUp
 	if late {
 		g.stuck--

@@ -15,7 +15,7 @@ type health struct {
 }
 
 // note takes in what became of a call, and reports whether that is news.
-func (h *health) note(a Answer) (changed bool) {
+func (h *health) note(a *Answer) (changed bool) {
 	switch {
 	case a.Err == nil || wrongType(a.Err): // the fault of one key
 		changed = h.reported

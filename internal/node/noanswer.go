@@ -80,7 +80,7 @@ func (e noAnswer) As(target any) bool {
 // troubled notes why a command could not be sent, if its error says so: a dial may end
 // long after the deadlines of all who waited for it. It is known until the node answers.
 // n.mu is held.
-func (n *Node) troubled(a Answer) {
+func (n *Node) troubled(a *Answer) {
 	switch unsent := errors.Is(a.Err, pool.ErrNotSent); {
 	case !unsent && a.Answered():
 		n.trouble = nil

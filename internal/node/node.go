@@ -200,8 +200,8 @@ func (n *Node) finish(c *Call, a Answer) {
 		n.flying.remove(c)
 	}
 	a.At = time.Now()
-	n.hearTime(c.Request, a, late)
-	n.gate.returned(c, a, a.At)
+	n.hearTime(c.Request, &a, late)
+	n.gate.returned(c, &a, a.At)
 	a.Work = n.gate.work(a.At)
 	if a.Lost = c.lost; a.Answered() {
 		n.connectionsLast()
@@ -209,9 +209,9 @@ func (n *Node) finish(c *Call, a Answer) {
 	if a.Err != nil {
 		a.Err = n.explain(c, a.Err)
 	}
-	n.troubled(a)
+	n.troubled(&a)
 	a.Before = n.health.well
-	changed, failure := n.health.note(a), a.Err
+	changed, failure := n.health.note(&a), a.Err
 	if !n.health.reported {
 		failure = nil
 	}
@@ -315,7 +315,7 @@ func (n *Node) giveUp() {
 			n.gate.unanswered(c, now)
 		}
 		a.Work = n.gate.work(now)
-		changed, failure = n.health.note(*a) || changed, a.Err
+		changed, failure = n.health.note(a) || changed, a.Err
 		c.state = givenUp
 	}
 	if waited { // they must not be found there when they are used for something else

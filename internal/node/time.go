@@ -3,7 +3,7 @@ package node
 import "time"
 
 // hearTime takes in what time it is for the node. n.mu is held.
-func (n *Node) hearTime(asked *Request, a Answer, late bool) {
+func (n *Node) hearTime(asked *Request, a *Answer, late bool) {
 	at, known := a.At.Sub(n.made).Microseconds(), n.offset.Load()
 	offset := a.Micros - at
 	switch {

@@ -5,7 +5,7 @@
 -- KEYS[lock]  the lock's key
 -- The names in KEYS stand for numbers, the same every time that a script is sent: see
 -- scripts.go. Some servers and proxies refuse any key that is not one of KEYS, literally.
-local held = redis.pcall('GETRANGE', KEYS[lock], 0, 512)
+local held = redis.pcall('GETRANGE', KEYS[lock], '0', '512')
 if held == '' or type(held) ~= 'string' then -- it may be empty, free, or no text at all
   held = redis.call('GET', KEYS[lock])
 end
