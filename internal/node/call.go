@@ -29,6 +29,7 @@ type Call struct {
 	// Protected by Node.mu.
 	state      callState
 	prev, next *Call     // in flights
+	list       int       // which of those
 	over       time.Time // when it is given up there
 	repeats    int       // how often it was sent again; see resend.go
 	lost       bool      // it was sent before, on a connection that ended or in another form; see Answer.Lost

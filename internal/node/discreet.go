@@ -125,11 +125,25 @@ func hideNonce(text string) string { return lockValue.ReplaceAllString(text, "rl
 // sentinels are what an error that was shortened still matches.
 var sentinels = []error{pool.ErrNotSent, pool.ErrNoConn, pool.ErrClosed, context.DeadlineExceeded, context.Canceled}
 
+// usual are errors of nodes that do not answer, which come by the thousand. No server has
+// a word in them.
+var usual = map[string]bool{
+	context.DeadlineExceeded.Error():                                  true,
+	context.Canceled.Error():                                          true,
+	pool.ErrNotSent.Error() + ": " + context.DeadlineExceeded.Error(): true,
+	pool.ErrNotSent.Error() + ": " + context.Canceled.Error():         true,
+}
+
 // discreet returns err without what a server repeated of arguments. If there is
 // something, nothing is left of errors around it, whose text has it, too.
 func discreet(err error) error {
 	if err == nil {
 		return nil
+	}
+	if usual[err.Error()] {
+		if _, ok := errors.AsType[pool.Error](err); !ok {
+			return err
+		}
 	}
 	said := replies(err, nil)
 	if e := pool.Error(""); errors.As(err, &e) && !slices.Contains(said, e) {

@@ -11,15 +11,24 @@ import (
 // them. A call that is answered in time, nearly every one, costs no timer: it
 // leaves the list, and the timer finds nothing to do, at most once per node
 // timeout.
+//
+// There are several lists, each in the order of deadlines. A call goes to the end of the
+// first one where it is in order: so calls with one timeout fill one list, and nobody
+// walks along it. More lists are needed only for calls with shorter timeouts, one for
+// each time that deadlines went back by more than slack: never more than the longest
+// timeout has slacks, and mostly two or three.
 type flights struct {
-	first, last *Call // the first to be given up first
-	timer       *time.Timer
-	armed       bool
-	at          time.Time // when the timer fires, if armed
-	graced      bool      // it fires for calls that were given a grace
-	fire        func()
-	node        fmt.Stringer // that they fly to
+	lists  []flightList // at the end there is none that is empty
+	timer  *time.Timer
+	armed  bool
+	at     time.Time // when the timer fires, if armed
+	graced bool      // it fires for calls that were given a grace
+	fire   func()
+	node   fmt.Stringer // that they fly to
 }
+
+// A flightList is a list of calls, the first to be given up first.
+type flightList struct{ first, last *Call }
 
 func (f *flights) init(node fmt.Stringer, fire func()) { f.node, f.fire = node, fire }
 
@@ -30,60 +39,78 @@ func (f *flights) init(node fmt.Stringer, fire func()) { f.node, f.fire = node, 
 // overtook it: with 512 callers on two cores that was a quarter of all that they did.
 const slack = 2 * time.Millisecond
 
-// add inserts c by its deadline, or with the last if that is not later by more than
-// slack. It looks from the end.
+// add puts c at the end of a list, with the deadline of the last if that is not later by
+// more than slack.
 func (f *flights) add(c *Call) {
 	c.over = c.Deadline.at
-	after := f.last
-	if after != nil && after.over.After(c.over) {
-		if after.over.Sub(c.over) <= slack {
-			c.over = after.over
-		} else {
-			for after != nil && after.over.After(c.over) {
-				after = after.prev
+	for c.list = 0; ; c.list++ {
+		if c.list == len(f.lists) {
+			f.lists = append(f.lists, flightList{})
+		}
+		last := f.lists[c.list].last
+		if last == nil {
+			break
+		}
+		if ahead := last.over.Sub(c.over); ahead <= slack {
+			if ahead > 0 {
+				c.over = last.over
 			}
+			break
 		}
 	}
-	c.prev = after
-	if after == nil {
-		c.next, f.first = f.first, c
+	l := &f.lists[c.list]
+	if c.prev = l.last; c.prev == nil {
+		l.first = c
 	} else {
-		c.next, after.next = after.next, c
+		c.prev.next = c
 	}
-	if c.next == nil {
-		f.last = c
-	} else {
-		c.next.prev = c
-	}
+	l.last = c
 	if !f.armed || c.over.Before(f.at) {
 		f.arm(c.over)
 	}
 }
 
 func (f *flights) remove(c *Call) {
+	l := &f.lists[c.list]
 	if c.prev == nil {
-		f.first = c.next
+		l.first = c.next
 	} else {
 		c.prev.next = c.next
 	}
 	if c.next == nil {
-		f.last = c.prev
+		l.last = c.prev
 	} else {
 		c.next.prev = c.prev
 	}
 	c.prev, c.next = nil, nil
+	for n := len(f.lists); n > 0 && f.lists[n-1].first == nil; n = len(f.lists) {
+		f.lists = f.lists[:n-1]
+	}
+}
+
+// next returns the call that is to be given up first, nil if there is none.
+func (f *flights) next() (next *Call) {
+	for _, l := range f.lists {
+		if l.first != nil && (next == nil || l.first.over.Before(next.over)) {
+			next = l.first
+		}
+	}
+	return next
 }
 
 // due removes and returns the calls that are to be given up now, and sets the timer
 // for the next one. It is called when the timer has fired.
 func (f *flights) due(now time.Time) (overdue []*Call) {
 	f.armed = false
-	for c := f.first; c != nil && !c.over.After(now); c = f.first {
-		f.remove(c)
-		overdue = append(overdue, c)
+	for i := 0; i < len(f.lists); i++ { // remove takes away lists
+		for i < len(f.lists) && f.lists[i].first != nil && !f.lists[i].first.over.After(now) {
+			c := f.lists[i].first
+			f.remove(c)
+			overdue = append(overdue, c)
+		}
 	}
-	if f.first != nil {
-		f.arm(f.first.over)
+	if next := f.next(); next != nil {
+		f.arm(next.over)
 	}
 	return overdue
 }
@@ -95,7 +122,8 @@ const grace = 5 * time.Millisecond
 // processor, and neither had who reads the answers, which may lie in the socket. Then it
 // is set once more. It is called when the timer has fired.
 func (f *flights) late(now time.Time) bool {
-	if f.graced = !f.graced && f.first != nil && now.Sub(f.first.over) >= grace; f.graced {
+	next := f.next()
+	if f.graced = !f.graced && next != nil && now.Sub(next.over) >= grace; f.graced {
 		f.arm(now.Add(grace))
 	}
 	return f.graced
@@ -113,7 +141,7 @@ func (f *flights) arm(at time.Time) {
 
 // stopIfEmpty lets go of a timer that has nothing left to do.
 func (f *flights) stopIfEmpty() {
-	if f.first == nil && f.timer != nil {
+	if len(f.lists) == 0 && f.timer != nil {
 		f.timer.Stop()
 		f.armed = false
 	}

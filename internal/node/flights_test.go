@@ -56,7 +56,7 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 			time.Sleep(time.Second)
 			mu.Lock()
 			defer mu.Unlock()
-			if len(under) > 0 || f.first != nil || f.last != nil {
+			if len(under) > 0 || len(f.lists) > 0 {
 				t.Errorf("seed %d: %d calls are still under way", seed, len(under))
 			}
 		})
@@ -76,10 +76,39 @@ func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
 			last = &Call{Deadline: &Deadline{at: time.Now().Add(time.Hour - time.Duration(i)*time.Microsecond)}}
 			f.add(last)
 		}
-		if f.last != last {
+		if len(f.lists) != 1 || f.lists[0].last != last {
 			t.Error("it is not the last")
 		}
-		f.first, f.last = nil, nil
+		f.lists = nil
+		f.stopIfEmpty()
+	})
+}
+
+// Two kinds of calls, whose timeouts differ, are two lists: nobody walks along one.
+func TestCallsWithSeveralTimeoutsAreAListEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f flights
+		f.init(nil, func() {})
+		var all []*Call
+		most := 0
+		for range 10_000 {
+			time.Sleep(10 * time.Microsecond)
+			for _, timeout := range []time.Duration{time.Second, 500 * time.Millisecond, 3 * time.Second} {
+				c := &Call{Deadline: &Deadline{at: time.Now().Add(timeout)}}
+				f.add(c)
+				all = append(all, c)
+			}
+			most = max(most, len(f.lists))
+		}
+		if most != 3 {
+			t.Errorf("%d lists", most)
+		}
+		for _, c := range all {
+			f.remove(c)
+		}
+		if len(f.lists) > 0 {
+			t.Errorf("%d lists are left", len(f.lists))
+		}
 		f.stopIfEmpty()
 	})
 }

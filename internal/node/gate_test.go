@@ -268,7 +268,7 @@ func TestNodeWithoutCallsLetsGoOfWorkersAndTimers(t *testing.T) {
 		}
 		time.Sleep(2 * parkPeriod)
 		synctest.Wait()
-		if got := parked(n); n.workers != 0 || got != 0 || n.parked.armed || n.flying.armed || n.flying.first != nil {
+		if got := parked(n); n.workers != 0 || got != 0 || n.parked.armed || n.flying.armed || n.flying.next() != nil {
 			t.Errorf("workers %d and %d, timers %v and %v", n.workers, got, n.parked.armed, n.flying.armed)
 		}
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted) // and goes on when there are
