@@ -15,6 +15,7 @@ import (
 
 // Waiting takes what the holder needs to keep its lock, if each Locker listens by itself.
 func TestMoreLockersThanARedigoPoolHasConnectionsWaitAndTheHolderKeepsItsLock(t *testing.T) {
+	t.Parallel()
 	const connections, lockers, ttl = 10, 12, 2 * time.Second
 	var pools []pool.Pool
 	for range 3 {

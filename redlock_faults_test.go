@@ -38,6 +38,7 @@ func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
 			continue // not an outage, not one that ends
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			onCluster(t, 3, func(q *quorumTest) {
 				q.forever = true
 				q.first(2, fail)

@@ -69,7 +69,7 @@ const (
 func TestInABubbleRandomCrowdsAndFaults(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			withEach(t, func(t *testing.T, lib library) {
+			withSome(t, func(t *testing.T, lib library) {
 				t.Parallel()
 				for n := range rounds(1, 250) { // for each library and kind of crowd
 					synctest.Test(t, func(t *testing.T) { runMayhem(t, lib, k, lib.seed(n)) })

@@ -102,6 +102,15 @@ func withTwo(t *testing.T, test func(t *testing.T, lib library)) {
 	}
 }
 
+// withSome is withTwo, and withEach if there is time.
+func withSome(t *testing.T, test func(t *testing.T, lib library)) {
+	if long() {
+		withEach(t, test)
+	} else {
+		withTwo(t, test)
+	}
+}
+
 // withEach runs a test with every library.
 func withEach(t *testing.T, test func(t *testing.T, lib library)) {
 	for _, lib := range libraries {

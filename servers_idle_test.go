@@ -187,6 +187,7 @@ func onFleets(t *testing.T, test func(t *testing.T, f *fleet, pools []pool.Pool)
 }
 
 func TestPeriodicJobGetsItsLockThoughItsConnectionsWereClosedMeanwhile(t *testing.T) {
+	t.Parallel()
 	onFleets(t, func(t *testing.T, f *fleet, pools []pool.Pool) {
 		// The TTL is what Close waits for at the end.
 		locker, err := redlock.New(pools, redlock.WithTTL(3*time.Second), redlock.WithNodeTimeout(1500*time.Millisecond))
@@ -211,6 +212,7 @@ func TestPeriodicJobGetsItsLockThoughItsConnectionsWereClosedMeanwhile(t *testin
 }
 
 func TestLongHeldLockIsExtendedAndUnlockedThoughTheConnectionsWereClosedMeanwhile(t *testing.T) {
+	t.Parallel()
 	onFleets(t, func(t *testing.T, f *fleet, pools []pool.Pool) {
 		locker, err := redlock.New(pools, redlock.WithTTL(8*time.Second), redlock.WithNodeTimeout(2*time.Second))
 		if err != nil {
@@ -233,6 +235,7 @@ func TestLongHeldLockIsExtendedAndUnlockedThoughTheConnectionsWereClosedMeanwhil
 }
 
 func TestTryLockGetsThroughAPoolFullOfClosedConnections(t *testing.T) {
+	t.Parallel()
 	f := killingTLS(t)
 	const idle = 64
 	var pools []pool.Pool

@@ -224,6 +224,7 @@ func randomToken(random *rand.Rand) int64 {
 }
 
 func TestRealServersMiniredisAndTheModelTakeTheSameTokens(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })
 		taken := 0

@@ -82,6 +82,7 @@ func impatientProxy(t *testing.T, to string) (addr string) {
 }
 
 func TestProxyThatGivesUpBeforeItsServerLeavesNoKey(t *testing.T) {
+	t.Parallel()
 	const ttl = 5 * time.Second
 	all := startServers(t, 3, redisproc.Options{})
 	// The proxy knows no HELLO, so no client that greets gets through.

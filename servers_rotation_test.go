@@ -13,6 +13,7 @@ import (
 // Passwords and rights are changed while services wait in line. Who waits outlasts the
 // moment in which the nodes refuse, and what stays so ends the wait.
 func TestAMomentWithoutRightsThrowsNobodyOutOfTheLine(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
@@ -53,6 +54,7 @@ func TestAMomentWithoutRightsThrowsNobodyOutOfTheLine(t *testing.T) {
 
 // A cluster moves keys between its nodes, and forgets locks when one fails.
 func TestNodesOfAClusterAreRefusedWithTheReason(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--cluster-enabled", "yes"}})
 		locker := lib.locker(t, all.addrs())

@@ -97,6 +97,7 @@ func refuseUndeclared(t *testing.T) func() func(args []string) (string, []string
 const compareAndDelete = "if redis.call(\"get\",KEYS[1]) == ARGV[1] then\n    return redis.call(\"del\",KEYS[1])\nelse\n    return 0\nend\n"
 
 func TestServersThatRefuseUndeclaredKeysTakeEveryScript(t *testing.T) {
+	t.Parallel()
 	for mode, opts := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -108,6 +109,7 @@ func TestServersThatRefuseUndeclaredKeysTakeEveryScript(t *testing.T) {
 
 // Some proxies read the text: a key that is not KEYS and a number is none to them.
 func TestProxiesThatReadScriptsTakeEveryScript(t *testing.T) {
+	t.Parallel()
 	call := regexp.MustCompile(`redis\.p?call\(\s*([^,)]+)\s*,\s*([^,)]+)`)
 	key := regexp.MustCompile(`^KEYS\[\d+\]$`)
 	const refusal = "-ERR bad lua script for redis cluster, all the keys that the script uses should be passed using the KEYS array, and KEYS should not be in expression\r\n"

@@ -21,6 +21,7 @@ import (
 // The subscriptions of those who wait must not take the connections that the holder needs
 // to keep its lock, and to give it back.
 func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 3, redisproc.Options{})
 	for i, most := range []int{10, 2, 10, 2} {
 		wait := i < 2
@@ -88,7 +89,9 @@ func unlockSomehow(t *testing.T, lock *redlock.Lock) {
 var steady = []redlock.Option{redlock.WithTTL(5 * time.Second), redlock.WithNodeTimeout(time.Second)}
 
 func TestALockerForEachRequestCostsTheServersWhatOneLockerDoes(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
 		const callers = 300
 		all := startServers(t, 3, redisproc.Options{})
 		holder := lib.locker(t, all.addrs(), steady...)
@@ -186,6 +189,7 @@ func TestLockersOfOneProcessListenOnOneConnectionForEachClient(t *testing.T) {
 // A channel that the ACL refuses ends the connection. That is not to happen again and
 // again, as long as one waits for a name that it must not listen to.
 func TestANameWhoseChannelIsRefusedLeavesWaitersOfOtherNamesTheirSubscription(t *testing.T) {
+	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})

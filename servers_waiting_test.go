@@ -272,6 +272,7 @@ func (all servers) commands(t testing.TB, names ...string) (counts []int) {
 
 // Several processes that want the same lock all the time.
 func TestContendersOfSeveralProcessesAllGetTheirTurn(t *testing.T) {
+	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		var r referee
