@@ -14,7 +14,7 @@ import (
 )
 
 type demoCommand struct {
-	Duration time.Duration `default:"25s" help:"How long it takes: 8s to 55s."`
+	Duration time.Duration `default:"25s" help:"How long it takes: 12s to 55s."`
 	Plain    bool          `help:"Write lines instead of drawing, as happens anyway where stdout is no terminal."`
 	Sabotage bool          `hidden:"" help:"Make nodes forget the lock behind the holder's back, so that two hold it."`
 }

@@ -46,13 +46,14 @@ const (
 )
 
 type workerState struct {
-	name     string
-	now      activity
-	acquired int
-	lost     int
-	request  *redlock.Pending // while it waits
-	lock     *redlock.Lock    // while it holds
-	since    time.Time
+	name    string
+	now     activity
+	asked   int // for the lock; each time it is granted it, fails, or the demo ends
+	granted int
+	lost    int
+	request *redlock.Pending // while it waits
+	lock    *redlock.Lock    // while it holds
+	since   time.Time
 }
 
 // trouble is something that goes wrong again and again.
@@ -123,11 +124,13 @@ func (b *board) setNode(i int, s nodeState) {
 	b.nodes[i] = s
 }
 
-// waiting notes that worker i stands in line.
+// waiting notes that worker i has asked for the lock.
 func (b *board) waiting(i int, request *redlock.Pending) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.workers[i].now, b.workers[i].request = waits, request
+	w := &b.workers[i]
+	w.now, w.request = waits, request
+	w.asked++
 }
 
 // resting notes that worker i wants nothing.
@@ -143,7 +146,7 @@ func (b *board) granted(i int, lock *redlock.Lock) {
 	defer b.mu.Unlock()
 	w := &b.workers[i]
 	w.now, w.request, w.lock, w.since = holds, nil, lock, time.Now()
-	w.acquired++
+	w.granted++
 	b.tally.granted++
 	b.lastGrant = time.Now()
 	if b.open > 0 {

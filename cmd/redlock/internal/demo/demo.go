@@ -17,10 +17,10 @@ const key = "demo"
 
 const workerCount = 6
 
-// MinLength and MaxLength bound how long a demo takes. In less time than that the
-// script has no room for a TTL that suits a busy machine.
+// MinLength and MaxLength bound how long a demo takes. A shorter script has no room for
+// a TTL that suits a busy machine.
 const (
-	MinLength = 8 * time.Second
+	MinLength = 12 * time.Second
 	MaxLength = 55 * time.Second
 )
 

@@ -26,22 +26,30 @@ const (
 	nodeColumn = 42
 )
 
+// fewEvents is how many events are shown at least. The table of the workers is left out
+// if it leaves no room for them.
+const fewEvents = 3
+
 // frame draws a view, in at most c.height lines of at most c.width columns. What
-// does not fit is left out from the bottom up, but for the latest events.
+// does not fit is left out: first the workers, then from the bottom up.
 func frame(v view, c canvas) []line {
 	lines := header(v, c)
 	lines = append(lines, nil)
 	lines = append(lines, holder(v, c)...)
-	lines = append(lines, queue(v), nil)
-	if c.width >= sideBySide {
-		lines = append(lines, beside(nodeTable(v), workerTable(v), nodeColumn)...)
-	} else {
-		lines = append(lines, nodeTable(v)...)
+	lines = append(lines, queue(v, c), nil)
+	nodes, workers := nodeTable(v), workerTable(v)
+	switch room := c.height - len(lines) - 1 - fewEvents; {
+	case c.width >= sideBySide && max(len(nodes), len(workers)) <= room:
+		lines = append(lines, beside(nodes, workers, nodeColumn)...)
+	case len(nodes)+1+len(workers) <= room:
+		lines = append(lines, nodes...)
 		lines = append(lines, nil)
-		lines = append(lines, workerTable(v)...)
+		lines = append(lines, workers...)
+	default:
+		lines = append(lines, nodes...)
 	}
 	lines = append(lines, nil)
-	lines = append(lines, lastEvents(v, max(c.height-len(lines), 3))...)
+	lines = append(lines, lastEvents(v, max(c.height-len(lines), fewEvents))...)
 	if len(lines) > c.height {
 		lines = lines[:c.height]
 	}
@@ -69,9 +77,9 @@ func setting(v view) string {
 func verdict(v view) line {
 	l := text(fmt.Sprintf("%d granted, %d lost, %d regained   ", v.tally.granted, v.tally.lost, v.tally.regained))
 	if v.overlaps > 0 {
-		return l.add(reverse, fmt.Sprintf("TWO HELD IT: %d %s", v.overlaps, plural(v.overlaps, "time", "times")))
+		return l.add(reverse, fmt.Sprintf("%d %s WITH TWO HOLDERS", v.overlaps, plural(v.overlaps, "MOMENT", "MOMENTS")))
 	}
-	return l.add(green, "never two at once")
+	return l.add(green, "0 moments with two holders")
 }
 
 // holder shows who has the lock, for how long it is certain, and how many nodes
@@ -118,17 +126,22 @@ func holder(v view, c canvas) []line {
 	}
 }
 
-// queue shows who stands in line, the next one first.
-func queue(v view) line {
-	l := text("in line   ")
+// queue shows the waiters by their position, as many as there is room for.
+func queue(v view, c canvas) line {
+	l := text("waiting   ")
 	if len(v.line) == 0 {
 		return l.add(dim, "nobody")
 	}
 	for n, i := range v.line {
-		if n > 0 {
-			l = l.add(dim, " < ")
+		position, name, rest := fmt.Sprintf("%d ", n+1), v.workers[i].name, len(v.line)-n
+		more := 0 // columns for how many are left out, unless this is the last
+		if rest > 1 {
+			more = len(fmt.Sprintf("+%d", rest-1))
 		}
-		l = l.add(workerStyle(i), v.workers[i].name)
+		if l.width()+len(position+name)+2+more > c.width {
+			return l.add(dim, fmt.Sprintf("+%d", rest))
+		}
+		l = l.add(dim, position).add(workerStyle(i), name).add(plain, "  ")
 	}
 	return l
 }
@@ -185,7 +198,7 @@ func named(v view, n nodeView) line {
 }
 
 func workerTable(v view) []line {
-	lines := []line{line{}.add(dim, "WORKER     NOW    ACQUIRED  LOST")}
+	lines := []line{line{}.add(dim, "WORKER     NOW    ASKED  GRANTED  LOST")}
 	holding := map[int]bool{}
 	for _, h := range v.holders {
 		holding[h.worker] = true
@@ -200,7 +213,7 @@ func workerTable(v view) []line {
 		default:
 			l = l.add(dim, "rests")
 		}
-		l = l.add(plain, fmt.Sprintf("  %8d", w.acquired))
+		l = l.add(plain, fmt.Sprintf("  %5d  %7d", w.asked, w.granted))
 		lost := dim
 		if w.lost > 0 {
 			lost = yellow

@@ -17,7 +17,7 @@ func exampleView() view {
 		tally:   tally{granted: 87, lost: 2, regained: 1},
 	}
 	for i := range 6 {
-		v.workers = append(v.workers, workerState{name: fmt.Sprintf("worker-%d", i+1), now: waits, acquired: 14 + i, lost: i % 2})
+		v.workers = append(v.workers, workerState{name: fmt.Sprintf("worker-%d", i+1), now: waits, asked: 15 + i, granted: 14 + i, lost: i % 2})
 	}
 	v.line = []int{4, 0, 5}
 	for i := range 12 {
@@ -80,6 +80,28 @@ func TestWithoutColoursAFrameHasNoEscapes(t *testing.T) {
 	for _, l := range frame(exampleView(), canvas{width: 80, height: 24, glyphs: asciiGlyphs}) {
 		if s := l.ansi(false); strings.ContainsRune(s, '\x1b') || strings.ContainsAny(s, "█░■□") {
 			t.Errorf("%q", s)
+		}
+	}
+}
+
+func TestInALowWindowEventsAreKeptAndTheWorkersLeftOut(t *testing.T) {
+	for _, c := range []canvas{{width: 60, height: 20, glyphs: asciiGlyphs}, {width: 80, height: 18, glyphs: asciiGlyphs}} {
+		var all strings.Builder
+		for _, l := range frame(exampleView(), c) {
+			all.WriteString(l.ansi(false) + "\n")
+		}
+		if !strings.Contains(all.String(), "event 11") || strings.Contains(all.String(), "WORKER") {
+			t.Errorf("at %dx%d:\n%s", c.width, c.height, all.String())
+		}
+	}
+}
+
+func TestWorkersHaveColoursThatAreNoStates(t *testing.T) {
+	for _, w := range workerStyles {
+		for _, state := range []style{red, green, yellow, cyan, reverse} {
+			if w == state || strings.HasSuffix(string(w), ";"+string(state)) {
+				t.Errorf("a worker is shown in the colour of a state: %q", w)
+			}
 		}
 	}
 }

@@ -19,8 +19,9 @@ const (
 	reverse style = "1;7;31"
 )
 
-// workerStyles tell workers apart.
-var workerStyles = []style{"1;36", "1;33", "1;35", "1;32", "1;34", "1;31"}
+// workerStyles tell workers apart. None of them is green, yellow, red or cyan: these are
+// states. They are from the palette of 256 colours.
+var workerStyles = []style{"1;38;5;75", "1;38;5;213", "1;38;5;141", "1;38;5;180", "1;38;5;109", "1;38;5;250"}
 
 // A line is text in several styles. Every character in it is one column wide.
 type line []segment

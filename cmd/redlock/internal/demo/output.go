@@ -99,13 +99,21 @@ func (o *lines) show(v view) {
 		fmt.Fprintf(o.w, "redlock demo: %s, for %s\n", setting(v), seconds(v.total))
 	}
 	for _, e := range v.events[o.shown:] {
-		e.times = 1 // it only begins
-		fmt.Fprintln(o.w, eventLine(e).ansi(false))
+		o.write(e.at, e.text)
 	}
 	o.shown = len(v.events)
 	if v.elapsed >= o.next {
 		o.next = v.elapsed.Truncate(time.Second) + time.Second
-		fmt.Fprintf(o.w, "%s  %s; %d in line; %d granted, %d lost\n", stamp(v.elapsed), standing(v), len(v.line), v.tally.granted, v.tally.lost)
+		o.write(v.elapsed, fmt.Sprintf("%s; %d wait, %d granted", standing(v), len(v.line), v.tally.granted))
+	}
+}
+
+// write writes what was so at a time, in lines of plainWidth.
+func (o *lines) write(at time.Duration, text string) {
+	head := stamp(at) + "  "
+	for _, words := range wrap(text, plainWidth-len(head)) {
+		fmt.Fprintln(o.w, head+words)
+		head = strings.Repeat(" ", len(head))
 	}
 }
 
@@ -123,8 +131,23 @@ func standing(v view) string {
 		names = append(names, v.workers[h.worker].name)
 	}
 	h := v.holders[0]
-	return fmt.Sprintf("held by %s for %s, valid for %s, agreed by %d of %d nodes so far",
+	return fmt.Sprintf("%s for %s, valid %s, on %d of %d nodes",
 		strings.Join(names, " AND "), seconds(h.since), seconds(h.left), h.held, len(v.nodes))
+}
+
+// plainWidth is how wide plain lines are at most.
+const plainWidth = 80
+
+// wrap breaks text into lines of at most width characters, between words.
+func wrap(text string, width int) (lines []string) {
+	for _, word := range strings.Fields(text) {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 func (o *lines) close() {}

@@ -18,11 +18,27 @@ func TestPlainLinesBeginWithATitleAndSayHowThingsStand(t *testing.T) {
 		out.show(v)
 	}
 	const want = `redlock demo: 6 workers, 5 masters, one lock, TTL 1.5 s, for 25.0 s
- 12.3 s  held by worker-3 for 1.2 s, valid for 0.9 s, agreed by 3 of 5 nodes so far; 3 in line; 87 granted, 2 lost
- 14.0 s  free just now; 3 of 5 nodes answer; 3 in line; 87 granted, 2 lost
- 16.0 s  held by nobody; 2 of 5 nodes answer; 3 in line; 87 granted, 2 lost
+ 12.3 s  worker-3 for 1.2 s, valid 0.9 s, on 3 of 5 nodes; 3 wait, 87 granted
+ 14.0 s  free just now; 3 of 5 nodes answer; 3 wait, 87 granted
+ 16.0 s  held by nobody; 2 of 5 nodes answer; 3 wait, 87 granted
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestPlainLinesHaveEightyColumns(t *testing.T) {
+	v := exampleView()
+	v.elapsed, v.tally.granted = 999*time.Second, 123_456
+	v.holders = append(v.holders, holderView{worker: 4, since: 10 * time.Second, left: 10 * time.Second, held: 5})
+	var b strings.Builder
+	newLines(&b).show(v)
+	for l := range strings.Lines(b.String()) {
+		if len(l) > plainWidth+1 {
+			t.Errorf("%d columns: %q", len(l)-1, l)
+		}
+	}
+	if !strings.Contains(b.String(), "\n         ") {
+		t.Errorf("no line was wrapped:\n%s", b.String())
 	}
 }

@@ -20,7 +20,7 @@ const (
 
 	// leastTTL bounds the TTL of a short demo: a quarter of it, the node timeout, is
 	// what a busy machine needs to answer. See TestADemoOfAnyLengthTellsTheSameStory.
-	leastTTL = time.Second
+	leastTTL = 1500 * time.Millisecond
 )
 
 // An action is what a step of the script does.

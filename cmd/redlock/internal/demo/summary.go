@@ -47,7 +47,7 @@ func (s Summary) Write(w io.Writer) {
 	fmt.Fprintf(w, "\n%s %s granted, %s, %d %s with two holders.\n\n", thousands(s.Granted),
 		plural(s.Granted, "lock", "locks"), lost, s.Overlaps, plural(s.Overlaps, "moment", "moments"))
 	for _, worker := range s.workers {
-		fmt.Fprintf(w, "  %-9s %6d granted  %3d lost\n", worker.name, worker.acquired, worker.lost)
+		fmt.Fprintf(w, "  %-9s asked %5s times, granted %5s, lost %d\n", worker.name, thousands(worker.asked), thousands(worker.granted), worker.lost)
 	}
 	fmt.Fprintf(w, "\nA referee that knows nothing of the lock compared all %s intervals, each from\n"+
 		"the grant to the loss or the start of the release.\n", thousands(s.checked))
