@@ -10,15 +10,19 @@ import (
 // awaitLine reads lines until one contains text.
 func (p *process) awaitLine(text string) {
 	p.t.Helper()
-	var seen strings.Builder
+	if seen, ok := p.hasLine(text); !ok {
+		p.t.Fatalf("%q did not come; stderr:\n%s\nsince the line before:\n%s", text, p.stderr.String(), seen)
+	}
+}
+
+// hasLine reads lines until one contains text, or there are no more.
+func (p *process) hasLine(text string) (seen string, ok bool) {
+	var all strings.Builder
 	for {
 		line, err := p.stdout.ReadString('\n')
-		seen.WriteString(line)
-		switch {
-		case strings.Contains(line, text):
-			return
-		case err != nil:
-			p.t.Fatalf("%q did not come: %v; stderr:\n%s\nsince the line before:\n%s", text, err, p.stderr.String(), seen.String())
+		all.WriteString(line)
+		if ok = strings.Contains(line, text); ok || err != nil {
+			return all.String(), ok
 		}
 	}
 }
@@ -28,7 +32,7 @@ func TestTheDemoShowsALockLostAndRegainedAndNeverTwoHolders(t *testing.T) {
 	p := start(t, "demo", "--duration", "20s")
 	out := p.expectCode(0)
 	for _, text := range []string{
-		"held by worker-", "node 2 is stopped", "node 5 freezes", "node 2 is back with its data", "nodes 1, 2 and 4 freeze", "cannot renew",
+		"valid 1.", "node 2 is stopped", "node 5 freezes", "node 2 is back with its data", "nodes 1, 2 and 4 freeze", "cannot renew",
 		"lost the lock", "nodes 1, 2 and 4 thaw", "has the lock", "node 4 is back without its data",
 	} {
 		if !strings.Contains(out, text) {
@@ -53,8 +57,18 @@ func TestTheDemoShowsALockLostAndRegainedAndNeverTwoHolders(t *testing.T) {
 
 func TestTheDemoIsOneWhenNodesForgetAndTwoHoldTheLock(t *testing.T) {
 	t.Parallel()
-	p := start(t, "demo", "--duration", "25s", "--sabotage")
-	p.awaitLine("both held the lock")
+	var p *process
+	for try := 1; ; try++ { // on a busy machine the holder's renewal may always come first
+		p = start(t, "demo", "--duration", "25s", "--sabotage")
+		seen, ok := p.hasLine("both held the lock")
+		if ok {
+			break
+		}
+		if try == 3 {
+			t.Fatalf("never two holders:\n%s", seen)
+		}
+		p.end()
+	}
 	p.signal(syscall.SIGINT)
 	out := p.expectCode(exitTwoHolders)
 	if !regexp.MustCompile(`[1-9][0-9]* moments? with two holders`).MatchString(out) || !strings.Contains(out, "did not stay inside") {
@@ -65,7 +79,7 @@ func TestTheDemoIsOneWhenNodesForgetAndTwoHoldTheLock(t *testing.T) {
 func TestAnInterruptedDemoStillSumsUp(t *testing.T) {
 	t.Parallel()
 	p := start(t, "demo")
-	p.awaitLine("held by worker-")
+	p.awaitLine(", valid ")
 	p.signal(syscall.SIGINT)
 	if out := p.expectCode(130); !strings.Contains(out, "0 moments with two holders") {
 		t.Errorf("the summary is\n%s", out)
