@@ -118,19 +118,25 @@ func tellAlike(t *testing.T, all []backend, seed uint64) {
 	for range 15 {
 		value := values[random.IntN(len(values))]
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
-		act := random.IntN(8)
+		former := values[random.IntN(len(values))] // most often no match
+		act := random.IntN(10)
 		switch act {
 		case 0, 3, 4:
 			last = value
-		case 6:
+		case 6, 9:
 			value = last
+		case 8:
+			if random.IntN(3) > 0 {
+				former = last
+			}
+			last = value
 		}
 		seen := make(map[string][]string)
 		for _, b := range all {
-			said := b.act(t, act, fmt.Sprint("key", seed), value, hours)
+			said := b.act(t, act, fmt.Sprint("key", seed), value, former, hours)
 			seen[said] = append(seen[said], b.name)
 		}
-		story = append(story, fmt.Sprintf("%d %q %v", act, value, hours))
+		story = append(story, fmt.Sprintf("%d %q %q %v", act, value, former, hours))
 		if len(seen) != 1 {
 			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
 		}
@@ -138,7 +144,7 @@ func tellAlike(t *testing.T, all []backend, seed uint64) {
 }
 
 // act does one thing and describes the answer.
-func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration) string {
+func (b backend) act(t testing.TB, act int, key, value, former string, ttl time.Duration) string {
 	switch act {
 	case 0:
 		b.hold(key, value, ttl)
@@ -150,8 +156,9 @@ func (b backend) act(t testing.TB, act int, key, value string, ttl time.Duration
 		b.hold("{"+key+"}:wait", value, ttl)
 		return "marked"
 	}
-	verb := []node.Verb{node.Acquire, node.Wait, node.Extend, node.Release, node.Inspect}[act-3]
-	return describe(b.ask(t, verb, key, value, ttl))
+	verb := []node.Verb{node.Acquire, node.Wait, node.Extend, node.Release, node.Inspect, node.Swap, node.Expire}[act-3]
+	lease := node.NewLease(key, value).Instead(former)
+	return describe(b.askFor(t, verb, lease, ttl, node.Mark{Self: "me", TTL: ttl}))
 }
 
 // The line of those who wait, with places that expire. The model does not know it:

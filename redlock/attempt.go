@@ -71,7 +71,13 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		}
 		claim.Keep(time.Now().Add(lock.validity - elapsed))
 		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
-		return lock, outcome{err: l.begin(lock)}
+		if err := l.begin(lock); err != nil {
+			return lock, outcome{err: err} // and it is deleted at once
+		}
+		if r.minHold > 0 {
+			claim.Stay(r.minHold)
+		}
+		return lock, outcome{}
 	}
 	o := outcome{
 		err:     l.refusal(r.name, result, elapsed, old).following(r.place, result),

@@ -252,6 +252,9 @@ func (l *Locker) forget(k *Lock, watched bool) {
 // had passed before the call: a program that is told to end unlocks with such a one.
 // Unlock then takes a node timeout at most. The same holds for a ctx that stems from
 // the lock's own context, which ends before the first node is asked.
+//
+// Before [WithMinHold] has passed, Unlock leaves the keys for the rest of it. Everything
+// else is the same: nil says that a majority confirmed that.
 func (k *Lock) Unlock(ctx context.Context) error {
 	begin := k.locker.clock.Read()
 	k.mu.Lock()
@@ -280,6 +283,9 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	}
 
 	defer k.place.leave()
+	if k.settings.minHold > 0 && k.claim.Staying() {
+		k.claim.StepOut(newValue(k.locker.config.owner))
+	}
 	// A cancellation does not end the wait. The release is on its way, so there is little
 	// to wait for, and the truth to be told: an error would read as a lock that is left.
 	result, decided := k.claim.Release(ctx).WaitByDeadline(ctx)

@@ -30,6 +30,7 @@ type settings struct {
 	maxTries    int
 	maxWait     time.Duration
 	maxHold     time.Duration
+	minHold     time.Duration
 	keepAlive   bool
 	fair        bool
 	fencing     bool
@@ -179,6 +180,34 @@ func WithMaxHold(d time.Duration) LockOption {
 	})
 }
 
+// WithMinHold keeps the lock from others until d has passed since it was granted, also if
+// it is unlocked before. An early [Lock.Unlock] leaves the keys on the nodes for the rest of
+// d instead of deleting them. The lock is over for its holder all the same. Nobody is told
+// when d has passed: a caller that waits finds that out within a retry delay, and a caller
+// that does not wait gets [ErrTaken] until then.
+//
+// Use it for a job that is to run once per tick on many instances: a job of a millisecond
+// is done before another instance, whose clock is behind, asks for the lock. Let d be
+// longer than the clocks of the instances differ, and shorter than the time between two
+// ticks by as much: half of that time is a good choice. Do not wait for the lock there:
+// TryLock, or [Locker.Do] with [WithMaxTries](1).
+//
+// d counts by the clocks of the nodes. The clocks of the clients do not matter, nor that
+// they are set. If the process dies before Unlock, the keys live for the TTL, and no
+// longer: choose a TTL ([WithTTL]) of d or more where that matters. What nobody took is
+// deleted at once: an attempt that failed, and a request that was cancelled
+// ([Pending.Cancel]).
+//
+// The default, 0, is none. d is 365 days at most. It must not be above [WithMaxHold], nor
+// above the longest TTL of [WithRestartGuard].
+func WithMinHold(d time.Duration) LockOption {
+	return lockOption(func(s *settings) {
+		if s.minHold = d; d < 0 || d > maxTTL {
+			s.refuse("WithMinHold(%v): must be above 0 and at most %v, or 0 for none", d, maxTTL)
+		}
+	})
+}
+
 // WithDriftFactor sets by which fraction the clock of a node may run faster or
 // slower than ours; the validity of every lock is shorter by TTL x factor + 2 ms.
 // The default is 0.01, the range is [0, 1).
@@ -257,6 +286,12 @@ func (s *settings) check(drift float64) error {
 	}
 	if s.maxHold > 0 && s.maxHold < s.ttl {
 		s.refuse("WithMaxHold(%v): must not be below the TTL of %s", s.maxHold, s.ttlWords())
+	}
+	if s.maxHold > 0 && s.minHold > s.maxHold {
+		s.refuse("WithMinHold(%v): must not be above WithMaxHold(%v)", s.minHold, s.maxHold)
+	}
+	if s.longest > 0 && s.minHold > s.longest {
+		s.refuse("WithMinHold(%v): must not be above WithRestartGuard(%v): guard for longer, or hold for less", s.minHold, s.longest)
 	}
 	if quorum.Validity(s.ttl, drift) <= 0 {
 		s.refuse("WithDriftFactor(%v): leaves no validity of a TTL of %s: choose a smaller factor or a larger TTL", drift, s.ttlWords())

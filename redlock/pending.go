@@ -124,6 +124,7 @@ func (p *Pending) Cancel() {
 
 // discard releases a lock that nobody wants, in the background.
 func (k *Lock) discard() {
+	k.claim.Stay(0) // nobody held it
 	if k.end(ErrReleased) || k.check() == ErrClosed { // Close leaves it to its holder
 		k.claim.Part()
 		k.place.leave()

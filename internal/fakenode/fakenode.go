@@ -65,7 +65,7 @@ const ClientTimeout = 3 * time.Minute
 // A Command is one that took effect.
 type Command struct {
 	Verb  string // SET, EVALSHA or EVAL
-	Does  string // acquire, extend, release or inspect
+	Does  string // acquire, extend, release, inspect or swap
 	Waits bool   // an acquire of somebody who waits
 	Key   string
 	Value string
@@ -288,6 +288,8 @@ func does(text string) string {
 		return "extend"
 	case strings.Contains(text, "redis.call(\"del\""):
 		return "release"
+	case strings.Contains(text, "held ~= ARGV[3]"):
+		return "swap"
 	case strings.Contains(text, "'SET', KEYS[1]"):
 		return "acquire"
 	}
@@ -317,6 +319,15 @@ func (n *Node) run(c Command, args []any) (any, error) {
 		case !exists:
 			return int64(0), nil
 		case held.value != c.Value:
+			return held.value, nil
+		}
+		n.set(c.Key, c.Value, args[0])
+		return int64(1), nil
+	case "swap":
+		switch {
+		case !exists:
+			return int64(0), nil
+		case held.value != c.Value && held.value != args[1]:
 			return held.value, nil
 		}
 		n.set(c.Key, c.Value, args[0])

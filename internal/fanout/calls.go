@@ -19,7 +19,7 @@ import (
 func (c *Claim) start(r *Round) {
 	for i := range c.seats {
 		next, s := &r.calls[i], &c.seats[i]
-		if c.released && r.request.Verb != node.Release {
+		if c.released && !r.request.Verb.Releases() {
 			next.supersede() // it must not take the place of the release
 			continue
 		}
@@ -30,7 +30,7 @@ func (c *Claim) start(r *Round) {
 		}
 		switch {
 		case s.waiting == nil:
-		case s.waiting.Request.Verb == node.Release: // and so is this one: the later is sent for both
+		case s.waiting.Request.Verb.Releases(): // and so does this one: the later is sent for both
 			next.also = s.waiting
 		default:
 			s.waiting.supersede()
@@ -61,7 +61,7 @@ func (c *Claim) fly(next *call) *call {
 	}
 	s := &c.seats[next.Index]
 	s.flying = next
-	if next.Request.Verb == node.Release && !s.owing {
+	if next.Request.Verb.Releases() && !s.owing {
 		s.blind = s.stuck > 0
 	}
 	return next
@@ -106,7 +106,7 @@ func (c *Claim) answer(last *call, a node.Answer) *call {
 	c.heard(last.Request.Verb, a.Answered())
 	c.measure(&last.Call, a)
 	s.learn(last.Request.Verb, a, c.lifetime(last))
-	if last.Request.Verb == node.Release {
+	if last.Request.Verb.Releases() {
 		a = s.release(a)
 	}
 	last.vote(a)
@@ -160,8 +160,9 @@ func (c *Claim) follow(i int, last *call) *call {
 	case s.settled || s.owing:
 	case !s.touched || last.released() && !s.blind && s.clean(c.group.nodes[i], last.Deadline.Made()):
 		c.settle(i)
-	case last == nil || last.Request.Verb != node.Release:
-		return c.background(i, node.Release, 0)
+	case last == nil || !last.Request.Verb.Releases():
+		verb, ttl := c.parting()
+		return c.background(i, verb, ttl)
 	case c.forgiven.Load():
 		c.settle(i)
 	case errors.Is(last.answer.Err, pool.ErrClosed):

@@ -28,6 +28,8 @@ type Claim struct {
 	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	seats    []seat
 	released bool
+	stay     time.Duration // see Stay; written with the group's mutex held, too
+	stays    time.Time     // until when the keys are not deleted; zero if they may be
 	announce bool          // releases are heard of by those who wait
 	mark     node.Mark     // that Wait and Turn leave
 	back     bool          // released on the way back into the line
@@ -126,7 +128,8 @@ func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time)
 }
 
 // Release asks every node to delete the key, and goes on until it is gone
-// everywhere. Those who wait for it hear of it. It may be repeated.
+// everywhere. Those who wait for it hear of it. It may be repeated. Keys that are to
+// [Claim.Stay] expire instead.
 func (c *Claim) Release(ctx context.Context) *Round { return c.launch(c.releasing(ctx)) }
 
 // Part is Release for who does not wait for it.
@@ -141,7 +144,8 @@ func (c *Claim) releasing(ctx context.Context) *Round {
 	defer c.mu.Unlock()
 	c.announce = true
 	c.release()
-	r := newRound(ctx, node.Release, c, 0, c.patience())
+	verb, ttl := c.parting()
+	r := newRound(ctx, verb, c, ttl, c.patience())
 	c.start(r)
 	return r
 }

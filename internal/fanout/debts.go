@@ -186,9 +186,9 @@ func (p *payment) Answer(_ *node.Call, a node.Answer) {
 	case errors.Is(a.Err, pool.ErrClosed):
 		b.closed(d)
 	case !a.Answered():
-		d.claim.paid(d.index, p.deadline.Made(), a)
+		d.claim.paid(d.index, p.Request, p.deadline.Made(), a)
 		b.unanswered(d)
-	case d.claim.paid(d.index, p.deadline.Made(), a):
+	case d.claim.paid(d.index, p.Request, p.deadline.Made(), a):
 		b.answered(d, 0)
 	default: // refused, or answered too early to prove anything
 		again := d.pause

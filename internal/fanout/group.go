@@ -146,8 +146,10 @@ func (g *Group) paid(c *Claim) {
 	defer g.mu.Unlock()
 	delete(g.unsettled, c.lease.Value())
 	g.goingBack.remove(c)
-	g.gone[g.nextGone] = c.lease.Value()
-	g.nextGone = (g.nextGone + 1) % len(g.gone)
+	if !c.stayed() {
+		g.gone[g.nextGone] = c.lease.Value()
+		g.nextGone = (g.nextGone + 1) % len(g.gone)
+	}
 	if len(g.unsettled) == 0 && g.idle != nil {
 		close(g.idle)
 		g.idle = nil

@@ -51,7 +51,7 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 // endless reports whether nothing ends the wait for a round but its own timeout. A
 // cancellation does not end that for a release, see WaitByDeadline.
 func endless(ctx context.Context, verb node.Verb) bool {
-	if verb == node.Release {
+	if verb.Releases() {
 		_, bounded := ctx.Deadline()
 		return !bounded
 	}

@@ -43,7 +43,7 @@ type call struct {
 
 // released reports whether the call was a release and the node carried it out.
 func (c *call) released() bool {
-	return c != nil && c.Request.Verb == node.Release && c.answer.Status != node.Failed
+	return c != nil && c.Request.Verb.Releases() && c.answer.Status != node.Failed
 }
 
 // foundNoKey reports whether the call was an extension of a key that is gone.
@@ -256,16 +256,16 @@ func decide(verb node.Verb, t quorum.Tally) quorum.Outcome {
 	switch {
 	case outcome != quorum.Lost || t.Unreachable():
 		return outcome
-	case verb.Sets() && t.Denied():
+	case verb.Takes() && t.Denied():
 		if t.No < quorum.Majority(t.Nodes) && answered+t.Failed < t.Nodes {
 			return quorum.Open
 		}
 		return quorum.Lost
 	case t.Denied():
 		return quorum.Lost
-	case verb != node.Release && answered >= quorum.Majority(t.Nodes):
+	case !verb.Releases() && answered >= quorum.Majority(t.Nodes):
 		return quorum.Lost
-	case verb == node.Release && answered+t.Failed == t.Nodes:
+	case verb.Releases() && answered+t.Failed == t.Nodes:
 		return quorum.Won
 	}
 	return quorum.Open

@@ -60,11 +60,16 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 			s.suspect(a, life)
 		case verb == node.Extend:
 			s.prolonged(until, life)
+		case verb == node.Expire:
+			s.lives(until.Add(life))
 		}
 	}
-	if verb == node.Release {
+	if verb.Releases() {
 		if a.Status == node.Deleted || a.Status == node.Absent {
 			s.held = false
+		}
+		if verb == node.Expire {
+			s.expires(a, life)
 		}
 		return
 	}
@@ -78,7 +83,7 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		// Touched all the same: a release on a node that says "taken" costs
 		// little and covers a send that was doubled on the way.
 		s.held, s.touched = false, true
-		s.denied = a.Status != node.Absent
+		s.denied = a.Status != node.Absent || verb == node.Swap // no extension has looked yet
 	case node.Failed:
 		if node.NothingDone(verb, a.Err) {
 			return
@@ -133,7 +138,10 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 			s.suspect(a, life)
 		}
 	}
-	if verb == node.Release || node.NothingDone(verb, a.Err) {
+	if verb == node.Expire {
+		s.expires(a, life)
+	}
+	if verb.Releases() || node.NothingDone(verb, a.Err) {
 		return
 	}
 	until := a.At.Add(life)

@@ -75,7 +75,7 @@ func (c *Claim) Remains(r Result) (remains []Remain, found bool) {
 		case a.Status == node.Granted:
 			remains = append(remains, Remain{c, i})
 		case a.Status != node.Taken:
-		case g.unsettled[a.Holder] != nil:
+		case g.unsettled[a.Holder] != nil && !g.unsettled[a.Holder].stayed():
 			ours++
 			remains = append(remains, Remain{g.unsettled[a.Holder], i})
 		case g.wasOurs(a.Holder): // gone since the node answered
@@ -86,11 +86,13 @@ func (c *Claim) Remains(r Result) (remains []Remain, found bool) {
 }
 
 // Ours reports whether a value that a node carried is one of this group that was
-// released, or given up, and not gone there yet when the node was asked.
+// released, or given up, and not gone there yet when the node was asked. One that is to
+// stay for a while is not: it is in everybody's way.
 func (g *Group) Ours(value string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.unsettled[value] != nil || g.wasOurs(value)
+	c := g.unsettled[value]
+	return c != nil && !c.stayed() || g.wasOurs(value)
 }
 
 // wasOurs reports whether a value is one of the last that are gone. An empty one is
@@ -125,16 +127,20 @@ func (c *Claim) repeat() *node.Request {
 		return node.NewRequest(node.Release, c.lease, 0, node.Mark{})
 	}
 	request := new(node.Request)
-	c.put(request, node.Release, c.lease, 0)
+	verb, ttl := c.parting()
+	c.put(request, verb, c.lease, ttl)
 	return request
 }
 
 // paid takes in the answer to a release that debts sent to node i, not before then, and
 // reports whether that settles the node.
-func (c *Claim) paid(i int, sent time.Time, a node.Answer) bool {
+func (c *Claim) paid(i int, request *node.Request, sent time.Time, a node.Answer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.seats[i]
+	if request.Verb == node.Expire {
+		s.expires(a, quorum.Lifetime(request.TTL, c.group.drift))
+	}
 	if a = s.release(a); a.Status == node.Failed {
 		return false
 	}

@@ -10,13 +10,13 @@ type Status uint8
 
 const (
 	Failed   Status = iota // nothing usable: see Answer.Err
-	Granted                // Acquire, Wait, Turn: the key holds the value
-	Taken                  // Acquire, Wait, Turn, Extend, Inspect: another value holds the key
+	Granted                // Acquire, Wait, Turn, Swap: the key holds the value
+	Taken                  // Acquire, Wait, Turn, Extend, Inspect, Swap: another value holds the key
 	Queued                 // Turn: the key is free, and others come first
 	Stale                  // Acquire, Wait, Turn: the key is free, and the token too small
 	Extended               // Extend: the key held the value and was prolonged
-	Deleted                // Release: the key held the value and is gone
-	Absent                 // Extend, Inspect: there is no key; Release: it does not hold the value
+	Deleted                // Release: the key held the value and is gone; Expire: or will be, when its time has passed
+	Absent                 // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
 )
 
 // An Answer is what became of a request on one node.
@@ -66,9 +66,9 @@ func (r *Request) answer(reply any, err error) Answer {
 }
 
 // short refuses an answer that says that the lock is held by what is no lock's value. An
-// extension is denied all the same.
+// extension is denied all the same, and so is a swap.
 func (r *Request) short(a Answer) Answer {
-	if len(a.Holder) > longestValue && r.Verb != Extend {
+	if len(a.Holder) > longestValue && r.Verb != Extend && r.Verb != Swap {
 		return Answer{Err: errData}
 	}
 	return a
@@ -132,6 +132,36 @@ func (r *Request) read(reply any) Answer {
 				return Answer{Status: Deleted}
 			}
 			return Answer{Status: Absent}
+		}
+	case Expire:
+		switch held := reply.(type) {
+		case int64:
+			if held == 1 {
+				return Answer{Status: Deleted}
+			}
+			return Answer{Status: Absent}
+		case nil: // to SET IFEQ GET, as are the texts
+			return Answer{Status: Absent}
+		case string:
+			if held == r.lease.value {
+				return Answer{Status: Deleted}
+			}
+			return Answer{Status: Absent}
+		}
+	case Swap:
+		switch held := reply.(type) {
+		case int64:
+			if held == 1 {
+				return Answer{Status: Granted}
+			}
+			return Answer{Status: Absent}
+		case nil: // to SET IFEQ GET, as are the texts
+			return Answer{Status: Absent}
+		case string: // our value is there from an earlier send of this attempt
+			if held == r.lease.former || held == r.lease.value {
+				return Answer{Status: Granted}
+			}
+			return Answer{Status: Taken, Holder: held}
 		}
 	case ping:
 		return Answer{}

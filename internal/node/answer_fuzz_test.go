@@ -13,6 +13,7 @@ import (
 
 const (
 	ours, theirs = "our value", "their value"
+	former       = "former value"
 	centuryInMs  = 100 * 365 * 24 * 60 * 60 * 1000
 )
 
@@ -27,7 +28,7 @@ func shape(b *[]byte, depth int) any {
 		*b = (*b)[1:]
 		return first
 	}
-	switch op := next(); op % 10 {
+	switch op := next(); op % 11 {
 	case 0:
 		return nil
 	case 1:
@@ -48,6 +49,8 @@ func shape(b *[]byte, depth int) any {
 		return pool.Error("ERR no")
 	case 7:
 		return []any{1, 1.0, true, "1", []byte(ours), errors.New(ours), []string{ours}, map[string]any{ours: int64(1)}}[next()%8]
+	case 10:
+		return former
 	default:
 		if depth == 4 {
 			return []any{}
@@ -80,20 +83,24 @@ func says(verb Verb, reply any) Status {
 	switch {
 	case (verb == Acquire || verb == Wait) && (reply == nil || reply == ours),
 		verb == Wait && kinds == "si" && list[0] == ours,
-		verb == Turn && isNumber:
+		verb == Turn && isNumber,
+		verb == Swap && (isNumber && number == 1 || reply == ours || reply == former):
 		return Granted
 	case (verb == Acquire || verb == Wait) && isText, verb == Wait && kinds == "si",
 		verb == Turn && kinds == "siii" && list[1] != int64(-2),
 		verb == Extend && isText && reply != ours,
+		verb == Swap && isText,
 		verb == Inspect && kinds == "sii" && list[1] != int64(-2):
 		return Taken
 	case verb == Turn && kinds == "siii":
 		return Queued
 	case verb == Extend && (isNumber && number == 1 || reply == ours):
 		return Extended
-	case verb == Release && (isText || isNumber && number == 1):
+	case verb == Release && (isText || isNumber && number == 1),
+		verb == Expire && (reply == ours || isNumber && number == 1):
 		return Deleted
-	case (verb == Extend || verb == Release) && isNumber, verb == Extend && reply == nil,
+	case (verb == Extend || verb == Release || verb == Expire || verb == Swap) && isNumber,
+		(verb == Extend || verb == Expire || verb == Swap) && reply == nil, verb == Expire && isText,
 		verb == Inspect && len(kinds) == 3 && kinds[2] == 'i' && list[1] == int64(-2):
 		return Absent
 	}
@@ -112,7 +119,7 @@ func FuzzReplyOfEveryVerb(f *testing.F) {
 		"\x08\x02\x02\x05\x7f\xff\xff\xff\xff\xff\xff\xff", // and longer
 		"\x08\x02\x02\x05\x00\x00\x10\xc6\xf7\xa0\xb5\xee", // which is 448 us after an overflow
 		"\x08\x02\x02\x05\x80\x00\x00\x00\x00\x00\x00\x00",
-		"\x08\x03\x08\x03\x08\x03\x08\x03\x00",
+		"\x08\x03\x08\x03\x08\x03\x08\x03\x00", "\x0a",
 	} {
 		for verb := Acquire; verb <= ping; verb++ {
 			f.Add(byte(verb), []byte(b))
@@ -121,7 +128,7 @@ func FuzzReplyOfEveryVerb(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v byte, b []byte) {
 		verb := Verb(v) % (ping + 1)
 		reply := shape(&b, 0)
-		r := NewRequest(verb, NewLease("key", ours), ttl, Mark{Self: "me", TTL: time.Second})
+		r := NewRequest(verb, NewLease("key", ours).Instead(former), ttl, Mark{Self: "me", TTL: time.Second})
 		a := r.answer(reply, nil)
 		if want := says(verb, reply); a.Status != want {
 			t.Fatalf("%v, %#v: status %d, want %d (%v)", verb, reply, a.Status, want, a.Err)
@@ -129,7 +136,7 @@ func FuzzReplyOfEveryVerb(f *testing.F) {
 		if failed := a.Status == Failed && verb != ping; failed != (a.Err != nil) {
 			t.Fatalf("%v, %#v: status %d and error %v", verb, reply, a.Status, a.Err)
 		}
-		if a.Err != nil && (strings.Contains(a.Err.Error(), ours) || strings.Contains(a.Err.Error(), theirs)) {
+		if a.Err != nil && (strings.Contains(a.Err.Error(), ours) || strings.Contains(a.Err.Error(), theirs) || strings.Contains(a.Err.Error(), former)) {
 			t.Fatalf("%v, %#v: the error shows a value: %v", verb, reply, a.Err)
 		}
 		if list, _ := reply.([]any); a.Status == Taken && len(list) > 1 {

@@ -43,7 +43,7 @@ func (r *Request) fence(to []any) []any {
 }
 
 // fenced reports whether the request carries a token.
-func (r *Request) fenced() bool { return r.lease.fence != nil && r.Verb.Sets() }
+func (r *Request) fenced() bool { return r.lease.fence != nil && r.Verb.Takes() }
 
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly

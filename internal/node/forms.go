@@ -34,7 +34,7 @@ func (r *Request) preferred() form {
 }
 
 // preferred is the same by verb, where restarts are not guarded.
-var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, ping: native}
+var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
 
 // script is which script the request runs in one form.
 func (r *Request) script(f form) int {
@@ -47,6 +47,8 @@ func (r *Request) script(f form) int {
 		return fencedWait
 	case f >= shortsha && r.Verb == Wait:
 		return int(Acquire)
+	case r.Verb == Expire:
+		return int(Extend) // it sets the time to live in the same way
 	}
 	return int(r.Verb)
 }
@@ -168,7 +170,7 @@ func (n *Node) instead(r *Request, f form) (next form, again bool) {
 		return shortOnly, true
 	case f == eval || f == evalOnly:
 		switch {
-		case r.Verb == Extend:
+		case r.Verb == Extend, r.Verb == Expire, r.Verb == Swap:
 			return setIfeq, true
 		case r.Verb == Release, r.Verb == Wait && r.mark.TTL > 0:
 			return n.plain(r), true

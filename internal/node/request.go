@@ -12,21 +12,30 @@ const (
 	Extend              // prolong the key if it holds the value
 	Release             // delete the key if it holds the value
 	Inspect             // look at the key
+	Swap                // put the value in the place of another one that the key holds, and prolong the key
+	Expire              // have the key expire after the TTL if it holds the value: a release that leaves it for so long
 	ping                // anything at all
 )
 
 func (v Verb) String() string {
-	return [...]string{"lock", "lock", "lock", "extend", "unlock", "inspect", "ping"}[v]
+	return [...]string{"lock", "lock", "lock", "extend", "unlock", "inspect", "attach", "unlock", "ping"}[v]
 }
 
-// Sets reports whether the verb may set the key.
-func (v Verb) Sets() bool { return v == Acquire || v == Wait || v == Turn }
+// Takes reports whether the verb sets the key if it is free.
+func (v Verb) Takes() bool { return v == Acquire || v == Wait || v == Turn }
+
+// Sets reports whether the key may hold the value after the verb, and not before.
+func (v Verb) Sets() bool { return v.Takes() || v == Swap }
+
+// Releases reports whether the lock is given up with the verb.
+func (v Verb) Releases() bool { return v == Release || v == Expire }
 
 // A Lease is what one attempt to take a lock writes on the nodes. The value is
 // unique to the attempt.
 type Lease struct {
 	key, value any // boxed once: every request carries them
 	scripts    *Scripts
+	former     any    // the value that Swap replaces
 	fence      *Fence // nil without
 	again      bool   // the lock is held with it
 }
@@ -37,6 +46,12 @@ func NewLease(key, value string) Lease { return unguarded.NewLease(key, value) }
 // NewLease returns a lease that is asked for with these scripts.
 func (s *Scripts) NewLease(key, value string) Lease {
 	return Lease{key: key, value: value, scripts: s}
+}
+
+// Instead returns the lease for a Swap with the value that the key holds now.
+func (l Lease) Instead(former string) Lease {
+	l.former = former
+	return l
 }
 
 // Key returns the key on the nodes.
@@ -123,6 +138,8 @@ func (r *Request) args(to []any, f form) []any {
 		return append(to, "PING")
 	case f == native:
 		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
+	case f == setIfeq && r.Verb == Swap:
+		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", r.lease.former, "GET", "PX", r.ttl)
 	case f == setIfeq: // it never sets a key that is gone, either
 		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", r.lease.value, "GET", "PX", r.ttl)
 	case f == delex:
@@ -150,7 +167,7 @@ func (r *Request) args(to []any, f form) []any {
 func (r *Request) keys(to []any, mark *Mark) []any {
 	side := func(what string) any { return SideKey(r.lease.Key(), what) }
 	to = append(to, r.lease.key)
-	if r.Verb.Sets() && r.lease.scripts.guarded {
+	if r.Verb.Takes() && r.lease.scripts.guarded {
 		to = append(to, markerKey, quarantineKey)
 	}
 	if r.fenced() {
@@ -202,6 +219,8 @@ func (r *Request) argv(to []any, mark *Mark) []any {
 		return to
 	case Inspect:
 		return append(to, millis(mark.TTL))
+	case Swap:
+		return append(to, r.lease.value, r.ttl, r.lease.former)
 	}
 	return append(to, r.lease.value, r.ttl)
 }

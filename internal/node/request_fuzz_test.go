@@ -21,12 +21,12 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		if ttl <= 0 || mark <= 0 || lease <= 0 || as == native && preferred[verb] != native || as != native && verb == ping {
 			t.Skip("nobody asks for it")
 		}
-		fenced := verb.Sets() && as != native && ticket%2 != 0
+		fenced := verb.Takes() && as != native && ticket%2 != 0
 		again := ticket%4 == 1
 		line := Line{Ticket: ticket, Lease: time.Duration(lease)}
 		m := Mark{Self: "me", TTL: time.Duration(mark), Line: line}
 		var r Request
-		l := NewLease(key, value)
+		l := NewLease(key, value).Instead("former")
 		if fenced {
 			l = l.Fenced(new(Fence), ticket, time.Duration(lease))
 		}
@@ -90,6 +90,8 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			wantMillis(t, argv[3], mark)
 		case verb == Acquire && len(argv) != 2:
 			t.Fatalf("it leaves a mark: %v", args)
+		case verb == Swap && argv[2] != "former":
+			t.Fatalf("it replaces another value: %v", args)
 		}
 	})
 }
@@ -101,7 +103,7 @@ func wantKeys(verb Verb, key string, fenced bool, m Mark) []any {
 		keys = append(keys, SideKey(key, "fence"))
 	}
 	switch {
-	case verb == Acquire || verb == Extend:
+	case verb == Acquire || verb == Extend || verb == Expire || verb == Swap:
 		return keys
 	case verb == Wait, verb == Release && m.Line.Lease == 0 && m.Line.Ticket <= 0:
 		return append(keys, SideKey(key, "wait"))

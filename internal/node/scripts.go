@@ -38,12 +38,15 @@ var shortLua string
 //go:embed lua/inspect.lua
 var inspectLua string
 
+//go:embed lua/swap.lua
+var swapLua string
+
 // A script is boxed for the argument list once.
 type script struct{ text, sha any }
 
 // Which script: that of a verb, or one of these.
 const (
-	fencedWait = int(Inspect) + 1 + iota
+	fencedWait = int(Swap) + 1 + iota
 	fencedTurn
 	shortRelease
 	scriptCount
@@ -75,6 +78,7 @@ func newScripts(guard string) *Scripts {
 		Extend:       newScript("lock", heldLua, extendLua),
 		Release:      newScript("lock wait queue lease", heldLua, releaseLua),
 		Inspect:      newScript("lock wait queue lease", heldLua, inspectLua),
+		Swap:         newScript("lock", heldLua, swapLua),
 		fencedWait:   newScript(locks+" fence wait", guard, heldLua, findings, fenceLua, waitLua),
 		fencedTurn:   newScript(locks+" fence wait queue lease", guard, heldLua, findings, fenceLua, turnLua),
 		shortRelease: newScript("lock", shortLua),

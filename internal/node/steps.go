@@ -33,7 +33,7 @@ var errTooLate = fmt.Errorf("%w: %w", pool.ErrNotSent, noAnswer{})
 
 // begin is the first step of a call.
 func (n *Node) begin(r *Request) step {
-	if r.Verb.Sets() && !n.proven.Load() {
+	if r.Verb.Takes() && !n.proven.Load() {
 		r = r.probe()
 	}
 	return step{request: r, form: n.form(r)}
@@ -88,7 +88,7 @@ func (s step) failure(err error) error {
 	}
 	refused := &formsRefused{error: err}
 	switch {
-	case !r.Verb.Sets():
+	case !r.Verb.Takes():
 	case r.lease.scripts.guarded:
 		refused.option = "WithRestartGuard"
 	case r.fenced():

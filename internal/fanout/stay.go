@@ -1,0 +1,81 @@
+package fanout
+
+import (
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// A lock may be given up before it may be taken again. Its keys are left on the nodes then,
+// with the time that is still to pass as their time to live.
+//
+// A release and such an expiry differ only in the command. Both give up the value: an
+// answer that comes after everything that may have set the key settles the node, since the
+// key goes by itself, and the group owes nothing more. Before that the command is repeated.
+// Every repeat chooses anew: it leaves the key for the time that is left by then, and
+// deletes it once none is. So an acquire of unknown fate that takes effect late sets a key
+// that the next repeat cuts to the same end.
+//
+// An expiry of unknown fate may find its key late, and prolong it once more, by no more
+// than the whole stay. That delays others, and never lets two in.
+
+// Stay has releases leave the keys until d has passed from now, by the nodes' clocks. It is
+// called when the claim was granted; 0 takes it back.
+//
+// From the grant until now passes on the nodes what passes here, less the drift, and they
+// granted it before now. So they count d from the grant if we count Lifetime(d) from now.
+func (c *Claim) Stay(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.stay, c.stays = d, time.Time{}
+	if d > 0 {
+		c.stays = time.Now().Add(quorum.Lifetime(d, c.group.drift))
+	}
+}
+
+// Staying reports whether a release now leaves the keys.
+func (c *Claim) Staying() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stayed()
+}
+
+// stayed reports whether the keys are not to be deleted yet. The mutex of the claim or that
+// of the group is held.
+func (c *Claim) stayed() bool { return !c.stays.IsZero() && time.Now().Before(c.stays) }
+
+// parting is how the claim is released now. c.mu is held.
+func (c *Claim) parting() (node.Verb, time.Duration) {
+	if !c.stayed() {
+		return node.Release, 0
+	}
+	// No longer than d, whatever was added for the drift: nodes may allow no more.
+	return node.Expire, max(min(time.Until(c.stays), c.stay), time.Millisecond)
+}
+
+// expires notes what became of an expiry that was sent to a node: for how long the key may
+// live. life is that of a key with the time to live that was sent.
+func (s *seat) expires(a node.Answer, life time.Duration) {
+	switch {
+	case a.Status == node.Deleted:
+		s.lives(a.At.Add(life))
+	case a.Status == node.Failed && !node.NothingDone(node.Expire, a.Err):
+		s.lives(a.At.Add(life).Add(life)) // see prolonged
+	}
+}
+
+// StepOut gives up the place in line that the release gives up elsewhere, see
+// [Claim.Named]: a key that stays, or is somebody else's from now on, has no release that
+// would. value is one that no lock has. A request of unknown fate may take the place again
+// on that node: then it is kept there for its lease.
+func (c *Claim) StepOut(value string) {
+	c.mu.Lock()
+	left := Place{Top: c.mark.Line.Ticket, Lease: c.mark.Line.Lease}
+	c.mu.Unlock()
+	if left.Top > 0 {
+		c.group.Leave(c.lease.Key(), value, c.timeout, left)
+	}
+}

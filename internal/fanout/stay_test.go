@@ -1,0 +1,199 @@
+package fanout
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+const stay = 30 * time.Second // more than the TTL, so that nothing else ends the keys
+
+// about reports whether a key lives for d, give or take the drift and its slack.
+func about(left, d time.Duration) bool { return left >= d && left <= d+d/50+5*time.Millisecond }
+
+func TestReleaseOfAClaimThatStaysLeavesTheKeysForTheRestAndOwesNothing(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(stay)
+		time.Sleep(5 * time.Second)
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		for _, n := range nodes {
+			if left := n.TTL("k"); !about(left, stay-5*time.Second) {
+				t.Errorf("node %v keeps the key for %v", n, left)
+			}
+		}
+		begun := time.Now()
+		for _, err := range g.Settle(background) {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("settled after %v", took)
+		}
+		time.Sleep(stay)
+	})
+}
+
+// Nodes allow no TTL above the guard's, so the drift may not make it longer.
+func TestReleaseNeverLeavesAKeyForLongerThanTheWholeStay(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(stay)
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		for _, n := range nodes {
+			if left := n.TTL("k"); left != stay {
+				t.Errorf("node %v keeps the key for %v", n, left)
+			}
+		}
+		time.Sleep(stay)
+	})
+}
+
+func TestReleaseAfterTheStayDeletes(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(time.Second)
+		time.Sleep(1100 * time.Millisecond)
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		for _, n := range nodes {
+			if n.Get("k") != "" {
+				t.Errorf("node %v still has the key", n)
+			}
+		}
+	})
+}
+
+func TestKeyThatStaysIsTakenAndNoLeftover(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Freeze() // so that it is not settled
+		c := acquire(t, g)
+		c.Stay(stay)
+		wait(t, c.Release(background), quorum.Won)
+		second := g.NewClaim("k", "v2", timeout)
+		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
+		if _, found := second.Remains(lost); found || g.Ours("v") {
+			t.Error("a lock that is to stay was taken for a leftover")
+		}
+		second.Undo()
+		nodes[2].Thaw()
+		g.Settle(background)
+		if g.Ours("v") {
+			t.Error("a lock that was settled, and is to stay, was taken for a leftover")
+		}
+		time.Sleep(stay)
+	})
+}
+
+// The acquire takes effect after the expiry was answered, and sets a key with a whole TTL.
+func TestKeyOfALateAcquireIsCutToTheEndOfTheStay(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Delay: time.Second})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		c.Stay(6 * time.Second)
+		time.Sleep(timeout)
+		nodes[2].Set(fakenode.Faults{})
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(3*time.Second - timeout) // it is repeated once a second or sooner
+		if left := nodes[2].TTL("k"); !about(left, 3*time.Second) {
+			t.Errorf("the late key lives for %v", left)
+		}
+		time.Sleep(3100 * time.Millisecond)
+		if nodes[2].Get("k") != "" {
+			t.Error("the late key outlives the stay")
+		}
+		for _, err := range g.Settle(background) {
+			t.Error(err)
+		}
+		if !slices.ContainsFunc(nodes[2].Log(), func(c fakenode.Command) bool { return c.Does == "release" }) {
+			t.Error("no repeat deletes after the stay")
+		}
+	})
+}
+
+// What was never answered may be carried out late, and then the key lives on from there.
+func TestExpiryOfUnknownOutcomeIsOwedUntilItIsAnsweredOrNoKeyCanLive(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(stay)
+		nodes[2].Freeze()
+		wait(t, c.Release(background), quorum.Won)
+		time.Sleep(3 * time.Second)
+		if left := c.unsettled(); !slices.Equal(left, []int{2}) {
+			t.Errorf("unsettled: %v", left)
+		}
+		nodes[2].Thaw()
+		time.Sleep(time.Second)
+		if left := c.unsettled(); left != nil {
+			t.Errorf("answered, and unsettled: %v", left)
+		}
+		// The first of them may be carried out last.
+		if left := nodes[2].TTL("k"); left < stay-4*time.Second || left > stay {
+			t.Errorf("node 3 keeps the key for %v", left)
+		}
+		time.Sleep(stay)
+	})
+}
+
+func TestExpiryIsNotToldOf(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(stay)
+		waiter := g.NewClaim("k", "v2", timeout)
+		wait(t, waiter.Wait(background, ttl, node.Mark{Self: "other.1", TTL: time.Minute}), quorum.Lost)
+		waiter.Undo()
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		for _, n := range nodes {
+			for _, said := range n.Log() {
+				if said.Does == "release" && said.Value == "v" {
+					t.Errorf("node %v was asked to release", n)
+				}
+			}
+			if n.Told("{k}:wake") != 0 {
+				t.Errorf("node %v told those who wait", n)
+			}
+		}
+		time.Sleep(stay)
+	})
+}
+
+func TestStayThatIsTakenBackDeletesAtOnce(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(stay)
+		c.Stay(0)
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		for _, n := range nodes {
+			if n.Get("k") != "" {
+				t.Errorf("node %v still has the key", n)
+			}
+		}
+	})
+}
+
+func TestReleaseOfAClaimThatStaysSaysThatItWasLost(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		c.Stay(stay)
+		nodes[0].Lose()
+		nodes[1].Delete("k")
+		nodes[1].Hold("k", "other", time.Second)
+		if result := wait(t, c.Release(background), quorum.Lost); !result.Denied() {
+			t.Errorf("%+v", result)
+		}
+		synctest.Wait()
+		if nodes[0].Get("k") != "" || nodes[1].Get("k") != "other" {
+			t.Error("a key that was not ours was touched")
+		}
+		time.Sleep(stay)
+	})
+}
