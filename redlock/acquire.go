@@ -97,7 +97,7 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 	}
 	var holder *Lock
 	if r.place, holder = l.queues(&r.settings).join(r.key, &r.settings); holder != nil {
-		holder.Context() // makes it end at its deadline also when nobody asks
+		holder.watched() // makes it end at its deadline also when nobody asks
 	}
 	return r, nil
 }
@@ -122,7 +122,7 @@ func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
 	}
 	granted = true
 	if r.place.granted(k) {
-		k.Context()
+		k.watched()
 	}
 	return k, nil
 }

@@ -11,7 +11,8 @@ import (
 // taken with, but not its cancellation. It ends when the lock is no longer
 // certainly held: at [Lock.Until] at the latest, whatever the nodes, the network
 // or an extension are doing. [context.Cause] then says why: [ErrExpired],
-// [ErrLost], [ErrReleased] or [ErrClosed].
+// [ErrLost], [ErrReleased], [ErrHandedOver] or [ErrClosed]. The context of a nil Lock has
+// ended with [ErrNotHeld].
 //
 // After a pause of the process or a sleep of the machine, Done is closed at the
 // first scheduling afterwards (within a quarter of a second after a sleep); Err
@@ -19,6 +20,24 @@ import (
 //
 // Inside [Locker.Do] it ends with the caller's context, too.
 func (k *Lock) Context() context.Context {
+	if k == nil {
+		return noContext
+	}
+	k.mu.Lock()
+	k.asked = true
+	k.mu.Unlock()
+	return k.watched()
+}
+
+// noContext is that of no lock.
+var noContext = func() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(ErrNotHeld)
+	return ctx
+}()
+
+// watched is Context for who wants the lock to end at its deadline, also if nobody asks.
+func (k *Lock) watched() context.Context {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ctx == nil {

@@ -14,7 +14,7 @@ import (
 //
 // If the lock could not be had, fn is not called and the error is that of Lock.
 // Otherwise the error joins fn's error and, if the lock was lost while fn ran,
-// one that matches [ErrLost] and says why, also when fn returned nil: what it
+// one that matches [ErrLost] and says why, once, also when fn returned nil: what it
 // did may have overlapped with another holder. Ask for ErrLost before you ask for
 // context.Canceled, which is what ctx.Err() is in fn after a loss. If the Locker was closed meanwhile, it
 // matches [ErrClosed]. A release that could not be confirmed is no error: it is logged,
@@ -22,22 +22,29 @@ import (
 //
 // Do returns when fn has, even if its context ended before, and the release, which
 // takes a node timeout at most. If fn panics, the lock is released and the panic goes
-// on. fn must not unlock the lock itself: that reads as a loss.
+// on. fn must not unlock the lock itself: that reads as a loss. If it hands the lock over
+// ([Lock.Handle]), Do returns what fn does.
+//
+// Do runs fn once at a time. A job that every instance starts at the same tick runs on each
+// of them, one after the other: see [WithMinHold].
 func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) (err error) {
 	lock, err := l.lock(ctx, name, append([]LockOption{WithKeepAlive()}, opts...), true)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		given := errors.Is(lock.check(), ErrReleased) // by fn
+		given := errors.Is(lock.checkFor(true), ErrReleased) // by fn
 		// ctx may have ended; the release is still worth waiting for, which
 		// takes no longer than the node timeout.
 		unlockErr := lock.Unlock(context.WithoutCancel(ctx))
 		switch {
+		case errors.Is(unlockErr, ErrHandedOver): // by fn, who knows
 		case errors.Is(unlockErr, ErrNotHeld) && !given:
-			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: %w", name, ErrLost, lock.loss(unlockErr)))
+			err = withLoss(name, err, lock.loss(unlockErr))
 		case given:
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: the function unlocked it itself", name, ErrLost))
+		case errors.Is(lock.check(), ErrClosed) && errors.Is(err, ErrClosed): // fn says so
+			err = fmt.Errorf("redlock: do %q: %w", name, err)
 		case errors.Is(lock.check(), ErrClosed):
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w", name, ErrClosed))
 		}
@@ -46,6 +53,24 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 		}
 	}()
 	return fn(lock.Context())
+}
+
+// withLoss adds a loss to what the function returned. One that returned it itself, as
+// context.Cause of its context, has said it already: it is said once.
+func withLoss(name string, err, loss error) error {
+	said := err != nil && errors.Is(err, loss)
+	if said {
+		loss = err
+	}
+	if errors.Is(loss, ErrLost) {
+		loss = fmt.Errorf("redlock: do %q: %w", name, loss)
+	} else {
+		loss = fmt.Errorf("redlock: do %q: %w: %w", name, ErrLost, loss)
+	}
+	if said {
+		return loss
+	}
+	return errors.Join(err, loss)
 }
 
 // loss says why a lock was lost.

@@ -41,6 +41,10 @@ var (
 	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
 	ErrReleased = errors.New("lock was released")
 
+	// ErrHandedOver, as a cause of Lock.Context(): Lock.Handle was called. The lock
+	// goes on elsewhere, and this process does not hold it any more.
+	ErrHandedOver = errors.New("lock was handed over")
+
 	// ErrNodeBusy is what one node met when it had left more than 64 commands in
 	// a row unanswered, so that nothing but one PING at a time is sent to it.
 	ErrNodeBusy = node.ErrBusy
@@ -58,7 +62,7 @@ var (
 // node errors, what the nodes met, for example [context.DeadlineExceeded] or a
 // [*net.OpError].
 type QuorumError struct {
-	Op      string            // "lock", "extend", "unlock" or "inspect"
+	Op      string            // "lock", "extend", "unlock", "attach" or "inspect"
 	Name    string            // of the lock
 	Granted int               // nodes that agreed when the outcome was certain
 	Needed  int               // nodes that had to
@@ -158,7 +162,7 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 			e.addHolder(holderOf(a.Holder))
 		case a.Status == node.Failed:
 			e.addNode(g.Name(i), a.Err)
-		case a.Status == node.Absent && op == "extend":
+		case a.Status == node.Absent && (op == "extend" || op == "attach"):
 			gone = append(gone, g.Name(i))
 		}
 	}

@@ -23,15 +23,20 @@ import (
 // ended first: the lock is then held until Until as before, and Extend may be
 // tried again. A lock that is held for as long as [WithMaxHold] allows cannot be
 // extended: that is an error of its own. After [Locker.Close] it matches [ErrClosed].
+// Extend of a nil Lock matches ErrNotHeld.
 func (k *Lock) Extend(ctx context.Context) error {
+	if k == nil {
+		return nilLock("extend")
+	}
 	if err := k.locker.enter(); err != nil {
 		return fmt.Errorf("redlock: extend %q: %w", k.name, err)
 	}
 	defer k.locker.leave()
-	return k.extend(ctx)
+	return k.extend(ctx, true)
 }
 
-func (k *Lock) extend(ctx context.Context) error {
+// extend is Extend. told is set if the caller is told what it returns.
+func (k *Lock) extend(ctx context.Context, told bool) error {
 	// One extension at a time: the second of two at once would find its own
 	// re-taken nodes and count them a round too early.
 	turn := k.turns()
@@ -41,7 +46,7 @@ func (k *Lock) extend(ctx context.Context) error {
 	case <-ctx.Done():
 		return interrupted(ctx, "extend", k.name, nil)
 	}
-	if cause := k.check(); cause != nil {
+	if cause := k.checkFor(told); cause != nil {
 		return k.notHeld("extend", cause)
 	}
 	if ctx.Err() != nil {
@@ -82,14 +87,14 @@ func (k *Lock) extend(ctx context.Context) error {
 	k.mu.Unlock()
 
 	err := failure
-	if cause := k.check(); cause != nil {
-		if cause != ErrReleased && cause != ErrClosed {
+	if cause := k.checkFor(told); cause != nil {
+		if cause != ErrReleased && cause != ErrClosed && cause != ErrHandedOver {
 			k.claim.Undo() // what the round prolonged
 		}
 		err = k.notHeld("extend", cause)
 	} else if decided && result.Denied() {
 		if k.end(k.quorumError(ErrLost, result)) {
-			k.tell()
+			k.tell(told)
 		}
 		err = k.quorumError(ErrNotHeld, result)
 	}

@@ -19,7 +19,7 @@ import (
 // one of maxMoments moments in a TTL, so that many are: they share a timer, and
 // their commands travel in company.
 func (k *Lock) keepAlive() {
-	k.Context() // makes the lock end at its deadline also when nobody asks
+	k.watched() // makes the lock end at its deadline also when nobody asks
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cause == nil {
@@ -64,7 +64,7 @@ func (k *Lock) renewWithin(wait, slot time.Duration, now clock.Reading) {
 
 // renew extends the lock, and has it renewed again as long as it is held.
 func (k *Lock) renew() {
-	err := k.extend(k.renewals)
+	err := k.extend(k.renewals, false)
 
 	// A logger is asked whether it wants to hear of it. Nothing of the lock waits for that.
 	warn := func() {}

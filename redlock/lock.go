@@ -12,7 +12,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A Lock is one acquisition of a lock. It is safe for concurrent use.
+// A Lock is one acquisition of a lock. It is safe for concurrent use. A nil Lock, as it
+// comes with an error, is one that is not held: its methods say so, and none panics.
 type Lock struct {
 	locker   *Locker
 	name     string
@@ -41,6 +42,7 @@ type Lock struct {
 	// the caller's context, which ends before the work does.
 	endRenewals context.CancelFunc
 	warned      bool          // of a failed renewal, since the last that did not fail
+	asked       bool          // the caller has its context, which says what becomes of it
 	turn        chan struct{} // held by the extension under way; made by the first
 
 	// Protected by the Locker's mu, which is taken after k.mu.
@@ -48,14 +50,38 @@ type Lock struct {
 	index  int     // there
 }
 
-// Name returns the name of the lock.
-func (k *Lock) Name() string { return k.name }
+// Name returns the name of the lock, "" of a nil Lock.
+func (k *Lock) Name() string {
+	if k == nil {
+		return ""
+	}
+	return k.name
+}
+
+// String names the lock. It does not show its value, which is a secret.
+func (k *Lock) String() string {
+	if k == nil {
+		return "no lock"
+	}
+	return fmt.Sprintf("lock %q", k.name)
+}
+
+// GoString is String.
+func (k *Lock) GoString() string { return k.String() }
+
+// nilLock is the error of a method of no lock.
+func nilLock(op string) error {
+	return fmt.Errorf("redlock: %s: %w: the Lock is nil: the error that came with it says why", op, ErrNotHeld)
+}
 
 // Until returns the end of the validity window: when the attempt, or the last
 // extension, began, plus the TTL, less TTL x drift factor + 2 ms.
 // It moves with every extension. When the machine slept or its clock was set
-// forward, it moves back by as much.
+// forward, it moves back by as much. Of a nil Lock it is the zero time.
 func (k *Lock) Until() time.Time {
+	if k == nil {
+		return time.Time{}
+	}
 	now := k.locker.clock.Read()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -75,15 +101,18 @@ const noise = time.Millisecond
 // confirmed it within the last TTL. A lock is granted as soon as a majority holds
 // it; the others are counted when they answer. Nodes that denied it then are asked
 // again while it is held, and nodes that lost it are taken again by extensions. Of a
-// lock that has ended no node is counted.
+// lock that has ended no node is counted. Of a nil Lock it is 0 of 0.
 func (k *Lock) Held() (held, total int) {
+	if k == nil {
+		return 0, 0
+	}
 	if k.look() == nil {
 		held = k.claim.Held()
 	}
 	return held, k.locker.group.Len()
 }
 
-// Token returns the fencing token of the lock, 0 unless it was taken [WithFencing]. It
+// Token returns the fencing token of the lock, 0 unless it was taken [WithFencing] or if it is nil. It
 // stays the same as long as the lock is held. Every later acquisition of the name that is
 // fenced has a larger one (docs/guarantees.md says when not), so what the lock protects
 // can refuse a holder that was delayed until somebody else had the lock: see package
@@ -92,7 +121,12 @@ func (k *Lock) Held() (held, total int) {
 //
 // A majority of the nodes has stored it before the lock is granted. It is below 2^53, and
 // about the time of the nodes in microseconds since 1970; do not rely on that.
-func (k *Lock) Token() uint64 { return uint64(k.token) }
+func (k *Lock) Token() uint64 {
+	if k == nil {
+		return 0
+	}
+	return uint64(k.token)
+}
 
 // remaining is how much validity is left. k.mu is held.
 func (k *Lock) remaining(now clock.Reading) time.Duration {
@@ -109,11 +143,14 @@ func (k *Lock) capped(validity time.Duration) time.Duration {
 
 // check ends the lock if its validity has ended, and returns why it ended, or
 // nil while it is held.
-func (k *Lock) check() error {
+func (k *Lock) check() error { return k.checkFor(false) }
+
+// checkFor is check on behalf of a caller who is told what it returns, if told is set.
+func (k *Lock) checkFor(told bool) error {
 	cause, now := k.expire()
 	if now {
 		k.windUp()
-		k.tell()
+		k.tell(told)
 	}
 	return cause
 }
@@ -179,7 +216,7 @@ func (k *Lock) mark(cause error) {
 // did not reach a majority prolonged some, or an acquire of unknown fate may yet set one.
 // Keys of their first TTL just expire. k.mu is held.
 func (k *Lock) undoes() bool {
-	return k.cause != ErrReleased && k.cause != ErrClosed && (k.partial || k.claim.Doubtful())
+	return k.cause != ErrReleased && k.cause != ErrClosed && k.cause != ErrHandedOver && (k.partial || k.claim.Doubtful())
 }
 
 // windUp does what follows from the end of the lock. What it reads changes no more.
@@ -200,14 +237,18 @@ func (k *Lock) windUp() {
 	k.place.leave()
 }
 
-// tell reports that the lock was lost, unless it was released. Close has one record for
-// all that it ends.
-func (k *Lock) tell() {
+// tell reports that the lock was lost, unless it was given up. The logger hears of it if
+// nobody else does: told is set if a method returns it to the caller. So does the lock's
+// context, if the caller has that, and Do. Close has one record for all that it ends.
+func (k *Lock) tell(told bool) {
 	l := k.locker
-	if k.cause == ErrReleased {
+	if k.cause == ErrReleased || k.cause == ErrHandedOver {
 		return
 	}
-	if k.cause != ErrClosed {
+	k.mu.Lock()
+	told = told || k.asked
+	k.mu.Unlock()
+	if k.cause != ErrClosed && !told {
 		l.log(k.values, slog.LevelWarn, "redlock: lock lost", "name", k.name, "owner", l.config.owner, "cause", k.cause)
 	}
 	if l.trace.Lost != nil {
@@ -253,9 +294,15 @@ func (l *Locker) forget(k *Lock, watched bool) {
 // Unlock then takes a node timeout at most. The same holds for a ctx that stems from
 // the lock's own context, which ends before the first node is asked.
 //
+// Unlock of a nil Lock matches ErrNotHeld, and so does that of one that was handed over
+// ([Lock.Handle]): that one is not released.
+//
 // Before [WithMinHold] has passed, Unlock leaves the keys for the rest of it. Everything
 // else is the same: nil says that a majority confirmed that.
 func (k *Lock) Unlock(ctx context.Context) error {
+	if k == nil {
+		return nilLock("unlock")
+	}
 	begin := k.locker.clock.Read()
 	k.mu.Lock()
 	first := k.cause == nil
@@ -269,9 +316,11 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	k.mu.Unlock()
 	if first {
 		k.windUp()
-		k.tell()
+		k.tell(true)
 	}
 	switch {
+	case cause == ErrHandedOver:
+		return k.notHeld("unlock", cause)
 	case unlocked:
 		return fmt.Errorf("redlock: unlock %q: %w: it was unlocked before", k.name, ErrNotHeld)
 	case cause != ErrReleased && cause != ErrClosed || expired:

@@ -225,7 +225,7 @@ func windUp(ended []*Lock) {
 		k.windUp()
 	}
 	for _, k := range ended {
-		k.tell()
+		k.tell(false)
 	}
 }
 
@@ -276,7 +276,7 @@ func (l *Locker) Close(ctx context.Context) error {
 		}
 	}
 	for _, k := range ended {
-		k.tell()
+		k.tell(false)
 	}
 	var left []error
 	if drained != nil {

@@ -241,7 +241,8 @@ func WithPrefix(prefix string) Option {
 }
 
 // WithLogger sets where the Locker reports what no caller is told: a lock that
-// was lost, the first of several failed renewals, a node that fails (Warn) and
+// was lost while its holder did not look (he has not asked for [Lock.Context], and no method
+// of the lock has returned the loss; that of [Locker.Do] does), the first of several failed renewals, a node that fails (Warn) and
 // works again (Info), failed attempts (Debug). The default is nowhere. A handler that
 // takes its time holds up what is reported, see [Trace], and no lock.
 //

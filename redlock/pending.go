@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// A Pending is a lock that was asked for. It is safe for concurrent use.
+// A Pending is a lock that was asked for. It is safe for concurrent use. A nil Pending is a
+// request that has failed: none of its methods panics.
 type Pending struct {
 	name   string
 	done   chan struct{}
@@ -61,7 +62,18 @@ func (p *Pending) grant(lock *Lock, err error) {
 
 // Done is closed when the request was granted or has failed: Wait then returns
 // at once.
-func (p *Pending) Done() <-chan struct{} { return p.done }
+func (p *Pending) Done() <-chan struct{} {
+	if p == nil {
+		return closed
+	}
+	return p.done
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Position returns how many callers come first, at most: those of the same Locker and, with
 // [WithFair], those of others. Callers who have given up may be counted too, and of others
@@ -69,6 +81,9 @@ func (p *Pending) Done() <-chan struct{} { return p.done }
 // known is false as long as the nodes have not said how many stand in line at other
 // Lockers, and without WithFair. It is 0 for a request that was granted or has failed.
 func (p *Pending) Position() (ahead int, known bool) {
+	if p == nil {
+		return 0, true
+	}
 	select {
 	case <-p.done:
 		return 0, true
@@ -79,8 +94,11 @@ func (p *Pending) Position() (ahead int, known bool) {
 
 // Wait returns the lock, or the error of the request. If ctx ends first it
 // returns an error that matches ctx.Err() and the request goes on. Every call
-// returns the same lock.
+// returns the same lock. Of a nil Pending it returns an error that matches [ErrNotHeld].
 func (p *Pending) Wait(ctx context.Context) (*Lock, error) {
+	if p == nil {
+		return nil, fmt.Errorf("redlock: wait for lock: %w: the Pending is nil: nothing was asked for", ErrNotHeld)
+	}
 	select {
 	case <-p.done:
 	default:
@@ -106,6 +124,9 @@ func (p *Pending) cancelled() error {
 // [Locker.Close] waits for; a process that ends before costs those behind it a lease
 // ([WithPlaceLease]).
 func (p *Pending) Cancel() {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	var lock *Lock
 	if !p.taken && !p.givenUp {
@@ -124,7 +145,7 @@ func (p *Pending) Cancel() {
 
 // discard releases a lock that nobody wants, in the background.
 func (k *Lock) discard() {
-	k.claim.Stay(0) // nobody held it
+	k.claim.Stay(0)                                   // nobody held it
 	if k.end(ErrReleased) || k.check() == ErrClosed { // Close leaves it to its holder
 		k.claim.Part()
 		k.place.leave()

@@ -15,11 +15,11 @@ import (
 // the logger is told how much that was.
 type Trace struct {
 	// Round is called when the outcome of a round is known: an attempt to lock,
-	// an extension, a release. It is called from any goroutine, must be safe for
+	// an extension, a release, an Attach. It is called from any goroutine, must be safe for
 	// concurrent use, and must return quickly: it runs on the path of a lock.
 	Round func(RoundInfo)
 
-	// Lost is called when a lock ends other than by Unlock. cause matches
+	// Lost is called when a lock ends other than by Unlock or Handle. cause matches
 	// ErrExpired, ErrLost or ErrClosed.
 	Lost func(name string, cause error)
 
@@ -32,7 +32,7 @@ type Trace struct {
 
 // RoundInfo describes one round.
 type RoundInfo struct {
-	Op      string        // "lock", "extend" or "unlock"
+	Op      string        // "lock", "extend", "unlock" or "attach"
 	Name    string        // of the lock
 	Granted int           // nodes that agreed when the outcome was certain
 	Total   int           // nodes that were asked

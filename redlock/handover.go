@@ -1,0 +1,212 @@
+package redlock
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/clock"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// Handing a lock over.
+//
+// The keys stay where they are from Handle to Attach, so nobody else can have the lock in
+// between. What is to be prevented is that two go on with one handle. Both know the value
+// that the keys hold, so an extension would succeed for both. Therefore Attach puts a value
+// of its own in the place of the old one: on every node that still has the old one, in one
+// script. Two majorities share a node, and that node gives the old value up once. So at most
+// one of all that attach has a majority. The others find another value there and are told
+// that they do not hold the lock, by their first round.
+//
+// A swap whose reply is lost may have been carried out. It may be repeated, since a node
+// that has the new value says yes: nobody else knows that value. So Attach repeats the round
+// with the same value until a majority has said yes, or one has denied it, or no validity
+// would be left. Validity counts from before the first of these rounds, since a yes may be
+// about the first.
+//
+// When Attach gives up, what it swapped is released, like an attempt that failed: a swap of
+// unknown outcome that is carried out late is followed by a release there. It is not swapped
+// back. That would be kinder to who tries again, but the old value would return to nodes
+// after somebody else had found it missing, and had it on the others: a handle that was used
+// up could be used again. The price is that an Attach that fails halfway can end the lock.
+// That costs the work a wait, and lets nobody in beside it.
+//
+// The wrong order would be to ask whether the lock is held, and to swap then: it may expire
+// in between. And to hand over before the first holder has stopped would make two: so
+// Handle ends the context of the lock before it returns the bytes.
+
+// Handle ends the lock for this process and returns what another process needs to go on
+// with it, see [Locker.Attach]. The nodes keep the lock, for the validity that is left: it
+// is up to the other process to attach in that time, and nobody can have the lock meanwhile.
+//
+// The lock is over for its holder then: its context ends with [ErrHandedOver], renewals
+// stop, and Extend, Unlock and another Handle return an error that matches [ErrNotHeld] and
+// [ErrHandedOver]. They send nothing, so nothing is released. A function in [Locker.Do] that
+// hands its lock over should return: Do adds no error to what it returns.
+//
+// The handle is a secret. Whoever has it can take the lock over, or release it: do not log
+// it, and send it on a way that you trust with a password. It works on Lockers of the same
+// nodes and prefix ([WithPrefix]). It has the name, the token and the options of the lock,
+// and no time of day, so clocks may differ.
+//
+// The error matches [ErrNotHeld] if the lock had ended. A name and a prefix of more than
+// about 64 KiB cannot be handed over: that is an error of its own, and the lock is held as
+// before. It sends nothing and does not wait.
+func (k *Lock) Handle() ([]byte, error) {
+	if k == nil {
+		return nil, nilLock("hand over")
+	}
+	h := &handle{
+		nodes: k.locker.group.Len(), prefix: k.locker.config.prefix, name: k.name, value: k.claim.Value(),
+		ttl: k.settings.ttl, maxHold: k.settings.maxHold, minHold: k.settings.minHold,
+		tokenLife: k.settings.tokenLife, lease: k.settings.lease,
+		token: k.token,
+	}
+	for mode, on := range map[byte]bool{keptAlive: k.settings.keepAlive, fairly: k.settings.fair, fenced: k.settings.fencing} {
+		if on {
+			h.modes |= mode
+		}
+	}
+	const numbers = 200 // more than all of them take
+	if long := len(h.prefix) + len(h.name) + len(h.value) + numbers; long > maxHandle {
+		return nil, fmt.Errorf("redlock: hand over %.40q: the name and the prefix have %d bytes, which is too long for a handle: use a shorter name", k.name, len(h.prefix)+len(h.name))
+	}
+	cause := k.check()
+	k.mu.Lock()
+	now := k.locker.clock.Read()
+	h.left, h.held = k.remaining(now), max(now.Mono-k.start.Mono, 0)
+	switch {
+	case k.cause != nil:
+		cause = k.cause
+	case h.left <= 0: // just now
+		cause = k.whyExpired()
+	default:
+		k.mark(ErrHandedOver)
+	}
+	k.mu.Unlock()
+	if cause != nil {
+		return nil, k.notHeld("hand over", cause)
+	}
+	k.windUp()
+	k.claim.StepOut(newValue(k.locker.config.owner))
+	return h.encode(), nil
+}
+
+// Attach goes on with a lock that another process has handed over, see [Lock.Handle]. When
+// it returns, a majority of the nodes has confirmed that the lock was still held, and has
+// prolonged it. The lock has the options and the token that it had, and the values of ctx.
+// It is like one that [Locker.TryLock] returned, and can be handed over again.
+//
+// A handle works once. Of several that attach with one handle at most one gets the lock;
+// if they do so at the same moment it may be none. The others get an error that matches
+// [ErrNotHeld]. So does whoever comes too late: when the lock had expired or was released,
+// or when the nodes are others than those of the handle.
+//
+// The error matches [ErrNoQuorum] if too few nodes answered until no validity would be left,
+// and ctx.Err() if ctx ended first. Then what Attach did is undone. That may end the lock,
+// so another Attach with the handle may match ErrNotHeld. It matches [ErrClosed] after
+// [Locker.Close]. A handle that is damaged, of another version, or of a Locker with another
+// prefix or number of nodes, or whose options do not fit this Locker, is refused with an
+// error that says so, and nothing is sent. No error shows the handle.
+//
+// The time that the handle was on its way does not count for [WithMaxHold], nor for
+// [WithMinHold]. It is less than the TTL.
+func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
+	h, err := decode(handle)
+	if err != nil {
+		return nil, fmt.Errorf("redlock: attach: %w", err)
+	}
+	s, key, err := l.fits(h)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.enter(); err != nil {
+		return nil, fmt.Errorf("redlock: attach %q: %w", h.name, err)
+	}
+	defer l.leave()
+
+	lock := &Lock{locker: l, name: h.name, settings: s, values: ctx, token: h.token}
+	claim := l.group.NewClaimIn(&lock.room, key, newValue(l.config.owner), s.nodeTimeout)
+	lock.claim = claim
+	claim.Patient(s.patience())
+	claim.Replace(h.value)
+	if s.fencing {
+		claim.Fence(h.token, s.tokenLife)
+	}
+	if s.fair {
+		claim.InLine(s.placeLease())
+	}
+	lock.sent = l.clock.Read()
+	lock.start = clock.Reading{Mono: lock.sent.Mono - h.held, Wall: lock.sent.Wall.Add(-h.held)}
+	ttl, validity, bounded := lock.prolonged(h.held)
+	if lock.validity = validity; bounded && validity <= noise {
+		return nil, fmt.Errorf("redlock: attach %q: %w: %w of %v", h.name, ErrNotHeld, errMaxHold, s.maxHold)
+	}
+	if err := l.swap(ctx, lock, ttl, h.left); err != nil {
+		claim.Undo()
+		return nil, err
+	}
+	claim.Keep(time.Now().Add(lock.remaining(l.clock.Read()))) // nobody else has the lock yet
+	if err := l.begin(lock); err != nil {
+		return nil, err
+	}
+	if left := s.minHold - h.held; left > 0 {
+		claim.Stay(left)
+	}
+	return lock, nil
+}
+
+// swap repeats the round that takes a lock over until its outcome is certain. left was its
+// validity when it was handed over: once that has passed, and nobody has prolonged it, there
+// is nothing to hope for.
+func (l *Locker) swap(ctx context.Context, k *Lock, ttl, left time.Duration) error {
+	var last error
+	for {
+		if ctx.Err() != nil {
+			return interrupted(ctx, "attach", k.name, last)
+		}
+		begun := l.clock.Read()
+		result, decided := k.claim.Swap(ctx, ttl).Wait(ctx)
+		if !decided {
+			return interrupted(ctx, "attach", k.name, last)
+		}
+		now := l.clock.Read()
+		switch {
+		case result.Outcome == quorum.Won && k.remaining(now) > 0:
+			last = nil
+		case result.Denied():
+			last = newQuorumError("attach", k.name, ErrNotHeld, l.group, result)
+		default:
+			last = newQuorumError("attach", k.name, ErrNoQuorum, l.group, result)
+		}
+		again := last != nil && !result.Denied() && (result.Yes > 0 || now.Since(k.sent) < left)
+		l.traceRound("attach", k.name, result.Yes, begun, last)
+		result.Done()
+		switch pause := k.settings.delay(); {
+		case !again, k.remaining(now) <= pause:
+			return last
+		case !l.pause(ctx, pause) && ctx.Err() == nil:
+			return fmt.Errorf("redlock: attach %q: %w; the last attempt: %w", k.name, ErrClosed, last)
+		}
+	}
+}
+
+// fits returns the settings and the key of a lock that was handed over, or why this Locker
+// cannot go on with it.
+func (l *Locker) fits(h *handle) (s settings, key string, err error) {
+	switch n := l.group.Len(); {
+	case h.prefix != l.config.prefix:
+		return s, "", fmt.Errorf("redlock: attach %q: the lock was taken with the prefix %.40q, and this Locker has %.40q: use the same WithPrefix", h.name, h.prefix, l.config.prefix)
+	case h.nodes != n:
+		return s, "", fmt.Errorf("redlock: attach %q: the lock was taken on %d nodes, and this Locker has %d: use the same nodes", h.name, h.nodes, n)
+	}
+	if key, err = keyOf(l.config.prefix, h.name); err != nil {
+		return s, "", err
+	}
+	s, err = l.config.settings.changed(h.options(), l.config.drift)
+	if err != nil {
+		return s, "", fmt.Errorf("redlock: attach %q: the options of the lock do not fit this Locker: %w", h.name, err)
+	}
+	return s, key, nil
+}
