@@ -155,6 +155,74 @@ func Example_do() {
 	// lost or failed: false
 }
 
+// oncePerTick runs a job that all instances of a service start at the same tick, on one of
+// them. A job of a millisecond is done before another instance asks, whose clock is behind:
+// so the lock is kept for half of the time between two ticks. Nobody waits for it.
+func oncePerTick(ctx context.Context, locker *redlock.Locker, every time.Duration, job func(context.Context) error) error {
+	err := locker.Do(ctx, "nightly-backup", job, redlock.WithMinHold(every/2), redlock.WithMaxTries(1))
+	if errors.Is(err, redlock.ErrTaken) {
+		return nil // another instance runs it, or has run it
+	}
+	return err
+}
+
+// A tick on three instances, one after the other, as their clocks go: the job runs once.
+func Example_oncePerTick() {
+	addrs, stop := masters()
+	defer stop()
+	ctx := context.Background()
+
+	for instance := range 3 {
+		locker, disconnect := connect(addrs)
+		defer disconnect()
+		err := oncePerTick(ctx, locker, time.Hour, func(context.Context) error {
+			fmt.Println("instance", instance, "runs the job")
+			return nil
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+	// Output:
+	// instance 0 runs the job
+}
+
+// A job that goes on in another process, through a queue. Nobody else gets the lock on the
+// way. The handle is a secret: it can release the lock.
+func Example_handOver() {
+	addrs, stop := masters()
+	defer stop()
+	locker, disconnect := connect(addrs)
+	defer disconnect()
+	other, disconnectOther := connect(addrs) // of the other process
+	defer disconnectOther()
+	ctx := context.Background()
+
+	lock, err := locker.Lock(ctx, "order:4711", redlock.WithKeepAlive())
+	if err != nil {
+		panic(err)
+	}
+	handle, err := lock.Handle()
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("here:", context.Cause(lock.Context()))
+
+	there, err := other.Attach(ctx, handle)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("there:", there.Name(), there.Context().Err())
+	_, err = other.Attach(ctx, handle)
+	fmt.Println("a second time:", errors.Is(err, redlock.ErrNotHeld))
+	fmt.Println("unlocked:", there.Unlock(ctx) == nil)
+	// Output:
+	// here: lock was handed over
+	// there: order:4711 <nil>
+	// a second time: true
+	// unlocked: true
+}
+
 // TryLock does not wait. If somebody else has the lock the error says who.
 func Example_tryLock() {
 	addrs, stop := masters()
