@@ -82,7 +82,7 @@ func TestAJobOfAllInstancesRunsOncePerTickOnRealServers(t *testing.T) {
 	})
 }
 
-func TestInABubbleWhoWaitsInLineIsServedWhenTheMinHoldHasPassed(t *testing.T) {
+func TestInABubbleWaitersInTheQueueAreServedWhenTheMinHoldHasPassed(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
 		begun := time.Now()
 		held := q.lock("job", redlock.WithFair(), redlock.WithMinHold(3*time.Second))
@@ -106,9 +106,9 @@ func TestInABubbleWhoWaitsInLineIsServedWhenTheMinHoldHasPassed(t *testing.T) {
 	})
 }
 
-// A node that did not grant the lock has the place in line of who asked for it. The release
-// would take it along; a key that stays has none.
-func TestInABubbleALockThatStaysLeavesNoPlaceInLineBehind(t *testing.T) {
+// A node that did not grant the lock has the waiter's position in the queue. A release would
+// give that up, too; a key that stays has none.
+func TestInABubbleALockWithoutAReleaseLeavesNoPositionInTheQueueBehind(t *testing.T) {
 	for name, giveUp := range map[string]func(q *quorumTest, lock *redlock.Lock){
 		"unlocked": mustUnlockOf,
 		"handed over": func(q *quorumTest, lock *redlock.Lock) {
@@ -141,7 +141,7 @@ func TestInABubbleALockThatStaysLeavesNoPlaceInLineBehind(t *testing.T) {
 				for i, node := range q.Nodes() {
 					for _, key := range node.Keys() {
 						if key == "{job}:queue" {
-							q.Errorf("node %d keeps the place", i)
+							q.Errorf("node %d keeps the position", i)
 						}
 					}
 				}

@@ -126,8 +126,11 @@ func tellAlike(t *testing.T, all []backend, seed uint64) {
 		case 6, 9:
 			value = last
 		case 8:
-			if random.IntN(3) > 0 {
+			switch random.IntN(3) {
+			case 0:
 				former = last
+			case 1: // the reply was lost, and it is sent again
+				value = last
 			}
 			last = value
 		}

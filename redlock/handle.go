@@ -32,7 +32,7 @@ type handle struct {
 	maxHold   time.Duration
 	minHold   time.Duration
 	tokenLife time.Duration
-	lease     time.Duration // of a place in line
+	lease     time.Duration // of a position in the wait queue
 }
 
 const (

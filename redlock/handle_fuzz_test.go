@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,8 @@ func FuzzHandle(f *testing.F) {
 	}
 	f.Add(append(bytes.Clone(body[:5]), bytes.Repeat([]byte{0xff}, 100)...))
 	f.Add(bytes.Replace(body, []byte(valuePrefix), []byte("rl2:"), 1))
-	f.Add(append([]byte(handleMark), 0, 3, 0x80, 0)) // a number that could be shorter
+	f.Add(slices.Concat(body[:5], []byte{0x83, 0}, body[6:])) // a number that could be shorter
+	f.Add(append(bytes.Clone(body), 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 2*maxHandle {
 			t.Skip("too long")

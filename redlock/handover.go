@@ -89,7 +89,7 @@ func (k *Lock) Handle() ([]byte, error) {
 		return nil, k.notHeld("hand over", cause)
 	}
 	k.windUp()
-	k.claim.StepOut(newValue(k.locker.config.owner))
+	k.claim.LeaveQueue(newValue(k.locker.config.owner))
 	return h.encode(), nil
 }
 
@@ -135,7 +135,7 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 		claim.Fence(h.token, s.tokenLife)
 	}
 	if s.fair {
-		claim.InLine(s.placeLease())
+		claim.Fair(s.placeLease())
 	}
 	lock.sent = l.clock.Read()
 	lock.start = clock.Reading{Mono: lock.sent.Mono - h.held, Wall: lock.sent.Wall.Add(-h.held)}

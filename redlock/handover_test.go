@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -284,6 +285,9 @@ func TestAttachedLockTakesNodesThatMissIt(t *testing.T) {
 		f.wantCarriers("job", 3)
 		if held, _ := there.Held(); held != 3 {
 			t.Errorf("held on %d nodes", held)
+		}
+		if f.nodes[1].Get("{job}:fence") != strconv.FormatUint(there.Token(), 10) {
+			t.Errorf("it was taken without its token")
 		}
 		f.unlock(there)
 	})

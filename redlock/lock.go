@@ -237,9 +237,10 @@ func (k *Lock) windUp() {
 	k.place.leave()
 }
 
-// tell reports that the lock was lost, unless it was given up. The logger hears of it if
-// nobody else does: told is set if a method returns it to the caller. So does the lock's
-// context, if the caller has that, and Do. Close has one record for all that it ends.
+// tell reports that the lock was lost, unless it was given up. The logger gets a record if
+// no caller is told. told is set if a method returns the loss. A caller that has the lock's
+// context is told by that, and so is the function of Do. Close has one record for all that
+// it ends.
 func (k *Lock) tell(told bool) {
 	l := k.locker
 	if k.cause == ErrReleased || k.cause == ErrHandedOver {
@@ -333,7 +334,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 
 	defer k.place.leave()
 	if k.settings.minHold > 0 && k.claim.Staying() {
-		k.claim.StepOut(newValue(k.locker.config.owner))
+		k.claim.LeaveQueue(newValue(k.locker.config.owner))
 	}
 	// A cancellation does not end the wait. The release is on its way, so there is little
 	// to wait for, and the truth to be told: an error would read as a lock that is left.

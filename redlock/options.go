@@ -182,8 +182,8 @@ func WithMaxHold(d time.Duration) LockOption {
 
 // WithMinHold keeps the lock from others until d has passed since it was granted, also if
 // it is unlocked before. An early [Lock.Unlock] leaves the keys on the nodes for the rest of
-// d instead of deleting them. The lock is over for its holder all the same. Nobody is told
-// when d has passed: a caller that waits finds that out within a retry delay, and a caller
+// d instead of deleting them. The lock is over for its holder all the same. Waiters are not
+// notified when d has passed: a waiter finds that out within a retry delay, and a caller
 // that does not wait gets [ErrTaken] until then.
 //
 // Use it for a job that is to run once per tick on many instances: a job of a millisecond
@@ -192,11 +192,10 @@ func WithMaxHold(d time.Duration) LockOption {
 // ticks by as much: half of that time is a good choice. Do not wait for the lock there:
 // TryLock, or [Locker.Do] with [WithMaxTries](1).
 //
-// d counts by the clocks of the nodes. The clocks of the clients do not matter, nor that
-// they are set. If the process dies before Unlock, the keys live for the TTL, and no
-// longer: choose a TTL ([WithTTL]) of d or more where that matters. What nobody took is
-// deleted at once: an attempt that failed, and a request that was cancelled
-// ([Pending.Cancel]).
+// d counts by the clocks of the nodes. It does not matter what the clocks of the clients say,
+// nor that they are set. If the process dies before Unlock, the keys live for the TTL, and
+// no longer: choose a TTL ([WithTTL]) of d or more where that matters. A failed attempt and a
+// request that was cancelled ([Pending.Cancel]) are deleted at once.
 //
 // The default, 0, is none. d is 365 days at most. It must not be above [WithMaxHold], nor
 // above the longest TTL of [WithRestartGuard].
@@ -241,8 +240,8 @@ func WithPrefix(prefix string) Option {
 }
 
 // WithLogger sets where the Locker reports what no caller is told: a lock that
-// was lost while its holder did not look (he has not asked for [Lock.Context], and no method
-// of the lock has returned the loss; that of [Locker.Do] does), the first of several failed renewals, a node that fails (Warn) and
+// was lost (unless an error of Do, Extend or Unlock says so, or the caller has asked for
+// [Lock.Context], which ends), the first of several failed renewals, a node that fails (Warn) and
 // works again (Info), failed attempts (Debug). The default is nowhere. A handler that
 // takes its time holds up what is reported, see [Trace], and no lock.
 //

@@ -12,12 +12,12 @@ import (
 //
 // A release and such an expiry differ only in the command. Both give up the value: an
 // answer that comes after everything that may have set the key settles the node, since the
-// key goes by itself, and the group owes nothing more. Before that the command is repeated.
+// key goes by itself, and no pending release is left. Before that the command is repeated.
 // Every repeat chooses anew: it leaves the key for the time that is left by then, and
-// deletes it once none is. So an acquire of unknown fate that takes effect late sets a key
-// that the next repeat cuts to the same end.
+// deletes it once none is. So an acquire of unknown outcome that takes effect late sets a
+// key that the next repeat cuts to the same end.
 //
-// An expiry of unknown fate may find its key late, and prolong it once more, by no more
+// An expiry of unknown outcome may find its key late, and prolong it once more, by no more
 // than the whole stay. That delays others, and never lets two in.
 
 // Stay has releases leave the keys until d has passed from now, by the nodes' clocks. It is
@@ -67,11 +67,11 @@ func (s *seat) expires(a node.Answer, life time.Duration) {
 	}
 }
 
-// StepOut gives up the place in line that the release gives up elsewhere, see
-// [Claim.Named]: a key that stays, or is somebody else's from now on, has no release that
-// would. value is one that no lock has. A request of unknown fate may take the place again
-// on that node: then it is kept there for its lease.
-func (c *Claim) StepOut(value string) {
+// LeaveQueue gives up the position in the wait queue that the release gives up otherwise, see
+// [Claim.Named]. A key that stays, or that another process goes on with, has no release here.
+// value is one that no lock has. A request of unknown outcome may take the position again on
+// that node: then the node keeps it for its lease.
+func (c *Claim) LeaveQueue(value string) {
 	c.mu.Lock()
 	left := Place{Top: c.mark.Line.Ticket, Lease: c.mark.Line.Lease}
 	c.mu.Unlock()

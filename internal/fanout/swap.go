@@ -16,9 +16,9 @@ func (c *Claim) Value() string { return c.lease.Value() }
 // Replace names the value in whose place that of the claim is put. It comes before Swap.
 func (c *Claim) Replace(former string) { c.lease = c.lease.Instead(former) }
 
-// InLine has the release regard those who stand in line, as one after Turn does. lease is
-// how long they keep a place.
-func (c *Claim) InLine(lease time.Duration) { c.mark.Line.Lease = lease }
+// Fair has the release notify the first in the wait queue, as one after Turn does. lease is
+// how long a position is kept.
+func (c *Claim) Fair(lease time.Duration) { c.mark.Line.Lease = lease }
 
 // Swap asks every node to put the value in the place of the former one, for ttl from now.
 // It may be repeated: a node that has the value already says yes. What became of a swap

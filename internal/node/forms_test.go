@@ -53,7 +53,7 @@ func (p *pickyNode) Do(ctx context.Context, args ...any) (any, error) {
 		case "":
 			return nil, nil
 		case args[4]:
-			p.Hold(key, held, ttl)
+			p.Hold(key, args[2].(string), ttl)
 		}
 		return held, nil
 	}
@@ -174,6 +174,38 @@ func TestWithoutScriptsALockIsTakenExtendedAndReleasedByNativeCommands(t *testin
 				}
 			})
 		}
+	}
+}
+
+func TestWithoutScriptsAValueIsSwappedAndLeftToExpireByNativeCommands(t *testing.T) {
+	for _, text := range refusalsOfForms {
+		refuse := func(args []any) error {
+			if isScript(args) {
+				return pool.Error(text)
+			}
+			return nil
+		}
+		onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
+			put := func(verb Verb, value, former string, want Status) {
+				t.Helper()
+				wantStatus(t, askRequest(n, NewRequest(verb, NewLease("k", value).Instead(former), ttl/2, Mark{})), want)
+			}
+			for range 2 {
+				put(Swap, "new", "v", Absent)
+				put(Expire, "v", "", Absent)
+				p.Hold("k", "v", ttl)
+				put(Swap, "new", "other", Taken)
+				put(Expire, "new", "", Absent)
+				put(Swap, "new", "v", Granted)
+				put(Swap, "new", "v", Granted) // again, since the reply was lost
+				put(Swap, "newer", "v", Taken)
+				put(Expire, "new", "", Deleted)
+				if p.Get("k") != "new" {
+					t.Errorf("%s: the key is %q", text, p.Get("k"))
+				}
+				p.Delete("k")
+			}
+		})
 	}
 }
 
