@@ -24,6 +24,14 @@ type State struct {
 	// TTL is how long the holder has a majority if it does not extend it, with a
 	// resolution of a millisecond; 0 if nobody holds it, negative if it is for ever.
 	TTL time.Duration
+	// Blocked is not 0 if nobody holds the lock and nobody can get it either: several
+	// holders have left keys, none of them on a majority, and no majority is free. It is
+	// how long that lasts if nobody deletes or extends a key; negative if it is for ever.
+	// [Locker.ForceRelease] ends it.
+	Blocked time.Duration
+	// Unclear is set in the result of [Locker.List] if the nodes that failed decide whether
+	// somebody holds the lock. Nodes then says on how many others somebody has it.
+	Unclear bool
 	// Waiting is how many callers stand in line: those of this process, and with
 	// [WithFair] those of all.
 	Waiting int
@@ -37,7 +45,16 @@ func (s State) String() string {
 		return "unknown"
 	}
 	text := fmt.Sprintf("nobody holds %q: it is free on %d of %d nodes", s.Name, s.Nodes, s.Total)
-	if s.Holder != "" {
+	switch {
+	case s.Unclear:
+		text = fmt.Sprintf("it is unknown who holds %q: somebody has it on %d of %d nodes, and maybe on those that failed", s.Name, s.Nodes, s.Total)
+	case s.Blocked != 0:
+		until := "until a key is deleted: some have no time to live"
+		if s.Blocked > 0 {
+			until = fmt.Sprintf("for %v", s.Blocked)
+		}
+		text = fmt.Sprintf("nobody can get %q %s; no holder has a majority, and it is free on %d of %d nodes", s.Name, until, s.Nodes, s.Total)
+	case s.Holder != "":
 		text = fmt.Sprintf("%q is held by %s on %d of %d nodes", s.Name, s.Holder, s.Nodes, s.Total)
 		if s.TTL > 0 {
 			text += fmt.Sprintf(", for %v if it is not extended", s.TTL)
@@ -56,6 +73,39 @@ func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)
 }
 
+// A NodeState is what one node says about a lock.
+type NodeState struct {
+	Node   string // as the pool names it
+	Holder string // the label of whose key it has, as in [State]; "" if the lock is free there
+	// TTL is how long the key lives if it is not extended; 0 if there is none, negative if
+	// it lives for ever.
+	TTL time.Duration
+	Err error // why nothing is known, a [*NodeError]; nil if the node answered
+}
+
+// InspectNodes is [Locker.Inspect] for who wants to see every node: it waits until all
+// have answered, for a node timeout at most. It also returns what each node says, in the
+// order in which the pools were given to [New]. If the error matches [ErrNoQuorum] the
+// State is zero, and that is returned all the same; with every other error it is nil.
+func (l *Locker) InspectNodes(ctx context.Context, name string) (State, []NodeState, error) {
+	key, answers, err := l.lookAt(ctx, "inspect", name, 0, everyNode)
+	if err != nil {
+		return State{}, nil, err
+	}
+	nodes := make([]NodeState, len(answers))
+	for i, a := range answers {
+		n := &nodes[i]
+		switch n.Node = l.group.Name(i); a.Status {
+		case node.Taken:
+			n.Holder, n.TTL = holderOf(a.Holder), a.TTL
+		case node.Failed:
+			n.Err = &NodeError{Node: n.Node, Err: a.Err}
+		}
+	}
+	s, err := l.state("inspect", name, key, answers)
+	return s, nodes, err
+}
+
 // Waiters returns how many callers stand in line for the lock called name, see
 // [State].
 func (l *Locker) Waiters(ctx context.Context, name string) (int, error) {
@@ -65,28 +115,37 @@ func (l *Locker) Waiters(ctx context.Context, name string) (int, error) {
 
 // inspect looks at a lock and leaves a mark for so long that somebody watches.
 func (l *Locker) inspect(ctx context.Context, name string, mark time.Duration) (State, error) {
-	key, err := keyOf(l.config.prefix, name)
+	key, answers, err := l.lookAt(ctx, "inspect", name, mark, func(answers []node.Answer) bool {
+		_, nodes := mostly(answers)
+		return nodes >= l.group.Majority()
+	})
 	if err != nil {
 		return State{}, err
 	}
+	return l.state("inspect", name, key, answers)
+}
+
+// everyNode is for looks that wait for all answers.
+func everyNode([]node.Answer) bool { return false }
+
+// lookAt asks the nodes about a lock until that is enough.
+func (l *Locker) lookAt(ctx context.Context, op, name string, mark time.Duration, enough func([]node.Answer) bool) (key string, answers []node.Answer, err error) {
+	if key, err = keyOf(l.config.prefix, name); err != nil {
+		return "", nil, err
+	}
 	if err := l.enter(); err != nil {
-		return State{}, fmt.Errorf("redlock: inspect %q: %w", name, err)
+		return "", nil, fmt.Errorf("redlock: %s %q: %w", op, name, err)
 	}
-	agree := func(answers []node.Answer) bool {
-		_, nodes := mostly(answers)
-		return nodes >= l.group.Majority()
+	if answers = l.group.Look(ctx, key, l.config.nodeTimeout, mark, enough, l.leave); answers == nil {
+		return "", nil, interrupted(ctx, op, name, nil)
 	}
-	answers := l.group.Look(ctx, key, l.config.nodeTimeout, mark, agree, l.leave)
-	if answers == nil {
-		return State{}, interrupted(ctx, "inspect", name, nil)
-	}
-	return l.state(name, key, answers)
+	return key, answers, nil
 }
 
 // state makes something of what the nodes said.
-func (l *Locker) state(name, key string, answers []node.Answer) (State, error) {
+func (l *Locker) state(op, name, key string, answers []node.Answer) (State, error) {
 	s := State{Name: name, Total: len(answers), Waiting: l.inLine(key)}
-	q := &QuorumError{Op: "inspect", Name: name, Needed: l.group.Majority(), Total: len(answers), kind: ErrNoQuorum}
+	q := &QuorumError{Op: op, Name: name, Needed: l.group.Majority(), Total: len(answers), kind: ErrNoQuorum}
 	free := 0
 	for i, a := range answers {
 		switch a.Status {
@@ -109,13 +168,22 @@ func (l *Locker) state(name, key string, answers []node.Answer) (State, error) {
 		return State{}, q
 	}
 	if !most.held || nodes < q.Needed {
-		s.Nodes = free
+		if s.Nodes = free; free < q.Needed {
+			s.Blocked = shortest(answers, func(string) bool { return true }, q.Needed-free)
+		}
 		return s, nil
 	}
 	s.Holder, s.Nodes, s.value = holderOf(most.value), nodes, most.value
+	s.TTL = shortest(answers, func(value string) bool { return value == most.value }, nodes-q.Needed+1)
+	return s, nil
+}
+
+// shortest is how long it takes until n of the keys with such values have expired;
+// negative if it is for ever.
+func shortest(answers []node.Answer, counts func(value string) bool, n int) time.Duration {
 	var left []time.Duration
 	for _, a := range answers {
-		if a.Status == node.Taken && a.Holder == most.value {
+		if a.Status == node.Taken && counts(a.Holder) {
 			if a.TTL < 0 {
 				a.TTL = math.MaxInt64
 			}
@@ -123,10 +191,10 @@ func (l *Locker) state(name, key string, answers []node.Answer) (State, error) {
 		}
 	}
 	slices.Sort(left)
-	if s.TTL = left[len(left)-q.Needed]; s.TTL == math.MaxInt64 {
-		s.TTL = -1
+	if left[n-1] == math.MaxInt64 {
+		return -1
 	}
-	return s, nil
+	return left[n-1]
 }
 
 // A view is what a node has: a value, or nothing.

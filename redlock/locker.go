@@ -34,6 +34,7 @@ type Locker struct {
 	closing chan struct{}      // closed by Close
 
 	checking chan struct{} // has room for one: a Check is under way
+	listing  chan struct{} // the same for List
 
 	reached    atomic.Bool // a majority of nodes has answered an attempt
 	complained atomic.Bool // that none ever did; see unheard
@@ -81,6 +82,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		closing: make(chan struct{}),
 
 		checking: make(chan struct{}, 1),
+		listing:  make(chan struct{}, 1),
 		held:     make(map[*Lock]struct{}),
 
 		renewals: renewals{moments: make(map[time.Duration]*moment)},

@@ -8,8 +8,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A look is a question that changes nothing: there is no claim, and nothing to
-// settle.
+// A look is a question to all nodes, or to some, without a claim: there is nothing to
+// settle, whatever becomes of it.
 type look struct {
 	enough func([]node.Answer) bool
 	ended  func()
@@ -27,15 +27,45 @@ type look struct {
 // published as long as that lives. If ctx ends first it returns nil. When the last
 // node has answered or was given up it calls ended.
 func (g *Group) Look(ctx context.Context, key string, timeout, mark time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+	request := node.NewRequest(node.Inspect, node.NewLease(key, ""), 0, node.Mark{TTL: mark})
+	requests := make([]*node.Request, len(g.nodes))
+	for i := range requests {
+		requests[i] = request
+	}
+	return g.ask(ctx, requests, timeout, enough, ended)
+}
+
+// Drop asks every node to delete key where it has the value that it has in values, and to
+// tell those who wait. A node with an empty one is not asked: its answer is Absent. It
+// returns when all have answered or failed, or nil if ctx ends first: what was sent may
+// still be carried out then. It may be repeated: values are those of single attempts, so
+// no later one is touched.
+func (g *Group) Drop(ctx context.Context, key string, values []string, timeout time.Duration, ended func()) []node.Answer {
+	// Nobody leaves marks in this name: so the release tells whoever waits, those of this
+	// process, too.
+	mark := node.Mark{Self: newSelf(), Line: node.Line{Lease: timeout}}
+	requests := make([]*node.Request, len(g.nodes))
+	for i, value := range values {
+		if value != "" {
+			requests[i] = node.NewRequest(node.Release, g.scripts.NewLease(key, value), 0, mark)
+		}
+	}
+	all := func([]node.Answer) bool { return false }
+	return g.ask(ctx, requests, timeout, all, ended)
+}
+
+// ask puts a request to each node that has one.
+func (g *Group) ask(ctx context.Context, requests []*node.Request, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
 	l := &look{enough: enough, ended: ended, answers: make([]node.Answer, len(g.nodes)), open: len(g.nodes), decided: make(chan struct{})}
 	for i := range l.answers {
 		l.answers[i].Err = errUnknown
 	}
-	request := node.NewRequest(node.Inspect, node.NewLease(key, ""), 0, node.Mark{TTL: mark})
 	deadline := node.MakeDeadline(ctx, timeout)
 	for i, n := range g.nodes {
-		c := &node.Call{Request: request, Deadline: &deadline, Receiver: l, Index: i}
-		if err := n.Start(c); err != nil {
+		c := &node.Call{Request: requests[i], Deadline: &deadline, Receiver: l, Index: i}
+		if c.Request == nil {
+			l.Answer(c, node.Answer{Status: node.Absent})
+		} else if err := n.Start(c); err != nil {
 			l.Answer(c, node.Answer{Err: err})
 		}
 	}

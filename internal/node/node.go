@@ -55,6 +55,7 @@ type Node struct {
 	told   atomic.Int64 // when it said so last, in microseconds since made; set after offset
 
 	examined chan struct{} // has room for one: an examination is under way
+	listing  chan struct{} // the same for a listing
 
 	mu      sync.Mutex // protects the rest; never held while the client is called
 	gate    gate
@@ -70,7 +71,7 @@ type Node struct {
 
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
-	n := &Node{pool: p, Known: new(Known), made: time.Now(), examined: make(chan struct{}, 1)}
+	n := &Node{pool: p, Known: new(Known), made: time.Now(), examined: make(chan struct{}, 1), listing: make(chan struct{}, 1)}
 	n.gate.since = n.made
 	n.submitter, _ = p.(pool.Submitter)
 	if _, ok := p.(pool.Bounded); ok {

@@ -41,6 +41,9 @@ func causeOf(err error) cause {
 	if all := (*formsRefused)(nil); errors.As(err, &all) {
 		return all.cause(c)
 	}
+	if list := (*notListed)(nil); errors.As(err, &list) {
+		return list.cause(c)
+	}
 	return c
 }
 

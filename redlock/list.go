@@ -1,0 +1,151 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// MaxListed is how many locks [Locker.List] returns at most.
+const MaxListed = 100_000
+
+// ErrTooMany: more than [MaxListed] names begin with the prefix of a [Locker.List].
+var ErrTooMany = errors.New("too many locks")
+
+// A Listing is what [Locker.List] found.
+type Listing struct {
+	// Locks are the locks by name, in ascending order. Of a lock that no majority has,
+	// Holder is "", as in [State].
+	Locks []State
+	// Failed says which nodes did not answer to the end, and why; nil if all did. What they
+	// have is not in Locks.
+	Failed []*NodeError
+}
+
+// List returns the locks whose names begin with prefix, under the Locker's own
+// [WithPrefix]; an empty prefix means all of them. For each it says who holds it, for how
+// long, on how many nodes, and how many wait, by the rules of [Locker.Inspect]. What is
+// locked or released meanwhile may be in it or not.
+//
+// A lock is a text under a key: one of this library, or, if it has a time to live, one
+// that looks like the random value of another library (22 letters or digits, as of
+// redislock and redlock-py; 24 in base64, as of redsync; 32 or 40 hex digits; a UUID). Other
+// data of the same prefix is left out, and its values stay on the server.
+//
+// It walks over all keys of every node with SCAN, in steps of about a millisecond, so a
+// node serves others in between. How long it takes depends on all keys of the database: about
+// a second for a million. All nodes are asked at the same time. A step that is not
+// answered within the node timeout (at least 250 ms) makes its node one that failed.
+// Lists of one Locker are made one after the other.
+//
+// The result is a slice and no iterator: nothing is known of any name before every node
+// has told all of its own, since each tells them in an order of its own. There are at most
+// [MaxListed]; if there are more, the error matches [ErrTooMany] and there is no result,
+// since what is missing on one node would make locks of others look lost. Ask for a longer
+// prefix then.
+//
+// The error matches [ErrNoQuorum] if less than a majority answered to the end, ctx.Err(),
+// [ErrClosed] or ErrTooMany; then the Listing is zero. A user needs rights that locks do
+// not: SCAN and GETRANGE, and those on "{key}:queue" and "{key}:lease". Where scripts are
+// refused it does not work.
+func (l *Locker) List(ctx context.Context, prefix string) (Listing, error) {
+	failed := func(err error) error { return fmt.Errorf("redlock: list %q: %w", prefix, err) }
+	select {
+	case l.listing <- struct{}{}: // one after the other: see [node.Node.List]
+		defer func() { <-l.listing }()
+	case <-l.closing:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return Listing{}, interrupted(ctx, "list", prefix, nil)
+	}
+	if err := l.enter(); err != nil {
+		return Listing{}, failed(err)
+	}
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { // ends with asking
+		select {
+		case <-l.closing:
+			stop()
+		case <-asking.Done():
+		}
+	}()
+	listed := l.group.List(asking, node.Listing{
+		Prefix: l.config.prefix + prefix, Patience: max(l.config.nodeTimeout, minPatience), Most: MaxListed, Lock: isLockValue,
+	}, l.leave)
+	switch {
+	case ctx.Err() != nil:
+		return Listing{}, interrupted(ctx, "list", prefix, nil)
+	case l.isClosed():
+		return Listing{}, failed(ErrClosed)
+	}
+
+	var found Listing
+	q := &QuorumError{Op: "list", Name: prefix, Needed: l.group.Majority(), Total: len(listed), kind: ErrNoQuorum}
+	for i, on := range listed {
+		switch {
+		case errors.Is(on.Err, node.ErrTooMany):
+			return Listing{}, failed(tooMany(prefix))
+		case on.Err != nil:
+			q.addNode(l.group.Name(i), on.Err)
+			found.Failed = append(found.Failed, &NodeError{Node: l.group.Name(i), Err: on.Err})
+		default:
+			q.Granted++
+		}
+	}
+	if q.Granted < q.Needed {
+		return Listing{}, q
+	}
+	names := make(map[string]struct{})
+	for _, on := range listed {
+		for key := range on.Locks {
+			names[key] = struct{}{}
+		}
+	}
+	if len(names) > MaxListed {
+		return Listing{}, failed(tooMany(prefix))
+	}
+	answers := make([]node.Answer, len(listed))
+	found.Locks = make([]State, 0, len(names))
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		for i, on := range listed {
+			answer, held := on.Locks[key]
+			switch {
+			case on.Err != nil:
+				answer = node.Answer{Err: on.Err}
+			case !held:
+				answer = node.Answer{Status: node.Absent}
+			}
+			answers[i] = answer
+		}
+		name := strings.TrimPrefix(key, l.config.prefix)
+		if name == "" {
+			continue
+		}
+		s, err := l.state("list", name, key, answers)
+		if err != nil { // the nodes that failed decide
+			s = State{Name: name, Nodes: heldMost(answers), Total: len(answers), Unclear: true}
+		}
+		found.Locks = append(found.Locks, s)
+	}
+	return found, nil
+}
+
+func tooMany(prefix string) error {
+	return fmt.Errorf("%w: more than %d names begin so: ask for a longer prefix than %q", ErrTooMany, MaxListed, prefix)
+}
+
+// token matches the random values of other libraries, each as a whole.
+var token = regexp.MustCompile(`^([A-Za-z0-9_-]{22}|[A-Za-z0-9+/]{22}==|[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$`)
+
+// isLockValue reports whether a value is that of a lock, as far as its form tells.
+func isLockValue(value string) bool {
+	return strings.HasPrefix(value, valuePrefix) || token.MatchString(value)
+}
