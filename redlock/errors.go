@@ -62,7 +62,7 @@ var (
 // node errors, what the nodes met, for example [context.DeadlineExceeded] or a
 // [*net.OpError].
 type QuorumError struct {
-	Op      string            // "lock", "extend", "unlock", "attach" or "inspect"
+	Op      string            // "lock", "extend", "unlock", "attach", "inspect", "list" or "force release"
 	Name    string            // of the lock
 	Granted int               // nodes that agreed when the outcome was certain
 	Needed  int               // nodes that had to
