@@ -11,6 +11,7 @@ import "fmt"
 // timeout(1) use.
 const (
 	exitTwoHolders  = 1   // demo: the referee saw two holders at once
+	exitNotHeld     = 3   // status --quiet, release: nobody holds the lock, as systemctl says of what does not run
 	exitUsage       = 64  // EX_USAGE: wrong flags, options or node URLs
 	exitNoQuorum    = 69  // EX_UNAVAILABLE: too few nodes answered
 	exitSystem      = 71  // EX_OSERR: the command could not be started, or the masters in memory

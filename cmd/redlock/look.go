@@ -6,22 +6,33 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// target is which lock to look at.
-type target struct {
+// onNodes is which nodes to look at.
+type onNodes struct {
 	Node    []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master, once per master, as for run. Without it the URLs come from REDLOCK_NODES."`
 	Timeout time.Duration `name:"node-timeout" default:"1s" help:"How long to wait for the answer of one node."`
 	Prefix  string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
-	Name    string        `arg:"" help:"The name of the lock."`
 }
 
-// look opens a Locker that only looks.
-func (t *target) look(do func(*redlock.Locker) error) error {
+// target is which lock to look at.
+type target struct {
+	onNodes
+	Name string `arg:"" help:"The name of the lock."`
+}
+
+// look opens a Locker that takes no locks. Errors get their exit codes, and name the
+// command.
+func (t *onNodes) look(command string, do func(*redlock.Locker) error) error {
+	return inCommand(command, t.open(do))
+}
+
+func (t *onNodes) open(do func(*redlock.Locker) error) error {
 	nodes, err := openNodes(t.Node, "")
 	if err != nil {
 		return err
@@ -39,8 +50,50 @@ func (t *target) look(do func(*redlock.Locker) error) error {
 	return err
 }
 
+// inCommand gives an error its exit code, and the name of the command in place of what the
+// library calls it.
+func inCommand(command string, err error) error {
+	if err == nil {
+		return nil
+	}
+	code := exitUsage // the name, or the prefix
+	var end *ending
+	switch {
+	case errors.As(err, &end) && end.err == nil:
+		return err
+	case end != nil:
+		code = end.code
+	case errors.Is(err, redlock.ErrNoQuorum):
+		code = exitNoQuorum
+	case errors.Is(err, redlock.ErrNotHeld):
+		code = exitNotHeld
+	case errors.Is(err, errOutput):
+		code = exitSystem
+	}
+	text := trimmed(err)
+	for _, op := range []string{"inspect", "watch", "list", "force release"} {
+		if rest, found := strings.CutPrefix(text, op+` "`); found {
+			return endWith(code, errors.New(command+` "`+rest))
+		}
+	}
+	return endWith(code, errors.New(command+": "+text))
+}
+
+// errOutput: nobody reads what the command writes any more.
+var errOutput = errors.New("output")
+
+// written is the error of writing.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errOutput, err)
+}
+
 type statusCommand struct {
 	target
+	JSON  bool `name:"json" help:"Write JSON."`
+	Quiet bool `short:"q" help:"Write nothing: the exit code says whether somebody holds the lock."`
 }
 
 // Help is what "redlock status --help" says besides the flags.
@@ -48,39 +101,53 @@ func (*statusCommand) Help() string {
 	return `Example:
 
   $ redlock status --node redis://r1 --node redis://r2 --node redis://r3 backup
-  "backup" is held by web-1:4711 on 3 of 3 nodes, for 7.9s if it is not extended; 2 wait
+  "backup" is held by web-1:4711 on 2 of 3 nodes, for 7.9s if it is not extended; 2 wait
+    r1:6379  held by web-1:4711, for 7.9s
+    r2:6379  held by web-1:4711, for 7.9s
+    r3:6379  unknown: no answer within the node timeout
 
-It is counted on how many nodes the holder was found by the time that a majority agreed. Those who wait are counted if they use --fair.
+All nodes are asked at the same time. It takes one round trip, or the node timeout if a node does not answer. If several holders have keys and none of them has a majority, the first line says that nobody can get the lock, and until when. Those who wait are counted if they use --fair.
+
+The names in JSON stay the same: name, state, holder, nodes, total, ttl_ms, blocked_ms, waiting, error, and by_node with node, state, holder, ttl_ms, error. A state is "held", "free", "blocked" (nobody holds it, and nobody can get it) or "unknown". Times are in milliseconds, -1 for ever, 0 if there is none. With state "free" or "blocked", nodes is how many are free.
 
 Exit codes:
 
-  0     a majority of the nodes answered
+  0     a majority of the nodes answered; with --quiet: somebody holds the lock
+  3     with --quiet: nobody holds it
   64    wrong flags or node URLs
   69    too few nodes answered`
 }
 
-// Run prints one line.
-func (c *statusCommand) Run(s *streams) error {
-	return c.look(func(locker *redlock.Locker) error {
-		state, err := locker.Inspect(context.Background(), c.Name)
-		if err != nil {
-			return c.failed(err)
-		}
-		_, err = fmt.Fprintln(s.stdout, state)
-		return err
-	})
+// Validate is called by the parser.
+func (c *statusCommand) Validate() error {
+	if c.JSON && c.Quiet {
+		return errors.New("--quiet writes nothing: leave --json out")
+	}
+	return nil
 }
 
-// failed gives an error its exit code.
-func (t *target) failed(err error) error {
-	if errors.Is(err, redlock.ErrNoQuorum) {
-		return endWith(exitNoQuorum, err)
-	}
-	return endWith(exitUsage, err) // the name
+// Run prints a line, and one for each node.
+func (c *statusCommand) Run(s *streams) error {
+	return c.look("status", func(locker *redlock.Locker) error {
+		state, nodes, err := locker.InspectNodes(context.Background(), c.Name)
+		if nodes == nil {
+			return err
+		}
+		switch {
+		case c.Quiet && err == nil && state.Holder == "":
+			return endWith(exitNotHeld, nil)
+		case c.Quiet:
+			return err
+		case c.JSON:
+			return errors.Join(err, written(writeIndented(s.stdout, newStatus(c.Name, state, nodes, err))))
+		}
+		return errors.Join(err, written(writeStatus(s.stdout, c.Name, state, nodes, err)))
+	})
 }
 
 type watchCommand struct {
 	target
+	JSON bool `name:"json" help:"Write a line of JSON for each change."`
 }
 
 // Help is what "redlock watch --help" says besides the flags.
@@ -93,21 +160,28 @@ func (*watchCommand) Help() string {
 
 The first line says how it is. Then there is a line when the lock was acquired by somebody else, released, has expired, or when no majority of the nodes answers ("unknown"). A release is told at once, the rest within a quarter of a second. Changes that follow each other faster than they are printed are left out, but for the last.
 
-It ends with SIGINT or SIGTERM, with exit code 0.`
+The names in JSON stay the same: time (RFC 3339), change ("acquired", "released", "expired" or "unknown"), error, and those of status without by_node.
+
+It ends with SIGINT or SIGTERM, with exit code 0. Other exit codes: 64 for wrong flags or node URLs, 71 if nobody reads what it writes.`
 }
 
 // Run prints a line for every change.
 func (c *watchCommand) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return c.look(func(locker *redlock.Locker) error {
+	return c.look("watch", func(locker *redlock.Locker) error {
 		changes, err := locker.Watch(ctx, c.Name)
 		if err != nil {
-			return c.failed(err)
+			return err
 		}
 		for change := range changes {
-			if _, err := fmt.Fprintf(s.stdout, "%s  %v\n", time.Now().Format("15:04:05.000"), change); err != nil {
-				return err // nobody reads any more
+			if c.JSON {
+				err = writeLine(s.stdout, newChange(c.Name, time.Now(), change))
+			} else {
+				_, err = fmt.Fprintf(s.stdout, "%s  %v\n", time.Now().Format("15:04:05.000"), change)
+			}
+			if err != nil {
+				return written(err)
 			}
 		}
 		return nil

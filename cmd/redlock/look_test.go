@@ -28,23 +28,190 @@ func wantMatch(t *testing.T, got, pattern string) {
 	}
 }
 
-func TestStatusSaysWhoHoldsTheLock(t *testing.T) {
+func TestStatusSaysWhoHoldsTheLockAndWhatEachNodeSays(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	status := func() string { return start(t, lookArgs("status", cluster.Addrs())...).expectCode(0) }
-	wantMatch(t, status(), `^nobody holds "backup": it is free on [23] of 3 nodes; 0 wait\n$`)
+	wantMatch(t, status(), `^nobody holds "backup": it is free on 3 of 3 nodes; 0 wait\n(  127\.\S+ +free\n){3}$`)
 	holder := start(t, with(lockArgs(cluster, "sh", "-c", "echo ready; read line"), "--owner", "host-7")...)
 	holder.expectLine("ready")
-	wantMatch(t, status(), `^"backup" is held by host-7 on [23] of 3 nodes, for [12].*s if it is not extended; 0 wait\n$`)
+	for carriers(cluster) < 3 { // the third one is not waited for
+		time.Sleep(time.Millisecond)
+	}
+	wantMatch(t, status(), `^"backup" is held by host-7 on 3 of 3 nodes, for [12].*s if it is not extended; 0 wait\n(  127\.\S+ +held by host-7, for [12].*s\n){3}$`)
 	_ = holder.stdin.Close()
 	holder.expectCode(1)
 	cluster.Node(0).Stop()
-	wantMatch(t, status(), `^nobody holds "backup": it is free on 2 of 3 nodes; 0 wait\n$`)
+	wantMatch(t, status(), `^nobody holds "backup": it is free on 2 of 3 nodes; 0 wait\n  127\.\S+ +unknown: .*connection refused.*\n(  127\.\S+ +free\n){2}$`)
 	cluster.Node(1).Stop()
 	p := start(t, lookArgs("status", cluster.Addrs())...)
-	p.expectCode(exitNoQuorum)
-	p.expectSaid("no quorum")
+	wantMatch(t, p.expectCode(exitNoQuorum), `^it is unknown who holds "backup": 1 of 3 nodes answered\n(  .*unknown: .*\n){2}  127\.\S+ +free\n$`)
+	p.expectSaid(`redlock: status "backup": no quorum`)
 	p.expectSaid("connection refused")
+}
+
+// Keys of two holders on two of three nodes: nobody holds it, and nobody can.
+func TestStatusSaysThatNobodyCanGetALockAndReleaseEndsThat(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	cluster.Node(0).Hold(lockName, "0f8fad5bd9cb469fa16570867728950e", time.Hour)
+	cluster.Node(1).Hold(lockName, "1f8fad5bd9cb469fa16570867728950e", time.Minute)
+	out := start(t, lookArgs("status", cluster.Addrs())...).expectCode(0)
+	wantMatch(t, out, `^nobody can get "backup" for (1m0s|59.*s); no holder has a majority, and it is free on 1 of 3 nodes; 0 wait
+  127\.\S+ +held by foreign holder #\w{8}, for (1h0m0s|59m.*s)
+  127\.\S+ +held by foreign holder #\w{8}, for (1m0s|59.*s)
+  127\.\S+ +free\n$`)
+	if strings.Contains(out, "nobody holds") {
+		t.Errorf("it says %s", out)
+	}
+	list := start(t, append(lookArgs("list", cluster.Addrs()), "--json")...).expectCode(0)
+	wantMatch(t, list, `"state": "blocked",`)
+
+	p := start(t, lookArgs("release", cluster.Addrs())...)
+	p.expectCode(exitUsage)
+	p.expectSaid("redlock: release: this takes the lock away from a holder that may be at work: give --force if you mean that")
+	if carriers(cluster) != 2 {
+		t.Error("without --force something was deleted")
+	}
+	release := append(lookArgs("release", cluster.Addrs()), "--force")
+	wantMatch(t, start(t, release...).expectCode(0), `^nobody held "backup"; what kept others from it is deleted: the key of foreign holder #\w{8} on 1 of 3 nodes, the key of foreign holder #\w{8} on 1 of 3 nodes\n$`)
+	p = start(t, release...)
+	p.expectCode(exitNotHeld)
+	p.expectSaid(`redlock: release "backup": lock is not held`)
+}
+
+func TestReleaseEndsTheCommandOfAHolder(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	holder := start(t, with(lockArgs(cluster, "sh", "-c", "echo ready; sleep 50"), "--owner", "host-7")...)
+	holder.expectLine("ready")
+	for carriers(cluster) < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	out := start(t, append(lookArgs("release", cluster.Addrs()), "--force")...).expectCode(0)
+	wantMatch(t, out, `^"backup" was held by host-7 and is released: the key of host-7 on 3 of 3 nodes\nits holder works on until it asks the nodes again, .*\n$`)
+	holder.expectCode(exitLost)
+}
+
+func TestQuietStatusSaysByItsCodeWhetherSomebodyHoldsTheLock(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	quiet := func(code int) string {
+		t.Helper()
+		p := start(t, append(lookArgs("status", cluster.Addrs()), "-q")...)
+		if out := p.expectCode(code); out != "" {
+			t.Errorf("it writes %q", out)
+		}
+		return p.stderr.String()
+	}
+	if said := quiet(exitNotHeld); said != "" {
+		t.Errorf("it says %q", said)
+	}
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "rl1:00000000000000000000000000000000:host-7", 0)
+	}
+	if said := quiet(0); said != "" {
+		t.Errorf("it says %q", said)
+	}
+	cluster.Node(1).Stop()
+	cluster.Node(2).Stop()
+	wantMatch(t, quiet(exitNoQuorum), `^redlock: status "backup": no quorum`)
+}
+
+// Programs read these names.
+func TestJSONSaysTheSameAsTheLines(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "rl1:00000000000000000000000000000000:host-7", 0)
+	}
+	cluster.Node(2).Stop()
+	wantMatch(t, start(t, append(lookArgs("status", cluster.Addrs()), "--json")...).expectCode(0), `^{
+  "name": "backup",
+  "state": "held",
+  "holder": "host-7",
+  "nodes": 2,
+  "total": 3,
+  "ttl_ms": -1,
+  "blocked_ms": 0,
+  "waiting": 0,
+  "error": "",
+  "by_node": \[
+    {
+      "node": "127\.0\.0\.1:\d+",
+      "state": "held",
+      "holder": "host-7",
+      "ttl_ms": -1,
+      "error": ""
+    },
+    {(?s:.*)
+    {
+      "node": "127\.0\.0\.1:\d+",
+      "state": "unknown",
+      "holder": "",
+      "ttl_ms": 0,
+      "error": ".*connection refused.*"
+    }
+  \]
+}\n$`)
+	list := start(t, append(lookArgs("list", cluster.Addrs()), "--json")...)
+	wantMatch(t, list.expectCode(0), `^{
+  "locks": \[
+    {
+      "name": "backup",
+      "state": "held",
+      "holder": "host-7",
+      "nodes": 2,
+      "total": 3,
+      "ttl_ms": -1,
+      "blocked_ms": 0,
+      "waiting": 0
+    }
+  \],
+  "failed": \[
+    {
+      "node": "127\.0\.0\.1:\d+",
+      "error": ".*connection refused.*"
+    }
+  \]
+}\n$`)
+	list.expectSaid("redlock: list: node 127.0.0.1:")
+	watch := start(t, append(lookArgs("watch", cluster.Addrs()), "--json")...)
+	wantMatch(t, watch.line(), `^{"time":"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\S+","change":"acquired","name":"backup","state":"held","holder":"host-7","nodes":2,"total":3,"ttl_ms":-1,"blocked_ms":0,"waiting":0,"error":""}$`)
+	cluster.Node(1).Stop()
+	wantMatch(t, watch.line(), `"change":"unknown","name":"backup","state":"unknown","holder":"","nodes":0,.*"error":"inspect .*no quorum`)
+	watch.signal(syscall.SIGTERM)
+	watch.expectCode(0)
+	status := start(t, append(lookArgs("status", cluster.Addrs()), "--json")...)
+	wantMatch(t, status.expectCode(exitNoQuorum), `"name": "backup",\n  "state": "unknown",`)
+}
+
+func TestListShowsTheLocksWithAPrefix(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, n := range cluster.Nodes() {
+		n.Hold("app:backup", "rl1:00000000000000000000000000000000:host-7", 0)
+		n.Hold("app:\x1b[2J", "rl1:00000000000000000000000000000000:host-8", time.Hour)
+		n.Hold("app:data", "42", time.Hour)
+		n.Hold("other", "rl1:00000000000000000000000000000000:host-7", 0)
+	}
+	cluster.Node(0).Hold("app:left", "rl1:00000000000000000000000000000000:host-9", 0)
+	args := []string{"list"}
+	for _, addr := range cluster.Addrs() {
+		args = append(args, "--node", "redis://"+addr)
+	}
+	wantMatch(t, start(t, append(args, "app:")...).expectCode(0), `^NAME +HOLDER +FOR +NODES +WAIT
+"app:\\x1b\[2J" +host-8 +(1h0m0s|59m.*s) +3 of 3 +0
+app:backup +host-7 +for ever +3 of 3 +0
+app:left +nobody +- +2 of 3 free +0\n$`)
+	wantMatch(t, start(t, append(args, "--prefix", "app:")...).expectCode(0), `\nbackup +host-7`)
+	wantMatch(t, start(t, args...).expectCode(0), `\nother +host-7`)
+	wantMatch(t, start(t, append(args, "none")...).expectCode(0), `^NAME  HOLDER  FOR  NODES  WAIT\n$`)
+	cluster.Node(0).Stop()
+	cluster.Node(1).Stop()
+	p := start(t, append(args, "app:")...)
+	p.expectCode(exitNoQuorum)
+	p.expectSaid(`redlock: list "app:": no quorum`)
 }
 
 func TestWatchSaysWhatHappensUntilItIsInterrupted(t *testing.T) {
@@ -67,11 +234,17 @@ func TestLookingTakesNoBadArguments(t *testing.T) {
 	for _, args := range [][]string{
 		{"status"}, {"status", "x"}, {"watch", "x", "--node", "host"}, {"status", "", "--node", "redis://r"},
 		{"status", "x", "--node", "redis://r", "--node-timeout", "0s"}, {"watch", "{x}:queue", "--node", "redis://r"},
+		{"list"}, {"list", "--node", "host"}, {"release", "x", "--force"}, {"release", "x", "--node", "redis://r"}, {"release", "", "--force", "--node", "redis://r"},
+		{"status", "x", "--node", "redis://r", "--quiet", "--json"},
 	} {
 		p := start(t, args...)
 		p.cmd.Env = append(p.cmd.Env, "REDLOCK_NODES=")
 		if code, out := p.end(); code != exitUsage || out != "" {
 			t.Errorf("%q: exit code %d, output %q, stderr:\n%s", args, code, out, p.stderr.String())
+		}
+		if said := p.stderr.String(); !strings.Contains(said, args[0]) && !strings.Contains(said, "--help") { // the parser's own
+
+			t.Errorf("%q: it does not name the command:\n%s", args, said)
 		}
 	}
 }
@@ -100,7 +273,7 @@ func TestFairProcessesAreServedInTheOrderOfArrivalAndAKilledOneIsPassed(t *testi
 		all = append(all, run([]string{"--wait", "50s"}, fmt.Sprintf("echo %d; date +%%s%%N", i)))
 		for end := time.Now().Add(20 * time.Second); ; {
 			status := start(t, lookArgs("status", addrs)...).expectCode(0)
-			if strings.HasSuffix(status, fmt.Sprintf("; %d wait\n", i+1)) {
+			if strings.Contains(status, fmt.Sprintf("; %d wait\n", i+1)) {
 				break
 			}
 			if time.Now().After(end) {

@@ -25,11 +25,13 @@ const description = `A lock on several independent Redis (or Valkey) masters, gr
   redlock doctor --node redis://r1 --node redis://r2 --node redis://r3`
 
 type cli struct {
-	Demo   demoCommand   `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
-	Run    runCommand    `cmd:"" help:"Hold a lock while a command runs."`
-	Status statusCommand `cmd:"" help:"Say who holds a lock, for how long, and how many wait."`
-	Watch  watchCommand  `cmd:"" help:"Say when a lock is acquired, released or expires, until interrupted."`
-	Doctor doctorCommand `cmd:"" help:"Say what on the masters could take exclusion or speed away, and what mends it."`
+	Demo    demoCommand    `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
+	Run     runCommand     `cmd:"" help:"Hold a lock while a command runs."`
+	Status  statusCommand  `cmd:"" help:"Say who holds a lock, for how long, and how many wait."`
+	Watch   watchCommand   `cmd:"" help:"Say when a lock is acquired, released or expires, until interrupted."`
+	List    listCommand    `cmd:"" help:"Say which locks there are, who holds them, for how long, and how many wait."`
+	Release releaseCommand `cmd:"" help:"Take a lock away from whoever holds it."`
+	Doctor  doctorCommand  `cmd:"" help:"Say what on the masters could take exclusion or speed away, and what mends it."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
