@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ type keyspace struct {
 	keys   map[string]string // values of locks
 	scan   func(cursor string) (any, error)
 	eval   func(keys []string) (any, error)
+	ended  int           // connections that ended while they were idle
 	frozen chan struct{} // closed when a client that ignores its context returns
 }
 
@@ -24,6 +26,10 @@ func (k *keyspace) Do(_ context.Context, args ...any) (any, error) {
 	if k.frozen != nil {
 		<-k.frozen
 		return nil, errors.New("it was frozen")
+	}
+	if k.ended > 0 {
+		k.ended--
+		return nil, io.EOF
 	}
 	switch args[0] {
 	case "SCAN":
@@ -61,6 +67,27 @@ func TestAListingIsOfWhatTheServerNamesWithThePrefixAndOfNoSideKeys(t *testing.T
 	found, err := list(&keyspace{keys: map[string]string{"a": "v", "ab": "w", "b": "x", "{a}:wait": "y", "a no lock": ""}}, 10)
 	if err != nil || len(found) != 2 || found["a"].Holder != "v" || found["ab"].TTL != 7*time.Second || found["a"].Waiting != 2 {
 		t.Errorf("%v, %v", found, err)
+	}
+}
+
+// A prefix that begins as side keys do lists locks all the same, and no side keys.
+func TestAListingOfABraceHasNoSideKeys(t *testing.T) {
+	l := Listing{Prefix: "{", Patience: time.Second, Most: 10, Lock: func(string) bool { return true }}
+	k := &keyspace{keys: map[string]string{"{a}:wait": "v", "{a}:b": "v", "{t}:{{t}:b}:fence": "v"}}
+	found, err := New(k).List(context.Background(), l, func() {})
+	if _, there := found["{a}:b"]; !there || len(found) != 1 || err != nil {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
+func TestAListingGoesOnAfterConnectionsThatEndedWhileTheyWereIdle(t *testing.T) {
+	k := &keyspace{keys: map[string]string{"a": "v"}, ended: 9}
+	if found, err := list(k, 10); err != nil || len(found) != 1 {
+		t.Errorf("%v, %v", found, err)
+	}
+	k.ended = 1 << 30
+	if _, err := list(k, 10); !errors.Is(err, io.EOF) {
+		t.Errorf("of a server that always hangs up: %v", err)
 	}
 }
 
