@@ -17,9 +17,10 @@ var listScript = newScript("", listLua)
 // A listing is bounded at every step, so that a node with many keys serves others in
 // between: no step takes a server much more than a millisecond.
 const (
-	listScan  = 2000 // keys that one SCAN walks over
-	listPage  = 256  // keys that one script looks at, at most
-	listSpend = 1000 // commands that it runs before it leaves the rest for the next one
+	listScan  = 2000             // keys that one SCAN walks over
+	listPage  = 256              // keys that one script looks at, at most
+	listSpend = 1000             // commands that it runs before it leaves the rest for the next one
+	listPause = time.Millisecond // after each of them, at most
 
 	// LongestOurs is the longest value of a lock of ours that is listed, in bytes.
 	LongestOurs = 165
@@ -169,6 +170,8 @@ func (l *listing) look(keys []string) (done int, err error) {
 func (l *listing) ask(args ...any) (reply any, err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.Patience)
 	defer cancel()
+	begun := time.Now()
+	defer func() { time.Sleep(min(time.Since(begun)/2, listPause)) }() // others come first
 	for range atOnce {
 		if reply, err = l.put(ctx, args); !connectionEnded(err) || ctx.Err() != nil || l.hung != nil {
 			break

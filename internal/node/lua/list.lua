@@ -11,6 +11,12 @@
 -- only if it is short, has a time to live and no character that tokens do not have; who
 -- asks looks at it once more.
 local replies, spent, now = {}, 0, nil
+local longest, short, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local queues = {}
+for i = 2, #KEYS, 3 do
+  queues[#queues + 1] = KEYS[i]
+end
+local nobody = redis.pcall('EXISTS', unpack(queues)) == 0 -- one command in place of many, since few wait
 for i = 1, #KEYS, 3 do
   local value = redis.pcall('GETRANGE', KEYS[i], '0', ARGV[1])
   local left, waiting = -2, 0
@@ -21,14 +27,14 @@ for i = 1, #KEYS, 3 do
     end
     value = ''
   end
-  local ours = string.sub(value, 1, 4) == 'rl1:' and #value <= tonumber(ARGV[1])
-  local token = #value > 0 and #value <= tonumber(ARGV[2]) and not string.find(value, '[^%w+/=_-]')
+  local ours = string.sub(value, 1, 4) == 'rl1:' and #value <= longest
+  local token = #value > 0 and #value <= short and not string.find(value, '[^%w+/=_-]')
   if ours or token then
     left = redis.call('PTTL', KEYS[i])
     spent = spent + 1
   end
   if ours and left ~= -2 or token and left >= 0 then
-    local line = redis.pcall('ZRANGE', KEYS[i + 1], 0, -1)
+    local line = nobody and {} or redis.pcall('ZRANGE', KEYS[i + 1], 0, -1)
     spent = spent + 1 + #line
     for _, name in ipairs(line) do
       if not now then
@@ -44,7 +50,7 @@ for i = 1, #KEYS, 3 do
     value, left = '', -2
   end
   replies[i], replies[i + 1], replies[i + 2] = value, left, waiting
-  if spent >= tonumber(ARGV[3]) then
+  if spent >= most then
     break
   end
 end
