@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.nodes, "nodes", 5, "servers")
 	flag.IntVar(&o.locks, "locks", 10_000, "locks with the prefix, on every server")
-	flag.IntVar(&o.data, "data", 100_000, "data keys besides, on every server")
+	flag.IntVar(&o.data, "data", 10_000, "data keys besides, on every server")
 	flag.IntVar(&o.rounds, "rounds", 20, "listings, and as many pauses")
 	flag.DurationVar(&o.length, "time", 400*time.Millisecond, "length of a pause")
 	flag.Parse()
@@ -69,9 +70,14 @@ func run(o options) error {
 	defer locker.Close(context.Background())
 
 	var with, without, lists []time.Duration
+	var spent time.Duration // of processors, by the servers while they were listed
 	for range o.rounds {
 		begun := time.Now()
 		without = append(without, measure(clients, func() bool { return time.Since(begun) < o.length })...)
+		before, err := processorTime(servers)
+		if err != nil {
+			return err
+		}
 		var listing atomic.Bool
 		listing.Store(true)
 		var listed error
@@ -90,6 +96,11 @@ func run(o options) error {
 		if listed != nil {
 			return listed
 		}
+		after, err := processorTime(servers)
+		if err != nil {
+			return err
+		}
+		spent += after - before
 	}
 	longest, err := slowest(servers)
 	if err != nil {
@@ -101,7 +112,8 @@ func run(o options) error {
 	row("another client's GET, nobody lists", without)
 	row("another client's GET, during a listing", with)
 	row("one List of all", lists)
-	fmt.Printf("\nThe longest SCAN or script on a server took %v.\n", longest)
+	fmt.Printf("\nFor one List and the GETs beside it a server used %v of a processor.\n", (spent / time.Duration(o.rounds*o.nodes)).Round(time.Millisecond))
+	fmt.Printf("The longest SCAN or script on a server took %v, with the time that it had to wait for a processor.\n", longest)
 	return nil
 }
 
@@ -126,6 +138,25 @@ func measure(clients []*redis.Client, going func() bool) (took []time.Duration) 
 		time.Sleep(200 * time.Microsecond)
 	}
 	return took
+}
+
+// processorTime is what the servers have used of processors.
+func processorTime(servers []*redisproc.Server) (used time.Duration, err error) {
+	for _, s := range servers {
+		reply, err := s.Do("INFO", "cpu")
+		if err != nil {
+			return 0, err
+		}
+		for _, field := range []string{"used_cpu_sys:", "used_cpu_user:"} {
+			_, text, _ := strings.Cut(fmt.Sprint(reply), field)
+			var seconds float64
+			if _, err := fmt.Sscan(text, &seconds); err != nil {
+				return 0, fmt.Errorf("INFO of %s has no %s %w", s.Addr(), field, err)
+			}
+			used += time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return used, nil
 }
 
 // slowest is the longest time that a server took for a command of a listing.
