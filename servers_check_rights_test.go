@@ -186,11 +186,7 @@ func TestCheckFindsThatScriptsAreDisabled(t *testing.T) {
 		opts := durable
 		opts.Args = append(slices.Clone(opts.Args), "--rename-command", "EVAL", "")
 		all := startServers(t, 1, opts)
-		verb := "extend"
-		if isOld(t, all[0]) {
-			verb = "lock"
-		}
-		wantFound(t, check(t, lib.locker(t, all.addrs())), redlock.SeverityError, "trial", all[0].Addr(), "failed to "+verb, "unknown command", "allow EVAL and EVALSHA")
+		wantFound(t, check(t, lib.locker(t, all.addrs())), redlock.SeverityError, "scripts", all[0].Addr(), "failed to unlock", "unknown command", "allow EVAL and EVALSHA")
 		if keys := all.keys(t); len(keys) > 0 {
 			t.Errorf("it left %q", keys)
 		}

@@ -40,14 +40,28 @@ func (s Severity) String() string {
 // the check's own.
 type Finding struct {
 	Severity Severity
-	// Check is what was looked at. These words stay the same: "reachable", "role",
-	// "distinct" (the same server twice), "loading", "trial" (a lock for trial was
-	// refused), "rights", "guard" (a node that [WithRestartGuard] keeps out, and clients
-	// that disagree about it), "eviction", "persistence", "replication", "uptime",
-	// "memory", "clients", "clock", "latency", "version", "unknown" (what could not be
-	// found out) and "summary" (what is as it should be). There may be others.
+	// Check is what was looked at. These words stay the same:
+	//
+	//	"reachable"    whether the node answers
+	//	"role"         a master of its own: no replica, Sentinel or node of a cluster
+	//	"distinct"     the same server twice
+	//	"run id"       connections of one client that reach different servers
+	//	"database"     the database that the connections are in
+	//	"loading"      whether it has its data
+	//	"trial"        a lock for trial: refused, or the server did otherwise than asked
+	//	"scripts"      whether the scripts of the options can be run
+	//	"pubsub"       whether a message that a release publishes arrives
+	//	"commands"     commands that the server lacks, or has under another name
+	//	"rights"       what the user may do
+	//	"guard"        a node that [WithRestartGuard] keeps out, and clients that disagree about it
+	//	"even"         an even number of nodes
+	//	"eviction", "persistence", "replication", "uptime", "memory", "clients", "clock", "latency", "version"
+	//	"unknown"      what could not be found out
+	//	"summary"      what is as it should be
+	//
+	// There may be others.
 	Check     string
-	Node      string // as the pool names it
+	Node      string // as the pool names it; "" if it is about all nodes
 	Seen      string
 	Endangers string // "" if it does not endanger anything
 	Remedy    string // the command or setting that mends it, "" if there is nothing to mend
@@ -55,7 +69,11 @@ type Finding struct {
 
 // String is the finding in a line.
 func (f Finding) String() string {
-	text := fmt.Sprintf("%v: node %s: %s: %s", f.Severity, f.Node, f.Check, f.Seen)
+	where := "node " + f.Node
+	if f.Node == "" {
+		where = "all nodes"
+	}
+	text := fmt.Sprintf("%v: %s: %s: %s", f.Severity, where, f.Check, f.Seen)
 	if f.Endangers != "" {
 		text += "; endangers " + f.Endangers
 	}
@@ -66,8 +84,8 @@ func (f Finding) String() string {
 }
 
 const (
-	checkPeriod = time.Second     // over which clocks are watched
-	checkBudget = 3 * time.Second // more, for all other questions to one node
+	checkPeriod = time.Second             // over which clocks are watched
+	checkBudget = 5500 * time.Millisecond // more, for all other questions to one node
 	minPatience = 250 * time.Millisecond
 	maxPatience = time.Second // or the node timeout, if that is longer
 )
@@ -80,16 +98,21 @@ const (
 // is what could not be found out.
 //
 // It takes a little more than a second, in which it watches clocks, and never more than
-// five, or four node timeouts more than that second; checks of one Locker are made one
+// eight, or four node timeouts more than that second; checks of one Locker are made one
 // after the other. A node that hangs costs less: one
 // question is put after the other, and none after one that was not answered within four
 // node timeouts (250 ms at least, 1 s or one node timeout at most). If ctx has a deadline
-// before that, it watches and asks for less time, so that there is a result before.
+// before that, it watches and asks for less time, so that there is a result before. To see
+// whether all connections of a client reach the same server, it asks on up to four at once.
 //
-// On every node it takes, extends and releases a lock under a key of its own, the
-// prefix and "redlock-check:" and a random number, which nobody waits for. The user
-// needs no rights but those of locks; with INFO, CONFIG GET, PUBSUB NUMSUB, TIME, ACL
-// WHOAMI and ACL DRYRUN, and GET and PTTL of the keys of WithRestartGuard, it sees more.
+// On every node it does what locks with these options do, under keys of its own, and looks
+// afterwards at what is there: a lock is granted and its value is there, refused to another
+// value, extended, released, and gone; a waiter is told. The keys begin with the prefix
+// and "redlock-check:" and a random number, and nobody waits for them. It begins no
+// quarantine of WithRestartGuard. The user
+// needs no rights but those of locks; with INFO, CONFIG GET, PUBSUB NUMSUB, TIME, CLIENT
+// INFO, ACL WHOAMI and ACL DRYRUN, and GET and PTTL of the keys of WithRestartGuard, it
+// sees more.
 // When Check returns without an error, its keys are gone from all nodes that answer, and
 // elsewhere go by themselves within ten seconds, or six node timeouts.
 //
@@ -126,6 +149,7 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 		Patience: patience,
 		Period:   checkPeriod,
 		Budget:   checkPeriod + max(checkBudget, 3*patience),
+		Fair:     c.fair, Fencing: c.fencing,
 	}
 	if at, ok := ctx.Deadline(); ok {
 		// What is left afterwards is for cleaning up, and to say it.

@@ -26,7 +26,7 @@ const (
 type Finding struct {
 	Severity  Severity
 	Check     string // what was looked at, in a word that stays the same
-	Node      string
+	Node      string // empty if it is about all of them
 	Seen      string
 	Endangers string // empty if it does not
 	Remedy    string // empty if there is nothing to mend
@@ -62,7 +62,12 @@ func Judge(all []node.Facts, s Settings) []Finding {
 		j.role()
 		j.distinct(i)
 		j.loading()
+		j.runID()
+		j.database()
 		j.trial()
+		j.scripts()
+		j.pubsub()
+		j.commands()
 		j.rights()
 		j.guard()
 		j.eviction()
@@ -76,6 +81,7 @@ func Judge(all []node.Facts, s Settings) []Finding {
 		j.unknown()
 		j.summary()
 	}
+	j.even()
 	slices.SortStableFunc(j.found, func(a, b Finding) int { return cmp.Compare(b.Severity, a.Severity) })
 	return j.found
 }
@@ -115,17 +121,6 @@ func (j *judge) unreachable() {
 		cmp.Or(node.Advice(j.Err), "see what the client says about it"))
 }
 
-// trial is about the lock that was taken to see whether one can be.
-func (j *judge) trial() {
-	t := j.Trial
-	switch {
-	case t.Err == nil, j.Cut != nil, mayNot(t.Err):
-		return // or it is told of elsewhere
-	}
-	j.add(Error, "trial", fmt.Sprintf("a lock for trial failed to %v: %v", t.Verb, t.Err), j.quorum(),
-		cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
-}
-
 // mayNot reports whether an error is about rights.
 func mayNot(err error) bool {
 	return err != nil && slices.ContainsFunc([]string{"NOPERM", "ACL failure", "user executing the script can't"}, func(text string) bool {
@@ -149,6 +144,7 @@ func (j *judge) unknown() {
 	gap(j.ConfigErr, "how its data is kept", "CONFIG GET", "+config|get")
 	gap(j.SentinelsErr, "whether sentinels watch it", "PUBSUB NUMSUB", "+pubsub|numsub")
 	gap(j.ClockErr, "how its clock runs", "TIME", "+time")
+	gap(j.Connections.Err, "which database its connections are in", "CLIENT INFO", "+client|info")
 	if !j.guarded() || !mayNot(j.MarkerErr) { // or it is told of as a right
 		right := "%R~redlock:* +get +pttl"
 		if j.Server.Major >= 0 && j.Server.Major < 7 {
@@ -183,12 +179,21 @@ func (j *judge) summary() {
 	}
 	if j.Trial.Skipped != "" {
 		say("no lock for trial, since %s", j.Trial.Skipped)
-	} else if j.Trial.Err == nil && j.Trial.Found == "" && j.Cut == nil {
-		form := "SET NX GET"
-		if j.NativeRefused {
+	} else if j.Trial.Err == nil && j.Trial.Wrong == "" && j.Cut == nil {
+		form, release := "SET NX GET", "scripts"
+		if j.NativeRefused || j.guarded() || j.Fencing {
 			form = "a script"
 		}
-		say("locked for trial by %s, extended and released by scripts", form)
+		if j.Trial.Simple != "" {
+			release = j.Trial.Simple
+		}
+		say("locked for trial by %s, extended and released by %s, and found to be there and gone", form, release)
+		if j.WakeUp.Heard {
+			say("a waiter was told")
+		}
+	}
+	if db := j.Connections.Databases; len(db) == 1 {
+		say("database %d", db[0])
 	}
 	if trips := roundTrips(j.Samples); trips != nil {
 		say("round trip %v, at most %v", short(trips[len(trips)/2]), short(trips[len(trips)-1]))

@@ -25,9 +25,9 @@ func healthy(n int) (all []node.Facts) {
 				Loading: 0, Used: 1 << 20, Policy: "noeviction", AOF: 1, AOFWrites: "ok", Clients: 5, MaxClient: 10000,
 			},
 			Config:  node.Config{Fsync: "always", FsyncInRewrite: true, MinReplicas: "0"},
-			Samples: watched(time.Millisecond, 1),
-			Trial:   node.Trial{Value: fmt.Sprintf("v%d", i), Verb: node.Release},
-			Rights:  node.Rights{User: "app"},
+			Samples: watched(time.Millisecond, 1), Connections: node.Connections{RunIDs: []string{fmt.Sprintf("run%d", i)}, Databases: []int64{0}, Named: -1},
+			Trial:  node.Trial{Value: fmt.Sprintf("v%d", i), Verb: node.Release},
+			Rights: node.Rights{User: "app"},
 		})
 	}
 	return all
@@ -113,6 +113,40 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			want: Error, check: "distinct", says: []string{"same server as n0", "votes twice"}},
 		"the value of another": {wrong: func(all []node.Facts) { all[1].Server.RunID, all[1].Trial.Found = "", "v0" },
 			want: Error, check: "distinct", says: []string{"same server as n0"}},
+		"a Sentinel with masters": {wrong: func(all []node.Facts) {
+			all[1].Server.Mode, all[1].Server.Masters = "sentinel", []string{"10.0.0.1:6379 (mymaster)"}
+		}, want: Error, check: "role", says: []string{"it watches 10.0.0.1:6379 (mymaster)"}},
+		"an active replica": {wrong: func(all []node.Facts) { all[1].Server.Role = "active-replica" }, want: Error, check: "role", says: []string{"REPLICAOF NO ONE", "active-replica no"}},
+		"two servers under one name": {wrong: func(all []node.Facts) { all[1].Connections.RunIDs = []string{"run1", "run7"} },
+			want: Error, check: "run id", says: []string{"2 different servers", "exclusion", "not of a balancer"}},
+		"a connection in another database": {wrong: func(all []node.Facts) { all[1].Connections = node.Connections{Databases: []int64{5, 0}, Named: -1} },
+			want: Error, check: "database", says: []string{"different databases: 0, 5", "exclusion", "SELECT"}},
+		"all in another database": {wrong: func(all []node.Facts) { all[1].Connections = node.Connections{Databases: []int64{5}, Named: 2} },
+			want: Error, check: "database", says: []string{"in database 5, and its name says 2"}},
+		"a database that nobody named": {wrong: func(all []node.Facts) { all[1].Connections = node.Connections{Databases: []int64{5}, Named: -1} },
+			want: Note, check: "database", says: []string{"in database 5", "not known"}},
+		"no database known": {wrong: func(all []node.Facts) { all[1].Connections.Err = noperm },
+			want: Note, check: "unknown", says: []string{"CLIENT INFO: NOPERM", "+client|info"}},
+		"does otherwise": {wrong: func(all []node.Facts) { all[1].Trial.Verb, all[1].Trial.Wrong = node.Acquire, "it ignores NX" },
+			want: Error, check: "trial", says: []string{"it ignores NX", "exclusion"}},
+		"no message": {wrong: func(all []node.Facts) { all[1].WakeUp = node.WakeUp{Tried: true, Waited: time.Second} },
+			want: Warning, check: "pubsub", says: []string{"did not arrive within 1s", "speed"}},
+		"cannot subscribe": {wrong: func(all []node.Facts) { all[1].WakeUp.Err = fmt.Errorf("%w: %w", pool.ErrNotSent, pool.ErrNoConn) },
+			want: Warning, check: "pubsub", says: []string{"PoolSize"}},
+		"releases simply": {wrong: func(all []node.Facts) { all[1].Trial.Simple = "DELEX" }, want: Warning, check: "scripts", says: []string{"released by DELEX", "waiters are not told"}},
+		"renamed, in use": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToLock, Name: "SET", Command: "SET on the lock's key", Said: "ERR Command 'SET' not found", Unknown: true}}
+			all[1].Trial.Err = pool.Error("ERR unknown command 'SET'")
+		}, want: Error, check: "commands", says: []string{"does not have SET", "take rename-command SET out of its configuration file"}},
+		"renamed, not in use": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToQueue, Name: "ZADD", Said: "ERR Command 'ZADD' not found", Unknown: true}, {Need: node.ToQueue, Name: "ZREM", Said: "ERR Command 'ZREM' not found", Unknown: true}}
+		}, want: Note, check: "commands", says: []string{"does not have ZADD, ZREM", "take rename-command ZADD, rename-command ZREM out"}},
+		"evicts, and could bless": {wrong: func(all []node.Facts) {
+			all[1].Server.Policy, all[1].Server.Version, all[1].Server.Major, all[1].Server.Minor = "volatile-ttl", "8.12.0", 8, 12
+		}, want: Warning, check: "eviction", says: []string{"noeviction", "BLESS SET <key> NO-EVICT", "no locks"}},
+		"may not ping": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing = []node.Denial{{Need: node.ToPing, Name: "PING", Command: "PING", Said: "User app has no permissions to run the 'ping' command"}}
+		}, want: Warning, check: "rights", says: []string{"may not use PING", "speed", "remedy: ACL SETUSER app +ping"}},
 		"loading": {wrong: func(all []node.Facts) { all[1].Server.Loading = 1 }, want: Error, check: "loading", says: []string{"until it has"}},
 		"trial refused": {wrong: func(all []node.Facts) { all[1].Trial.Verb, all[1].Trial.Err = node.Acquire, pool.Error("OOM command") },
 			want: Error, check: "trial", says: []string{"failed to lock", "raise maxmemory"}},
@@ -205,5 +239,38 @@ func TestWithoutAMajorityLockingIsImpossible(t *testing.T) {
 	found := Judge(all, settings)
 	if len(found) < 2 || !strings.Contains(found[0].Endangers, "impossible now: 1 of 3") {
 		t.Errorf("%v", found)
+	}
+}
+
+// What a user has need not be given again, and all keys to nobody.
+func TestTheRightsOfARemedyAreThoseThatAreMissing(t *testing.T) {
+	key, command, channel := "User app has no permissions to access the 'k' key", "User app has no permissions to run the 'time' command", "User app has no permissions to access the 'c' channel"
+	for name, c := range map[string]struct {
+		denials []node.Denial
+		prefix  string
+		version int64
+		want    string
+	}{
+		"a command":           {[]node.Denial{{Need: node.ToFence, Name: "TIME", Said: command}}, "app:", 0, "ACL SETUSER app +time"},
+		"a command and keys":  {[]node.Denial{{Need: node.ToFence, Name: "TIME", Said: command}, {Need: node.ToFence, Name: "GET", Said: key}}, "app:", 0, "ACL SETUSER app ~{app:*}:* +time"},
+		"keys":                {[]node.Denial{{Need: node.ToLock, Name: "SET", Said: key}}, "app:", 0, "ACL SETUSER app ~app:*"},
+		"keys, and no prefix": {[]node.Denial{{Need: node.ToLock, Name: "SET", Said: key}}, "", 0, "ACL SETUSER app ~redlock-check:*; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix in place of redlock-check:"},
+		"a channel":           {[]node.Denial{{Need: node.ToWake, Name: "SUBSCRIBE", Said: channel}}, "app:", 0, "ACL SETUSER app &{app:*}:wake*"},
+		"nothing known":       {[]node.Denial{{Need: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 0, "ACL SETUSER app ~{app:*}:* &{app:*}:wake* +get +set +publish +subscribe +unsubscribe"},
+		"no channels in 6.0":  {[]node.Denial{{Need: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 6, "ACL SETUSER app ~{app:*}:* +get +set +publish +subscribe +unsubscribe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, s := healthy(1), settings
+			s.Prefix = c.prefix
+			all[0].Rights.Missing = c.denials
+			if c.version > 0 {
+				all[0].Server.Major, all[0].Server.Minor = c.version, 0
+			}
+			for _, f := range Judge(all, s) {
+				if f.Check == "rights" && f.Remedy != c.want {
+					t.Errorf("got  %s\nwant %s", f.Remedy, c.want)
+				}
+			}
+		})
 	}
 }

@@ -70,7 +70,7 @@ func TestWhoUsesNoGuardIsToldThatOthersDo(t *testing.T) {
 	all := marked(2)
 	all[1].Marker.Left = time.Second
 	found := others(Judge(all, settings))
-	if len(found) != 2 || found[0].Severity != Warning || found[1].Severity != Note {
+	if len(found) != 3 || found[0].Severity != Warning || found[1].Severity != Note || found[2].Check != "even" {
 		t.Fatalf("%v", found)
 	}
 	for i, texts := range [][]string{{"n1", "while the node is in quarantine"}, {"n0", "gets past", "a longest TTL of 8s", "exclusion", "WithRestartGuard"}} {

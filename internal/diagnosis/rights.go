@@ -12,62 +12,92 @@ import (
 // user is the name to give to ACL SETUSER.
 func (j *judge) user() string { return cmp.Or(j.Rights.User, "<user>") }
 
-// grant is the command that gives the rights for a need, as in SECURITY.md. What of them
-// is missing is in what the server said: it looks at the command first, then at keys and
-// channels, and takes no pattern for a user who may use all of them.
-func (j *judge) grant(n node.Need, said []string) string {
-	side, wake := "~{"+j.Prefix+"*}:*", "&{"+j.Prefix+"*}:wake*"
-	rights := [...]struct{ keys, channels, commands string }{
-		node.ToLock:  {"~" + j.Prefix + "*", "", "+set +get +del +pexpire +pttl +eval +evalsha +ping"},
-		node.ToWake:  {side, wake, "+publish +subscribe +unsubscribe"},
-		node.ToQueue: {side, wake, "+time +zrange +zadd +zrem +zscore +hget +hset +hdel +hexists +exists"},
-		node.ToFence: {side, "", "+get +set +time"},
-		node.ToGuard: {"~redlock:node ~redlock:quarantine", "", "+get +set +pttl +info"},
-		node.ToBound: {"~" + j.Prefix + "*", "", "+getrange"},
-	}[n]
-	about := func(what string) bool {
-		return slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, what) })
-	}
-	keys, channels, commands := about(" key"), about(" channel"), about(" command")
+// A lack is what a user may not do, for one need.
+type lack struct {
+	what  []string // in words
+	names []string // of the commands that were denied
+	said  []string // by the server
+}
+
+// grant is the command that gives what is missing and no more. What is missing is in what
+// the server said: it looks at the command first, then at keys and channels, and takes no
+// pattern for a user who may use all of them.
+func (j *judge) grant(n node.Need, l lack) string {
+	prefix := cmp.Or(j.Prefix, "redlock-check:")
+	acl := n.ACL(prefix)
+	about := func(text, what string) bool { return strings.Contains(text, what) }
+	keys := slices.ContainsFunc(l.said, func(text string) bool { return about(text, " key") })
+	channels := slices.ContainsFunc(l.said, func(text string) bool { return about(text, " channel") })
+	commands := slices.ContainsFunc(l.said, func(text string) bool { return about(text, " command") })
 	all := !keys && !channels && !commands
-	command := "ACL SETUSER " + j.user()
+	parts := []string{"ACL SETUSER", j.user()}
 	if keys || all {
-		command += " " + rights.keys
+		parts = append(parts, acl.Keys)
 	}
-	if rights.channels != "" && (channels || all) {
-		command += " " + rights.channels
+	if (channels || all) && acl.Channels != "" && !(j.Server.Major == 6 && j.Server.Minor < 2) { // which knows no patterns of channels
+		parts = append(parts, acl.Channels)
 	}
-	if commands || all {
-		command += " " + rights.commands
+	switch denied := l.deniedOf(acl.Commands); {
+	case commands && denied != "":
+		parts = append(parts, denied)
+	case commands || all:
+		parts = append(parts, acl.Commands)
+	}
+	command := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+	if j.Prefix == "" && (keys || channels || all) && n != node.ToGuard && n != node.ToPing {
+		command += "; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix in place of redlock-check:"
 	}
 	return command
 }
 
+// deniedOf are those commands that were denied, "" if that is not known.
+func (l lack) deniedOf(commands string) string {
+	var denied []string
+	for command := range strings.FieldsSeq(commands) {
+		for i, name := range l.names {
+			if "+"+strings.ToLower(name) == command && strings.Contains(l.said[i], " command") {
+				denied = append(denied, command)
+				break
+			}
+		}
+	}
+	return strings.Join(denied, " ")
+}
+
 func (j *judge) rights() {
-	lacks := make(map[node.Need][]string)
-	said := make(map[node.Need][]string)
+	lacks := make(map[node.Need]*lack)
+	of := func(n node.Need) *lack {
+		if lacks[n] == nil {
+			lacks[n] = new(lack)
+		}
+		return lacks[n]
+	}
 	for _, d := range j.Rights.Missing {
-		if lacks[d.Need] == nil {
+		if d.Unknown {
+			continue
+		}
+		l := of(d.Need)
+		if l.what == nil {
 			d.Command = "use " + d.Command
 		}
-		lacks[d.Need] = append(lacks[d.Need], d.Command)
-		said[d.Need] = append(said[d.Need], d.Said)
+		l.what, l.names, l.said = append(l.what, d.Command), append(l.names, d.Name), append(l.said, d.Said)
 	}
-	if t := j.Trial; lacks[node.ToLock] == nil && mayNot(t.Err) {
-		lacks[node.ToLock] = []string{t.Verb.String()}
-		said[node.ToLock] = []string{t.Err.Error()}
+	if t := &j.Trial; mayNot(t.Err) && lacks[t.NeedOf()] == nil {
+		l := of(t.NeedOf())
+		l.what, l.names, l.said = []string{t.Verb.String()}, []string{""}, []string{t.Err.Error()}
 	}
 	who := "its user"
 	if j.Rights.User != "" {
 		who = "the user " + j.Rights.User
 	}
 	report := func(s Severity, n node.Need, endangers string) {
-		if lacks[n] != nil {
-			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(lacks[n], ", "), said[n][0]), endangers, j.grant(n, said[n]))
+		if l := lacks[n]; l != nil {
+			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(l.what, ", "), l.said[0]), endangers, j.grant(n, *l))
 		}
 	}
 	report(Error, node.ToLock, j.quorum())
 	report(Warning, node.ToWake, "speed: those who wait are not told of releases, and ask again by themselves")
+	report(Warning, node.ToPing, pings)
 	report(Note, node.ToBound, "speed, where a large text has the name of a lock: all of it is read")
 	asked := map[bool]Severity{false: Note, true: Error}
 	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")

@@ -2,20 +2,29 @@ package diagnosis
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 func (j *judge) role() {
 	switch j.Server.Mode {
 	case "cluster":
-		j.add(Error, "role", "it is part of a Redis Cluster", "locking fails for keys of other slots, and a fail-over forgets locks",
-			"use independent masters: cluster-enabled no")
+		j.add(Error, "role", "it is part of a cluster", "locking fails for keys of other slots, and a fail-over forgets locks",
+			"use independent masters: set cluster-enabled no in its configuration file and on its command line, and restart it")
 	case "sentinel":
-		j.add(Error, "role", "it is a Sentinel and holds no data", "no lock on this node", "give the address of a master")
+		remedy := "give the address of a master"
+		if masters := j.Server.Masters; len(masters) > 0 {
+			remedy += ": it watches " + strings.Join(masters, ", ")
+		}
+		j.add(Error, "role", "it is a Sentinel and holds no data", "no lock on this node", remedy)
 	}
-	if j.Server.Role == "slave" {
+	switch j.Server.Role {
+	case "slave":
 		j.add(Error, "role", "it is a replica", "it takes no locks; if it is writable, they vanish when it follows its master again",
 			"give the address of a master of its own, or make it one: REPLICAOF NO ONE")
+	case "active-replica":
+		j.add(Error, "role", "it is an active replica: it and others write into each other", "exclusion: one of them forgets a lock that the other has, and brings back what was released",
+			"use independent masters: REPLICAOF NO ONE, and active-replica no in its configuration file")
 	}
 }
 
@@ -55,8 +64,11 @@ func (j *judge) eviction() {
 	if s.Evicted > 0 {
 		seen += fmt.Sprintf("; %d keys were evicted since it started", s.Evicted)
 	}
-	j.add(severity, "eviction", seen, "exclusion: short of memory it forgets locks that are held",
-		"CONFIG SET maxmemory-policy noeviction, and the same in its configuration file")
+	remedy := "CONFIG SET maxmemory-policy noeviction, and the same in its configuration file"
+	if s.Blesses() {
+		remedy += "; BLESS SET <key> NO-EVICT keeps one key that exists, such as redlock:node, and no locks: their keys are new each time"
+	}
+	j.add(severity, "eviction", seen, "exclusion: short of memory it forgets locks that are held", remedy)
 }
 
 // durable reports whether what was acknowledged survives a crash of the machine.

@@ -18,6 +18,8 @@ type Exam struct {
 	Patience time.Duration // for the answer to one question
 	Period   time.Duration // over which clocks are watched
 	Budget   time.Duration // for all questions to one node; nothing is waited for longer
+	Fair     bool          // locks are waited for with WithFair
+	Fencing  bool          // locks have tokens
 }
 
 var errNoEnd = errors.New("it was not examined to the end in time: its client did not return")
@@ -31,7 +33,7 @@ func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts 
 	rand.Read(id[:]) // never fails, see crypto/rand
 	name := "redlock-check:" + hex.EncodeToString(id[:])
 	x := node.Exam{
-		Guarded:  g.guard != node.Guard{},
+		Fair: e.Fair, Fencing: e.Fencing, Guard: g.guard,
 		Patience: e.Patience, Period: e.Period, Origin: time.Now(),
 		Key: e.Prefix + name,
 		TTL: e.Budget + 2*e.Patience, // longer than the last node may take: they compare what they find
@@ -45,6 +47,7 @@ func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts 
 	var clients sync.WaitGroup
 	for i, n := range g.nodes {
 		x.Value = fmt.Sprintf("%s:%d", name, i)
+		x.Own = fmt.Sprintf("%s:%d", x.Key, i)
 		own := x
 		clients.Go(func() { // ends when the client has returned from its last question
 			results <- result{i, n.Examine(asking, own)}

@@ -10,15 +10,18 @@ import (
 )
 
 // An Exam is what an examination needs to know. All nodes get the same, but for
-// Value.
+// Value and Own.
 type Exam struct {
-	Guarded  bool          // locks need the rights for guard.lua
+	Fair     bool          // locks are waited for with WithFair
+	Fencing  bool          // locks have tokens
+	Guard    Guard         // of locks; zero if restarts are not guarded
 	Patience time.Duration // for the answer to one question
 	Period   time.Duration // over which the clock is watched
 	Origin   time.Time     // of the times in samples
-	Key      string        // of the trial: nobody else uses it
-	Value    string        // of the trial on this node
-	TTL      time.Duration // of the trial's keys: whatever happens, they are gone after it
+	Key      string        // that all nodes have the same: nobody else uses it
+	Value    string        // under it on this node
+	Own      string        // the key of the self-test: no other node has it
+	TTL      time.Duration // of all keys: whatever happens, they are gone after it
 }
 
 // samples is how often the clock is read.
@@ -46,6 +49,7 @@ func (n *Node) Examine(ctx context.Context, e Exam) Facts {
 	}
 	defer x.clean()
 	x.run()
+	x.lend()
 	if x.facts.Err == nil {
 		x.facts.Cut = x.broken
 	}
@@ -59,9 +63,14 @@ type exam struct {
 	ctx    context.Context
 	facts  Facts
 	broken error           // the node does not answer any more
-	wrote  bool            // there may be keys
+	wrote  bool            // Key may be set
 	sides  map[string]bool // side keys; true for those that were set
+	tested []string        // keys of the self-test that may be set
+
+	lending *wakeUp // a subscription, which may have the only connection
 }
+
+func (x *exam) guarded() bool { return x.Guard != Guard{} }
 
 // ask puts one question. Error replies are answers.
 func (x *exam) ask(args ...any) (any, error) {
@@ -72,6 +81,10 @@ func (x *exam) ask(args ...any) (any, error) {
 	defer cancel()
 	reply, err := x.node.pool.Do(ctx, args...)
 	err = discreet(err)
+	if errors.Is(err, pool.ErrNoConn) && x.lend() {
+		reply, err = x.node.pool.Do(ctx, args...)
+		err = discreet(err)
+	}
 	switch {
 	case err == nil, isRefusal(err) && !errors.Is(err, pool.ErrNotSent):
 	case x.ctx.Err() != nil:
@@ -94,22 +107,35 @@ func (x *exam) run() {
 	}
 	x.inquire()
 	f := &x.facts
-	switch role := f.Server.Role; {
-	case role == "slave":
-		f.Trial.Skipped = "it is a replica"
-		f.RightsErr = errors.New("a replica is not asked")
-	case f.Server.Loading == 1:
-		f.Trial.Skipped = "it is loading its data"
-		f.RightsErr = errors.New("a node that loads its data is not asked")
-	default:
+	if why := f.Server.noMaster(); why != "" {
+		f.Trial.Skipped = why
+		f.RightsErr = errors.New("it is not asked, since " + why)
+	} else {
+		x.selfTest()
 		x.take()
 		x.rights()
 	}
+	x.survey()
 	x.watchClock()
 	if f.Trial.Skipped == "" {
 		f.Marker, f.MarkerErr = x.marker() // late, since a quarantine runs out meanwhile
 	}
-	x.giveBack()
+}
+
+// noMaster says why there is no lock for trial: what would be refused says less than
+// this.
+func (s *Server) noMaster() string {
+	switch {
+	case s.Mode == "sentinel":
+		return "it is a Sentinel"
+	case s.Mode == "cluster":
+		return "it is part of a cluster"
+	case s.Role == "slave":
+		return "it is a replica"
+	case s.Loading == 1:
+		return "it is loading its data"
+	}
+	return ""
 }
 
 // greet finds out whether anything can be asked.

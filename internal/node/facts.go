@@ -17,7 +17,9 @@ type Facts struct {
 	SentinelsErr  error
 	Samples       []Sample
 	ClockErr      error // Samples have round trips, and no clock
+	Connections   Connections
 	Trial         Trial
+	WakeUp        WakeUp
 	Marker        Marker
 	MarkerErr     error
 	Rights        Rights
@@ -29,6 +31,7 @@ type Facts struct {
 type Server struct {
 	Version   string        // "7.0.15", "valkey 8.0.1"
 	Major     int64         // of the Redis version that it is compatible with
+	Minor     int64         // the same
 	RunID     string        // the same for all addresses of one process, and new when it starts
 	Mode      string        // standalone, cluster, sentinel
 	Role      string        // master, slave
@@ -42,6 +45,16 @@ type Server struct {
 	AOFWrites string
 	Clients   int64
 	MaxClient int64
+	Masters   []string // that a Sentinel watches: name and address
+}
+
+// Connections are what several connections of the client say. They reach one server, and
+// one database of it, or the client is no node.
+type Connections struct {
+	RunIDs    []string // the different ones; that of Server is the first
+	Databases []int64  // the same; nil if the server does not say
+	Named     int64    // the database in the name of the node, -1 if there is none
+	Err       error    // why databases are not known
 }
 
 // Config is what CONFIG GET says; fields are empty where it does not.
@@ -59,13 +72,25 @@ type Sample struct {
 	Clock          time.Duration // since 1970, read at some moment between them
 }
 
-// A Trial is a lock that was taken, extended and released under a key of its own.
+// A Trial is a lock that was taken, extended and released under keys of its own. What
+// the server said was compared with what was there afterwards.
 type Trial struct {
 	Skipped string // why there was none
-	Value   string // what this node was asked to store
-	Found   string // what it had instead: the value of the trial on another node
-	Verb    Verb   // what failed
-	Err     error
+	Value   string // what this node was asked to store, under a key that all nodes have
+	Found   string // what it had there instead: the value of another node
+	Verb    Verb   // what was tried last
+	Option  string // that the verb was tried for, such as "WithFair"; "" for any lock
+	Err     error  // the verb failed with it
+	Wrong   string // what the server did otherwise than it was asked; "" if nothing
+	Simple  string // how locks are released where the script is refused that tells waiters; ""
+}
+
+// A WakeUp is what became of a message that a release published for a waiter.
+type WakeUp struct {
+	Tried  bool // there was one, and the client can subscribe
+	Heard  bool
+	Waited time.Duration
+	Err    error // why the subscription ended
 }
 
 // Rights are what the user may do, of all that the lock may send.
@@ -85,11 +110,14 @@ const (
 	ToFence             // WithFencing
 	ToGuard             // WithRestartGuard
 	ToBound             // a large text under a lock's name is not moved
+	ToPing              // a node that did not answer, and a subscription, are looked after
 )
 
 // A Denial is a right that is missing.
 type Denial struct {
 	Need    Need
 	Command string // and where: "ZADD on {key}:queue"
+	Name    string // of the command
 	Said    string // by the server
+	Unknown bool   // the server does not have the command, or under another name: no right mends that
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -27,7 +28,8 @@ func parseInfo(text string) Server {
 		Version:   fields["redis_version"],
 		Major:     -1,
 		RunID:     fields["run_id"],
-		Mode:      fields["redis_mode"],
+		Minor:     -1,
+		Mode:      cmp.Or(fields["redis_mode"], fields["server_mode"], fields["redict_mode"]),
 		Role:      fields["role"],
 		Uptime:    time.Duration(number("uptime_in_seconds")) * time.Second,
 		Replicas:  number("connected_slaves"),
@@ -41,17 +43,51 @@ func parseInfo(text string) Server {
 		Clients:   number("connected_clients"),
 		MaxClient: number("maxclients"),
 	}
-	major, _, _ := strings.Cut(s.Version, ".")
-	if n, err := strconv.ParseInt(major, 10, 64); err == nil {
+	parts := strings.Split(s.Version, ".")
+	if n, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
 		s.Major = n
+	}
+	if len(parts) > 1 {
+		if n, err := strconv.ParseInt(parts[1], 10, 64); err == nil {
+			s.Minor = n
+		}
 	}
 	if s.RunID == "?" {
 		s.RunID = "" // or all such servers would be one
 	}
-	if v := fields["valkey_version"]; v != "" {
-		s.Version = "valkey " + v
+	s.Version = ownVersion(fields)
+	for i := 0; s.Mode == "sentinel" && fields[fmt.Sprint("master", i)] != ""; i++ {
+		s.Masters = append(s.Masters, masterOf(fields[fmt.Sprint("master", i)]))
 	}
 	return s
+}
+
+// ownVersion is the version as the server counts its own: those that descend from Redis
+// also say which one they are compatible with.
+func ownVersion(fields map[string]string) string {
+	for _, name := range []string{"valkey", "redict"} {
+		if v := fields[name+"_version"]; v != "" {
+			return name + " " + v
+		}
+	}
+	version := fields["redis_version"]
+	switch name := fields["server_name"]; {
+	case name != "" && name != "redis":
+		return name + " " + version
+	case strings.Contains(fields["executable"], "keydb-server"), fields["role"] == "active-replica":
+		return "keydb " + version // it does not say so itself
+	}
+	return version
+}
+
+// masterOf reads what a Sentinel says about a master: "name=x,status=ok,address=h:1,...".
+func masterOf(line string) string {
+	fields := make(map[string]string)
+	for part := range strings.SplitSeq(line, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		fields[name] = value
+	}
+	return fields["address"] + " (" + fields["name"] + ")"
 }
 
 // word returns a text of a server that may be shown in a line, or "?": it might
@@ -97,4 +133,11 @@ func parseTime(reply any) (time.Duration, error) {
 		parts[i] = n
 	}
 	return time.Duration(parts[0])*time.Second + time.Duration(parts[1])*time.Microsecond, nil
+}
+
+// Blesses reports whether the server has BLESS, which protects single keys from eviction:
+// Redis 8.12 and later.
+func (s Server) Blesses() bool {
+	own := s.Version != "" && s.Version[0] >= '0' && s.Version[0] <= '9'
+	return own && (s.Major > 8 || s.Major == 8 && s.Minor >= 12)
 }

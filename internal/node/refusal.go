@@ -89,6 +89,13 @@ func Remedy(err error) string {
 // be behind it.
 func Advice(err error) string { return causeOf(err).remedy }
 
+// FormRefused reports whether an error says how a server, a service or a proxy dislikes to
+// be asked: that it knows no such command, or no such script.
+func FormRefused(err error) bool {
+	var all *formsRefused
+	return errors.As(err, &all)
+}
+
 // isRefusal reports whether err is an error reply: the server read the command
 // and did not carry it out. (Our scripts write last, so a script that fails has
 // written nothing either.)

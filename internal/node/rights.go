@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -26,7 +25,6 @@ var rights = []right{
 	{ToLock, "key", []any{"PTTL"}},
 	{ToLock, "key", []any{"EVAL"}},
 	{ToLock, "key", []any{"EVALSHA"}},
-	{ToLock, "", []any{"PING"}},
 
 	{ToWake, "wait", []any{"SET", "value", "PX", trialTTL{}}},
 	{ToWake, "wait", []any{"GET"}},
@@ -63,6 +61,7 @@ var rights = []right{
 	{ToGuard, quarantineKey, []any{"PTTL"}},
 
 	{ToBound, "key", []any{"GETRANGE", int64(0), int64(longestValue)}},
+	{ToPing, "", []any{"PING"}},
 }
 
 // String says what the right is, with "key" for whatever key.
@@ -131,25 +130,29 @@ func (x *exam) rights() {
 func (x *exam) dryRun(user string) bool {
 	var missing []Denial
 	for _, r := range rights {
-		if r.need == ToGuard && !x.Guarded {
+		if r.need == ToGuard && !x.guarded() {
 			continue
 		}
 		reply, err := x.ask(append([]any{"ACL", "DRYRUN", user}, r.command(x)...)...)
-		switch {
-		case refusalHas(err, "not found") && r.need == ToLock:
-			continue // it was disabled or renamed, which is no matter of rights: the trial tells
-		case refusalHas(err, "not found"):
-			reply = errorReply(err)
+		switch unknown := refusalHas(err, "not found"); {
+		case unknown: // it was disabled or renamed, which is no matter of rights
+			missing = append(missing, r.denial(err, true))
 		case err != nil:
 			x.facts.RightsErr = x.broken
 			return x.broken != nil
-		}
-		if said, ok := reply.(string); ok && said != "OK" {
-			missing = append(missing, Denial{r.need, r.String(), word(said)})
+		default:
+			if said, ok := reply.(string); ok && said != "OK" {
+				missing = append(missing, r.denial(pool.Error(said), false))
+			}
 		}
 	}
 	x.facts.Rights.Missing = missing
 	return true
+}
+
+// denial says that the right is missing.
+func (r right) denial(err error, unknown bool) Denial {
+	return Denial{Need: r.need, Command: r.String(), Name: r.args[0].(string), Said: word(errorReply(err)), Unknown: unknown}
 }
 
 // tryRights sends the commands that the trial's lock does not send anyway. Those that
@@ -167,13 +170,16 @@ func (x *exam) tryRights() {
 		var err error
 		name := r.args[0]
 		switch {
-		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE", r.need == ToGuard && (!x.Guarded || name == "SET"):
+		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE", r.need == ToGuard && (!x.guarded() || name == "SET"):
 			continue // the trial's lock needs it, or it goes with SUBSCRIBE, or nobody needs it
 		case (name == "ZADD" || name == "HSET") && !there[r.on]:
 			f.Untried = append(f.Untried, r.String())
 			continue
 		case name == "SUBSCRIBE":
-			err = x.listen(SideKey(x.Key, r.on))
+			var w *wakeUp
+			if w, err = x.subscribe(SideKey(x.Key, r.on)); w != nil {
+				w.close()
+			}
 		default:
 			_, err = x.ask(r.command(x)...)
 		}
@@ -181,36 +187,9 @@ func (x *exam) tryRights() {
 			there[r.on] = err == nil
 		}
 		if refusalHas(err, "NOPERM") || refusalHas(err, "unknown command") {
-			f.Missing = append(f.Missing, Denial{r.need, r.String(), word(errorReply(err))})
+			f.Missing = append(f.Missing, r.denial(err, !refusalHas(err, "NOPERM")))
 		}
 	}
-}
-
-// listen joins a channel, as those do who wait. A client that cannot listen needs no
-// right to.
-func (x *exam) listen(channel string) error {
-	s, ok := x.node.pool.(pool.Subscriber)
-	if !ok || x.broken != nil {
-		return x.broken
-	}
-	ctx, cancel := context.WithTimeout(x.ctx, x.Patience)
-	defer cancel()
-	subscription, err := s.Subscribe(ctx)
-	if err != nil {
-		return discreet(err)
-	}
-	err = subscription.Join(channel)
-	for joined := false; err == nil && !joined; {
-		var event pool.Event
-		event, err = subscription.Receive()
-		joined = err == nil && event.Kind == pool.Joined
-	}
-	cancel()
-	for end := err; end == nil; { // Close comes after the error
-		_, end = subscription.Receive()
-	}
-	_ = subscription.Close()
-	return discreet(err)
 }
 
 // errorReply returns the text of an error reply, without what others put in front.

@@ -1,17 +1,20 @@
 package node
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
-// The trial does what a lock does, in the form in which a lock does it, under a key
-// that nobody else uses. Every key that it sets has a TTL from the same command on:
-// whatever is refused afterwards, nothing is left behind.
+// What an examination writes is under keys that nobody else uses, and every key has a TTL
+// from the same command on: whatever is refused afterwards, nothing is left behind. (A
+// server that ignores the TTL is told to delete the key, and a guard's marker is rewritten
+// without one only by a server which is not the one that was asked who it is.)
 
-// put asks what a lock asks.
-func (x *exam) put(verb Verb) Answer {
-	r := NewRequest(verb, NewLease(x.Key, x.Value), x.TTL, Mark{})
+// put asks what a lock asks, in the forms in which a lock asks it.
+func (x *exam) put(r *Request) Answer {
 	c := &Call{Request: r}
-	for s := (step{request: r, form: x.node.form(r)}); ; { // without a probe: whatever it takes goes by itself
-		reply, err := x.ask(r.command(s.form)...)
+	for s := (step{request: r, form: x.node.form(r)}); ; { // the self-test probes by itself
+		reply, err := x.ask(x.own(r.command(s.form))...)
 		next, a, again := x.node.next(c, s, reply, err)
 		if !again {
 			return a
@@ -20,48 +23,53 @@ func (x *exam) put(verb Verb) Answer {
 	}
 }
 
-// take takes the lock of the trial. All nodes have it under the same key until the
-// end: who finds the value of another one there is that other one. (Nodes are examined
-// at the same time, for the whole period, so this misses only one that comes so late.)
+// own has a guard look at a marker of the examination in place of the one that all share:
+// to look at a node must not begin a quarantine.
+func (x *exam) own(command []any) []any {
+	var changed []any
+	for i, arg := range command {
+		if arg == any(markerKey) || arg == any(quarantineKey) {
+			if changed == nil {
+				changed = append(changed, command...)
+			}
+			changed[i] = x.ownGuard(arg.(string))
+		}
+	}
+	if changed != nil {
+		return changed
+	}
+	return command
+}
+
+// ownGuard is the key that stands for one of the guard's.
+func (x *exam) ownGuard(key string) string {
+	return SideKey(x.Own, strings.TrimPrefix(key, "redlock:"))
+}
+
+// take sets the key that all nodes have the same, until the end: a node that finds the
+// value of another one there is that other one. (Nodes are examined at the same time, for
+// the whole period, so this misses only one that comes so late.)
 func (x *exam) take() {
 	t := &x.facts.Trial
 	t.Value = x.Value
 	x.wrote = true // or may have, if there is no answer
-	a := x.put(Acquire)
-	t.Verb, t.Err = Acquire, a.Err
+	a := x.put(NewRequest(Acquire, NewLease(x.Key, x.Value), x.TTL, Mark{}))
 	if a.Status == Taken {
 		t.Found = a.Holder
 	}
 	x.facts.NativeRefused = x.node.noNative.Load()
 }
 
-// giveBack goes on with the trial, and ends it. What a node loads as a text at first
-// is asked for once more by its hash.
-func (x *exam) giveBack() {
-	t := &x.facts.Trial
-	if t.Skipped != "" || t.Err != nil || t.Found != "" {
-		return
-	}
-	for _, verb := range []Verb{Extend, Extend, Release} {
-		if t.Verb, t.Err = verb, x.put(verb).Err; t.Err != nil {
-			return
-		}
-	}
-}
-
-// clean deletes what there may be of the trial, also if the examination was
-// interrupted. Where it finds another node's value it must not, hence the script.
+// clean deletes what there may be of the examination, also if it was interrupted. Where
+// it finds another node's value it must not, hence the script.
 func (x *exam) clean() {
-	if !x.wrote {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), x.Patience)
 	defer cancel()
-	lock := NewRequest(Release, NewLease(x.Key, x.Value), 0, Mark{})
-	if t := x.facts.Trial; t.Verb != Release || t.Err != nil {
+	if x.wrote {
+		lock := NewRequest(Release, NewLease(x.Key, x.Value), 0, Mark{})
 		_, err := x.node.pool.Do(ctx, lock.command(eval)...)
 		switch {
-		case isRefusal(err) && t.Found == "":
+		case isRefusal(err) && x.facts.Trial.Found == "":
 			// Without scripts nobody compares; but nobody else has this key.
 			_, _ = x.node.pool.Do(ctx, "DEL", x.Key)
 		case err != nil && !isRefusal(err):
@@ -71,6 +79,11 @@ func (x *exam) clean() {
 	for side, set := range x.sides {
 		if set {
 			_, _ = x.node.pool.Do(ctx, "DEL", SideKey(x.Key, side)) // or it goes by itself, too
+		}
+	}
+	for _, key := range x.tested {
+		if _, err := x.node.pool.Do(ctx, "DEL", key); err != nil && !isRefusal(err) {
+			return
 		}
 	}
 }

@@ -1,0 +1,84 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// runID is about a client whose connections reach different servers.
+func (j *judge) runID() {
+	if n := len(j.Connections.RunIDs); n > 1 {
+		j.add(Error, "run id", fmt.Sprintf("connections of this client reach %d different servers (they have different run ids)", n),
+			"exclusion: a lock is taken on one of them, and looked for on another",
+			"give the address of one master, not of a balancer or of a name for several; after a fail-over, check again when the old master is gone")
+	}
+}
+
+// database is about the one that connections are in.
+func (j *judge) database() {
+	c := &j.Connections
+	list := func() string {
+		slices.Sort(c.Databases)
+		return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(c.Databases)), ", "), "[]")
+	}
+	switch {
+	case len(c.Databases) > 1:
+		j.add(Error, "database", "connections of this client are in different databases: "+list(),
+			"exclusion: a lock is taken in one of them, and looked for in another",
+			"give locks a client of their own, whose connections nobody sends SELECT on")
+	case len(c.Databases) == 0:
+	case c.Named >= 0 && c.Databases[0] != c.Named:
+		j.add(Error, "database", fmt.Sprintf("connections of this client are in database %d, and its name says %d", c.Databases[0], c.Named),
+			"exclusion: clients that are in the other one do not see these locks",
+			fmt.Sprintf("give locks a client of their own, with database %d in its options, whose connections nobody sends SELECT on", c.Named))
+	case c.Named < 0 && c.Databases[0] != 0:
+		j.add(Note, "database", fmt.Sprintf("connections of this client are in database %d; whether its options say so is not known", c.Databases[0]), "", "")
+	}
+}
+
+// even is about all nodes together.
+func (j *judge) even() {
+	n := len(j.all)
+	if n < 2 || n%2 != 0 {
+		return
+	}
+	j.found = append(j.found, Finding{Note, "even", "", fmt.Sprintf("there are %d nodes", n),
+		fmt.Sprintf("locking, when nodes fail: %d nodes tolerate no more failures than %d would", n, n-1),
+		"one node more, or one node less, for all clients at once"})
+}
+
+// commands is about those that the server does not have under their names.
+func (j *judge) commands() {
+	names := make(map[node.Need][]string)
+	for _, d := range j.Rights.Missing {
+		if d.Unknown && !slices.Contains(names[d.Need], d.Name) {
+			names[d.Need] = append(names[d.Need], d.Name)
+		}
+	}
+	asked := map[bool]Severity{false: Note, true: Error}
+	report := func(n node.Need, s Severity, endangers string) {
+		if names[n] == nil {
+			return
+		}
+		j.add(s, "commands", fmt.Sprintf("it does not have %s, or has another name for it", strings.Join(names[n], ", ")), endangers,
+			fmt.Sprintf("take rename-command %s out of its configuration file, and restart it", strings.Join(names[n], ", rename-command ")))
+	}
+	switch {
+	case node.FormRefused(j.Trial.Err): // scripts reports it
+	case j.renamed() && j.Trial.Option == "":
+		report(node.ToLock, Error, j.quorum())
+	default:
+		report(node.ToLock, Note, "speed: locks are taken, extended or released in another way")
+	}
+	report(node.ToWake, Warning, "speed: waiters are not told of releases, and ask again by themselves")
+	report(node.ToPing, Warning, pings)
+	report(node.ToBound, Note, "speed, where a large text has the name of a lock: all of it is read")
+	report(node.ToQueue, asked[j.Fair], "waiting with WithFair, which is refused")
+	report(node.ToFence, asked[j.Fencing], "locks with WithFencing, which are refused")
+	report(node.ToGuard, asked[j.guarded()], "locks with WithRestartGuard, which are refused")
+}
+
+const pings = "speed: subscriptions of waiters end after a second, and are made anew"

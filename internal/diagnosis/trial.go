@@ -1,0 +1,80 @@
+package diagnosis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// trial is about the locks that were taken to see whether they can be.
+func (j *judge) trial() {
+	t := &j.Trial
+	switch {
+	case t.Wrong != "":
+		j.add(Error, "trial", fmt.Sprintf("a lock for trial%s went wrong when it was asked to %v: %s", with(t.Option), t.Verb, t.Wrong),
+			"exclusion: what this node says about locks is not so",
+			"give the address of a server that carries out SET NX GET PX and scripts in full, without a proxy that changes them: Redis 6.2 or later, or Valkey")
+	case t.Err == nil, j.Cut != nil, mayNot(t.Err):
+		// or it is reported elsewhere
+	case node.FormRefused(t.Err), j.renamed():
+		// scripts or commands reports it
+	default:
+		j.add(Error, "trial", fmt.Sprintf("a lock for trial%s failed to %v: %v", with(t.Option), t.Verb, t.Err), j.quorum(),
+			cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
+	}
+}
+
+func with(option string) string {
+	if option == "" {
+		return ""
+	}
+	return " " + strings.Replace(option, "With", "with With", 1)
+}
+
+// scripts is about servers, services and proxies that refuse them.
+func (j *judge) scripts() {
+	t := &j.Trial
+	switch {
+	case j.Cut != nil:
+	case t.Err != nil && !mayNot(t.Err) && node.FormRefused(t.Err):
+		endangers := j.quorum()
+		if t.Option != "" {
+			endangers = "locks with " + t.Option + ", which are refused"
+		}
+		j.add(Error, "scripts", fmt.Sprintf("a lock for trial%s failed to %v: %v", with(t.Option), t.Verb, t.Err), endangers,
+			cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
+	case t.Simple != "" && t.Err == nil && t.Wrong == "" && !j.lacks(node.ToWake):
+		j.add(Warning, "scripts", "it refuses the script that tells waiters of a release: locks are released by "+t.Simple,
+			"speed: waiters are not told of releases, and ask again by themselves", "allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
+	}
+}
+
+// renamed reports whether the trial failed at a command that the server lacks.
+func (j *judge) renamed() bool {
+	return j.Trial.Err != nil && strings.Contains(strings.ToLower(j.Trial.Err.Error()), "unknown") &&
+		slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool { return d.Need == j.Trial.NeedOf() && d.Unknown })
+}
+
+// lacks reports whether the user lacks a right, or the server a command.
+func (j *judge) lacks(n node.Need) bool {
+	return slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool { return d.Need == n })
+}
+
+// pubsub is about the message that a release publishes for those who wait.
+func (j *judge) pubsub() {
+	w := &j.WakeUp
+	const speed = "speed: waiters are not told of releases, and ask again by themselves"
+	switch {
+	case j.Cut != nil, j.lacks(node.ToWake), j.Fair && j.lacks(node.ToQueue), mayNot(w.Err):
+		return // or it is reported elsewhere
+	case w.Err != nil:
+		j.add(Warning, "pubsub", fmt.Sprintf("it cannot be subscribed to: %v", w.Err), speed,
+			cmp.Or(node.Advice(w.Err), "let this client subscribe: it needs a connection of its own for that"))
+	case w.Tried && !w.Heard:
+		j.add(Warning, "pubsub", fmt.Sprintf("a message that was published there did not arrive within %v", short(w.Waited)), speed,
+			"let pub/sub through: give the address of the server itself, not of a proxy or a balancer before it")
+	}
+}

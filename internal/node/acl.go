@@ -1,0 +1,50 @@
+package node
+
+import "strings"
+
+// An ACL is what a user needs for one of the needs, and no more. SECURITY.md has the same
+// for locks whose names have the prefix "app:".
+type ACL struct {
+	Keys     string // patterns, with {prefix} in them
+	Channels string // the same
+	Commands string
+}
+
+var acls = [...]ACL{
+	ToLock:  {"~{prefix}*", "", "+set +get +del +pexpire +pttl +eval +evalsha"},
+	ToWake:  {"~{{prefix}*}:*", "&{{prefix}*}:wake*", "+get +set +publish +subscribe +unsubscribe"},
+	ToQueue: {"~{{prefix}*}:*", "&{{prefix}*}:wake*", "+time +zrange +zadd +zrem +zscore +hget +hset +hdel +hexists +exists +del +pexpire +pttl +publish +subscribe"},
+	ToFence: {"~{{prefix}*}:*", "", "+get +set +time"},
+	ToGuard: {"~" + markerKey + " ~" + quarantineKey, "", "+get +set +pttl +info"},
+	ToBound: {"~{prefix}*", "", "+getrange"},
+	ToPing:  {"", "", "+ping"},
+}
+
+// ACL returns what a user needs for locks whose keys begin with prefix.
+func (n Need) ACL(prefix string) ACL {
+	a := acls[n]
+	fill := strings.NewReplacer("{prefix}", prefix)
+	return ACL{fill.Replace(a.Keys), fill.Replace(a.Channels), a.Commands}
+}
+
+// of is all of it in one line.
+func (n Need) of(prefix string) string {
+	a := n.ACL(prefix)
+	return strings.Join(strings.Fields(a.Keys+" "+a.Channels+" "+a.Commands), " ")
+}
+
+// need is what an option needs besides what every lock does.
+func need(option string) Need {
+	switch option {
+	case "WithFair":
+		return ToQueue
+	case "WithFencing":
+		return ToFence
+	case "WithRestartGuard":
+		return ToGuard
+	}
+	return ToLock
+}
+
+// NeedOf is what the user of a trial that failed lacks, if rights are what it lacks.
+func (t *Trial) NeedOf() Need { return need(t.Option) }

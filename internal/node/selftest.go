@@ -1,0 +1,340 @@
+package node
+
+import (
+	"fmt"
+	"time"
+)
+
+// The self-test does what locks with the options of this Locker do, under a key that no
+// other node has, and looks afterwards at what is there. Servers that only look like Redis
+// answer "granted" to commands whose options they ignore: then two hold the lock, or it has
+// no end. Only the key says so.
+
+type selfTest struct {
+	*exam
+	key         string
+	mine, other string // values of two who want the lock
+	scripts     *Scripts
+	token       int64 // the newest fencing token
+}
+
+func (x *exam) selfTest() {
+	t := &selfTest{exam: x, key: x.Own, mine: x.Value + ":a", other: x.Value + ":b"}
+	if t.prepare() && t.try() && t.wait() {
+		x.facts.Trial.Verb, x.facts.Trial.Option = Release, ""
+	}
+	x.facts.Trial.Simple = x.node.simple()
+}
+
+// prepare makes ready what the options need.
+func (t *selfTest) prepare() bool {
+	t.tested = []string{t.key}
+	for _, side := range []string{"wait", "queue", "lease", "fence"} {
+		t.tested = append(t.tested, SideKey(t.key, side))
+	}
+	t.scripts = unguarded
+	if run := t.facts.Server.RunID; t.guarded() && run != "" {
+		// The marker of a server that was asked before: without it the guard would begin
+		// a quarantine.
+		marker := t.ownGuard(markerKey)
+		t.tested = append(t.tested, marker, t.ownGuard(quarantineKey))
+		if _, err := t.ask("SET", marker, run+" "+t.Guard.Settings(), "PX", millis(t.TTL)); err == nil {
+			t.scripts = t.Guard.Scripts()
+		}
+	}
+	if t.Fencing {
+		reply, err := t.ask("TIME")
+		clock, err := parsedTime(reply, err)
+		if err != nil {
+			return t.failed(Acquire, "WithFencing", err)
+		}
+		t.token = clock.Microseconds()
+	}
+	return true
+}
+
+func parsedTime(reply any, err error) (time.Duration, error) {
+	if err != nil {
+		return 0, err
+	}
+	return parseTime(reply)
+}
+
+// lease is what one attempt asks for.
+func (t *selfTest) lease(value string) Lease {
+	l := t.scripts.NewLease(t.key, value)
+	if t.Fencing {
+		t.token++
+		l = l.Fenced(new(Fence), t.token, t.TTL)
+	}
+	return l
+}
+
+// option is the one that the verb is asked for.
+func (t *selfTest) option(verb Verb) string {
+	switch {
+	case verb == Turn:
+		return "WithFair"
+	case !verb.Sets():
+		return ""
+	case t.Fencing:
+		return "WithFencing"
+	case t.scripts.guarded:
+		return "WithRestartGuard"
+	}
+	return ""
+}
+
+// failed notes why the self-test ends.
+func (t *selfTest) failed(verb Verb, option string, err error) bool {
+	f := &t.facts.Trial
+	f.Verb, f.Option = verb, option
+	if Quarantined(err) {
+		// The script ran on another server than the one that said who it is.
+		t.facts.Connections.RunIDs = added(t.facts.Connections.RunIDs, "another")
+		return false
+	}
+	f.Err = err
+	return false
+}
+
+// wrong notes what the server did otherwise than it was asked.
+func (t *selfTest) wrong(verb Verb, format string, args ...any) bool {
+	f := &t.facts.Trial
+	f.Verb, f.Option = verb, t.option(verb)
+	f.Wrong = fmt.Sprintf(format, args...)
+	return false
+}
+
+// do asks for one thing. ok is false if there is no answer to look at.
+func (t *selfTest) do(verb Verb, l Lease, ttl time.Duration, mark Mark) (a Answer, ok bool) {
+	a = t.put(NewRequest(verb, l, ttl, mark))
+	if a.Err != nil {
+		return a, t.failed(verb, t.option(verb), a.Err)
+	}
+	return a, true
+}
+
+// holder looks who has the key, "" for nobody.
+func (t *selfTest) holder(verb Verb) (value string, ok bool) {
+	reply, err := t.ask("GET", t.key)
+	if err != nil {
+		return "", t.failed(verb, "", err)
+	}
+	value, _ = reply.(string)
+	return value, true
+}
+
+// lives looks for how long the key lives, and reports whether that is as it was asked
+// for, at asked, and longer than before.
+func (t *selfTest) lives(verb Verb, ttl time.Duration, asked time.Time, before time.Duration) (left time.Duration, ok bool) {
+	reply, err := t.ask("PTTL", t.key)
+	if err != nil {
+		return 0, t.failed(verb, "", err)
+	}
+	ms, _ := reply.(int64)
+	if ms == -1 {
+		return 0, t.wrong(verb, "it ignores PX: the key would stay for ever")
+	}
+	left = time.Duration(ms) * time.Millisecond
+	if verb == Extend && left <= before {
+		return left, t.wrong(verb, "it ignores PEXPIRE: the key lives no longer after an extension")
+	}
+	if ms < 0 || left > ttl+time.Millisecond || left < ttl-ttl/8-time.Since(asked) {
+		return left, t.wrong(verb, "it ignores PX: asked for %v it lets the key live for %v", ttl, left)
+	}
+	return left, true
+}
+
+// try is what TryLock, Extend and Unlock do.
+func (t *selfTest) try() bool {
+	mine, other := t.lease(t.mine), t.lease(t.other)
+	// No lock is asked for where no release works.
+	if a, ok := t.do(Release, other, 0, Mark{}); !ok {
+		return false
+	} else if a.Status != Absent {
+		return t.wrong(Release, "it says that it deleted a key that nobody had set")
+	}
+
+	short, asked := t.TTL-t.TTL/4, time.Now()
+	a, ok := t.do(Acquire, mine, short, Mark{})
+	switch {
+	case !ok:
+		return false
+	case a.Holder == "OK":
+		return t.wrong(Acquire, "it ignores GET of SET NX GET: nobody learns from it who holds a lock")
+	case a.Status != Granted:
+		return t.wrong(Acquire, "it does not grant a lock that nobody has")
+	}
+	if held, ok := t.holder(Acquire); !ok {
+		return false
+	} else if held != t.mine {
+		return t.wrong(Acquire, "it stores nothing: it granted a lock, and then there was no key, or another value in it")
+	}
+	before, ok := t.lives(Acquire, short, asked, 0)
+	if !ok {
+		return false
+	}
+
+	a, ok = t.do(Acquire, other, short, Mark{})
+	if !ok {
+		return false
+	}
+	held, ok := t.holder(Acquire)
+	switch {
+	case !ok:
+		return false
+	case held != t.mine:
+		return t.wrong(Acquire, "it ignores NX: a second lock took the place of the first")
+	case a.Status == Granted:
+		return t.wrong(Acquire, "it ignores GET of SET NX GET: a second lock was granted while there was the first")
+	case a.Status != Taken || a.Holder != t.mine:
+		return t.wrong(Acquire, "it does not say who holds a lock")
+	}
+
+	if a, ok = t.do(Extend, other, t.TTL, Mark{}); !ok {
+		return false
+	} else if a.Status != Taken {
+		return t.wrong(Extend, "it does not compare: who does not hold the lock was not told so")
+	}
+	asked = time.Now()
+	if a, ok = t.do(Extend, mine, t.TTL, Mark{}); !ok {
+		return false
+	} else if a.Status != Extended {
+		return t.wrong(Extend, "it does not extend a lock that is held")
+	}
+	if _, ok = t.lives(Extend, t.TTL, asked, before); !ok {
+		return false
+	}
+	if a, ok = t.do(Release, other, 0, Mark{}); !ok {
+		return false
+	} else if a.Status != Absent {
+		return t.wrong(Release, "it does not compare: who did not hold the lock released it")
+	}
+	return t.release(mine, Mark{})
+}
+
+// release releases the lock, and looks whether it is gone.
+func (t *selfTest) release(l Lease, mark Mark) bool {
+	a, ok := t.do(Release, l, 0, mark)
+	if !ok {
+		return false
+	}
+	held, ok := t.holder(Release)
+	switch {
+	case !ok:
+		return false
+	case held != "":
+		return t.wrong(Release, "it does not delete: the key is there after it was released")
+	case a.Status != Deleted:
+		return t.wrong(Release, "it did not find the lock that it had granted")
+	}
+	return true
+}
+
+// The names of two Lockers in marks, and who of the second waits.
+const (
+	holderName, waiterName = "check-a", "check-b"
+	waiter                 = waiterName + ".1"
+)
+
+// wait is what Lock does: one has the lock, the other waits and is told of its release.
+func (t *selfTest) wait() bool {
+	verb, kept := Wait, t.TTL/2
+	hold, queue := Mark{Self: holderName + ".1", TTL: kept}, Mark{Self: waiter, TTL: kept}
+	release, channel := Mark{Self: holderName}, SideKey(t.key, "wake")
+	if t.Fair {
+		verb = Turn
+		hold = Mark{Self: holderName, TTL: kept, Line: Line{Lease: kept, Count: 1}}
+		queue = Mark{Self: waiterName, TTL: kept, Line: Line{Lease: kept, Count: 1}}
+		release.Line.Lease = kept
+		channel += ":" + waiterName
+	}
+	mine := t.lease(t.mine)
+	a, ok := t.do(verb, mine, t.TTL, hold)
+	if !ok {
+		return false
+	} else if a.Status != Granted {
+		return t.wrong(verb, "it does not grant a lock that nobody has")
+	}
+	if held, ok := t.holder(verb); !ok {
+		return false
+	} else if held != t.mine {
+		return t.wrong(verb, "it stores nothing: it granted a lock, and then there was no key, or another value in it")
+	}
+	if t.Fair {
+		queue.Line.Ticket = a.Last + 1
+		queue.Line.Last = queue.Line.Ticket
+	}
+	if a, ok = t.do(verb, t.lease(t.other), t.TTL, queue); !ok {
+		return false
+	} else if a.Status != Taken || a.Holder != t.mine {
+		return t.wrong(verb, "it does not say to a waiter who holds the lock")
+	}
+	heard, err := t.subscribe(channel)
+	if t.facts.WakeUp.Err = err; heard != nil {
+		t.lending = heard
+	}
+	a, ok = t.do(Release, mine, 0, release)
+	if !ok {
+		t.lend()
+		return false
+	}
+	t.hear(a.Awaited != "")
+	if a.Status != Deleted {
+		return t.wrong(Release, "it did not find the lock that it had granted to a waiter")
+	}
+	if t.Fair {
+		return t.followUp(queue)
+	}
+	return true
+}
+
+// hear notes whether the message of the release arrived.
+func (t *selfTest) hear(published bool) {
+	w, heard := &t.facts.WakeUp, t.lending
+	switch t.lending = nil; {
+	case heard == nil:
+	case !published:
+		heard.close()
+	default:
+		begun := time.Now()
+		message, err := heard.message(t.exam)
+		*w = WakeUp{Tried: true, Heard: err == nil && message != "", Waited: time.Since(begun)}
+	}
+}
+
+// followUp grants the lock to the one who waits in the queue.
+func (t *selfTest) followUp(queue Mark) bool {
+	next := t.lease(t.other)
+	a, ok := t.do(Turn, next, t.TTL, queue)
+	if !ok {
+		return false
+	} else if a.Status != Granted {
+		return t.wrong(Turn, "it does not grant a lock to the first in its queue")
+	}
+	return t.release(next, Mark{Self: waiterName, Line: Line{Lease: t.TTL / 2, Ticket: queue.Line.Ticket}})
+}
+
+// lend gives up the subscription: the client has no other connection for a command.
+func (x *exam) lend() bool {
+	if x.lending == nil {
+		return false
+	}
+	x.lending.close()
+	x.lending = nil
+	return true
+}
+
+// simple says how locks are released where scripts are refused, "" where they are not.
+func (n *Node) simple() string {
+	switch form(n.kept[Release].Load()) {
+	case short:
+		return "a shorter script"
+	case delex:
+		return "DELEX"
+	case delifeq:
+		return "DELIFEQ"
+	}
+	return ""
+}

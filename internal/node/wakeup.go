@@ -1,0 +1,73 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+)
+
+// A wakeUp is a subscription as those have who wait, to one channel.
+type wakeUp struct {
+	subscription pool.Subscription
+	cancel       context.CancelFunc
+}
+
+// subscribe opens a subscription and waits until the server has joined it to the channel.
+// Both are nil for a client that cannot subscribe: it needs no right to.
+func (x *exam) subscribe(channel string) (*wakeUp, error) {
+	s, ok := x.node.pool.(pool.Subscriber)
+	if !ok || x.broken != nil {
+		return nil, x.broken
+	}
+	ctx, cancel := context.WithCancel(x.ctx)
+	late := time.AfterFunc(x.Patience, cancel)
+	defer late.Stop()
+	subscription, err := s.Subscribe(ctx)
+	if err != nil {
+		cancel()
+		return nil, discreet(err)
+	}
+	w := &wakeUp{subscription, cancel}
+	err = subscription.Join(channel)
+	for joined := false; err == nil && !joined; {
+		var event pool.Event
+		event, err = subscription.Receive()
+		joined = err == nil && event.Kind == pool.Joined
+	}
+	if err != nil {
+		w.end(err)
+		return nil, discreet(err)
+	}
+	return w, nil
+}
+
+// message waits for one, for as long as the exam is patient.
+func (w *wakeUp) message(x *exam) (string, error) {
+	late := time.AfterFunc(x.Patience, w.cancel)
+	defer late.Stop()
+	for {
+		event, err := w.subscription.Receive()
+		if err != nil {
+			w.end(err)
+			return "", discreet(err)
+		}
+		if event.Kind == pool.Message {
+			w.close()
+			return event.Message, nil
+		}
+	}
+}
+
+// close ends the subscription.
+func (w *wakeUp) close() { w.end(nil) }
+
+// end is close after an error of Receive or Join. Close of a subscription comes after its
+// context has ended and Receive has said so.
+func (w *wakeUp) end(err error) {
+	w.cancel()
+	for err == nil {
+		_, err = w.subscription.Receive()
+	}
+	_ = w.subscription.Close()
+}
