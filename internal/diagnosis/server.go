@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 func (j *judge) role() {
 	switch j.Server.Mode {
 	case "cluster":
 		j.add(Error, "role", "it is part of a cluster", "locking fails for keys of other slots, and a fail-over forgets locks",
-			"use independent masters: set cluster-enabled no in its configuration file and on its command line, and restart it")
+			"use independent masters: "+node.OutOfCluster)
 	case "sentinel":
 		remedy := "give the address of a master"
 		if masters := j.Server.Masters; len(masters) > 0 {

@@ -6,21 +6,24 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
-	sample = 4 // connections that a client is made to use
-	rounds = 3
+	sample  = 4                     // connections that a client is made to use
+	heldFor = 60 * time.Millisecond // each of them, meanwhile
+	takes   = 2 * time.Millisecond  // for a call to take its connection; if it takes longer, less is seen
 )
 
 // survey asks several connections of the client which server and which database they
 // are connected to. A balancer, or two masters under one name, give one connection this
 // server and the next one that; and a connection that somebody used before may have been
-// left in another database. Clients that pipeline have one connection, and are asked on
-// that.
+// left in another database.
 //
-// This is the only place where questions are put at the same time: else a client would
-// use one connection for all of them. What fails here is found out elsewhere.
+// A client uses the same connection again as long as it is free. So each is kept busy by a
+// WAIT for replicas that do not exist while the next one is asked. A user who may not WAIT
+// sees less. Clients that pipeline have one connection, which others need: they are asked
+// on that. What fails here is found out elsewhere.
 func (x *exam) survey() {
 	c := &x.facts.Connections
 	c.Named = databaseIn(x.facts.Node)
@@ -31,51 +34,33 @@ func (x *exam) survey() {
 		c.Err = x.broken
 		return
 	}
-	var mu sync.Mutex // protects c and said below
-	said := x.facts.ServerErr == nil
-	ask := func(args ...any) (string, error) {
+	do := func(args ...any) (string, error) {
 		ctx, cancel := context.WithTimeout(x.ctx, x.Patience)
 		defer cancel()
 		reply, err := x.node.pool.Do(ctx, args...)
 		text, _ := reply.(string)
 		return text, discreet(err)
 	}
-	one := func(info, client bool) {
-		if info {
-			text, _ := ask("INFO", "server")
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	for i := range sample {
+		text, err := do("CLIENT", "INFO")
+		if db, ok := databaseOf(text); ok {
+			c.Databases = added(c.Databases, db)
+		} else if i == 0 {
+			c.Err = err
+		}
+		if x.facts.ServerErr == nil {
+			text, _ = do("INFO", "server")
 			if id := parseInfo(text).RunID; id != "" {
-				mu.Lock()
 				c.RunIDs = added(c.RunIDs, id)
-				mu.Unlock()
 			}
 		}
-		if client {
-			text, err := ask("CLIENT", "INFO")
-			db, ok := databaseOf(text)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case ok:
-				c.Databases = added(c.Databases, db)
-			case err != nil && c.Err == nil:
-				c.Err = err
-			}
-		}
-	}
-	one(false, true) // it may be refused, and then it is not asked again
-	for range rounds {
-		var all sync.WaitGroup
-		client := c.Databases != nil
-		for range sample {
-			all.Go(func() { one(said, client) })
-		}
-		all.Wait()
-		if x.ctx.Err() != nil {
+		if x.node.submitter != nil || x.ctx.Err() != nil {
 			return
 		}
-	}
-	if c.Databases != nil {
-		c.Err = nil
+		busy.Go(func() { _, _ = do("WAIT", int64(1000), heldFor.Milliseconds()) }) // ends by itself
+		time.Sleep(takes)
 	}
 }
 

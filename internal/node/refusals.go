@@ -7,14 +7,23 @@ type refusal struct {
 	remedy string
 }
 
+// OutOfCluster is what makes a node of a cluster a master of its own.
+const OutOfCluster = "set cluster-enabled no in its configuration file and on its command line, and restart it"
+
+// rightsOf says what the user of an option needs besides what every lock does.
+func rightsOf(option string) string {
+	return option + " needs more rights than a lock without it: ACL SETUSER <user> " + need(option).of("<prefix>") + "; SECURITY.md lists all"
+}
+
 // Remedies that several refusals have.
 const (
 	// rightsOfScripts is for servers that let a user run a script, and not what is in it.
+	// See rightsOf for what is missing where that is known.
 	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair too"
 	noPassword      = "this server has no password: take it out of this node's client, or give the server one"
 	database        = "give this node's client a database that the server has (databases in its configuration file), such as 0"
-	aCluster        = "this is a node of a cluster; a lock needs independent masters: cluster-enabled no"
-	lacksCommand    = "this server lacks a command the lock needs, or renamed it"
+	aCluster        = "this is a node of a cluster; a lock needs independent masters: " + OutOfCluster
+	lacksCommand    = "this server lacks a command the lock needs, or renamed it: take rename-command out of its configuration file, and restart it; of a Sentinel, give the address of its master in its place"
 	notOffered      = "this service or proxy refuses a command the lock needs (SET, EVAL, EVALSHA): have it allowed, or use plain masters"
 	declaredKeys    = "this service or proxy lets scripts use no keys but those in KEYS: have it allow others, or use plain masters"
 	behindProxy     = "a proxy does not reach the server behind it: see whether that runs"

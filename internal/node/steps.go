@@ -112,7 +112,7 @@ func (e *formsRefused) cause(c cause) cause {
 	rights := refusalHas(e, "NOPERM") || refusalHas(e, "executing the script can't") || refusalHas(e, "ACL failure in script")
 	switch c.end = mended; {
 	case e.option != "" && rights:
-		c.remedy = rightsOfScripts
+		c.remedy = rightsOf(e.option)
 	case e.option != "":
 		c.remedy = fmt.Sprintf("%s needs scripts, which this server or a proxy before it refuses: allow EVAL and EVALSHA, or lock without it", e.option)
 	case c.remedy == "", c.remedy == notOffered, c.remedy == lacksCommand, c.remedy == declaredKeys:

@@ -27,7 +27,7 @@ var failures = []failure{
 	{is(pool.ErrNoConn), cause{remedy: "all connections of this node's client are in use: give it more (PoolSize in go-redis, MaxActive in redigo), or use a client of their own for locks"}},
 
 	{as[x509.HostnameError], cause{end: mended, remedy: "the server's certificate is for another name: give the TLS configuration of this node's client the name that it is for, as ServerName"}},
-	{as[x509.UnknownAuthorityError], cause{end: mended, remedy: "the server's certificate is of an authority that this node's client does not know: give its TLS configuration that one, as RootCAs"}},
+	{as[x509.UnknownAuthorityError], cause{end: mended, remedy: "the server's certificate is of an authority that this node's client does not know: give its TLS configuration that one, as RootCAs, or a file with it to the whole process, as SSL_CERT_FILE"}},
 	{as[x509.CertificateInvalidError], cause{end: mended, remedy: "the server's certificate is not valid: renew it, and see whether the clocks of both machines are right"}},
 	{as[*tls.CertificateVerificationError], cause{end: mended, remedy: "see what is wrong with the server's certificate"}},
 	{as[tls.RecordHeaderError], cause{end: lasts, remedy: "the server speaks no TLS there: take the TLS configuration out of this node's client, or give it the TLS port"}},
