@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,11 +31,13 @@ func (*doctorCommand) Help() string {
 
   $ redlock doctor --node redis://r1 --node redis://r2 --node redis://r3
 
-It looks for what could take exclusion or speed away: nodes that are no masters or the same server twice, evict keys, forget locks when they restart, have clocks that run fast, are far away, refuse what locks need, or are kept out by --guard. For that it takes and releases a lock of its own on each of them, under a key that nobody waits for. It takes between one and five seconds.
+It looks for what could take exclusion or speed away: nodes that are no masters or the same server twice, or several under one name, evict keys, forget locks when they restart, have clocks that run fast, are far away, refuse what locks need, or are kept out by --guard. On each of them it does what your locks do, with --fair, --fencing and --guard if they have them, under keys that nobody waits for, and looks whether the server did it. It takes between one and eight seconds.
 
 Findings are errors (exclusion is in danger, or a node grants no locks), warnings (they may be, or it could not be found out) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
 
-The names in JSON, and the words of "severity" and "check", stay the same; texts may change.
+Equal findings of several nodes are shown once, below the names of these nodes. Lines are as wide as the terminal, or 80 columns.
+
+The names in JSON, and the words of "severity" and "check", stay the same; texts may change. In JSON each finding has one node, or none ("") if it is about all of them.
 
 Exit codes:
 
@@ -106,11 +107,12 @@ func (c *doctorCommand) Run(s *streams) error {
 		}
 		return endWith(code, err)
 	}
-	write := writeReport
 	if c.JSON {
-		write = writeJSON
+		err = writeJSON(redacting{s.stdout}, found)
+	} else {
+		err = writeReport(redacting{s.stdout}, widthOf(s.stdout), found)
 	}
-	if err := write(redacting{s.stdout}, found); err != nil {
+	if err != nil {
 		return err
 	}
 	if code := verdict(found); code != 0 {
@@ -140,37 +142,6 @@ func worst(found []redlock.Finding) redlock.Severity {
 		return redlock.SeverityNote
 	}
 	return found[0].Severity
-}
-
-// writeReport writes the findings for people, node by node.
-func writeReport(w io.Writer, found []redlock.Finding) error {
-	var b strings.Builder
-	var names []string
-	of := make(map[string][]redlock.Finding)
-	count := make(map[redlock.Severity]int)
-	for _, f := range found {
-		if of[f.Node] == nil {
-			names = append(names, f.Node)
-		}
-		of[f.Node] = append(of[f.Node], f)
-		count[f.Severity]++
-	}
-	for _, name := range names {
-		fmt.Fprintf(&b, "%s\n", name)
-		for _, f := range of[name] {
-			fmt.Fprintf(&b, "  %-8v %-12s %s\n", f.Severity, f.Check, f.Seen)
-			if f.Endangers != "" {
-				fmt.Fprintf(&b, "%24sendangers %s\n", "", f.Endangers)
-			}
-			if f.Remedy != "" {
-				fmt.Fprintf(&b, "%24sremedy: %s\n", "", f.Remedy)
-			}
-		}
-	}
-	fmt.Fprintf(&b, "nodes: %d, errors: %d, warnings: %d, notes: %d\n", len(names),
-		count[redlock.SeverityError], count[redlock.SeverityWarning], count[redlock.SeverityNote])
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // The names are a contract.

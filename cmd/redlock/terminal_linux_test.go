@@ -232,3 +232,18 @@ func skip(t *testing.T, why string) {
 	}
 	t.Skip(why)
 }
+
+func TestDoctorWritesLinesAsWideAsTheTerminal(t *testing.T) {
+	t.Parallel()
+	all := startServers(t, 1)
+	for _, columns := range []uint16{50, 120} {
+		code, out := onTerminal(t, command(doctorArgs("", all)...), columns, 24).end()
+		longest := 0
+		for line := range strings.Lines(out) {
+			longest = max(longest, len(strings.TrimRight(line, "\r\n")))
+		}
+		if code != exitDoubtful || longest > int(columns) || longest < int(columns)-20 {
+			t.Errorf("code %d, lines of %d in %d columns:\n%s", code, longest, columns, out)
+		}
+	}
+}

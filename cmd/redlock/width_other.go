@@ -1,0 +1,10 @@
+//go:build !unix
+
+package main
+
+import "io"
+
+const plainWidth = 80
+
+// widthOf is for systems where it is not asked.
+func widthOf(io.Writer) int { return plainWidth }
