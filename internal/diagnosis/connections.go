@@ -54,6 +54,9 @@ func (j *judge) even() {
 func (j *judge) commands() {
 	names := make(map[node.Need][]string)
 	for _, d := range j.Rights.Missing {
+		if runsScripts(d.Name) && node.FormRefused(j.Trial.Err) {
+			continue // scripts reports it
+		}
 		if d.Unknown && !slices.Contains(names[d.Need], d.Name) {
 			names[d.Need] = append(names[d.Need], d.Name)
 		}
@@ -66,11 +69,9 @@ func (j *judge) commands() {
 		j.add(s, "commands", fmt.Sprintf("it does not have %s, or has another name for it", strings.Join(names[n], ", ")), endangers,
 			fmt.Sprintf("take rename-command %s out of its configuration file, and restart it", strings.Join(names[n], ", rename-command ")))
 	}
-	switch {
-	case node.FormRefused(j.Trial.Err): // scripts reports it
-	case j.renamed() && j.Trial.Option == "":
+	if j.renamed() && j.Trial.Option == "" {
 		report(node.ToLock, Error, j.quorum())
-	default:
+	} else {
 		report(node.ToLock, Note, "speed: locks are taken, extended or released in another way")
 	}
 	report(node.ToWake, Warning, "speed: waiters are not told of releases, and ask again by themselves")

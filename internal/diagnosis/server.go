@@ -127,7 +127,7 @@ func (j *judge) replication() {
 // uptime is a hint only: it follows the wall clock of the server.
 func (j *judge) uptime() {
 	up := j.Server.Uptime
-	if up < 0 || up >= j.TTL+time.Second || j.durable() || j.guarded() { // it counts whole seconds
+	if j.Server.Mode == "sentinel" || up < 0 || up >= j.TTL+time.Second || j.durable() || j.guarded() { // it counts whole seconds
 		return
 	}
 	j.add(Warning, "uptime", fmt.Sprintf("by its wall clock it started %v ago, and locks live for %v", up, j.TTL),

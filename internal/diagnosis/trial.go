@@ -38,7 +38,7 @@ func with(option string) string {
 func (j *judge) scripts() {
 	t := &j.Trial
 	switch {
-	case j.Cut != nil:
+	case j.Cut != nil, j.renamed():
 	case t.Err != nil && !mayNot(t.Err) && node.FormRefused(t.Err):
 		endangers := j.quorum()
 		if t.Option != "" {
@@ -52,11 +52,16 @@ func (j *judge) scripts() {
 	}
 }
 
-// renamed reports whether the trial failed at a command that the server lacks.
+// renamed reports whether the trial failed at a command that the server lacks, other than
+// those that run scripts.
 func (j *judge) renamed() bool {
 	return j.Trial.Err != nil && strings.Contains(strings.ToLower(j.Trial.Err.Error()), "unknown") &&
-		slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool { return d.Need == j.Trial.NeedOf() && d.Unknown })
+		slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool {
+			return d.Need == j.Trial.NeedOf() && d.Unknown && !runsScripts(d.Name)
+		})
 }
+
+func runsScripts(command string) bool { return command == "EVAL" || command == "EVALSHA" }
 
 // lacks reports whether the user lacks a right, or the server a command.
 func (j *judge) lacks(n node.Need) bool {

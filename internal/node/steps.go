@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/quorumlock/quorumlock/pool"
 )
@@ -113,6 +114,8 @@ func (e *formsRefused) cause(c cause) cause {
 	switch c.end = mended; {
 	case e.option != "" && rights:
 		c.remedy = rightsOf(e.option)
+	case e.option != "" && strings.Contains(strings.ToLower(errorReply(e)), "command called from"): // the script was run
+		c.remedy = e.option + " is not possible here: " + lacksCommand
 	case e.option != "":
 		c.remedy = fmt.Sprintf("%s needs scripts, which this server or a proxy before it refuses: allow EVAL and EVALSHA, or lock without it", e.option)
 	case c.remedy == "", c.remedy == notOffered, c.remedy == lacksCommand, c.remedy == declaredKeys:
