@@ -229,6 +229,16 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 	case "DEL": // of a check
 		delete(n.keys, args[1].(string))
 		return int64(1), nil
+	case "GET": // of a check
+		if e, ok := n.get(args[1].(string)); ok {
+			return e.value, nil
+		}
+		return nil, nil
+	case "PTTL": // the same
+		if e, ok := n.get(args[1].(string)); ok {
+			return time.Until(e.expires).Milliseconds(), nil
+		}
+		return int64(-2), nil
 	case "SET": // key value NX GET PX ttl, or key value PX ttl of a check
 		if len(args) == 5 {
 			n.set(args[1].(string), args[2].(string), args[4])
