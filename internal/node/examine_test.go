@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,14 +18,18 @@ import (
 // What is not listed is unknown to it.
 type scripted struct {
 	replies map[string]any
-	asked   []string
+
+	mu    sync.Mutex // protects asked: connections are kept busy meanwhile
+	asked []string
 }
 
 func (s *scripted) String() string { return "scripted" }
 
 func (s *scripted) Do(ctx context.Context, args ...any) (any, error) {
 	command := strings.TrimSuffix(fmt.Sprintln(args...), "\n")
+	s.mu.Lock()
 	s.asked = append(s.asked, command)
+	s.mu.Unlock()
 	best := ""
 	for begin := range s.replies {
 		if strings.HasPrefix(command, begin) && len(begin) > len(best) {
