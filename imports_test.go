@@ -43,6 +43,7 @@ var law = map[string][]string{
 		"internal/clock", "internal/random", "internal/quorum", "internal/node", "internal/fanout", "internal/diagnosis", "internal/listen", "pool",
 		"github.com/hashicorp/go-multierror",
 	},
+	"servers":     {"internal/redisproc", "redlocktest"},
 	"redlocktest": {"github.com/alicebob/miniredis/v2", "github.com/alicebob/miniredis/v2/server"},
 }
 

@@ -48,6 +48,9 @@ func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 		for _, way := range []string{"asked", "tried"} {
 			for _, c := range checkedUsers {
 				t.Run(way+": "+c.name, func(t *testing.T) {
+					if way == "tried" && c.name == "no scripts" && all.compareNatively() {
+						t.Skip("this server releases locks without scripts")
+					}
 					rules := append([]string{"ACL", "SETUSER", "app", "reset", "on", ">" + secret, "~*", "&*", "+@all"}, c.rights...)
 					if way == "tried" {
 						rules = append(rules, "-acl")

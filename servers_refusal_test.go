@@ -151,6 +151,69 @@ func TestAnACLUserWithoutScriptsTakesNoLockAndIsToldWhatReleasingNeeds(t *testin
 	})
 }
 
+// Where no script runs, servers of today compare by commands of their own: a lock is
+// taken, extended, passed on and released by those. Older ones have none.
+func TestWhereScriptsAreRefusedNativeCommandsLock(t *testing.T) {
+	t.Parallel()
+	withTwo(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		all := startServers(t, 3, redisproc.Options{})
+		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", "-@scripting")
+		open := func() *redlock.Locker { return lib.lockerAs(t, all.addrs(), "worker", "pw", patient) }
+		one, other := open(), open()
+		if !all.compareNatively() {
+			err := atOnce(t, one, "job")
+			wantError(t, err, redlock.ErrNoQuorum)
+			wantText(t, err, "EVAL and EVALSHA")
+			if n := all.carry("job"); n > 0 {
+				t.Errorf("%d servers have a lock that nobody can release", n)
+			}
+			return
+		}
+		lock := mustLock(t, one, "job")
+		eventually(t, "all servers carry it", func() bool { return all.carry("job") == 3 })
+		if err := lock.Extend(within20(t)); err != nil {
+			t.Error(err)
+		}
+		_, err := other.TryLock(within20(t), "job")
+		wantError(t, err, redlock.ErrTaken)
+		next := other.LockAsync(within20(t), "job")
+		mustUnlock(t, lock)
+		lock, err = next.Wait(within20(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "all servers carry it", func() bool { return all.carry("job") == 3 })
+
+		// What another one has is neither extended nor released.
+		all.must(t, "SET", "job", "of another one")
+		if err := lock.Extend(within20(t)); !errors.Is(err, redlock.ErrNotHeld) {
+			t.Errorf("Extend: %v", err)
+		}
+		if err := lock.Unlock(within20(t)); !errors.Is(err, redlock.ErrNotHeld) {
+			t.Errorf("Unlock: %v", err)
+		}
+		for _, s := range all {
+			if value, err := s.Do("GET", "job"); err != nil || value != "of another one" {
+				t.Errorf("%s: %v, %v", s.Addr(), value, err)
+			}
+			if left, err := s.Do("PTTL", "job"); err != nil || left != int64(-1) {
+				t.Errorf("%s: it expires in %v, %v", s.Addr(), left, err)
+			}
+		}
+	})
+}
+
+// compareNatively reports whether a server deletes a key only if it has a value.
+func (all servers) compareNatively() bool {
+	for _, command := range [][]string{{"DELIFEQ", "none", "v"}, {"DELEX", "none", "IFEQ", "v"}} {
+		if _, err := all[0].Do(command...); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // The rights that the remedy names are enough, on the lock's keys only.
 func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 	t.Parallel()
