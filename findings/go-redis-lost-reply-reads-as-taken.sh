@@ -9,8 +9,8 @@
 #   SetNX: false, error <nil>; the key holds "mine"
 #   Incr: 2, error <nil>, by one call
 # It fails if SetNX or Incr returns an error, true or 1.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

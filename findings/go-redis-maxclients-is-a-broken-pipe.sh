@@ -10,8 +10,8 @@
 #   go-redis, 20 new clients: the server's words 0 times; for example
 #     write: broken pipe
 # It fails if the server's words are shown in more than half of the tries.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

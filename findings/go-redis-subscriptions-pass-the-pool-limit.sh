@@ -8,8 +8,8 @@
 #   PoolSize 1, MaxActiveConns 1, 50 subscriptions: the server counts 51 connections
 #   PoolStats().TotalConns: 1
 # It fails if the server counts less than 50.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

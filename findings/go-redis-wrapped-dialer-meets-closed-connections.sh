@@ -9,8 +9,8 @@
 #   plain dialer: 0 of 5 calls after the server's timeout failed
 #   wrapped dialer: 5 of 5 calls after the server's timeout failed, with EOF
 # It fails if no call fails with the wrapped dialer.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

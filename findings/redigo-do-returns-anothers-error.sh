@@ -10,8 +10,8 @@
 #   Do("SET"): reply OK, error ERR value is not an integer or out of range
 #   the key: v
 # It fails if Do reports no error, or the key is not there.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -8,8 +8,8 @@
 # Output seen:
 #   a key with PTTL 0 after 2 tries; its copy has PTTL -1
 # It fails if no such key is seen in 2,000 tries, or the copy has a time to live.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

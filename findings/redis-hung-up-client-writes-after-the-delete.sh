@@ -9,8 +9,8 @@
 # Output seen:
 #   100 times: SET sent, hung up, DEL sent and answered; keys left: 21
 # It fails if no key is left.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -12,8 +12,8 @@
 #   the new name in a script: 1
 #   what the script did before: 1
 # It fails if the script is not refused, or its first step is undone.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -9,8 +9,8 @@
 #   Release: redislock: lock not held
 #   keys that are still locked: 2 of 3
 # It fails if no key is left.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -10,8 +10,8 @@
 #   a second later another caller is told: lock already taken, locked nodes: [0]
 #   the key lives for 7.0s more
 # It fails if the key is gone a second later.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -9,8 +9,8 @@
 #   400 rounds, 3 callers each: nobody got the free lock in 46
 #   told by then: lock already taken, locked nodes: [0 1]
 # It fails if there is a winner in every round.
-version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 set -euo pipefail
+version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -9,9 +9,9 @@
 #   SET while the server stands still: -ERR Connection timed out
 #   the key after the server goes on: v
 # It fails if there is no error reply, or no key.
+set -euo pipefail
 version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 proxy=${NUTCRACKER_DEB:-0.5.0+dfsg-2}
-set -euo pipefail
 dir=$(mktemp -d)
 pids=()
 finish() {

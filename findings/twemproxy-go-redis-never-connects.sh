@@ -10,9 +10,9 @@
 #   Protocol 2: EOF
 #   Protocol 3: EOF
 # It fails if go-redis gets a command through.
+set -euo pipefail
 version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 proxy=${NUTCRACKER_DEB:-0.5.0+dfsg-2}
-set -euo pipefail
 dir=$(mktemp -d)
 pids=()
 finish() {

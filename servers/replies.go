@@ -93,7 +93,7 @@ var questions = []question{
 	{about: "a wrong password", args: []string{"--requirepass", "pw"}, ask: says("AUTH wrong")},
 	{about: "a database that is not there", ask: says("SELECT 99")},
 	{about: "one connection too many", args: []string{"--maxclients", "1"}, ask: crowd},
-	{about: "`SET` on a replica", args: []string{"--replicaof", "127.0.0.1 1"}, ask: says("SET k v NX GET PX 60000")},
+	{about: "`SET` on a replica", real: true, ask: says("REPLICAOF 127.0.0.1 1", "SET k v NX GET PX 60000")},
 	{about: "a replica that serves no old data", real: true, ask: says("CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1", "GET k")},
 	{about: "too few replicas", args: []string{"--min-replicas-to-write", "1"}, ask: says("SET k v NX GET PX 60000")},
 	{about: "while data is loaded: `SET`", real: true, ask: loading("SET k v NX GET PX 60000")},
