@@ -63,7 +63,7 @@ func (t *tools) through(dir string, f *front) error {
 		}
 	}
 	if f.serve == nil {
-		f.doctor = "no place for locks, as the first test has it"
+		f.doctor = "that a Sentinel grants no locks: see the first test"
 		return nil
 	}
 	var nodes []string

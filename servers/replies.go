@@ -166,12 +166,19 @@ end`
 func clock(s *subject) string { return s.fresh([]string{"EVAL", twice, "0"}) }
 
 func crowd(s *subject) string {
-	first, err := dial(s.addr)
-	if err != nil {
-		return "closed: " + end(err)
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) { // until who started it has hung up
+		first, err := dial(s.addr)
+		if err != nil {
+			return "closed: " + end(err)
+		}
+		defer first.Close()
+		if first.do("PING") == "PONG" {
+			break
+		}
+		if time.Since(begun) > patience {
+			return "never free"
+		}
 	}
-	defer first.Close()
-	first.do("PING") // it has a place now
 	second, err := dial(s.addr)
 	if err != nil {
 		return "closed: " + end(err)
@@ -183,7 +190,7 @@ func crowd(s *subject) string {
 // loading asks a server that reads a file slowly.
 func loading(command string) func(*subject) string {
 	return func(s *subject) string {
-		slow, err := s.start("--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024")
+		slow, err := s.start("--key-load-delay", "500", "--rdbcompression", "no")
 		if err != nil {
 			return "not started: " + end(err)
 		}
@@ -193,7 +200,7 @@ func loading(command string) func(*subject) string {
 			return "closed: " + end(err)
 		}
 		defer c.Close()
-		filler := strings.Repeat("x", 100)
+		filler := strings.Repeat("x", 2000) // while it loads, it looks for clients every 2 MB
 		for i := range 4000 {
 			c.do("SET", strconv.Itoa(i), filler)
 		}

@@ -63,6 +63,9 @@ type suite struct {
 }
 
 func (s suite) String() string {
+	if s.passed+len(s.failed)+len(s.skipped) == 0 {
+		return "none"
+	}
 	text := fmt.Sprintf("%d passed", s.passed)
 	if len(s.failed) > 0 {
 		text += fmt.Sprintf(", %d failed: %s", len(s.failed), strings.Join(s.failed, ", "))
