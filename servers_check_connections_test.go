@@ -2,16 +2,19 @@ package quorumlock_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"slices"
 	"sync/atomic"
 	"testing"
 
+	"github.com/gomodule/redigo/redis"
 	goredisv9 "github.com/redis/go-redis/v9"
 
 	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/redigo"
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
@@ -93,4 +96,29 @@ func TestCheckSeesTheDatabaseThatConnectionsAreIn(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 	wantFound(t, check(t, lockerOf(right, goredis.WithName("r1"))), redlock.SeverityNote, "database", "r1", "in database 2", "not known")
+}
+
+// A client with few connections is no fault of the server, and a check gets by with one.
+func TestCheckGetsByWithTheConnectionsThatThereAre(t *testing.T) {
+	t.Parallel()
+	all := startServers(t, 1, durable)
+	for _, waits := range []bool{false, true} {
+		for n := 1; n <= 4; n++ {
+			t.Run(fmt.Sprint(n, waits), func(t *testing.T) {
+				t.Parallel()
+				connections := &redis.Pool{DialContext: redigoDial(all[0].Addr(), nil), MaxActive: n, MaxIdle: n, Wait: waits}
+				t.Cleanup(func() { _ = connections.Close() })
+				locker, err := redlock.New([]pool.Pool{redigo.New(connections, redigo.WithName(all[0].Addr()))}, patient)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = locker.Close(context.Background()) })
+				for _, f := range check(t, locker) {
+					if f.Check != "pubsub" || n > 1 { // a subscription needs one of its own
+						t.Errorf("%v", f)
+					}
+				}
+			})
+		}
+	}
 }

@@ -2,17 +2,20 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
 )
 
 const (
-	sample  = 4                     // connections that a client is made to use
-	heldFor = 60 * time.Millisecond // each of them, meanwhile
-	takes   = 2 * time.Millisecond  // for a call to take its connection; if it takes longer, less is seen
+	sample  = 4                      // connections that a client is made to use
+	heldFor = 250 * time.Millisecond // each of them, meanwhile
+	takes   = 2 * time.Millisecond   // for a call to take its connection, if the machine is not busy
+	tries   = 6                      // with a pause that doubles: 62 ms in all
 )
 
 // survey asks several connections of the client which server and which database they
@@ -41,26 +44,40 @@ func (x *exam) survey() {
 		text, _ := reply.(string)
 		return text, discreet(err)
 	}
-	var busy sync.WaitGroup
-	defer busy.Wait()
+	seen := make(map[string]bool) // connections
 	for i := range sample {
-		text, err := do("CLIENT", "INFO")
-		if db, ok := databaseOf(text); ok {
-			c.Databases = added(c.Databases, db)
-		} else if i == 0 {
-			c.Err = err
+		for try := range tries {
+			if i > 0 {
+				time.Sleep(takes << try)
+			}
+			text, err := do("CLIENT", "INFO")
+			if errors.Is(err, pool.ErrNoConn) { // it has no more, and the next question needs one
+				x.busy.Wait()
+				return
+			}
+			if db, ok := field(text, "db="); ok {
+				if n, err := strconv.ParseInt(db, 10, 64); err == nil {
+					c.Databases = added(c.Databases, n)
+				}
+			} else if i == 0 {
+				c.Err = err
+			}
+			from, known := field(text, "addr=")
+			if !known || !seen[from] {
+				seen[from] = true
+				break
+			}
 		}
 		if x.facts.ServerErr == nil {
-			text, _ = do("INFO", "server")
+			text, _ := do("INFO", "server")
 			if id := parseInfo(text).RunID; id != "" {
 				c.RunIDs = added(c.RunIDs, id)
 			}
 		}
-		if x.node.submitter != nil || x.ctx.Err() != nil {
-			return
+		if i == sample-1 || x.node.submitter != nil || x.ctx.Err() != nil {
+			return // one stays free
 		}
-		busy.Go(func() { _, _ = do("WAIT", int64(1000), heldFor.Milliseconds()) }) // ends by itself
-		time.Sleep(takes)
+		x.busy.Go(func() { _, _ = do("WAIT", int64(1000), heldFor.Milliseconds()) }) // ends by itself
 	}
 }
 
@@ -72,15 +89,14 @@ func added[E comparable](set []E, e E) []E {
 	return append(set, e)
 }
 
-// databaseOf reads the reply to CLIENT INFO: "id=3 addr=... db=0 ...".
-func databaseOf(text string) (int64, bool) {
-	for field := range strings.FieldsSeq(text) {
-		if number, ok := strings.CutPrefix(field, "db="); ok {
-			n, err := strconv.ParseInt(number, 10, 64)
-			return n, err == nil
+// field reads one field of the reply to CLIENT INFO: "id=3 addr=... db=0 ...".
+func field(text, name string) (value string, ok bool) {
+	for f := range strings.FieldsSeq(text) {
+		if value, ok = strings.CutPrefix(f, name); ok {
+			return value, true
 		}
 	}
-	return 0, false
+	return "", false
 }
 
 // databaseIn reads the database in the name of a node, "redis-1:6379/2": -1 if there is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
@@ -47,6 +48,7 @@ func (n *Node) Examine(ctx context.Context, e Exam) Facts {
 		x.facts.Err = errExamined
 		return x.facts
 	}
+	defer x.busy.Wait()
 	defer x.clean()
 	x.run()
 	x.lend()
@@ -67,7 +69,8 @@ type exam struct {
 	sides  map[string]bool // side keys; true for those that were set
 	tested []string        // keys of the self-test that may be set
 
-	lending *wakeUp // a subscription, which may have the only connection
+	lending *wakeUp        // a subscription, which may have the only connection
+	busy    sync.WaitGroup // calls that keep connections busy, see survey
 }
 
 func (x *exam) guarded() bool { return x.Guard != Guard{} }

@@ -46,11 +46,9 @@ func TestASentinelNamesItsMasters(t *testing.T) {
 }
 
 func TestTheDatabaseOfAConnectionAndOfANodeIsRead(t *testing.T) {
-	for text, want := range map[string]int64{
-		"id=3 addr=127.0.0.1:1 laddr=127.0.0.1:2 name= db=5 sub=0": 5, "db=0": 0, "name=db=7 db=1": 1, "id=3": -1, "db=x": -1, "": -1,
-	} {
-		if db, ok := databaseOf(text); ok != (want >= 0) || ok && db != want {
-			t.Errorf("%q: got %d, %v", text, db, ok)
+	for text, want := range map[string]string{"id=3 addr=127.0.0.1:1 laddr=127.0.0.1:2 name= db=5 sub=0": "5", "db=0": "0", "name=db=7 db=1": "1", "id=3": "", "": ""} {
+		if db, ok := field(text, "db="); ok != (want != "") || db != want {
+			t.Errorf("%q: got %q, %v", text, db, ok)
 		}
 	}
 	for name, want := range map[string]int64{"redis-1:6379/2": 2, "redis-1:6379": -1, "[::1]:6379/15": 15, "/tmp/redis.sock": -1, "/tmp/7": -1, "shard/3": -1, "r:1/x": -1} {
