@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"log"
+)
 
 // Exit codes of redlock itself. They are a contract.
 //
@@ -28,7 +32,8 @@ const (
 // that it can be returned from anywhere.
 type ending struct {
 	code int
-	err  error // what to say on stderr; nil if it was said, or is not ours to say
+	word string // for --status-fd
+	err  error  // what to say on stderr; nil if it was said, or is not ours to say
 }
 
 func (e *ending) Error() string {
@@ -40,4 +45,65 @@ func (e *ending) Error() string {
 
 func (e *ending) Unwrap() error { return e.err }
 
-func endWith(code int, err error) error { return &ending{code: code, err: err} }
+// endWith ends with a code of redlock's own.
+func endWith(code int, err error) error {
+	word := words[code]
+	if code > exitSignal {
+		word = "signal"
+	}
+	return &ending{code: code, word: word, err: err}
+}
+
+// The words of --status-fd. They are a contract.
+const (
+	wordCommand = "command"
+	wordTaken   = "taken"
+)
+
+// words are those of the codes that are redlock's own.
+var words = map[int]string{
+	exitUsage: "usage", exitNoQuorum: "no-quorum", exitSystem: "not-started", exitNotAcquired: wordTaken,
+	exitLost: "lost", exitNotExec: "not-started", exitNotFound: "not-started",
+}
+
+// commandEnded ends with the code of the command.
+func commandEnded(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &ending{code: code, word: wordCommand}
+}
+
+// wordOf is how a run ended, in one word.
+func wordOf(err error) string {
+	if end := (*ending)(nil); errors.As(err, &end) {
+		return end.word
+	}
+	if err != nil {
+		return words[exitSystem]
+	}
+	return wordCommand
+}
+
+// codeOf is the exit code for err.
+func codeOf(err error) int {
+	if end := (*ending)(nil); errors.As(err, &end) {
+		return end.code
+	}
+	if err != nil {
+		return exitSystem
+	}
+	return 0
+}
+
+// said says what went wrong, if there is something to say, and returns how to end.
+func said(err error, say *log.Logger) error {
+	if err == nil {
+		return nil
+	}
+	end := (*ending)(nil)
+	if !errors.As(err, &end) || end.err != nil {
+		say.Print(trimmed(err))
+	}
+	return &ending{code: codeOf(err), word: wordOf(err)}
+}

@@ -45,10 +45,7 @@ func (h *hold) run(path string, argv, env []string) error {
 	if h.lost {
 		return endWith(exitLost, fmt.Errorf("the lock was lost; the command ended with exit code %d", c.Code()))
 	}
-	if code := c.Code(); code != 0 {
-		return endWith(code, nil)
-	}
-	return nil
+	return commandEnded(c.Code())
 }
 
 // watch returns when the command has ended, and if the lock was lost, when its

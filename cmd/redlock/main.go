@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
@@ -65,35 +66,28 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	case ended >= 0:
 		return ended
 	case err != nil:
+		help := `"redlock --help"`
+		if wrong := (*kong.ParseError)(nil); errors.As(err, &wrong) && wrong.Context.Selected() != nil {
+			say.SetPrefix(prefix(wrong.Context))
+			help = strconv.Quote("redlock " + wrong.Context.Selected().Name + " --help")
+		}
 		say.Print(parserWords(err))
-		say.Print(`see "redlock --help", "redlock run --help" and so on`)
+		say.Print("see " + help)
 		return exitUsage
 	}
-	return exitCode(parsed.Run(), say)
+	say.SetPrefix(prefix(parsed))
+	return codeOf(said(parsed.Run(), say))
 }
+
+// prefix is what stands before all that a sub-command says: in the mails of cron nothing
+// else tells which it was.
+func prefix(parsed *kong.Context) string { return "redlock " + parsed.Selected().Name + ": " }
 
 // streams is where a command writes to: what was asked for on stdout, what is
 // said about it on stderr.
 type streams struct {
 	stdout io.Writer
 	say    *log.Logger
-}
-
-// exitCode says what went wrong, if there is something to say, and returns the
-// code for it.
-func exitCode(err error, say *log.Logger) int {
-	var end *ending
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &end):
-		if end.err != nil {
-			say.Print(trimmed(end.err))
-		}
-		return end.code
-	}
-	say.Print(trimmed(err))
-	return exitSystem
 }
 
 func version() string {

@@ -17,70 +17,6 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-type runCommand struct {
-	Node     []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Give it once per master; three or five are best. Without it the URLs come from REDLOCK_NODES, separated by blanks, where 'ps' does not show their passwords."`
-	Embedded bool          `help:"Lock on five masters in memory that nobody else sees: for a try-out without Redis."`
-	Name     string        `required:"" help:"The name of the lock. Who uses the same name and nodes excludes each other."`
-	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
-	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
-	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
-	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
-	Guard    time.Duration `placeholder:"LONGEST" help:"Keep nodes that restarted out until locks of this TTL, the longest of all locks, have expired. All clients of the nodes must do so, with the same TTL and number of nodes."`
-	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a sixteenth of the TTL, but 20ms to 1s."`
-	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
-	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
-	Prefix   string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
-	Verbose  bool          `short:"v" help:"Tell on stderr what happens."`
-	Command  []string      `arg:"" passthrough:"partial" help:"The command and its arguments, after --."`
-}
-
-// Help is what "redlock run --help" says besides the flags.
-func (*runCommand) Help() string {
-	return `Example:
-
-  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup --wait 30s -- ./backup.sh --full
-
-The command starts when a majority of the nodes has granted the lock, and the lock is renewed until the command ends. Signals are passed on to it.
-
-If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime somebody else may get the lock.
-
-The command's environment has:
-
-  REDLOCK_NAME     the name of the lock
-  REDLOCK_KEY      its key in Redis: prefix and name
-  REDLOCK_OWNER    the label that others see
-  REDLOCK_TTL_MS   its time to live in milliseconds
-  REDLOCK_TOKEN    its fencing token, with --fencing
-
-Exit codes:
-
-  the command's    its own code, or 128+n if signal n ended it
-  64               wrong flags or node URLs
-  69               too few nodes answered
-  71               the command could not be started
-  75               somebody else has the lock
-  79               the lock was lost while the command ran
-  126, 127         the command is not executable, was not found
-  128+n            signal n came while waiting for the lock`
-}
-
-// Validate is called by the parser.
-func (r *runCommand) Validate() error {
-	if r.Wait < 0 {
-		return fmt.Errorf("--wait: must not be negative")
-	}
-	if r.Timeout < 0 {
-		return fmt.Errorf("--node-timeout: must not be negative")
-	}
-	if r.Guard < 0 {
-		return fmt.Errorf("--guard: must not be negative")
-	}
-	if r.Grace < 0 {
-		return fmt.Errorf("--grace: must not be negative")
-	}
-	return nil
-}
-
 // nodes opens the masters to lock on.
 func (r *runCommand) nodes() (*nodes, error) {
 	switch {
@@ -92,8 +28,21 @@ func (r *runCommand) nodes() (*nodes, error) {
 	return openNodes(r.Node, ", or try --embedded")
 }
 
-// Run takes the lock, runs the command and releases the lock.
+// Run takes the lock, runs the command, releases the lock and reports how that ended.
 func (r *runCommand) Run(s *streams) error {
+	status, err := openStatus(r.StatusFD)
+	if err != nil {
+		return err
+	}
+	end := r.run(s)
+	if err := status.write(end); err != nil {
+		s.say.Printf("warning: %v", err)
+	}
+	return end
+}
+
+// run takes the lock, runs the command and releases the lock.
+func (r *runCommand) run(s *streams) error {
 	argv := r.argv()
 	path, err := lookup(argv)
 	if err != nil {
@@ -118,12 +67,9 @@ func (r *runCommand) Run(s *streams) error {
 		return endWith(exitUsage, optionWords(err))
 	}
 	// First what happened, then what is left of it on the nodes.
-	code := exitCode(r.hold(locker, s, signals, path, argv), s.say)
-	r.settle(locker, s)
-	if code != 0 {
-		return endWith(code, nil)
-	}
-	return nil
+	end := said(r.hold(locker, s, signals, path, argv), s.say)
+	r.settle(locker, s, end)
+	return end
 }
 
 // hold takes the lock and runs the command.
@@ -216,13 +162,22 @@ func (r *runCommand) refusal(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, redlock.ErrTaken):
-		return endWith(exitNotAcquired, r.refusalWords(err))
+		return r.taken(err)
 	case errors.Is(err, redlock.ErrNoQuorum):
 		return endWith(exitNoQuorum, r.refusalWords(err))
 	case errors.Is(err, context.DeadlineExceeded): // before the first attempt was over
-		return endWith(exitNotAcquired, r.refusalWords(err))
+		return r.taken(err)
 	}
 	return endWith(exitUsage, err) // the name
+}
+
+// taken is how a run ends because another holder has the lock.
+func (r *runCommand) taken(err error) error {
+	end := &ending{code: r.Conflict, word: wordTaken, err: r.refusalWords(err)}
+	if r.Quiet {
+		end.err = nil
+	}
+	return end
 }
 
 // rounded leaves the digits that say something.
@@ -254,10 +209,14 @@ func lookup(argv []string) (string, error) {
 // release yet. What is left then expires.
 const settleTime = time.Second
 
-func (r *runCommand) settle(locker *redlock.Locker, s *streams) {
+// A node that did not confirm keeps nobody else from a lock that was not granted here: with
+// --quiet it is not worth a line every minute.
+func (r *runCommand) settle(locker *redlock.Locker, s *streams, end error) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
-	if err := locker.Close(ctx); err != nil {
-		s.say.Printf("not every node confirmed the release; what is left expires within %v: %s", r.TTL, closeWords(err))
+	err := locker.Close(ctx)
+	if err == nil || r.Quiet && wordOf(end) == wordTaken {
+		return
 	}
+	s.say.Printf("not every node confirmed the release; what is left expires within %v: %s", r.TTL, closeWords(err))
 }

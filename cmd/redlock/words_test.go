@@ -34,8 +34,8 @@ func TestWrongUsageIsToldInTheWordsOfTheCommandLine(t *testing.T) {
 		p := start(t, append([]string{"run", "--name", "x"}, c.args...)...)
 		p.expectCode(exitUsage)
 		first, _, _ := strings.Cut(p.stderr.String(), "\n")
-		if !strings.HasPrefix(first, "redlock: "+c.want) {
-			t.Errorf("%q: it says\n%s\nand does not begin with\nredlock: %s", c.args, first, c.want)
+		if !strings.HasPrefix(first, "redlock run: "+c.want) {
+			t.Errorf("%q: it says\n%s\nand does not begin with\nredlock run: %s", c.args, first, c.want)
 		}
 	}
 }
@@ -68,8 +68,8 @@ func TestARefusalSaysOnceWhichLockAndWhy(t *testing.T) {
 		flags []string
 		want  string
 	}{
-		{nil, `redlock: "backup" was not granted: taken by `},
-		{[]string{"--wait", "500ms"}, `redlock: "backup" was not granted within --wait 500ms: taken by `},
+		{nil, `redlock run: "backup" was not granted: taken by `},
+		{[]string{"--wait", "500ms"}, `redlock run: "backup" was not granted within --wait 500ms: taken by `},
 	} {
 		p := start(t, with(lockArgs(cluster, "echo", "ran"), c.flags...)...)
 		p.expectCode(exitNotAcquired)
@@ -77,7 +77,7 @@ func TestARefusalSaysOnceWhichLockAndWhy(t *testing.T) {
 		if !regexp.MustCompile(`^` + regexp.QuoteMeta(c.want) + `\S.* on [23] of 3 nodes\n`).MatchString(said) {
 			t.Errorf("it says\n%s", said)
 		}
-		if strings.Count(said, "redlock: ") != strings.Count(said, "\n") || strings.Contains(said, "deadline") {
+		if strings.Count(said, "redlock") != strings.Count(said, "\n") || strings.Contains(said, "deadline") {
 			t.Errorf("doubled prefixes or Go-speak:\n%s", said)
 		}
 	}
@@ -98,8 +98,8 @@ func TestTheReasonComesFirstAndThenWhatIsLeft(t *testing.T) {
 	_ = p.stdin.Close()
 	p.expectCode(3)
 	said := strings.Split(strings.TrimSpace(p.stderr.String()), "\n")
-	if len(said) != 2 || !strings.HasPrefix(said[0], `redlock: warning: unlock "backup": no quorum: 1 of 3 nodes agreed, 2 needed; node `) ||
-		!strings.HasPrefix(said[1], "redlock: not every node confirmed the release; ") ||
+	if len(said) != 2 || !strings.HasPrefix(said[0], `redlock run: warning: unlock "backup": no quorum: 1 of 3 nodes agreed, 2 needed; node `) ||
+		!strings.HasPrefix(said[1], "redlock run: not every node confirmed the release; ") ||
 		strings.Count(said[1], "releases not confirmed: 1;") != 2 {
 		t.Errorf("it says\n%s", strings.Join(said, "\n"))
 	}
@@ -110,8 +110,8 @@ func TestVerboseTellsOfTheGrantAndTheRelease(t *testing.T) {
 	cluster := redlocktest.New(t, 3)
 	p := start(t, with(lockArgs(cluster, "true"), "-v")...)
 	p.expectCode(0)
-	want := regexp.MustCompile(`^redlock: the lock "backup" was granted by [23] of 3 nodes so far, after [0-9.]+[mµ]?s
-redlock: the lock "backup" was released after [0-9.]+[mµ]?s
+	want := regexp.MustCompile(`^redlock run: the lock "backup" was granted by [23] of 3 nodes so far, after [0-9.]+[mµ]?s
+redlock run: the lock "backup" was released after [0-9.]+[mµ]?s
 $`)
 	if said := p.stderr.String(); !want.MatchString(said) {
 		t.Errorf("it says\n%s", said)

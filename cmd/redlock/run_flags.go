@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+type runCommand struct {
+	Node     []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Give it once per master; three or five are best. Without it the URLs come from REDLOCK_NODES, separated by blanks, where 'ps' does not show their passwords."`
+	Embedded bool          `help:"Lock on five masters in memory that nobody else sees: for a try-out without Redis."`
+	Name     string        `required:"" help:"The name of the lock. Who uses the same name and nodes excludes each other."`
+	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
+	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
+	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
+	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
+	Guard    time.Duration `placeholder:"LONGEST" help:"Keep nodes that restarted out until locks of this TTL, the longest of all locks, have expired. All clients of the nodes must do so, with the same TTL and number of nodes."`
+	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a sixteenth of the TTL, but 20ms to 1s."`
+	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
+	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
+	Prefix   string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
+	Conflict int           `name:"conflict-exit-code" short:"E" default:"75" placeholder:"CODE" help:"The exit code if another holder has the lock, 0 to 255. Default: 75."`
+	StatusFD int           `name:"status-fd" placeholder:"N" help:"Write to this file descriptor how the run ended: a word and the exit code. See below."`
+	Quiet    bool          `short:"q" xor:"talk" help:"Say nothing if another holder has the lock, and give no warnings about --node. Errors are still printed."`
+	Verbose  bool          `short:"v" xor:"talk" help:"Tell on stderr what happens."`
+	Command  []string      `arg:"" passthrough:"partial" help:"The command and its arguments, after --."`
+}
+
+// Help is what "redlock run --help" says besides the flags.
+func (*runCommand) Help() string {
+	return `Example:
+
+  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup --wait 30s -- ./backup.sh --full
+
+The command starts when a majority of the nodes has granted the lock, and the lock is renewed until the command ends. Signals are passed on to it.
+
+If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime somebody else may get the lock.
+
+The command's environment has:
+
+  REDLOCK_NAME     the name of the lock
+  REDLOCK_KEY      its key in Redis: prefix and name
+  REDLOCK_OWNER    the label that others see
+  REDLOCK_TTL_MS   its time to live in milliseconds
+  REDLOCK_TOKEN    its fencing token, with --fencing
+
+Exit codes, and the word that --status-fd gives:
+
+  the command's    command       its own code, or 128+n if signal n ended it
+  64               usage         wrong flags or node URLs
+  69               no-quorum     too few nodes answered
+  71               not-started   the command could not be started
+  75               taken         another holder has the lock; -E chooses another code
+  79               lost          the lock was lost while the command ran
+  126, 127         not-started   the command is not executable, was not found
+  128+n            signal        signal n came while waiting for the lock
+
+A command may end with any of these codes itself. --status-fd tells them apart: at the end it gets one line, such as "command 75" or "taken 75". The line is missing if the flags could not be read, or if redlock itself was killed. The command does not inherit the file descriptor.
+
+  redlock run --status-fd 3 --name backup -- ./backup.sh 3>status
+  read -r word code <status
+
+For cron on several machines: one of them runs the command, the others print nothing and end with 0.
+
+  redlock run -q -E 0 --name backup --node redis://r1,redis://r2,redis://r3 -- ./backup.sh`
+}
+
+// Validate is called by the parser.
+func (r *runCommand) Validate() error {
+	if r.Wait < 0 {
+		return fmt.Errorf("--wait: must not be negative")
+	}
+	if r.Timeout < 0 {
+		return fmt.Errorf("--node-timeout: must not be negative")
+	}
+	if r.Guard < 0 {
+		return fmt.Errorf("--guard: must not be negative")
+	}
+	if r.Grace < 0 {
+		return fmt.Errorf("--grace: must not be negative")
+	}
+	if r.Conflict < 0 || r.Conflict > 255 {
+		return fmt.Errorf("--conflict-exit-code: must be 0 to 255")
+	}
+	return nil
+}
