@@ -33,12 +33,16 @@ func (h *hold) run(path string, argv, env []string) error {
 		h.release()
 		return endWith(exitLost, fmt.Errorf("the lock was lost before the command was started: %s", trimmed(context.Cause(h.lock.Context()))))
 	}
-	c, err := child.Start(path, argv, env, stillHeld)
+	c, err := child.Start(path, argv, env, h.grace, stillHeld)
 	if err != nil {
 		h.release()
 		return notStarted(argv[0], err)
 	}
+	if err := c.Unguarded(); err != nil {
+		h.say.Printf("warning: if redlock is killed, children of the command live on without the lock: %v", err)
+	}
 	h.watch(c)
+	c.Leave()
 	// From here on the lock is of no use: what the command left behind in the
 	// background is on its own, as it is without redlock.
 	h.release()

@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
 )
 
 const description = `A lock on several independent Redis (or Valkey) masters, granted only if a majority of them agrees.
@@ -38,6 +40,7 @@ type cli struct {
 }
 
 func main() {
+	child.Guard()
 	redis.SetLogger(quiet{})
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }

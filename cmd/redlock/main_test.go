@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
@@ -24,6 +25,7 @@ import (
 const asCommand = "TEST_BINARY_IS_THE_COMMAND"
 
 func TestMain(m *testing.M) {
+	child.Guard() // of a command that was started by another process of this binary
 	if os.Getenv(asCommand) != "" {
 		main()
 	}

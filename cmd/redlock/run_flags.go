@@ -33,7 +33,11 @@ func (*runCommand) Help() string {
 
 The command starts when a majority of the nodes has granted the lock, and the lock is renewed until the command ends. Signals are passed on to it.
 
-If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime somebody else may get the lock.
+The lock is released when the command has ended, even if processes that it left in the background still run.
+
+If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime another holder may get the lock.
+
+If redlock itself is killed, a second process that it has started ends the command's process group in the same way; on Linux the command itself gets SIGKILL at once. A process that has left the group (setsid, daemons) is not reached.
 
 The command's environment has:
 

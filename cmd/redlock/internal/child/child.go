@@ -33,6 +33,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +43,8 @@ import (
 type Child struct {
 	pid         int // and its process group
 	tty         *terminal
+	guard       *guard // nil if it could not be started; constant once Start has returned
+	unguarded   error  // why
 	mayContinue func() bool
 	done        chan struct{}
 	status      unix.WaitStatus // valid once done is closed
@@ -51,13 +54,13 @@ type Child struct {
 // Start starts the file at path with argv and env, on this process's standard
 // streams. mayContinue is asked before the command is continued after a stop.
 //
-// Linux ends the command with SIGKILL if this process dies, be it by SIGKILL:
-// nobody keeps its lock alive any more, and nobody is left to escalate from
-// SIGTERM. That reaches the command itself, not its children; elsewhere, nothing.
-func Start(path string, argv, env []string, mayContinue func() bool) (*Child, error) {
+// If this process dies, be it by SIGKILL, nobody keeps the command's lock alive any
+// more. Then Linux ends the command itself with SIGKILL, at once; and here and elsewhere
+// the guard ends its process group, with SIGTERM, and with SIGKILL after grace.
+func Start(path string, argv, env []string, grace time.Duration, mayContinue func() bool) (*Child, error) {
 	c := &Child{mayContinue: mayContinue, tty: openTerminal(), done: make(chan struct{})}
 	started := make(chan error)
-	go c.live(path, argv, env, started) // ends with the command
+	go c.live(path, argv, env, grace, started) // ends with the command
 	if err := <-started; err != nil {
 		return nil, err
 	}
@@ -67,22 +70,26 @@ func Start(path string, argv, env []string, mayContinue func() bool) (*Child, er
 // live starts the command and waits for it, on one operating system thread: the
 // signal at the parent's death comes when the *thread* that started the command
 // ends, and Go ends idle threads of goroutines that end while locked to them.
-func (c *Child) live(path string, argv, env []string, started chan<- error) {
+func (c *Child) live(path string, argv, env []string, grace time.Duration, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer c.tty.close()
 
+	c.guard, c.unguarded = startGuard()
+	pidfd := -1
 	p, err := os.StartProcess(path, argv, &os.ProcAttr{
 		Env:   env,
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-		Sys:   attributes(),
+		Sys:   attributes(&pidfd),
 	})
 	if err != nil {
+		c.guard.discard()
 		started <- err
 		return
 	}
 	c.pid = p.Pid
 	_ = p.Release() // it is waited for here, since os.Process does not tell of stops
+	c.guard.watch(c.pid, pidfd, grace)
 	started <- nil
 	c.wait()
 	c.tty.takeBack()
@@ -137,6 +144,14 @@ func (c *Child) resume() {
 		c.signalGroup(unix.SIGCONT)
 	}
 }
+
+// Unguarded is why the command's children live on if this process is killed, nil if they
+// do not.
+func (c *Child) Unguarded() error { return c.unguarded }
+
+// Leave ends the watch over the command's process group: what is still in it is on its own.
+// Call it once, when Done is closed.
+func (c *Child) Leave() { c.guard.dismiss() }
 
 // Done is closed when the command has ended. Its children may live on.
 func (c *Child) Done() <-chan struct{} { return c.done }

@@ -14,7 +14,7 @@ import (
 // A Child is a command that was started: never, on this system.
 type Child struct{}
 
-func Start(string, []string, []string, func() bool) (*Child, error) {
+func Start(string, []string, []string, time.Duration, func() bool) (*Child, error) {
 	return nil, errors.New("running a command under a lock needs a Unix system")
 }
 
@@ -24,6 +24,10 @@ func Suspends(os.Signal) bool    { return false }
 func Suspend()                   {}
 func Number(os.Signal) int       { return 2 }
 
+func Guard() {}
+
+func (*Child) Unguarded() error           { return nil }
+func (*Child) Leave()                     {}
 func (*Child) Done() <-chan struct{}      { return nil }
 func (*Child) Code() int                  { return 0 }
 func (*Child) Forward(os.Signal)          {}
