@@ -15,7 +15,7 @@ import (
 )
 
 type doctorCommand struct {
-	Node    []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master, once per master, as for run. Without it the URLs come from REDLOCK_NODES."`
+	masters
 	TTL     time.Duration `name:"ttl" default:"8s" help:"The time to live of your locks."`
 	Timeout time.Duration `name:"node-timeout" placeholder:"TIME" help:"That of your locks. Without it a sixteenth of the TTL, but 20ms to 1s."`
 	Prefix  string        `help:"The prefix of your locks: the rights of the user are checked for keys that begin with it. Default: nothing."`
@@ -61,7 +61,7 @@ func (c *doctorCommand) Validate() error {
 
 // Run prints a report.
 func (c *doctorCommand) Run(s *streams) error {
-	nodes, err := openNodes(c.Node, "")
+	nodes, err := c.open("")
 	if err != nil {
 		return err
 	}

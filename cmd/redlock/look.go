@@ -15,7 +15,7 @@ import (
 
 // onNodes is which nodes to look at.
 type onNodes struct {
-	Node    []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master, once per master, as for run. Without it the URLs come from REDLOCK_NODES."`
+	masters
 	Timeout time.Duration `name:"node-timeout" default:"1s" help:"How long to wait for the answer of one node."`
 	Prefix  string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
 }
@@ -29,11 +29,11 @@ type target struct {
 // look opens a Locker that takes no locks. Errors get their exit codes, and name the
 // command.
 func (t *onNodes) look(command string, do func(*redlock.Locker) error) error {
-	return inCommand(command, t.open(do))
+	return inCommand(command, t.with(do))
 }
 
-func (t *onNodes) open(do func(*redlock.Locker) error) error {
-	nodes, err := openNodes(t.Node, "")
+func (t *onNodes) with(do func(*redlock.Locker) error) error {
+	nodes, err := t.open("")
 	if err != nil {
 		return err
 	}

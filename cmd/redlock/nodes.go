@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -53,21 +54,40 @@ func embed() (*nodes, error) {
 	return n, nil
 }
 
-// openNodes returns the nodes behind the URLs of --node, or of REDLOCK_NODES if
-// there are none. If there are none there either, it says that they are missing, and
-// what else can be done.
-func openNodes(urls []string, otherwise string) (*nodes, error) {
+// masters are the flags that say which nodes, the same for all sub-commands.
+type masters struct {
+	Node      []string `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Several are separated by commas, or --node is repeated; three or five are best. Without it the URLs come from REDLOCK_NODES, separated by commas or blanks, where 'ps' does not show their passwords. Options after '?': db, client_name, protocol (2 or 3), dial_timeout, read_timeout, write_timeout, skip_verify."`
+	TLSCA     string   `name:"tls-ca" placeholder:"FILE" help:"The certificates (PEM) that those of the rediss:// nodes must be signed by, in place of the system's."`
+	TLSCert   string   `name:"tls-cert" placeholder:"FILE" help:"The certificate (PEM) to show to rediss:// nodes, with --tls-key."`
+	TLSKey    string   `name:"tls-key" placeholder:"FILE" help:"The key (PEM) of --tls-cert."`
+	TLSServer string   `name:"tls-server-name" placeholder:"NAME" help:"The name that the certificates of the rediss:// nodes must be for. Default: the host of the URL."`
+}
+
+// open returns the nodes behind the URLs of --node, or of REDLOCK_NODES if there are
+// none. If there are none there either, it says that they are missing, and what else can be
+// done.
+func (m *masters) open(otherwise string) (*nodes, error) {
+	urls := m.Node
 	if len(urls) == 0 {
 		urls = strings.Fields(os.Getenv(nodesVariable))
 	}
-	if len(urls) == 0 {
-		return nil, endWith(exitUsage, fmt.Errorf("which nodes? Give --node once per Redis master, or set %s%s", nodesVariable, otherwise))
+	if urls = splitNodes(urls); len(urls) == 0 {
+		return nil, endWith(exitUsage, fmt.Errorf("which nodes? Give --node URL,URL,URL with all Redis masters, or set %s%s", nodesVariable, otherwise))
 	}
-	n := &nodes{}
+	secure, err := m.tls()
+	if err != nil {
+		return nil, endWith(exitUsage, err)
+	}
+	n, used := &nodes{}, false
 	for i, u := range urls {
 		options, err := parseNode(u)
 		if err != nil {
+			n.close()
 			return nil, endWith(exitUsage, fmt.Errorf("node %d: %w", i+1, err))
+		}
+		if options.TLSConfig != nil && secure != nil {
+			used = true
+			secure(options.TLSConfig)
 		}
 		n.add(options)
 		for j, earlier := range n.pools[:i] {
@@ -77,7 +97,26 @@ func openNodes(urls []string, otherwise string) (*nodes, error) {
 			}
 		}
 	}
+	if secure != nil && !used {
+		n.close()
+		return nil, endWith(exitUsage, errors.New("--tls-...: no node has TLS: begin its URL with rediss://"))
+	}
 	return n, nil
+}
+
+// listed matches a comma between two URLs. Other commas are a part of one.
+var listed = regexp.MustCompile(`\s*,\s*(?:redis|rediss|unix)://`)
+
+// splitNodes returns the single URLs of lists.
+func splitNodes(lists []string) (urls []string) {
+	for _, list := range lists {
+		for at := listed.FindStringIndex(list); at != nil; at = listed.FindStringIndex(list) {
+			urls = append(urls, list[:at[0]])
+			list = strings.TrimLeft(list[at[0]:], ", \t\r\n")
+		}
+		urls = append(urls, list)
+	}
+	return urls
 }
 
 func (n *nodes) add(options *redis.Options) {
@@ -98,9 +137,8 @@ var (
 	// "@" or of connection strings such as "host:6379,password=...".
 	harmless = regexp.MustCompile(`^(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d*)?$`)
 
-	// several matches a list of URLs or hosts. Other commas are left alone: one in
-	// a password is followed by an "@", one in a path or an option comes after "/"
-	// or "?".
+	// several matches a list of hosts. Other commas are left alone: one in a password
+	// is followed by an "@", one in a path or an option comes after "/" or "?".
 	several = regexp.MustCompile(`,(redis|rediss|unix)://|^(\w+://)?[^/?@,]+,[^@]*$`)
 )
 
@@ -111,7 +149,7 @@ func parseNode(raw string) (*redis.Options, error) {
 	scheme, _, found := strings.Cut(raw, "://")
 	switch {
 	case several.MatchString(raw):
-		return nil, fmt.Errorf("one URL per --node, and blanks between those in %s", nodesVariable)
+		return nil, errors.New("in a list each node is a whole URL: redis://a,redis://b")
 	case !found && harmless.MatchString(raw):
 		return nil, fmt.Errorf("%q is not a URL: give it as redis://%s", raw, raw)
 	case !found:
@@ -125,12 +163,24 @@ func parseNode(raw string) (*redis.Options, error) {
 	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") || parsed.Fragment != "" { // "redis://:pass/word@host", "redis://:pass#word@host"
 		return nil, fmt.Errorf("not a valid URL: %s; special characters in a password must be percent-encoded", form)
 	}
+	host := parsed.Hostname() // what comes after ":" may be a password of one who forgot the host
 	if port, err := strconv.ParseUint(parsed.Port(), 10, 16); parsed.Port() != "" && (err != nil || port == 0) {
-		return nil, fmt.Errorf("the port must be 1 to 65535")
+		return nil, fmt.Errorf("%s: the port must be 1 to 65535", host)
+	}
+	if err := checkQuery(parsed); err != nil {
+		return nil, fmt.Errorf("%s%w", label(host), err)
 	}
 	options, err := redis.ParseURL(raw)
-	if err != nil {
-		return nil, err // about the database or an option behind "?"
+	if err != nil { // about the database or the value of an option
+		return nil, fmt.Errorf("%s%s", label(host), strings.TrimPrefix(err.Error(), "redis: "))
 	}
 	return options, nil
+}
+
+// label is how an error begins that is about one node.
+func label(host string) string {
+	if host == "" {
+		return ""
+	}
+	return host + ": "
 }

@@ -25,7 +25,7 @@ func (r *runCommand) nodes() (*nodes, error) {
 	case r.Embedded:
 		return embed()
 	}
-	return openNodes(r.Node, ", or try --embedded")
+	return r.open(", or try --embedded")
 }
 
 // Run takes the lock, runs the command, releases the lock and reports how that ended.
@@ -59,6 +59,9 @@ func (r *runCommand) run(s *streams) error {
 		return err
 	}
 	defer nodes.close()
+	if n := len(nodes.pools); n%2 == 0 && !r.Quiet {
+		s.say.Printf("warning: %d nodes survive no more failures than %d: add one, or leave one out", n, n-1)
+	}
 	if r.Owner == "" {
 		r.Owner = defaultOwner()
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 type runCommand struct {
-	Node     []string      `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Give it once per master; three or five are best. Without it the URLs come from REDLOCK_NODES, separated by blanks, where 'ps' does not show their passwords."`
+	masters
 	Embedded bool          `help:"Lock on five masters in memory that nobody else sees: for a try-out without Redis."`
 	Name     string        `required:"" help:"The name of the lock. Who uses the same name and nodes excludes each other."`
 	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`

@@ -195,7 +195,7 @@ func TestTheCommandIsToldTheLockAndNoSecrets(t *testing.T) {
 	cluster := redlocktest.New(t, 3)
 	var urls []string
 	for _, addr := range cluster.Addrs() {
-		urls = append(urls, "redis://"+addr+"/0?max_retries=1")
+		urls = append(urls, "redis://"+addr+"/0?client_name=cron")
 	}
 	t.Setenv(nodesVariable, strings.Join(urls, "\n "))
 	t.Setenv("REDLOCK_NAME", "of an outer lock")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,9 +21,19 @@ func TestWrongUsageIsToldInTheWordsOfTheCommandLine(t *testing.T) {
 		{[]string{"--node", "r1:6379", "--", "echo"}, `node 1: "r1:6379" is not a URL: give it as redis://r1:6379`},
 		{[]string{"--node", "user:s3cret@r1", "--", "echo"}, "node 1: not a URL: give it as redis://host:port; want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]"},
 		{[]string{"--node", "http://r1", "--", "echo"}, `node 1: "http://r1" is not the URL of a Redis server: want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]`},
-		{[]string{"--node", "redis://a,redis://b", "--", "echo"}, "node 1: one URL per --node, and blanks between those in REDLOCK_NODES"},
-		{[]string{"--node", "redis://u:s3cret@a,redis://u:s3cret@b", "--", "echo"}, "node 1: one URL per --node, and blanks between those in REDLOCK_NODES"},
-		{[]string{"--node", "redis://r1:65536", "--", "echo"}, "node 1: the port must be 1 to 65535"},
+		{[]string{"--node", "redis://a,b", "--", "echo"}, "node 1: in a list each node is a whole URL: redis://a,redis://b"},
+		{[]string{"--node", "redis://a,b:6379,redis://u:s3cret@c", "--", "echo"}, "node 1: in a list each node is a whole URL: redis://a,redis://b"},
+		{[]string{"--node", "redis://u:s3cret@a,redis://u:s3cret@b,redis://a:6379", "--", "echo"}, "node 3 is node 1 once more"},
+		{[]string{"--node", "redis://u:s3cret@r1/x", "--", "echo"}, "node 1: r1: invalid database number"},
+		{[]string{"--node", "redis://u:s3cret@r1?max_retries=3", "--", "echo"}, "node 1: r1: an option after '?' is not one of db, client_name, protocol, dial_timeout, read_timeout, write_timeout, skip_verify"},
+		{[]string{"--node", "redis://u:s3cret@r1?read_timeout=soon", "--", "echo"}, "node 1: r1: invalid read_timeout duration"},
+		{[]string{"--node", "redis://u:s3cret@r1?protocol=4", "--", "echo"}, "node 1: r1: protocol must be 2 or 3"},
+		{[]string{"--node", "redis://u:s3cret@r1?skip_verify=true", "--", "echo"}, "node 1: r1: skip_verify is for rediss://"},
+		{[]string{"--node", "redis://r1", "--tls-server-name", "r1", "--", "echo"}, "--tls-...: no node has TLS"},
+		{[]string{"--node", "rediss://r1", "--tls-ca", "/no/such/file", "--", "echo"}, "--tls-ca: open /no/such/file"},
+		{[]string{"--node", "rediss://r1", "--tls-ca", os.DevNull, "--", "echo"}, "--tls-ca: /dev/null has no certificate in PEM form"},
+		{[]string{"--node", "rediss://r1", "--tls-key", os.DevNull, "--", "echo"}, "--tls-cert and --tls-key belong together"},
+		{[]string{"--node", "redis://r1:65536", "--", "echo"}, "node 1: r1: the port must be 1 to 65535"},
 		{[]string{"--node", "redis://r1", "--node", "redis://r2", "--node", "redis://u:s3cret@r1:6379/0", "--", "echo"}, "node 3 is node 1 once more, and a node that votes twice is no quorum: give each master once"},
 		{[]string{"--embedded", "--ttl", "5", "--", "echo"}, `--ttl: "5" has no unit (for example 5s)`},
 		{[]string{"--embedded", "--ttl", "1ms", "--", "echo"}, "--ttl 1ms: must be "},
