@@ -56,8 +56,9 @@ func endWith(code int, err error) error {
 
 // The words of --status-fd. They are a contract.
 const (
-	wordCommand = "command"
-	wordTaken   = "taken"
+	wordCommand  = "command"
+	wordTaken    = "taken"
+	wordReleased = "released"
 )
 
 // words are those of the codes that are redlock's own.

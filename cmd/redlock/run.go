@@ -44,9 +44,12 @@ func (r *runCommand) Run(s *streams) error {
 // run takes the lock, runs the command and releases the lock.
 func (r *runCommand) run(s *streams) error {
 	argv := r.argv()
-	path, err := lookup(argv)
-	if err != nil {
-		return err // before others are kept waiting for nothing
+	var path string
+	if len(r.Command) > 0 {
+		var err error
+		if path, err = lookup(argv); err != nil {
+			return err // before others are kept waiting for nothing
+		}
 	}
 	signals := make(chan os.Signal, 16)
 	child.Notify(signals)
@@ -90,12 +93,15 @@ func (r *runCommand) hold(locker *redlock.Locker, s *streams, signals <-chan os.
 		s.say.Printf("the lock %q was granted by %d of %d nodes so far, after %v", r.Name, held, total, rounded(time.Since(began)))
 	}
 	h := &hold{lock: lock, grace: r.Grace, signals: signals, say: s.say, verbose: r.Verbose, began: time.Now()}
+	if len(r.Command) == 0 {
+		return h.untilInputEnds(os.Stdin, s.stdout)
+	}
 	return h.run(path, argv, r.environment(os.Environ(), lock.Token()))
 }
 
 // argv is the command without the "--" before it.
 func (r *runCommand) argv() []string {
-	if r.Command[0] == "--" {
+	if len(r.Command) > 0 && r.Command[0] == "--" {
 		return r.Command[1:]
 	}
 	return r.Command
@@ -190,8 +196,6 @@ func rounded(d time.Duration) time.Duration {
 	}
 	return d.Round(10 * time.Millisecond)
 }
-
-var errNoCommand = errors.New("give the command after --")
 
 // lookup finds the command, as a shell would.
 func lookup(argv []string) (string, error) {

@@ -22,7 +22,7 @@ type runCommand struct {
 	StatusFD int           `name:"status-fd" placeholder:"N" help:"Write to this file descriptor how the run ended: a word and the exit code. See below."`
 	Quiet    bool          `short:"q" xor:"talk" help:"Say nothing if another holder has the lock, and give no warnings about --node. Errors are still printed."`
 	Verbose  bool          `short:"v" xor:"talk" help:"Tell on stderr what happens."`
-	Command  []string      `arg:"" passthrough:"partial" help:"The command and its arguments, after --."`
+	Command  []string      `arg:"" optional:"" passthrough:"partial" help:"The command and its arguments, after --. Without one the lock is held until the standard input ends."`
 }
 
 // Help is what "redlock run --help" says besides the flags.
@@ -38,6 +38,16 @@ The lock is released when the command has ended, even if processes that it left 
 If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime another holder may get the lock.
 
 If redlock itself is killed, a second process that it has started ends the command's process group in the same way; on Linux the command itself gets SIGKILL at once. A process that has left the group (setsid, daemons) is not reached.
+
+Without a command the lock is held until the standard input ends or a signal comes. When it is granted there is one line on the standard output, "held", or "held TOKEN" with --fencing. If the lock is lost, redlock ends at once. A script in bash that works under the lock itself:
+
+  coproc LOCK { exec redlock run --node redis://r1,redis://r2,redis://r3 --name backup; }
+  holder=$LOCK_PID
+  read -r held <&"${LOCK[0]}" || exit 1   # the lock was not granted
+  ./dump && ./upload
+  kill -0 "$holder" || exit 1             # the lock was lost meanwhile
+  eval "exec ${LOCK[1]}>&-"               # end its input: release the lock
+  wait "$holder"                          # 0: the lock was held all the time
 
 The command's environment has:
 
@@ -56,7 +66,8 @@ Exit codes, and the word that --status-fd gives:
   75               taken         another holder has the lock; -E chooses another code
   79               lost          the lock was lost while the command ran
   126, 127         not-started   the command is not executable, was not found
-  128+n            signal        signal n came while waiting for the lock
+  128+n            signal        signal n came while waiting for the lock, or holding it without a command
+  0                released      without a command: the input ended, and the lock was held until then
 
 A command may end with any of these codes itself. --status-fd tells them apart: at the end it gets one line, such as "command 75" or "taken 75". The line is missing if the flags could not be read, or if redlock itself was killed. The command does not inherit the file descriptor.
 

@@ -167,7 +167,6 @@ func TestWrongUsageIs64AndRunsNothing(t *testing.T) {
 		{"run"},
 		{"nonsense"},
 		{"run", "--embedded", "--", "echo", "ran"},
-		{"run", "--embedded", "--name", "x"},
 		{"run", "--embedded", "--name", "x", "--"},
 		{"run", "--name", "x", "--", "echo", "ran"},
 		{"run", "--embedded", "--node", "redis://localhost", "--name", "x", "--", "echo", "ran"},

@@ -24,9 +24,6 @@ var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", 
 // parserWords is what is wrong with the arguments.
 func parserWords(err error) string {
 	text := err.Error()
-	if strings.HasPrefix(text, `expected "<command>`) {
-		return errNoCommand.Error()
-	}
 	return missingUnit.ReplaceAllString(text, `"$1" has no unit (for example ${1}s)`)
 }
 
