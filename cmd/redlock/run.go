@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -68,13 +67,16 @@ func (r *runCommand) run(s *streams) error {
 	if r.Owner == "" {
 		r.Owner = defaultOwner()
 	}
-	locker, err := redlock.New(nodes.pools, r.options(s.say.Writer())...)
+	journal := newJournal(s.say)
+	slog.SetDefault(slog.New(journal)) // for what the library says without a logger
+	locker, err := redlock.New(nodes.pools, r.options(journal)...)
 	if err != nil {
 		return endWith(exitUsage, optionWords(err))
 	}
 	// First what happened, then what is left of it on the nodes.
 	end := said(r.hold(locker, s, signals, path, argv), s.say)
 	r.settle(locker, s, end)
+	journal.end()
 	return end
 }
 
@@ -107,7 +109,7 @@ func (r *runCommand) argv() []string {
 	return r.Command
 }
 
-func (r *runCommand) options(stderr io.Writer) []redlock.Option {
+func (r *runCommand) options(j *journal) []redlock.Option {
 	options := []redlock.Option{
 		redlock.WithTTL(r.TTL), redlock.WithKeepAlive(), redlock.WithMaxWait(r.Wait),
 		redlock.WithOwner(r.Owner), redlock.WithPrefix(r.Prefix),
@@ -128,8 +130,7 @@ func (r *runCommand) options(stderr io.Writer) []redlock.Option {
 		options = append(options, redlock.WithNodeTimeout(r.Timeout))
 	}
 	if r.Verbose {
-		logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		options = append(options, redlock.WithLogger(logger))
+		options = append(options, redlock.WithLogger(slog.New(j)))
 	}
 	return options
 }

@@ -21,7 +21,7 @@ type runCommand struct {
 	Conflict int           `name:"conflict-exit-code" short:"E" default:"75" placeholder:"CODE" help:"The exit code if another holder has the lock, 0 to 255. Default: 75."`
 	StatusFD int           `name:"status-fd" placeholder:"N" help:"Write to this file descriptor how the run ended: a word and the exit code. See below."`
 	Quiet    bool          `short:"q" xor:"talk" help:"Say nothing if another holder has the lock, and give no warnings about --node. Errors are still printed."`
-	Verbose  bool          `short:"v" xor:"talk" help:"Tell on stderr what happens."`
+	Verbose  bool          `short:"v" xor:"talk" help:"Tell on stderr what happens: what is new, and how often the same came again."`
 	Command  []string      `arg:"" optional:"" passthrough:"partial" help:"The command and its arguments, after --. Without one the lock is held until the standard input ends."`
 }
 
