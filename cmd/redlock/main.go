@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 
 	"github.com/alecthomas/kong"
@@ -35,6 +36,10 @@ type cli struct {
 	List    listCommand    `cmd:"" help:"Say which locks there are, who holds them, for how long, and how many wait."`
 	Release releaseCommand `cmd:"" help:"Take a lock away from whoever holds it."`
 	Doctor  doctorCommand  `cmd:"" help:"Say what on the masters could take exclusion or speed away, and what mends it."`
+
+	HelpOf     helpCommand       `cmd:"" name:"help" help:"Say what redlock, or one of these, can do."`
+	VersionOf  versionCommand    `cmd:"" name:"version" help:"Print the version."`
+	Completion completionCommand `cmd:"" help:"Write a script by which a shell completes redlock's arguments."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
@@ -61,8 +66,11 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		panic(err) // the struct above is wrong: seen by every test
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
 	switch {
@@ -80,6 +88,20 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	say.SetPrefix(prefix(parsed))
 	return codeOf(said(parsed.Run(), say))
+}
+
+// helpCommand is listed, and never run: see execute.
+type helpCommand struct {
+	Command string `arg:"" optional:"" help:"Which."`
+}
+
+func (*helpCommand) Run() error { return nil }
+
+type versionCommand struct{}
+
+func (*versionCommand) Run(s *streams) error {
+	_, err := fmt.Fprintln(s.stdout, version())
+	return err
 }
 
 // prefix is what stands before all that a sub-command says: in the mails of cron nothing

@@ -255,7 +255,7 @@ func TestEmbeddedNeedsNoRedis(t *testing.T) {
 
 func TestHelpAndVersionAreNoErrors(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"--version"}, {"run", "--help"}, {"demo", "--help"}, {}} {
+	for _, args := range [][]string{{"--help"}, {"--version"}, {"run", "--help"}, {"demo", "--help"}, {}, {"help"}, {"version"}, {"help", "run"}, {"help", "help"}, {"completion", "bash"}, {"completion", "--help"}} {
 		if out := start(t, args...).expectCode(0); !strings.Contains(out, "redlock") {
 			t.Errorf("redlock %v says %q", args, out)
 		}
