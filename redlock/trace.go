@@ -28,6 +28,12 @@ type Trace struct {
 	// healthy meanwhile: it is how to learn that the next failure may be one too
 	// many. A node that is not called is not watched.
 	Node func(node string, down bool)
+
+	// Same is called once for a node that turned out to be the same server as another one,
+	// under a second name: it had the value of an attempt before it was asked for the
+	// first time. It does not count for that lock. [Locker.Check] says which nodes they are.
+	// With [WithFair] it is not noticed.
+	Same func(node string)
 }
 
 // RoundInfo describes one round.

@@ -105,7 +105,11 @@ func (c *Claim) answer(last *call, a node.Answer) *call {
 	s.flying = nil // it was last: one flies at a time
 	c.heard(last.Request.Verb, a.Answered())
 	c.measure(&last.Call, a)
+	c.compare(i, a, 0)
 	s.learn(last.Request.Verb, a, c.lifetime(last))
+	if s.twin && (a.Status == node.Granted || a.Status == node.Extended) {
+		a.Status, a.Err = node.Failed, errTwin
+	}
 	if last.Request.Verb.Releases() {
 		a = s.release(a)
 	}
@@ -128,6 +132,7 @@ func (c *Claim) late(last *call, a node.Answer) {
 	defer c.mu.Unlock()
 	c.measure(&last.Call, a)
 	s := &c.seats[last.Index]
+	c.compare(last.Index, a, 1)
 	s.late(last.Request.Verb, a, c.lifetime(last))
 	if s.owing {
 		c.group.debts[last.Index].hurry(c)

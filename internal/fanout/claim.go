@@ -57,6 +57,7 @@ type seat struct {
 	loose   bool  // an extension is of unknown fate
 	held    bool  // as last known, until kept
 	kept    time.Time
+	twin    bool          // another node is the same server, and counts for both
 	owing   bool          // handed over to debts
 	settled bool          // released, and the value cannot come back
 	freed   bool          // a release of ours deleted the key, or may have
@@ -209,7 +210,7 @@ func (c *Claim) Held() int {
 	defer c.mu.Unlock()
 	n := 0
 	for i := range c.seats {
-		if s := &c.seats[i]; s.held && s.kept.After(now) {
+		if s := &c.seats[i]; s.held && !s.twin && s.kept.After(now) {
 			n++
 		}
 	}

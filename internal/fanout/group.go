@@ -32,6 +32,8 @@ type Group struct {
 	scripts *node.Scripts
 	self    any // a string that tells this group from others that wait for the same lock
 
+	same func(i int) // see Same
+
 	releaser any // self, or another name that those who wait here leave in their marks
 
 	// signals are channels with room for one, and empty. A round uses one once: count

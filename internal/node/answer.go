@@ -23,6 +23,7 @@ const (
 type Answer struct {
 	Status  Status
 	Holder  string        // the value found, if Taken
+	Found   bool          // Acquire, Wait, if Granted: the key held the value before
 	TTL     time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
 	Last    int64         // Turn: the largest ticket that the node has seen
 	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
@@ -87,9 +88,10 @@ func (r *Request) read(reply any) Answer {
 			return Answer{Status: Granted}
 		case string: // to Wait, from a form that does not tell for how long
 			if held == r.lease.value {
-				// An earlier send of this very attempt took effect and its
-				// reply was lost. Nobody else knows the value.
-				return Answer{Status: Granted}
+				// An earlier send of this very attempt took effect: its reply
+				// was lost, or it went through another name of the same server.
+				// Nobody else knows the value.
+				return Answer{Status: Granted, Found: true}
 			}
 			return Answer{Status: Taken, Holder: held}
 		}
@@ -97,7 +99,7 @@ func (r *Request) read(reply any) Answer {
 		switch {
 		case r.Verb == Acquire || a.Status != Taken:
 		case a.Holder == r.lease.value:
-			return Answer{Status: Granted}
+			return Answer{Status: Granted, Found: true}
 		default:
 			return a
 		}
