@@ -24,9 +24,9 @@ const description = `A lock on several independent Redis (or Valkey) masters, gr
 
   redlock demo                                   see it at work, no Redis needed
   redlock run --embedded --name try -- sleep 5   try it, no Redis needed
-  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup -- ./backup.sh
-  redlock status --node redis://r1 --node redis://r2 --node redis://r3 backup
-  redlock doctor --node redis://r1 --node redis://r2 --node redis://r3`
+  redlock run --node redis://r1,redis://r2,redis://r3 --name backup -- ./backup.sh
+  redlock status --node redis://r1,redis://r2,redis://r3 backup
+  redlock doctor --node redis://r1,redis://r2,redis://r3`
 
 type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`

@@ -60,6 +60,26 @@ func TestAnEvenNumberOfNodesIsAWarning(t *testing.T) {
 	}
 }
 
+func TestOneServerUnderTwoNamesIsAWarningAndNoMajority(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 2)
+	args := with(lockArgs(cluster, "echo", "ran"), "--node", "redis://"+strings.Replace(cluster.Addrs()[0], "127.0.0.1", "localhost", 1))
+	for range 20 { // the lock is granted by two servers, perhaps before the second name has answered
+		p := start(t, args...)
+		p.expectCode(0)
+		if strings.Contains(p.stderr.String(), "is the same server as another one") {
+			cluster.Node(1).Stop()
+			p := start(t, args...)
+			if out := p.expectCode(exitNoQuorum); out != "" {
+				t.Error("one server of two is a majority")
+			}
+			p.expectSaid("another node is the same server")
+			return
+		}
+	}
+	t.Error("no warning")
+}
+
 // files are certificates and keys in PEM form.
 type files struct{ ca, cert, key string }
 

@@ -131,6 +131,10 @@ func (r *runCommand) options(j *journal) []redlock.Option {
 	}
 	if r.Verbose {
 		options = append(options, redlock.WithLogger(slog.New(j)))
+	} else if !r.Quiet {
+		options = append(options, redlock.WithTrace(&redlock.Trace{Same: func(node string) {
+			j.say.Printf("warning: node %s is the same server as another one, and does not count: give each master once", node)
+		}}))
 	}
 	return options
 }

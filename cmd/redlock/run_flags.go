@@ -29,7 +29,7 @@ type runCommand struct {
 func (*runCommand) Help() string {
 	return `Example:
 
-  redlock run --node redis://r1 --node redis://r2 --node redis://r3 --name backup --wait 30s -- ./backup.sh --full
+  redlock run --node redis://r1,redis://r2,redis://r3 --name backup --wait 30s -- ./backup.sh --full
 
 The command starts when a majority of the nodes has granted the lock, and the lock is renewed until the command ends. Signals are passed on to it.
 

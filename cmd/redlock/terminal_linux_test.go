@@ -224,15 +224,6 @@ func TestTheDemoDrawsOnATerminalAndGivesItBack(t *testing.T) {
 	}
 }
 
-// skip skips a test for want of something, but not in CI, where it must be there.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
 func TestDoctorWritesLinesAsWideAsTheTerminal(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 1)

@@ -38,12 +38,15 @@ func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
 func (j *journal) Handle(_ context.Context, record slog.Record) error {
 	what := strings.TrimPrefix(record.Message, "redlock: ")
 	var about []string
-	end := ""
+	end, node := "", ""
 	record.Attrs(func(a slog.Attr) bool {
 		switch value := a.Value.Resolve().String(); a.Key {
 		case "err", "cause":
 			end = ": " + strings.TrimPrefix(value, "redlock: ")
 		default:
+			if a.Key == "node" {
+				node = value
+			}
 			about = append(about, a.Key+"="+value)
 		}
 		return true
@@ -61,7 +64,7 @@ func (j *journal) Handle(_ context.Context, record slog.Record) error {
 		last = new(repeated)
 		j.last[what] = last
 	}
-	if gist := gistOf(text); gist == last.gist {
+	if gist := node + gistOf(text); gist == last.gist {
 		last.more++
 	} else {
 		j.tell(what, last)

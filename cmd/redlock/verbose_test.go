@@ -24,8 +24,8 @@ func TestVerbosePrintsOneLineForRecordsThatSayTheSame(t *testing.T) {
 		a, b := []string{"r1", "r2", "r3"}[i%3], []string{"r1", "r2", "r3"}[(i+1)%3]
 		failed(i, fmt.Sprintf("redlock: lock %q: no quorum: 0 of 3 nodes agreed, 2 needed; node %s: another %d ms; node %s: another %d ms", "x", a, 8000-i*160, b, 7999-i*160))
 		if i == 7 {
-			logger.Warn("redlock: node fails", "node", "r1", "err", errors.New("another 700 ms"))
-			logger.Warn("redlock: node fails", "node", "node-b", "err", errors.New("another 700 ms"))
+			logger.Warn("redlock: node fails", "node", "10.0.0.1:6379", "err", errors.New("another 700 ms"))
+			logger.Warn("redlock: node fails", "node", "10.0.0.2:6379", "err", errors.New("another 700 ms"))
 		}
 	}
 	failed(51, `redlock: lock "x": lock is taken by host-7 on 2 of 3 nodes`)
@@ -33,8 +33,8 @@ func TestVerbosePrintsOneLineForRecordsThatSayTheSame(t *testing.T) {
 	failed(53, `redlock: lock "x": lock is taken by web on 3 of 3 nodes`)
 	j.end()
 	want := `redlock run: attempt failed (name=x, try=0): lock "x": no quorum: 0 of 3 nodes agreed, 2 needed; node r1: another 8000 ms; node r2: another 7999 ms
-redlock run: node fails (node=r1): another 700 ms
-redlock run: node fails (node=node-b): another 700 ms
+redlock run: node fails (node=10.0.0.1:6379): another 700 ms
+redlock run: node fails (node=10.0.0.2:6379): another 700 ms
 redlock run: attempt failed: 49 more like the last one
 redlock run: attempt failed (name=x, try=51): lock "x": lock is taken by host-7 on 2 of 3 nodes
 redlock run: attempt failed: 1 more like the last one
