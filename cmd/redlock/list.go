@@ -34,7 +34,7 @@ Exit codes:
 
 // Run prints a table.
 func (c *listCommand) Run(s *streams) error {
-	return c.look("list", func(locker *redlock.Locker) error {
+	return c.look(func(locker *redlock.Locker) error {
 		found, err := locker.List(context.Background(), c.Name)
 		if err != nil {
 			return err

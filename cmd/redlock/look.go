@@ -26,11 +26,8 @@ type target struct {
 	Name string `arg:"" help:"The name of the lock."`
 }
 
-// look opens a Locker that takes no locks. Errors get their exit codes, and name the
-// command.
-func (t *onNodes) look(command string, do func(*redlock.Locker) error) error {
-	return inCommand(command, t.with(do))
-}
+// look opens a Locker that takes no locks. Errors get their exit codes.
+func (t *onNodes) look(do func(*redlock.Locker) error) error { return coded(t.with(do)) }
 
 func (t *onNodes) with(do func(*redlock.Locker) error) error {
 	nodes, err := t.open("")
@@ -50,9 +47,9 @@ func (t *onNodes) with(do func(*redlock.Locker) error) error {
 	return err
 }
 
-// inCommand gives an error its exit code, and the name of the command in place of what the
-// library calls it.
-func inCommand(command string, err error) error {
+// coded gives an error its exit code. What the library calls the call is left out: the name
+// of the command stands before it.
+func coded(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -72,11 +69,11 @@ func inCommand(command string, err error) error {
 	}
 	text := trimmed(err)
 	for _, op := range []string{"inspect", "watch", "list", "force release"} {
-		if rest, found := strings.CutPrefix(text, op+` "`); found {
-			return endWith(code, errors.New(command+` "`+rest))
+		if rest, found := strings.CutPrefix(text, op+" "); found && strings.HasPrefix(rest, `"`) {
+			text = rest
 		}
 	}
-	return endWith(code, errors.New(command+": "+text))
+	return endWith(code, errors.New(text))
 }
 
 // errOutput: nobody reads what the command writes any more.
@@ -128,7 +125,7 @@ func (c *statusCommand) Validate() error {
 
 // Run prints a line, and one for each node.
 func (c *statusCommand) Run(s *streams) error {
-	return c.look("status", func(locker *redlock.Locker) error {
+	return c.look(func(locker *redlock.Locker) error {
 		state, nodes, err := locker.InspectNodes(context.Background(), c.Name)
 		if nodes == nil {
 			return err
@@ -169,7 +166,7 @@ It ends with SIGINT or SIGTERM, with exit code 0. Other exit codes: 64 for wrong
 func (c *watchCommand) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return c.look("watch", func(locker *redlock.Locker) error {
+	return c.look(func(locker *redlock.Locker) error {
 		changes, err := locker.Watch(ctx, c.Name)
 		if err != nil {
 			return err

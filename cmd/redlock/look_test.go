@@ -46,7 +46,7 @@ func TestStatusSaysWhoHoldsTheLockAndWhatEachNodeSays(t *testing.T) {
 	cluster.Node(1).Stop()
 	p := start(t, lookArgs("status", cluster.Addrs())...)
 	wantMatch(t, p.expectCode(exitNoQuorum), `^it is unknown who holds "backup": 1 of 3 nodes answered\n(  .*unknown: .*\n){2}  127\.\S+ +free\n$`)
-	p.expectSaid(`redlock: status "backup": no quorum`)
+	p.expectSaid(`redlock status: "backup": no quorum`)
 	p.expectSaid("connection refused")
 }
 
@@ -69,7 +69,7 @@ func TestStatusSaysThatNobodyCanGetALockAndReleaseEndsThat(t *testing.T) {
 
 	p := start(t, lookArgs("release", cluster.Addrs())...)
 	p.expectCode(exitUsage)
-	p.expectSaid("redlock: release: this takes the lock away from a holder that may be at work: give --force if you mean that")
+	p.expectSaid("redlock release: this takes the lock away from a holder that may be at work: give --force if you mean that")
 	if carriers(cluster) != 2 {
 		t.Error("without --force something was deleted")
 	}
@@ -77,7 +77,7 @@ func TestStatusSaysThatNobodyCanGetALockAndReleaseEndsThat(t *testing.T) {
 	wantMatch(t, start(t, release...).expectCode(0), `^nobody held "backup"; what kept others from it is deleted: the key of foreign holder #\w{8} on 1 of 3 nodes, the key of foreign holder #\w{8} on 1 of 3 nodes\n$`)
 	p = start(t, release...)
 	p.expectCode(exitNotHeld)
-	p.expectSaid(`redlock: release "backup": lock is not held`)
+	p.expectSaid(`redlock release: "backup": lock is not held`)
 }
 
 func TestReleaseEndsTheCommandOfAHolder(t *testing.T) {
@@ -115,7 +115,7 @@ func TestQuietStatusSaysByItsCodeWhetherSomebodyHoldsTheLock(t *testing.T) {
 	}
 	cluster.Node(1).Stop()
 	cluster.Node(2).Stop()
-	wantMatch(t, quiet(exitNoQuorum), `^redlock: status "backup": no quorum`)
+	wantMatch(t, quiet(exitNoQuorum), `^redlock status: "backup": no quorum`)
 }
 
 // Programs read these names.
@@ -211,7 +211,7 @@ app:left +nobody +- +2 of 3 free +0\n$`)
 	cluster.Node(1).Stop()
 	p := start(t, append(args, "app:")...)
 	p.expectCode(exitNoQuorum)
-	p.expectSaid(`redlock: list "app:": no quorum`)
+	p.expectSaid(`redlock list: "app:": no quorum`)
 }
 
 func TestWatchSaysWhatHappensUntilItIsInterrupted(t *testing.T) {

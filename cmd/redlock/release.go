@@ -35,9 +35,9 @@ Exit codes:
 // Run says what it ended.
 func (c *releaseCommand) Run(s *streams) error {
 	if !c.Force {
-		return inCommand("release", endWith(exitUsage, errors.New("this takes the lock away from a holder that may be at work: give --force if you mean that")))
+		return endWith(exitUsage, errors.New("this takes the lock away from a holder that may be at work: give --force if you mean that"))
 	}
-	return c.look("release", func(locker *redlock.Locker) error {
+	return c.look(func(locker *redlock.Locker) error {
 		ended, err := locker.ForceRelease(context.Background(), c.Name)
 		if len(ended.Holders) > 0 {
 			text := ended.String() + "\n"
