@@ -40,7 +40,7 @@ func (c *listCommand) Run(s *streams) error {
 			return err
 		}
 		for _, f := range found.Failed {
-			s.say.Printf("list: node %s is left out: %s", f.Node, strings.ReplaceAll(nodeText(f), "\n", "; "))
+			s.say.Printf("node %s is left out: %s", f.Node, strings.ReplaceAll(nodeText(f), "\n", "; "))
 		}
 		if c.JSON {
 			return written(writeIndented(s.stdout, newList(found)))

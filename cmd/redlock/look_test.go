@@ -175,7 +175,7 @@ func TestJSONSaysTheSameAsTheLines(t *testing.T) {
     }
   \]
 }\n$`)
-	list.expectSaid("redlock: list: node 127.0.0.1:")
+	list.expectSaid("node 127.0.0.1:")
 	watch := start(t, append(lookArgs("watch", cluster.Addrs()), "--json")...)
 	wantMatch(t, watch.line(), `^{"time":"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\S+","change":"acquired","name":"backup","state":"held","holder":"host-7","nodes":2,"total":3,"ttl_ms":-1,"blocked_ms":0,"waiting":0,"error":""}$`)
 	cluster.Node(1).Stop()
