@@ -219,7 +219,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a connection to a server that is no master any more is kept",
-		edits: []edit{{"pool/errors.go", "return errors.As(err, &e) && (strings.Contains", "return errors.As(err, &e) && false && (strings.Contains"}},
+		edits: []edit{{"pool/errors.go", "return ok && (strings.Contains", "return ok && false && (strings.Contains"}},
 		rule:  progress, runs: 2000, real: true,
 	},
 	{
