@@ -46,7 +46,7 @@ func TestAMomentWithoutRightsThrowsNobodyOutOfTheLine(t *testing.T) {
 		all.must(t, "ACL", "SETUSER", "app", "-@all", "+ping")
 		_, err := pending.Wait(within20(t))
 		wantError(t, err, redlock.ErrNoQuorum)
-		wantText(t, err, "NOPERM", "allow its ACL user")
+		wantText(t, err, "NOPERM", "ACL SETUSER <user> +eval +evalsha ~{")
 		mustUnlock(t, held)
 		all.must(t, "ACL", "SETUSER", "app", "+@all")
 	})

@@ -12,7 +12,7 @@ const OutOfCluster = "set cluster-enabled no in its configuration file and on it
 
 // rightsOf says what the user of an option needs besides what every lock does.
 func rightsOf(option string) string {
-	return option + " needs more rights than a lock without it: ACL SETUSER <user> " + need(option).of("<prefix>") + "; SECURITY.md lists all"
+	return option + " needs more rights than a lock without it: ACL SETUSER <user> +eval +evalsha " + need(option).of("<prefix>") + "; SECURITY.md lists all"
 }
 
 // Remedies that several refusals have.
