@@ -147,8 +147,8 @@ func inMemory(t *tools) (*server, error) {
 
 // diagnose is what the doctor says, in a line.
 func (t *tools) diagnose(nodes ...string) string {
-	time.Sleep(2 * time.Second) // for less than a TTL a server could have forgotten locks
-	args := []string{"doctor", "--json", "--ttl", "1s"}
+	time.Sleep(5 * time.Second)                                                     // for less than a TTL a server could have forgotten locks
+	args := []string{"doctor", "--json", "--ttl", "4s", "--node-timeout", "1500ms"} // the machine may be busy
 	for _, node := range nodes {
 		args = append(args, "--node", node)
 	}
