@@ -17,8 +17,8 @@ var listScript = newScript("", listLua)
 // A listing is bounded at every step, so that a node with many keys serves others in
 // between: no step takes a server much more than a millisecond.
 const (
-	listScan  = 2000             // keys that one SCAN walks over
-	listPage  = 256              // keys that one script looks at, at most
+	listScan  = 500              // keys that one SCAN walks over
+	listPage  = 64               // keys that one script looks at, at most
 	listSpend = 1000             // commands that it runs before it leaves the rest for the next one
 	listPause = time.Millisecond // after each of them, at most
 
