@@ -62,14 +62,17 @@ func (lib library) bubble(t *testing.T, test func(t *testing.T)) {
 }
 
 func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial dialFunc, opts ...redlock.Option) *quorumTest {
+	q := &quorumTest{TB: t, Cluster: cluster}
 	t.Cleanup(func() { // runs after the Lockers have closed
+		if q.forever { // what a node that thawed did last has its release behind it
+			eventually(t, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(cluster)...)) == 0 })
+		}
 		for i, keys := range ourKeys(cluster) {
 			for _, key := range keys {
 				t.Errorf("key %q of ours is left on node %d", key, i)
 			}
 		}
 	})
-	q := &quorumTest{TB: t, Cluster: cluster}
 	q.ours = lib.newLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("ours"))...)
 	q.rival = lib.newLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("rival"))...)
 	t.Cleanup(q.end)
