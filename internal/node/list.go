@@ -15,7 +15,7 @@ var listLua string
 var listScript = newScript("", listLua)
 
 // A listing is bounded at every step, so that a node with many keys serves others in
-// between: no step takes a server much more than a millisecond.
+// between: no step takes a server much more than a millisecond of its processor.
 const (
 	listScan  = 500              // keys that one SCAN walks over
 	listPage  = 64               // keys that one script looks at, at most
