@@ -62,12 +62,12 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 	if err != nil {
 		return nil, err
 	}
-	s.maxTries, s.maxWait = 1, 0
 	r, err := l.newRequest(ctx, name, s)
 	if err != nil {
 		return nil, err
 	}
 	defer l.leave()
+	r.most = 1
 	return l.contend(ctx, r)
 }
 
@@ -96,7 +96,7 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 		return nil, err
 	}
 	var holder *Lock
-	if r.place, holder = l.queues(&r.settings).join(r.key, &r.settings); holder != nil {
+	if r.place, holder = l.queues(s).join(r.key, s); holder != nil {
 		holder.watched() // makes it end at its deadline also when nobody asks
 	}
 	return r, nil
@@ -130,11 +130,12 @@ func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
 // A request is one call of Lock or TryLock.
 type request struct {
 	name, key string
-	settings
+	*settings
 	values context.Context // of the caller, whatever bounds the wait
 	scoped bool            // the lock's context ends with values, too
 	place  *place          // nil if it does not wait
 	tries  int             // attempts so far, without extra ones
+	most   int             // of them, 0 for no limit
 	extra  bool            // the attempt comes earlier than it would by itself
 	next   time.Time       // when one comes by itself
 	last   error           // what the last of them met
@@ -157,7 +158,7 @@ type request struct {
 }
 
 // newRequest begins a call, which ends with leave.
-func (l *Locker) newRequest(values context.Context, name string, s settings) (*request, error) {
+func (l *Locker) newRequest(values context.Context, name string, s *settings) (*request, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func (l *Locker) newRequest(values context.Context, name string, s settings) (*r
 	if err := l.enter(); err != nil {
 		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
 	}
-	return &request{name: name, key: key, settings: s, values: values}, nil
+	return &request{name: name, key: key, settings: s, values: values, most: s.maxTries}, nil
 }
 
 // contend waits for its turn and makes attempts until one wins.
@@ -214,7 +215,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 			l.log(ctx, slog.LevelDebug, "redlock: attempt failed", "name", r.name, "try", r.tries, "err", o.err)
 		}
 		var q *QuorumError
-		if r.tries > 0 && r.tries == r.maxTries || errors.As(o.err, &q) && q.permanent() {
+		if r.tries > 0 && r.tries == r.most || errors.As(o.err, &q) && q.permanent() {
 			return nil, o.err
 		}
 		if r.place != nil && r.ear == nil {
@@ -234,7 +235,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 // gaveUp is the error of a request that did not end by itself.
 func (l *Locker) gaveUp(ctx context.Context, r *request) error {
 	switch {
-	case r.tries > 0 && r.tries == r.maxTries:
+	case r.tries > 0 && r.tries == r.most:
 		return r.last
 	case ctx.Err() == nil && l.isClosed() && r.last == nil:
 		return fmt.Errorf("redlock: lock %q: %w", r.name, ErrClosed)
@@ -250,7 +251,7 @@ func (l *Locker) gaveUp(ctx context.Context, r *request) error {
 func (l *Locker) stand(ctx context.Context, r *request) bool {
 	for r.place.turn != nil {
 		var pause <-chan time.Time
-		if r.maxTries > 0 {
+		if r.most > 0 {
 			pause = time.After(r.delay()) // collected when it is not waited for any more
 		}
 		select {
@@ -259,7 +260,7 @@ func (l *Locker) stand(ctx context.Context, r *request) bool {
 		case <-pause:
 			r.tries++
 			r.last = l.notInTurn(r)
-			if r.tries == r.maxTries {
+			if r.tries == r.most {
 				return false
 			}
 		case <-l.closing:

@@ -58,7 +58,7 @@ func TestTheNextInLineInheritsTheEarIfTheNodesKnowOfHim(t *testing.T) {
 			next, _ := l.join("job", &settings{fair: true})
 			first.says(time.Second)
 			first.draw(0, 0)
-			r := &request{said: first.says(time.Second), ear: &ear{}}
+			r := &request{settings: &settings{}, said: first.says(time.Second), ear: &ear{}}
 			if !known {
 				r.said.Next = 0
 			}

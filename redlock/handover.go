@@ -194,7 +194,7 @@ func (l *Locker) swap(ctx context.Context, k *Lock, ttl, left time.Duration) err
 
 // fits returns the settings and the key of a lock that was handed over, or why this Locker
 // cannot go on with it.
-func (l *Locker) fits(h *handle) (s settings, key string, err error) {
+func (l *Locker) fits(h *handle) (s *settings, key string, err error) {
 	switch n := l.group.Len(); {
 	case h.prefix != l.config.prefix:
 		return s, "", fmt.Errorf("redlock: attach %q: the lock was taken with the prefix %.40q, and this Locker has %.40q: use the same WithPrefix", h.name, h.prefix, l.config.prefix)

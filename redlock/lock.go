@@ -19,7 +19,7 @@ type Lock struct {
 	name     string
 	claim    *fanout.Claim
 	room     fanout.Room // of claim
-	settings settings
+	settings *settings
 	values   context.Context // of the caller
 	scoped   bool            // Context() ends with values, too
 	token    int64           // 0 without fencing

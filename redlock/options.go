@@ -327,17 +327,17 @@ func (s *settings) placeLease() time.Duration {
 	return max(minLease, 4*s.nodeTimeout)
 }
 
-// with returns the settings of one call: the Locker's, changed by opts.
-func (s settings) with(opts []LockOption, drift float64) (settings, error) {
+// with returns the settings of one call: the Locker's, which nothing writes to after New,
+// or a copy that was changed by opts.
+func (s *settings) with(opts []LockOption, drift float64) (*settings, error) {
 	if len(opts) == 0 {
 		return s, nil // checked by New
 	}
 	return s.changed(opts, drift)
 }
 
-// changed is apart from with so that the settings need no memory of their own where
-// there is nothing to change.
-func (s settings) changed(opts []LockOption, drift float64) (settings, error) {
+// changed returns a copy of the settings that was changed by opts.
+func (s settings) changed(opts []LockOption, drift float64) (*settings, error) {
 	s.waits = nil
 	for _, o := range opts {
 		if o == nil {
@@ -346,5 +346,5 @@ func (s settings) changed(opts []LockOption, drift float64) (settings, error) {
 		}
 		o.applyLock(&s)
 	}
-	return s, s.check(drift)
+	return &s, s.check(drift)
 }

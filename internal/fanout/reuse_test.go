@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -381,3 +382,13 @@ func answers(r Result) (all []node.Answer) {
 
 // soon is a random time below limit, and often none.
 func soon(limit time.Duration) time.Duration { return max(0, rand.N(2*limit)-limit) }
+
+func TestARoundOnThreeNodesFitsItsSizeClass(t *testing.T) {
+	const class, header = 1408, 8 // of Go's allocator, for memory with pointers in it
+	if size := unsafe.Sizeof(*new(struct {
+		round Round
+		calls [3]call
+	})); unsafe.Sizeof(size) == 8 && size+header > class {
+		t.Errorf("%d bytes, and %d are the most: a lock takes two rounds, and the next class has 128 bytes more", size, class-header)
+	}
+}

@@ -21,8 +21,8 @@ type Round struct {
 	alone    bool         // its caller waits for every answer, however long it takes
 
 	// Protected by the claim's mutex until decided is told, then constant.
-	tally   quorum.Tally
 	outcome quorum.Outcome
+	tally   quorum.Tally
 	decided chan struct{}
 }
 
@@ -31,10 +31,10 @@ type call struct {
 	node.Call
 	claim   *Claim
 	round   *Round      // nil if no round waits for it
-	due     bool        // to be sent by who started the round
 	also    *call       // a release before it that was not sent: they share the answer
 	answer  node.Answer // once there is one
 	counted bool        // the answer is part of the result, and constant with it
+	due     bool        // to be sent by who started the round
 
 	// Protected by the claim's mutex, like answer.
 	answered bool // Answer came

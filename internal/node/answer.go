@@ -21,9 +21,17 @@ const (
 
 // An Answer is what became of a request on one node.
 type Answer struct {
-	Status  Status
+	Status Status
+	Found  bool // Acquire, Wait, if Granted: the key held the value before
+	Before bool // the node had answered well before
+	// InClient is set on the answer to a call that was given up while it was
+	// with the client: Receiver.Late follows.
+	InClient bool
+	// Lost is set if the request was sent before, on a connection that ended, or in a form
+	// that was refused without proof: what became of that is unknown, whatever the status
+	// says. It was given up before At.
+	Lost    bool
 	Holder  string        // the value found, if Taken
-	Found   bool          // Acquire, Wait, if Granted: the key held the value before
 	TTL     time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
 	Last    int64         // Turn: the largest ticket that the node has seen
 	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
@@ -34,16 +42,8 @@ type Answer struct {
 	Awaited string
 	Err     error     // why it Failed
 	At      time.Time // when it was known
-	Before  bool      // the node had answered well before
 	// Work is how long the node had been answering by then, in all; see [Pulse].
 	Work time.Duration
-	// InClient is set on the answer to a call that was given up while it was
-	// with the client: Receiver.Late follows.
-	InClient bool
-	// Lost is set if the request was sent before, on a connection that ended, or in a form
-	// that was refused without proof: what became of that is unknown, whatever the status
-	// says. It was given up before At.
-	Lost bool
 }
 
 // answer reads a reply.
@@ -160,7 +160,7 @@ func (r *Request) read(reply any) Answer {
 		case nil: // to SET IFEQ GET, as are the texts
 			return Answer{Status: Absent}
 		case string: // our value is there from an earlier send of this attempt
-			if held == r.lease.former || held == r.lease.value {
+			if held == *r.lease.former || held == r.lease.value {
 				return Answer{Status: Granted}
 			}
 			return Answer{Status: Taken, Holder: held}

@@ -28,12 +28,12 @@ type Call struct {
 
 	// Protected by Node.mu.
 	state      callState
-	prev, next *Call     // in flights
-	list       int       // which of those
-	over       time.Time // when it is given up there
-	repeats    int       // how often it was sent again; see resend.go
 	lost       bool      // it was sent before, on a connection that ended or in another form; see Answer.Lost
-	broke      error     // how the last of these ended
+	repeats    uint8     // how often it was sent again; see resend.go
+	list       int32     // of those in flights, the one that has it
+	prev, next *Call     // there
+	over       time.Time // when it is given up there
+	broke      *error    // how the last connection ended on which it was sent, nil if none did
 
 	// For a client that calls back; it has the call meanwhile.
 	node *Node

@@ -11,20 +11,25 @@ import (
 type Fence struct {
 	counter, number any // boxed once
 	life            time.Duration
+	again           bool // the lock is held with it
 }
 
 // Fenced returns the lease with a fencing token, which is kept in f. A node that grants
 // it remembers the token for life from then on, or after the time that it stands for if
 // that is later.
 func (l Lease) Fenced(f *Fence, number int64, life time.Duration) Lease {
-	*f = Fence{SideKey(l.Key(), "fence"), number, life}
+	*f = Fence{counter: SideKey(l.Key(), "fence"), number: number, life: life}
 	l.fence = f
 	return l
 }
 
 // Again returns the lease of a lock that is held, for nodes that lost it.
 func (l Lease) Again() Lease {
-	l.again = true
+	if l.fence != nil {
+		again := *l.fence
+		again.again = true
+		l.fence = &again
+	}
 	return l
 }
 
@@ -36,7 +41,7 @@ func (r *Request) fence(to []any) []any {
 		return to
 	}
 	to = append(to, r.lease.fence.number, r.life)
-	if r.lease.again {
+	if r.lease.fence.again {
 		to = append(to, "again")
 	}
 	return to

@@ -44,7 +44,7 @@ const slack = 2 * time.Millisecond
 func (f *flights) add(c *Call) {
 	c.over = c.Deadline.at
 	for c.list = 0; ; c.list++ {
-		if c.list == len(f.lists) {
+		if int(c.list) == len(f.lists) {
 			f.lists = append(f.lists, flightList{})
 		}
 		last := f.lists[c.list].last

@@ -17,7 +17,7 @@ type noAnswer struct {
 // before is what the connections of c, or dials of others, met. n.mu is held.
 func (n *Node) before(c *Call) error {
 	if c.broke != nil {
-		return c.broke
+		return *c.broke
 	}
 	return n.trouble
 }
@@ -81,6 +81,10 @@ func (e noAnswer) As(target any) bool {
 // long after the deadlines of all who waited for it. It is known until the node answers.
 // n.mu is held.
 func (n *Node) troubled(a *Answer) {
+	if a.Err == nil {
+		n.trouble = nil
+		return
+	}
 	switch unsent := errors.Is(a.Err, pool.ErrNotSent); {
 	case !unsent && a.Answered():
 		n.trouble = nil

@@ -230,7 +230,7 @@ func (n *Node) finish(c *Call, a Answer) {
 		c.Receiver.Answer(c, a)
 	}
 	n.report(changed, failure, refused)
-	if n.NoConn != nil && errors.Is(a.Err, pool.ErrNoConn) { // also if it says so late
+	if a.Err != nil && n.NoConn != nil && errors.Is(a.Err, pool.ErrNoConn) { // also if it says so late
 		n.NoConn()
 	}
 }

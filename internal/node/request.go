@@ -35,9 +35,8 @@ func (v Verb) Releases() bool { return v == Release || v == Expire }
 type Lease struct {
 	key, value any // boxed once: every request carries them
 	scripts    *Scripts
-	former     any    // the value that Swap replaces
-	fence      *Fence // nil without
-	again      bool   // the lock is held with it
+	former     *string // the value that Swap replaces
+	fence      *Fence  // nil without
 }
 
 // NewLease returns the lease that stores value under key.
@@ -50,7 +49,7 @@ func (s *Scripts) NewLease(key, value string) Lease {
 
 // Instead returns the lease for a Swap with the value that the key holds now.
 func (l Lease) Instead(former string) Lease {
-	l.former = former
+	l.former = &former
 	return l
 }
 
@@ -139,7 +138,7 @@ func (r *Request) args(to []any, f form) []any {
 	case f == native:
 		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
 	case f == setIfeq && r.Verb == Swap:
-		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", r.lease.former, "GET", "PX", r.ttl)
+		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", *r.lease.former, "GET", "PX", r.ttl)
 	case f == setIfeq: // it never sets a key that is gone, either
 		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", r.lease.value, "GET", "PX", r.ttl)
 	case f == delex:
@@ -220,7 +219,7 @@ func (r *Request) argv(to []any, mark *Mark) []any {
 	case Inspect:
 		return append(to, millis(mark.TTL))
 	case Swap:
-		return append(to, r.lease.value, r.ttl, r.lease.former)
+		return append(to, r.lease.value, r.ttl, *r.lease.former)
 	}
 	return append(to, r.lease.value, r.ttl)
 }

@@ -102,7 +102,7 @@ func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.resends.row++
-	soon, most := atOnce, maxRepeats
+	soon, most := uint8(atOnce), uint8(maxRepeats)
 	if unsent := errors.Is(err, pool.ErrNotSent); unsent {
 		soon, most = unsentAtOnce, maxUnsentRepeats
 	} else if c.state == sent && s.request == c.Request { // and no probe, which does nothing
@@ -112,7 +112,7 @@ func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 		return false, false
 	}
 	c.repeats++
-	c.broke = err
+	c.broke = &err
 	if n.resends.row <= atOnce && c.repeats <= soon {
 		return true, false
 	}

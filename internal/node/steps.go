@@ -13,7 +13,7 @@ import (
 type step struct {
 	request *Request
 	form    form
-	refused error // of the form that was tried first
+	refused *error // of the form that was tried first, nil if that was not refused
 }
 
 // probeValue is a value that nobody has: a label is never empty.
@@ -56,7 +56,8 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 	}
 	if again {
 		if s.refused == nil && !notLoaded(err) && !(s.form == native && refusesNative(err)) {
-			s.refused = err
+			refused := err // a variable of its own: err needs no memory
+			s.refused = &refused
 		}
 		s.form = f
 		return s, Answer{}, true
@@ -85,7 +86,7 @@ func (s step) failure(err error) error {
 		return err
 	}
 	if s.refused != nil {
-		err = s.refused
+		err = *s.refused
 	}
 	refused := &formsRefused{error: err}
 	switch {

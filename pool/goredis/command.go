@@ -35,10 +35,9 @@ type command struct {
 	sent  bool // Args was called by the client: the command may be on the wire
 	late  bool // ctx had ended by then: something else was sent instead
 
-	copied []any // of the arguments, for hooks that ask for them
+	copied *[]any // of the arguments, once a hook asked for them
 
-	err  error // what the client returned to the innermost hook
-	seen error // what that hook returned to those of the user
+	err error // what the client returned to the innermost hook
 }
 
 func newCommand(ctx context.Context, p *Pool, left time.Duration, args []any) *command {
@@ -75,9 +74,10 @@ func (c *command) Args() []any {
 	c.asked = true
 	if !c.inner {
 		if c.copied == nil {
-			c.copied = slices.Clone(c.RawWriteToCmd.Args())
+			copied := slices.Clone(c.RawWriteToCmd.Args())
+			c.copied = &copied
 		}
-		return c.copied
+		return *c.copied
 	}
 	if c.late || !c.sent && ended(c.ctx) != nil {
 		c.late = true
@@ -89,7 +89,7 @@ func (c *command) Args() []any {
 
 // changed reports whether a hook wrote into its copy of the arguments.
 func (c *command) changed() bool {
-	return c.copied != nil && !reflect.DeepEqual(c.copied, c.RawWriteToCmd.Args())
+	return c.copied != nil && !reflect.DeepEqual(*c.copied, c.RawWriteToCmd.Args())
 }
 
 var ping = []any{"PING"}
@@ -111,22 +111,20 @@ func (c *command) String() string {
 // again, and nothing is sent: the server may have carried it out. A second release
 // would be told "not held", and a second acquire "taken".
 func (c *command) run(ctx context.Context) error {
-	if c.sent {
-		c.SetErr(c.seen)
-		return c.seen
+	if !c.sent {
+		c.ran = true
+		c.reply.reset()
+		c.err = c.process(ctx)
 	}
-	c.ran = true
-	c.reply.reset()
-	c.err = c.process(ctx)
-	c.seen = c.err
+	err := c.err
 	switch {
 	case c.late:
-		c.seen = ended(c.ctx)
-	case c.err == nil && c.reply.done && c.reply.value == nil:
-		c.seen = redis.Nil
+		err = ended(c.ctx)
+	case err == nil && c.reply.done && c.reply.value == nil:
+		err = redis.Nil
 	}
-	c.SetErr(c.seen)
-	return c.seen
+	c.SetErr(err)
+	return err
 }
 
 func (c *command) process(ctx context.Context) error {
