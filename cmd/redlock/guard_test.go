@@ -190,3 +190,57 @@ func TestTheCommandHasNoFilesOfRedlock(t *testing.T) {
 		t.Errorf("it has %s, and without redlock %s", got, want)
 	}
 }
+
+func TestTheCommandStartsWithWhatRedlockWasStartedWith(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /proc")
+	}
+	cluster := redlocktest.New(t, 3)
+	dir := t.TempDir()
+	var open [30]*os.File // around the numbers that redlock uses
+	for _, i := range []int{0, 2, len(open) - 1} {
+		file, err := os.Create(filepath.Join(dir, strconv.Itoa(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		open[i] = file
+	}
+	const script = `umask; pwd; ulimit -Sn; ulimit -Hn; ulimit -Sc
+for fd in 3 5 32; do readlink /proc/self/fd/$fd; done
+grep -E "Sig(Blk|Ign)|NoNewPrivs|CapEff" /proc/self/status
+env | grep -v -E "^(REDLOCK_|_=)" | sort`
+	output := func(argv ...string) string {
+		around := []string{"-c", `trap "" HUP INT; umask 027; ulimit -c 0; ulimit -Sn 200; exec "$@"`, "sh"}
+		cmd := exec.Command("sh", append(around, argv...)...)
+		cmd.Dir = dir
+		cmd.Env = append(command().Env, "GODEBUG=inittrace=1", "GOTRACEBACK=none", "EMPTY=", "LINES=a\nb", "BYTES=\xff")
+		cmd.ExtraFiles = open[:]
+		p := startCommand(t, cmd)
+		out := p.expectCode(0)
+		if n := strings.Count(p.stderr.String(), "init runtime "); n > 1 {
+			t.Errorf("%d processes printed what GODEBUG asks for", n)
+		}
+		return out
+	}
+	want := output("sh", "-c", script)
+	if got := output(command(lockArgs(cluster, "sh", "-c", script)...).Args...); got != want {
+		t.Errorf("it started with\n%s\nand without redlock with\n%s", got, want)
+	}
+}
+
+func TestACommandWhoseInterpreterIsMissingIs127AndReleasesTheLock(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	file := filepath.Join(t.TempDir(), "backup.sh")
+	if err := os.WriteFile(file, []byte("#!/no/such/interpreter\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, lockArgs(cluster, file)...)
+	p.expectCode(exitNotFound)
+	p.expectSaid("fork/exec " + file + ": no such file")
+	if n := carriers(cluster); n != 0 {
+		t.Errorf("%d nodes still have the key", n)
+	}
+}

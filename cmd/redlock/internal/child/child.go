@@ -75,25 +75,59 @@ func (c *Child) live(path string, argv, env []string, grace time.Duration, start
 	defer runtime.UnlockOSThread()
 	defer c.tty.close()
 
-	c.guard, c.unguarded = startGuard()
-	pidfd := -1
-	p, err := os.StartProcess(path, argv, &os.ProcAttr{
-		Env:   env,
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-		Sys:   attributes(&pidfd),
-	})
+	err := c.start(path, argv, env, grace)
+	started <- err
 	if err != nil {
-		c.guard.discard()
-		started <- err
 		return
 	}
-	c.pid = p.Pid
-	_ = p.Release() // it is waited for here, since os.Process does not tell of stops
-	c.guard.watch(c.pid, pidfd, grace)
-	started <- nil
 	c.wait()
 	c.tty.takeBack()
 	close(c.done)
+}
+
+// start starts the command. A guard knows its process group before it runs, if there is one.
+func (c *Child) start(path string, argv, env []string, grace time.Duration) error {
+	guard, err := startGuard()
+	if err != nil {
+		return c.startUnguarded(path, argv, env, err)
+	}
+	s, err := newStarter()
+	if err != nil {
+		guard.discard()
+		return c.startUnguarded(path, argv, env, err)
+	}
+	if err := launch(guard, s, path, argv, env, grace); err != nil {
+		guard.discard() // before the number of the group may be another's
+		s.reap()
+		return err
+	}
+	c.pid, c.guard = s.pid, guard
+	go guard.keep() // ends with dismiss
+	return nil
+}
+
+// launch tells the guard, and has the starter become the command then.
+func launch(g *guard, s *starter, path string, argv, env []string, grace time.Duration) error {
+	g.watch(s.pid, s.pidfd, grace)
+	return s.become(path, argv, env)
+}
+
+// startUnguarded starts the command itself.
+func (c *Child) startUnguarded(path string, argv, env []string, why error) (err error) {
+	c.unguarded = why
+	pidfd := -1
+	c.pid, err = start(path, argv, env, []uintptr{0, 1, 2}, &pidfd)
+	return err
+}
+
+// start starts a process as the command is to be. It is no [os.Process], which does not tell of
+// stops.
+func start(path string, argv, env []string, files []uintptr, pidfd *int) (pid int, err error) {
+	pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: files, Sys: attributes(pidfd)})
+	if err != nil {
+		return 0, &os.PathError{Op: "fork/exec", Path: path, Err: err}
+	}
+	return pid, nil
 }
 
 // wait returns when the command has ended.

@@ -27,9 +27,8 @@ import (
 //   - It keeps no files open, its own and inherited ones: nobody waits for its end at the
 //     other end of a pipe, and no flock(2) outlives redlock.
 //   - If it dies first, another one is started.
-//   - It is started before the command, and told the group right after that. If redlock is
-//     killed in the microseconds between, the command has no children yet, and Linux ends it
-//     by itself: see Start.
+//   - It is told the group before the command runs: see starter.go. What it was told lies in
+//     the socket, also if redlock is killed before the guard has read it.
 //
 // A process that went into a group of its own (setsid, a daemon) is out of its reach, as it is
 // out of redlock's.
@@ -60,37 +59,41 @@ func startGuard() (*guard, error) {
 
 // start starts a process.
 func (g *guard) start() error {
-	syscall.ForkLock.RLock() // or the command inherits an end, and the socket never ends
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err == nil {
-		unix.CloseOnExec(ends[0])
-		unix.CloseOnExec(ends[1])
-	}
-	syscall.ForkLock.RUnlock()
+	ours, end, err := socketpair()
 	if err != nil {
-		return os.NewSyscallError("socketpair", err)
+		return err
 	}
-	theirs := os.NewFile(uintptr(ends[1]), "socket")
+	theirs := os.NewFile(uintptr(end), "socket")
 	defer theirs.Close()
 	process, err := startItself(theirs)
 	if err != nil {
-		_ = unix.Close(ends[0])
+		_ = unix.Close(ours)
 		return err
 	}
-	g.process, g.end = process, ends[0]
+	g.process, g.end = process, ours
 	return nil
 }
 
-// watch tells the guard which group to end, and sees to it that there is a guard.
-func (g *guard) watch(group, pidfd int, grace time.Duration) {
-	if g == nil {
-		return
+// socketpair returns both ends of a socket. No process inherits one that is not meant to, or the
+// other end would never read an end.
+func socketpair() (ours, theirs int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return 0, 0, os.NewSyscallError("socketpair", err)
 	}
+	unix.CloseOnExec(ends[0])
+	unix.CloseOnExec(ends[1])
+	return ends[0], ends[1], nil
+}
+
+// watch tells the guard which group to end.
+func (g *guard) watch(group, pidfd int, grace time.Duration) {
 	g.pidfd = pidfd
 	g.message = binary.NativeEndian.AppendUint64(nil, uint64(group))
 	g.message = binary.NativeEndian.AppendUint64(g.message, uint64(grace))
 	g.send()
-	go g.keep() // ends with dismiss
 }
 
 func (g *guard) send() {
@@ -103,12 +106,9 @@ func (g *guard) send() {
 
 // startItself starts this program as the guard.
 func startItself(socket *os.File) (*os.Process, error) {
-	path := "/proc/self/exe" // also if the file was replaced meanwhile
-	if runtime.GOOS != "linux" {
-		var err error
-		if path, err = os.Executable(); err != nil {
-			return nil, err
-		}
+	path, err := itself()
+	if err != nil {
+		return nil, err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -121,6 +121,14 @@ func startItself(socket *os.File) (*os.Process, error) {
 		Files: []*os.File{socket, null, null},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
+}
+
+// itself is the file of this program.
+func itself() (string, error) {
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe", nil // also if the file was replaced meanwhile
+	}
+	return os.Executable()
 }
 
 // again is the pause before a guard that died is replaced: whatever it died of may last.
@@ -158,13 +166,11 @@ func (g *guard) dismissed() bool {
 	}
 }
 
-// discard ends a guard that was told nothing: the command could not be started.
+// discard ends a guard without keep: the command could not be started.
 func (g *guard) discard() {
-	if g != nil {
-		_ = g.process.Kill()
-		_, _ = g.process.Wait()
-		_ = unix.Close(g.end)
-	}
+	_ = g.process.Kill()
+	_, _ = g.process.Wait()
+	_ = unix.Close(g.end)
 }
 
 // dismiss ends the guard: the command has ended.
@@ -226,12 +232,11 @@ func pidfdOf(rights []byte) int {
 	return fds[0]
 }
 
-// closeInherited closes the files that whoever called redlock left open for the command. They
-// are not closed on exec; those that the Go runtime has opened by now are.
+// closeInherited closes the files that the caller of redlock left open for the command.
 func closeInherited() {
 	const most = 1024
 	for fd := 3; fd < most; fd++ {
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+		if inherited(fd) {
 			_ = unix.Close(fd)
 		}
 	}
