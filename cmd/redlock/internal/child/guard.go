@@ -43,7 +43,7 @@ type guard struct {
 	end     int           // of the socket; the guard has the other one
 	over    chan struct{} // closed by dismiss
 	gone    chan struct{} // closed when nobody looks after the process any more
-	message []byte
+	message []byte        // nil until watch
 	pidfd   int
 }
 
@@ -57,7 +57,7 @@ func startGuard() (*guard, error) {
 	return g, nil
 }
 
-// start starts a process.
+// start starts a process. One that replaces another knows the group.
 func (g *guard) start() error {
 	ours, end, err := socketpair()
 	if err != nil {
@@ -65,12 +65,16 @@ func (g *guard) start() error {
 	}
 	theirs := os.NewFile(uintptr(end), "socket")
 	defer theirs.Close()
+	g.end = ours
+	if g.message != nil {
+		g.send() // it waits in the socket, so there is no moment in which the new guard knows nothing
+	}
 	process, err := startItself(theirs)
 	if err != nil {
 		_ = unix.Close(ours)
 		return err
 	}
-	g.process, g.end = process, ours
+	g.process = process
 	return nil
 }
 
@@ -148,9 +152,7 @@ func (g *guard) keep() {
 			}
 			g.mu.Lock()
 			if !g.dismissed() { // or nobody would kill it
-				if restarted = g.start() == nil; restarted {
-					g.send()
-				}
+				restarted = g.start() == nil
 			}
 			g.mu.Unlock()
 		}
