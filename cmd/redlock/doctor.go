@@ -107,6 +107,7 @@ func (c *doctorCommand) Run(s *streams) error {
 		}
 		return endWith(code, err)
 	}
+	found = findingWords(found)
 	if c.JSON {
 		err = writeJSON(redacting{s.stdout}, found)
 	} else {

@@ -172,6 +172,7 @@ func (c *watchCommand) Run(s *streams) error {
 			return err
 		}
 		for change := range changes {
+			change.Err = unknownWords(change.Err)
 			if c.JSON {
 				err = writeLine(s.stdout, newChange(c.Name, time.Now(), change))
 			} else {

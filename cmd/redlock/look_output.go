@@ -129,7 +129,7 @@ func nodeText(err error) string {
 	if !errors.As(err, &failed) {
 		return errorText(err)
 	}
-	return redact(strings.TrimPrefix(failed.Error(), fmt.Sprintf("node %s: ", failed.Node)))
+	return redact(flagWords.Replace(strings.TrimPrefix(failed.Error(), fmt.Sprintf("node %s: ", failed.Node))))
 }
 
 func writeIndented(w io.Writer, value any) error {

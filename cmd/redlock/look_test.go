@@ -179,7 +179,7 @@ func TestJSONSaysTheSameAsTheLines(t *testing.T) {
 	watch := start(t, append(lookArgs("watch", cluster.Addrs()), "--json")...)
 	wantMatch(t, watch.line(), `^{"time":"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\S+","change":"acquired","name":"backup","state":"held","holder":"host-7","nodes":2,"total":3,"ttl_ms":-1,"blocked_ms":0,"waiting":0,"error":""}$`)
 	cluster.Node(1).Stop()
-	wantMatch(t, watch.line(), `"change":"unknown","name":"backup","state":"unknown","holder":"","nodes":0,.*"error":"inspect .*no quorum`)
+	wantMatch(t, watch.line(), `"change":"unknown","name":"backup","state":"unknown","holder":"","nodes":0,.*"error":"no majority says who holds \\"backup\\": 1 of 3 nodes answered; node 127\.0\.0\.1:\d+: .*connection refused`)
 	watch.signal(syscall.SIGTERM)
 	watch.expectCode(0)
 	status := start(t, append(lookArgs("status", cluster.Addrs()), "--json")...)
@@ -225,6 +225,15 @@ func TestWatchSaysWhatHappensUntilItIsInterrupted(t *testing.T) {
 	_ = holder.stdin.Close()
 	holder.expectCode(1)
 	wantMatch(t, watch.line(), `released: nobody holds "backup"`)
+	cluster.Node(0).Stop()
+	cluster.Node(2).Stop()
+	said := watch.line()
+	wantMatch(t, said, `  unknown: no majority says who holds "backup": 1 of 3 nodes answered; node 127\.0\.0\.1:\d+: .*connection refused .*; node 127\.0\.0\.1:\d+: .*connection refused `)
+	for _, word := range []string{"redlock:", "inspect", "quorum", "agreed"} {
+		if strings.Contains(said, word) {
+			t.Errorf("it speaks of %q: %s", word, said)
+		}
+	}
 	watch.signal(syscall.SIGTERM)
 	watch.expectCode(0)
 }

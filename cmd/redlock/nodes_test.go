@@ -160,7 +160,7 @@ func TestNodesWithTLSAreCheckedAndShownACertificate(t *testing.T) {
 	addr := terminate(t, cluster.Addrs()[0], server, client)
 	all := []string{"--tls-ca", server.ca, "--tls-server-name", "redis.internal", "--tls-cert", client.cert, "--tls-key", client.key}
 	run := func(flags ...string) *process {
-		args := append([]string{"run", "--name", lockName, "--ttl", "8s", "--node-timeout", "2s", "--node", "rediss://" + addr}, flags...)
+		args := append([]string{"run", "--name", lockName, "--ttl", "60s", "--node-timeout", "20s", "--node", "rediss://" + addr + "?dial_timeout=20s"}, flags...)
 		return start(t, append(args, "--", "echo", "ran")...)
 	}
 	p := run(all...)
@@ -170,15 +170,49 @@ func TestNodesWithTLSAreCheckedAndShownACertificate(t *testing.T) {
 		flags []string
 		want  string
 	}{
-		"without the authority":    {all[2:], "certificate signed by unknown authority"},
-		"without the name":         {slices.Delete(slices.Clone(all), 2, 4), "127.0.0.1"},
-		"without a certificate":    {all[:4], "tls: "},
-		"with a wrong certificate": {append(slices.Clone(all[:4]), "--tls-cert", server.cert, "--tls-key", server.key), "tls: "},
+		"without the authority":    {all[2:], "as in --tls-ca FILE)"},
+		"without the name":         {slices.Delete(slices.Clone(all), 2, 4), "as in --tls-server-name NAME)"},
+		"without a certificate":    {all[:4], "as in --tls-cert FILE --tls-key FILE, or another version)"},
+		"with a wrong certificate": {append(slices.Clone(all[:4]), "--tls-cert", server.cert, "--tls-key", server.key), "as in --tls-cert FILE --tls-key FILE, or another version)"},
 	} {
 		p := run(c.flags...)
 		if out := p.expectCode(exitNoQuorum); out != "" {
 			t.Errorf("%s: the command ran", what)
 		}
 		p.expectSaid(c.want)
+		if said := p.stderr.String(); strings.Contains(said, "onfiguration") || strings.Contains(said, "RootCAs") {
+			t.Errorf("%s: it speaks of a program:\n%s", what, said)
+		}
 	}
+	status := start(t, "status", lockName, "--node", "rediss://"+addr+"?dial_timeout=20s", "--node-timeout", "20s")
+	wantMatch(t, status.expectCode(exitNoQuorum), "as in --tls-server-name NAME")
+	status.expectSaid("as in --tls-server-name NAME")
+	verbose := run("-v")
+	verbose.expectCode(exitNoQuorum)
+	if said := verbose.stderr.String(); strings.Contains(said, "RootCAs") {
+		t.Errorf("it speaks of a program:\n%s", said)
+	}
+}
+
+func TestANodeWithoutTLSBehindAURLForTLSIsSaid(t *testing.T) {
+	t.Parallel()
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	go func() { // ends with the listener
+		for {
+			conn, err := plain.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("-ERR this is no TLS\r\n"))
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
+	p := start(t, "status", lockName, "--node", "rediss://"+plain.Addr().String()+"?dial_timeout=20s", "--node-timeout", "20s")
+	p.expectCode(exitNoQuorum)
+	p.expectSaid("the server speaks no TLS there: begin its URL with redis://, or give it the TLS port")
 }

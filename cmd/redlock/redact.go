@@ -36,8 +36,8 @@ func (r redacting) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// trimmed is the text of an error without the prefix that the messages of this
-// command have anyway.
+// trimmed is the text of an error in the words of the command line, without the prefix that
+// the messages of this command have anyway.
 func trimmed(err error) string {
-	return strings.TrimPrefix(err.Error(), "redlock: ")
+	return flagWords.Replace(strings.TrimPrefix(err.Error(), "redlock: "))
 }

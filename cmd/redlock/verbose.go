@@ -55,7 +55,7 @@ func (j *journal) Handle(_ context.Context, record slog.Record) error {
 	if len(about) > 0 {
 		text += " (" + strings.Join(about, ", ") + ")"
 	}
-	text += end
+	text = flagWords.Replace(text + end)
 
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -21,6 +21,24 @@ var (
 
 var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", "Owner": "--owner", "RestartGuard": "--guard"}
 
+// flagWords says with which flag to do what the library says of the client's configuration.
+var flagWords = strings.NewReplacer(
+	"of an authority that this node's client does not know: give its TLS configuration that one, as RootCAs, or a file with it to the whole process, as SSL_CERT_FILE",
+	"of an authority that is not known here: give a file with the certificate of that authority, as in --tls-ca FILE",
+	"give the TLS configuration of this node's client the name that it is for, as ServerName", "give the name that it is for, as in --tls-server-name NAME",
+	"the TLS of this node's client: it may want a certificate (Certificates in the TLS configuration), or another version",
+	"TLS as it is used here: it may want a certificate, as in --tls-cert FILE --tls-key FILE, or another version",
+	"take the TLS configuration out of this node's client, or give it the TLS port", "begin its URL with redis://, or give it the TLS port",
+)
+
+// findingWords puts the findings of [redlock.Locker.Check] into the words of the command line.
+func findingWords(found []redlock.Finding) []redlock.Finding {
+	for i := range found {
+		found[i].Remedy = flagWords.Replace(found[i].Remedy)
+	}
+	return found
+}
+
 // parserWords is what is wrong with the arguments.
 func parserWords(err error) string {
 	text := err.Error()
@@ -56,6 +74,20 @@ func (r *runCommand) refusalWords(err error) error {
 		return fmt.Errorf("%q was not granted within --wait %v: %s", r.Name, r.Wait, quorumWords(q))
 	}
 	return err
+}
+
+// unknownWords is why a watch cannot say how a lock is, nil if it can.
+func unknownWords(err error) error {
+	var q *redlock.QuorumError
+	if !errors.As(err, &q) {
+		return err
+	}
+	failed := 0
+	if q.Nodes != nil {
+		failed = len(q.Nodes.Errors)
+	}
+	_, met, _ := strings.Cut(quorumWords(q), "; ")
+	return fmt.Errorf("no majority says who holds %q: %d of %d nodes answered; %s", q.Name, q.Total-failed, q.Total, flagWords.Replace(met))
 }
 
 func quorumWords(q *redlock.QuorumError) string {
