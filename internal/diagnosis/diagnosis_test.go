@@ -33,6 +33,12 @@ func healthy(n int) (all []node.Facts) {
 	return all
 }
 
+// noScripts is what the user lacks who may run none.
+var noScripts = []node.Denial{
+	{Need: node.ToLock, Name: "EVAL", Command: "EVAL on the lock's key", Said: "User app has no permissions to run the 'eval' command"},
+	{Need: node.ToLock, Name: "EVALSHA", Command: "EVALSHA on the lock's key", Said: "User app has no permissions to run the 'evalsha' command"},
+}
+
 // watched are samples over a second of a clock of that rate.
 func watched(trip time.Duration, rate float64) (samples []node.Sample) {
 	for i := range 20 {
@@ -184,6 +190,17 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 		"may not lock, and may not ask": {wrong: func(all []node.Facts) {
 			all[1].Rights.User, all[1].Trial.Verb, all[1].Trial.Err = "", node.Extend, noperm
 		}, want: Error, check: "rights", says: []string{"its user", "extend", "ACL SETUSER <user>"}},
+		"may run no script, and locks natively": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing, all[1].Trial.Simple = noScripts, "DELIFEQ"
+		}, want: Warning, check: "rights", says: []string{"the user app", "EVAL on", "speed", "locks with WithFair", "remedy: ACL SETUSER app +eval +evalsha"}},
+		"may run no script, and the trial was not ended": {wrong: func(all []node.Facts) {
+			all[1].Rights.Missing, all[1].Trial.Verb = noScripts, node.Acquire
+		}, want: Error, check: "rights", says: []string{"+eval +evalsha"}},
+		"may run no script by its hash": {wrong: func(all []node.Facts) { all[1].Rights.Missing = noScripts[1:] },
+			want: Warning, check: "rights", says: []string{"EVALSHA on", "in another way", "remedy: ACL SETUSER app +evalsha"}},
+		"may run no script, and waits with WithFair": {wrong: func(all []node.Facts) {
+			all[1].Rights.User, all[1].Trial = "", node.Trial{Verb: node.Turn, Option: "WithFair", Err: pool.Error("NOPERM User app has no permissions to run the 'eval' command")}
+		}, set: func(s *Settings) { s.Fair = true }, want: Error, check: "rights", says: []string{"grants nothing", "+eval +evalsha"}},
 		"may not listen": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing = []node.Denial{{Need: node.ToWake, Command: "SUBSCRIBE", Said: "no"}}
 		}, want: Warning, check: "rights", says: []string{"&{app:*}:wake*", "not told"}},

@@ -103,3 +103,29 @@ func TestAMarkerThatCannotBeReadIsNoMarker(t *testing.T) {
 		}
 	}
 }
+
+// The self-test locks without the guard where it may not see who the server is: that
+// native commands lock there says nothing about the guard's scripts.
+func TestNativeLocksWithoutTheGuardAreNoProofThatTheGuardWorks(t *testing.T) {
+	for name, c := range map[string]struct {
+		missing []node.Denial
+		guarded bool // the guard's scripts were tried
+		want    Severity
+		check   string
+		says    string
+	}{
+		"the user may run no script": {noScripts, false, Error, "rights", "+eval +evalsha"},
+		"the server refuses scripts": {nil, false, Error, "scripts", "WithRestartGuard, which are refused"},
+		"the guard's scripts work":   {nil, true, Warning, "scripts", "waiters are not told"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, all := settings, marked(3)
+			s.Guard = ourGuard
+			all[1].Rights.Missing, all[1].Trial.Simple, all[1].Trial.Guarded = c.missing, "DELIFEQ", c.guarded
+			found := others(Judge(all, s))
+			if len(found) != 1 || found[0].Severity != c.want || found[0].Check != c.check || !strings.Contains(found[0].String(), c.says) {
+				t.Errorf("want one %v about %s that says %q, got %v", c.want, c.check, c.says, found)
+			}
+		})
+	}
+}

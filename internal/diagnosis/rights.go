@@ -82,8 +82,8 @@ func (j *judge) rights() {
 		}
 		l.what, l.names, l.said = append(l.what, d.Command), append(l.names, d.Name), append(l.said, d.Said)
 	}
-	if t := &j.Trial; mayNot(t.Err) && lacks[t.NeedOf()] == nil {
-		l := of(t.NeedOf())
+	if t, need := &j.Trial, j.needOfTrial(); mayNot(t.Err) && lacks[need] == nil {
+		l := of(need)
 		l.what, l.names, l.said = []string{t.Verb.String()}, []string{""}, []string{t.Err.Error()}
 	}
 	who := "its user"
@@ -95,7 +95,12 @@ func (j *judge) rights() {
 			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(l.what, ", "), l.said[0]), endangers, j.grant(n, *l))
 		}
 	}
-	report(Error, node.ToLock, j.quorum())
+	if j.locksWork() {
+		// Servers of today lock, extend and release by commands of their own.
+		report(Warning, node.ToLock, j.withoutRights())
+	} else {
+		report(Error, node.ToLock, j.quorum())
+	}
 	report(Warning, node.ToWake, "speed: those who wait are not told of releases, and ask again by themselves")
 	report(Warning, node.ToPing, pings)
 	report(Note, node.ToBound, "speed, where a large text has the name of a lock: all of it is read")
@@ -103,4 +108,30 @@ func (j *judge) rights() {
 	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")
 	report(asked[j.Fencing], node.ToFence, "locks with WithFencing, which are refused")
 	report(asked[j.guarded()], node.ToGuard, "locks with WithRestartGuard, which are refused")
+}
+
+// needOfTrial is what the user lacks who may not do what the trial tried last. No lock does
+// without scripts where an option does not.
+func (j *judge) needOfTrial() node.Need {
+	if t := &j.Trial; mayNot(t.Err) && strings.Contains(t.Err.Error(), "'eval") { // or 'evalsha'
+		return node.ToLock
+	}
+	return j.Trial.NeedOf()
+}
+
+// locksWork reports whether the trial showed that locks with these options work, although
+// a right is missing that they need on other servers. The guard's scripts, which nothing
+// stands in for, must have been tried.
+func (j *judge) locksWork() bool {
+	t := &j.Trial
+	passed := t.Err == nil && t.Wrong == "" && t.Verb == node.Release // the last verb of all
+	return passed && (t.Guarded || !j.guarded())
+}
+
+// withoutRights says what is worse where locks work although a right is missing.
+func (j *judge) withoutRights() string {
+	if j.mayNotRun() {
+		return "speed: waiters are not told of releases, and ask again by themselves; and locks with WithFair, WithFencing or WithRestartGuard, which are refused"
+	}
+	return "speed: locks are taken, extended or released in another way"
 }

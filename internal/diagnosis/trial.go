@@ -46,7 +46,12 @@ func (j *judge) scripts() {
 		}
 		j.add(Error, "scripts", fmt.Sprintf("a lock for trial%s failed to %v: %v", with(t.Option), t.Verb, t.Err), endangers,
 			cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
-	case t.Simple != "" && t.Err == nil && t.Wrong == "" && !j.lacks(node.ToWake):
+	case t.Simple == "" || t.Err != nil || t.Wrong != "" || j.mayNotRun():
+		// or rights reports it
+	case j.guarded() && !t.Guarded && t.Simple != "a shorter script":
+		j.add(Error, "scripts", "it refuses scripts: locks are released by "+t.Simple, "locks with WithRestartGuard, which are refused",
+			"allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
+	case !j.lacks(node.ToWake):
 		j.add(Warning, "scripts", "it refuses the script that tells waiters of a release: locks are released by "+t.Simple,
 			"speed: waiters are not told of releases, and ask again by themselves", "allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
 	}
@@ -62,6 +67,11 @@ func (j *judge) renamed() bool {
 }
 
 func runsScripts(command string) bool { return command == "EVAL" || command == "EVALSHA" }
+
+// mayNotRun reports whether the user may not run a script by its text, and so none.
+func (j *judge) mayNotRun() bool {
+	return slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool { return d.Name == "EVAL" && !d.Unknown })
+}
 
 // lacks reports whether the user lacks a right, or the server a command.
 func (j *judge) lacks(n node.Need) bool {

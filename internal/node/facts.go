@@ -82,6 +82,7 @@ type Trial struct {
 	Option  string // that the verb was tried for, such as "WithFair"; "" for any lock
 	Err     error  // the verb failed with it
 	Wrong   string // what the server did otherwise than it was asked; "" if nothing
+	Guarded bool   // the guard's scripts were tried, too: that needs a server that says who it is
 	Simple  string // how locks are released where the script is refused that tells waiters; ""
 }
 

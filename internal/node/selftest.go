@@ -40,6 +40,7 @@ func (t *selfTest) prepare() bool {
 		t.tested = append(t.tested, marker, t.ownGuard(quarantineKey))
 		if _, err := t.ask("SET", marker, run+" "+t.Guard.Settings(), "PX", millis(t.TTL)); err == nil {
 			t.scripts = t.Guard.Scripts()
+			t.facts.Trial.Guarded = true
 		}
 	}
 	if t.Fencing {
