@@ -32,7 +32,6 @@ type Trace struct {
 	// Same is called once for a node that turned out to be the same server as another one,
 	// under a second name: it had the value of an attempt before it was asked for the
 	// first time. It does not count for that lock. [Locker.Check] says which nodes they are.
-	// With [WithFair] it is not noticed.
 	Same func(node string)
 }
 

@@ -276,12 +276,12 @@ func turn(s command, key string, argv []any) any {
 		}
 	}
 	fence := s.fence()
+	if again {
+		return fence.onto(held, s.pttl(key), last, int64(0))
+	}
 	var granted any = last
 	if fence.on {
 		granted = []any{last, fence.granted}
-	}
-	if again {
-		return granted
 	}
 	if ticket != 0 {
 		s.zadd(queue, ticket, me)

@@ -22,7 +22,7 @@ const (
 // An Answer is what became of a request on one node.
 type Answer struct {
 	Status Status
-	Found  bool // Acquire, Wait, if Granted: the key held the value before
+	Found  bool // Acquire, Wait, Turn, if Granted: the key held the value before
 	Before bool // the node had answered well before
 	// InClient is set on the answer to a call that was given up while it was
 	// with the client: Receiver.Late follows.
@@ -107,7 +107,11 @@ func (r *Request) read(reply any) Answer {
 		if last, granted := reply.(int64); granted {
 			return Answer{Status: Granted, Last: last}
 		}
-		if a := queuedBehind(reply); a.Status != Failed {
+		a := queuedBehind(reply)
+		if a.Status == Taken && a.Holder == r.lease.value { // as with Wait
+			return Answer{Status: Granted, Found: true, Last: a.Last}
+		}
+		if a.Status != Failed {
 			return a
 		}
 	case Extend:

@@ -21,7 +21,9 @@
 -- Replies  the largest ticket that was seen if the key was free and is now set;
 --          else {the value that holds it, how long it still lives in milliseconds,
 --          the largest ticket, the ticket of the first in line}. If it is free,
---          and others come first, the time is -2 and the value empty.
+--          and others come first, the time is -2 and the value empty. If the value is
+--          that of this attempt already, nothing changes, and the ticket is 0: it came here
+--          before, and maybe under another name of this server.
 local me = ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -33,10 +35,10 @@ if tonumber(ARGV[7]) > last then
     redis.call('HSET', KEYS[lease], 'last', ARGV[7])
   end
 end
-granted = granted and {last, granted} or last
 if held == ARGV[1] then
-  return granted
+  return {held, redis.call('PTTL', KEYS[lock]), last, 0, newest, micros}
 end
+granted = granted and {last, granted} or last
 if ARGV[5] ~= '0' then
   redis.call('ZADD', KEYS[queue], ARGV[5], me)
   redis.call('HSET', KEYS[lease], me, string.format('%.0f %s', now + ARGV[8], ARGV[9]))
