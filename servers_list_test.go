@@ -111,6 +111,33 @@ func TestListShowsLocksOfAllLibrariesAndNoData(t *testing.T) {
 	})
 }
 
+// A place in the queue is that of a process, and says how many of its callers wait. One
+// whose lease is over counts no more, nor does what is no lease. The node that knows of most
+// is right: others have lost some.
+func TestListAndInspectCountWhoWaitsAndNotPlaces(t *testing.T) {
+	all := startServers(t, 3, redisproc.Options{})
+	l := viaGoRedis.locker(t, all.addrs())
+	later, before := fmt.Sprint(time.Now().Add(time.Hour).UnixMilli()), fmt.Sprint(time.Now().Add(-time.Hour).UnixMilli())
+	line := func(on servers, name string, leases ...string) {
+		for i, lease := range leases {
+			process := fmt.Sprint("process ", i, " of ", name) // none has the same in two queues
+			on.must(t, "ZADD", "{"+name+"}:queue", fmt.Sprint(i+1), process)
+			on.must(t, "HSET", "{"+name+"}:lease", process, lease)
+		}
+	}
+	for _, name := range []string{"alone", "busy", "calm"} {
+		all.must(t, "SET", name, "rl1:0f8fad5bd9cb469fa16570867728950e:web-1", "PX", "60000")
+	}
+	line(all, "calm", later+" 1")
+	line(all, "busy", later+" 3", before+" 7", later+" -9", later, later+" 2")
+	all[2:].must(t, "DEL", "{busy}:queue")
+	line(all[2:], "busy", later+" 3")
+	wantListing(t, mustList(t, l, ""), "alone: web-1 on 3 of 3, 0 wait", "busy: web-1 on 3 of 3, 5 wait", "calm: web-1 on 3 of 3, 1 wait")
+	if s, _, err := l.InspectNodes(within20(t), "busy"); err != nil || s.Waiting != 5 {
+		t.Errorf("Inspect: %v, %v", s, err)
+	}
+}
+
 // sentBy is how many bytes a server has sent.
 func sentBy(t testing.TB, s *redisproc.Server) (n int) {
 	t.Helper()
