@@ -75,6 +75,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _redlock; printf '%s\n' "${COMPREPLY[
 	}{
 		{[]string{"ru"}, []string{"run"}},
 		{[]string{"run", "--tls-c"}, []string{"--tls-ca", "--tls-cert"}},
+		{[]string{"release", "--js"}, []string{"--json"}},
 		{[]string{"run", "--tls-ca", "c"}, []string{"ca.pem"}},
 		{[]string{"run", "--name", ""}, nil},
 		{[]string{"completion", "z"}, []string{"zsh"}},

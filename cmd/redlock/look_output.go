@@ -57,6 +57,21 @@ type jsonList struct {
 	Failed []jsonFailed `json:"failed"`
 }
 
+type jsonEnded struct {
+	Holder string `json:"holder"`
+	Nodes  int    `json:"nodes"`
+}
+
+type jsonRelease struct {
+	Name   string       `json:"name"`
+	State  string       `json:"state"`
+	Holder string       `json:"holder"`
+	Total  int          `json:"total"`
+	Ended  []jsonEnded  `json:"ended"`
+	Failed []jsonFailed `json:"failed"`
+	Error  string       `json:"error"`
+}
+
 // newState is a state for programs.
 func newState(s redlock.State) jsonState {
 	j := jsonState{Name: s.Name, State: "free", Holder: s.Holder, Nodes: s.Nodes, Total: s.Total, TTL: millis(s.TTL), Blocked: millis(s.Blocked), Waiting: s.Waiting}
@@ -105,14 +120,34 @@ func newChange(name string, at time.Time, c redlock.Change) jsonChange {
 }
 
 func newList(found redlock.Listing) jsonList {
-	list := jsonList{Locks: []jsonState{}, Failed: []jsonFailed{}}
+	list := jsonList{Locks: []jsonState{}, Failed: newFailed(found.Failed)}
 	for _, s := range found.Locks {
 		list.Locks = append(list.Locks, newState(s))
 	}
-	for _, f := range found.Failed {
-		list.Failed = append(list.Failed, jsonFailed{f.Node, nodeText(f)})
-	}
 	return list
+}
+
+// newFailed are the nodes of which nothing is known, [] for none.
+func newFailed(nodes []*redlock.NodeError) []jsonFailed {
+	all := []jsonFailed{}
+	for _, f := range nodes {
+		all = append(all, jsonFailed{f.Node, nodeText(f)})
+	}
+	return all
+}
+
+func newRelease(f redlock.Forced, err error) jsonRelease {
+	j := jsonRelease{Name: f.Name, State: "released", Holder: f.Held, Total: f.Total, Ended: []jsonEnded{}, Failed: newFailed(f.Failed), Error: errorText(err)}
+	switch {
+	case errors.Is(err, redlock.ErrNotHeld):
+		j.State = "free"
+	case err != nil:
+		j.State = "unknown"
+	}
+	for _, h := range f.Holders {
+		j.Ended = append(j.Ended, jsonEnded{h.Label, h.Nodes})
+	}
+	return j
 }
 
 // errorText is an error for a line, or "".

@@ -93,6 +93,57 @@ func TestReleaseEndsTheCommandOfAHolder(t *testing.T) {
 	holder.expectCode(exitLost)
 }
 
+// Programs read these names.
+func TestReleaseWritesJSONWithNamesThatStay(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "rl1:00000000000000000000000000000000:host-7", time.Hour)
+	}
+	args := append(lookArgs("release", cluster.Addrs()), "--json")
+	if code, out := start(t, args...).end(); code != exitUsage || out != "" || carriers(cluster) != 3 {
+		t.Errorf("without --force: exit code %d, output %q, and %d nodes have the lock", code, out, carriers(cluster))
+	}
+	args = append(args, "--force")
+	cluster.Node(2).Stop()
+	released := start(t, args...)
+	wantMatch(t, released.expectCode(0), `^{
+  "name": "backup",
+  "state": "released",
+  "holder": "host-7",
+  "total": 3,
+  "ended": \[
+    {
+      "holder": "host-7",
+      "nodes": 2
+    }
+  \],
+  "failed": \[
+    {
+      "node": "127\.0\.0\.1:\d+",
+      "error": ".*connection refused.*"
+    }
+  \],
+  "error": ""
+}\n$`)
+	released.expectSaid("a key may be left there until it expires")
+	wantMatch(t, start(t, args...).expectCode(exitNotHeld), `^{
+  "name": "backup",
+  "state": "free",
+  "holder": "",
+  "total": 3,
+  "ended": \[\],
+  "failed": \[
+(?s:.*)
+  "error": ".*lock is not held.*"
+}\n$`)
+	cluster.Node(1).Stop()
+	wantMatch(t, start(t, args...).expectCode(exitNoQuorum), `"state": "unknown",\n  "holder": "",(?s:.*)"error": ".*no quorum.*"\n}\n$`)
+	if code, out := start(t, "release", "", "--json", "--force", "--node", "redis://r").end(); code != exitUsage || out != "" {
+		t.Errorf("of no name: exit code %d, output %q", code, out)
+	}
+}
+
 func TestQuietStatusSaysByItsCodeWhetherSomebodyHoldsTheLock(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)

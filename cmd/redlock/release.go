@@ -12,6 +12,7 @@ import (
 type releaseCommand struct {
 	target
 	Force bool `help:"Yes, take it away from a holder that may be at work."`
+	JSON  bool `name:"json" help:"Write JSON."`
 }
 
 // Help is what "redlock release --help" says besides the flags.
@@ -23,6 +24,8 @@ func (*releaseCommand) Help() string {
   its holder works on until it asks the nodes again, at its next renewal or at the end of its time
 
 It looks who has the lock, and deletes what it saw and nothing newer. Those who wait are told. It also deletes keys that were left on some of the nodes and keep everybody from the lock. It does not stop the holder: do that first if two must not work at the same time.
+
+The names in JSON stay the same: name, state, holder, total, ended with holder and nodes, failed with node and error, and error. A state is "released", "free" (nobody held it) or "unknown" (too few nodes answered, or confirmed it). The holder is the one that a majority had, "" if there were only keys that were left; ended says whose keys are gone, and on how many nodes. JSON is written with exit codes 0, 3 and 69.
 
 Exit codes:
 
@@ -39,14 +42,8 @@ func (c *releaseCommand) Run(s *streams) error {
 	}
 	return c.look(func(locker *redlock.Locker) error {
 		ended, err := locker.ForceRelease(context.Background(), c.Name)
-		if len(ended.Holders) > 0 {
-			text := ended.String() + "\n"
-			if ended.Held != "" {
-				text += "its holder works on until it asks the nodes again, at its next renewal or at the end of its time\n"
-			}
-			if _, failed := fmt.Fprint(s.stdout, text); failed != nil {
-				return errors.Join(err, written(failed))
-			}
+		if failed := c.write(s, ended, err); failed != nil {
+			return errors.Join(err, written(failed))
 		}
 		if err == nil {
 			for _, f := range ended.Failed {
@@ -55,4 +52,22 @@ func (c *releaseCommand) Run(s *streams) error {
 		}
 		return err
 	})
+}
+
+// write writes what was ended, if anything is known.
+func (c *releaseCommand) write(s *streams, ended redlock.Forced, err error) error {
+	switch {
+	case ended.Name == "":
+		return nil
+	case c.JSON:
+		return writeIndented(s.stdout, newRelease(ended, err))
+	case len(ended.Holders) == 0:
+		return nil
+	}
+	text := ended.String() + "\n"
+	if ended.Held != "" {
+		text += "its holder works on until it asks the nodes again, at its next renewal or at the end of its time\n"
+	}
+	_, err = fmt.Fprint(s.stdout, text)
+	return err
 }
