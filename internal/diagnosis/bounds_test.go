@@ -133,3 +133,65 @@ func TestDurationsAreShownInTwoDigitsAtLeast(t *testing.T) {
 		}
 	}
 }
+
+// What an option needs is an error where locks use it, and a note where they do not.
+func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		need  node.Need
+		uses  func(*Settings) // nil for what all locks use
+		says  string
+		worst Severity // without the option
+	}{
+		"WithFair":         {node.ToQueue, func(s *Settings) { s.Fair = true }, "WithFair", Note},
+		"WithFencing":      {node.ToFence, func(s *Settings) { s.Fencing = true }, "WithFencing", Note},
+		"WithRestartGuard": {node.ToGuard, guards, "WithRestartGuard", Note},
+		"wake-ups":         {node.ToWake, nil, "not told of releases", Warning},
+		"large texts":      {node.ToBound, nil, "large text", Note},
+		"pings":            {node.ToPing, nil, "made anew", Warning},
+	} {
+		for _, lacks := range []struct {
+			check  string
+			denial node.Denial
+			remedy string
+		}{
+			{"rights", node.Denial{Need: c.need, Command: "HSET", Name: "HSET", Said: "no permissions"}, "ACL SETUSER app"},
+			{"commands", node.Denial{Need: c.need, Command: "HSET", Name: "HSET", Said: "not found", Unknown: true}, "take rename-command HSET out"},
+		} {
+			for _, uses := range []bool{false, true} {
+				all, s, want := marked(1), settings, c.worst
+				if all[0].Rights.Missing = []node.Denial{lacks.denial}; uses && c.uses != nil {
+					c.uses(&s)
+					want = Error
+				}
+				var of []Finding
+				for _, f := range others(Judge(all, s)) {
+					if f.Check == lacks.check {
+						of = append(of, f)
+					}
+				}
+				if len(of) != 1 || of[0].Severity != want || !strings.Contains(of[0].Endangers, c.says) || !strings.Contains(of[0].Remedy, lacks.remedy) {
+					t.Errorf("%s, used: %v: want one %v about %s, got %v", name, uses, want, lacks.check, of)
+				}
+			}
+		}
+	}
+}
+
+func TestATrialThatFailedNamesTheOptionThatItWasFor(t *testing.T) {
+	for option, says := range map[string]string{"": "a lock for trial failed to lock: OOM", "WithFair": "a lock for trial with WithFair failed to lock: OOM"} {
+		all := healthy(1)
+		all[0].Trial = node.Trial{Verb: node.Turn, Option: option, Err: pool.Error("OOM")}
+		if found := others(Judge(all, settings)); len(found) != 1 || found[0].Check != "trial" || found[0].Seen != says {
+			t.Errorf("want %q, got %v", says, found)
+		}
+	}
+}
+
+func TestAnEvenNumberOfNodesToleratesWhatOneLessDoes(t *testing.T) {
+	for n, says := range map[int]string{1: "", 2: "2 nodes tolerate no more failures than 1 would", 3: "", 4: "4 nodes tolerate no more failures than 3 would"} {
+		found := others(Judge(healthy(n), settings))
+		if said := fmt.Sprint(found); len(found) > 1 || says == "" && len(found) > 0 || !strings.Contains(said, says) {
+			t.Errorf("%d nodes: %v", n, found)
+		}
+	}
+}
