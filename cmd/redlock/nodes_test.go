@@ -187,11 +187,6 @@ func TestNodesWithTLSAreCheckedAndShownACertificate(t *testing.T) {
 	status := start(t, "status", lockName, "--node", "rediss://"+addr+"?dial_timeout=20s", "--node-timeout", "20s")
 	wantMatch(t, status.expectCode(exitNoQuorum), "as in --tls-server-name NAME")
 	status.expectSaid("as in --tls-server-name NAME")
-	verbose := run("-v")
-	verbose.expectCode(exitNoQuorum)
-	if said := verbose.stderr.String(); strings.Contains(said, "RootCAs") {
-		t.Errorf("it speaks of a program:\n%s", said)
-	}
 }
 
 func TestANodeWithoutTLSBehindAURLForTLSIsSaid(t *testing.T) {

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"log"
+	"log/slog"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/redlock"
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
@@ -61,7 +68,7 @@ func TestANodeWithACommaInItsPasswordPathOrOptionIsOneNode(t *testing.T) {
 
 func TestAValueThatMayHaveAPasswordIsNotShown(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"user:s3cret", "user:s3cret@r1", "r1:6380,password=s3cret", "r1?password=s3cret", "redis://:pa#s3cret@r1", "redis://:p@ss#s3cret@r1", "http://user:s3cret", "http://r1/s3cret"} {
+	for _, url := range []string{"user:s3cret", "user:s3cret@r1", "r1:6380,password=s3cret", "r1?password=s3cret", "redis://:pa#s3cret@r1", "redis://:p@ss#s3cret@r1", "redis://user:1234/s3cret@r1", "http://user:s3cret", "http://r1/s3cret"} {
 		if _, err := parseNode(url); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", url, err)
 		}
@@ -130,6 +137,26 @@ $`)
 	quiet.expectCode(0)
 	if said := quiet.stderr.String(); said != "" {
 		t.Errorf("without --verbose it says\n%s", said)
+	}
+}
+
+func TestRemediesOfTheLibraryNameFlags(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"--tls-ca FILE":                  x509.UnknownAuthorityError{},
+		"--tls-server-name NAME":         x509.HostnameError{},
+		"--tls-cert FILE --tls-key FILE": errors.New("remote error: tls: certificate required"),
+		"redis://":                       tls.RecordHeaderError{},
+	} {
+		remedy := node.Advice(err)
+		var said bytes.Buffer
+		slog.New(newJournal(log.New(&said, "", 0))).Warn("redlock: node fails", "remedy", remedy)
+		found := findingWords([]redlock.Finding{{Remedy: remedy}})[0].Remedy
+		for _, got := range []string{found, trimmed(errors.New(remedy)), said.String()} {
+			if !strings.Contains(got, want) || strings.Contains(got, "configuration") {
+				t.Errorf("%q becomes %q, without %q", remedy, got, want)
+			}
+		}
 	}
 }
 
