@@ -1,9 +1,11 @@
 package node
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The beginnings of what servers say, as recorded.
@@ -31,6 +33,25 @@ func TestServersThatDescendFromRedisAreKnownByTheirOwnNamesAndModes(t *testing.T
 				t.Errorf("got %+v", s)
 			}
 		})
+	}
+}
+
+func TestINFOIsReadFieldByFieldAndWhatItDoesNotSayIsUnknown(t *testing.T) {
+	text := "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:0123abc\r\nuptime_in_seconds:90\r\nno colon\r\n\r\n# Clients\r\nconnected_clients:3\r\nmaxclients:100\r\n" +
+		"used_memory:1000\r\nmaxmemory:2000\r\nmaxmemory_policy:allkeys-lru\r\nevicted_keys:4\r\nloading:1\r\naof_enabled:1\r\naof_last_write_status:err\r\nrole:slave\r\nconnected_slaves:2\r\n"
+	want := Server{Version: "7.0.15", Major: 7, Minor: 0, RunID: "0123abc", Mode: "standalone", Role: "slave", Uptime: 90 * time.Second, Replicas: 2, Loading: 1,
+		Used: 1000, Max: 2000, Policy: "allkeys-lru", Evicted: 4, AOF: 1, AOFWrites: "err", Clients: 3, MaxClient: 100}
+	if got := parseInfo(text); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	unknown := Server{Major: -1, Minor: -1, Uptime: -time.Second, Replicas: -1, Loading: -1, Used: -1, Max: -1, Evicted: -1, AOF: -1, Clients: -1, MaxClient: -1}
+	for _, text := range []string{"", "maxmemory:much\r\nmaster0:name=a,address=b\r\n", "run_id:" + strings.Repeat("a", 201) + "\r\n", "run_id:\x1b[2J\r\n"} {
+		if got := parseInfo(text); !reflect.DeepEqual(got, unknown) {
+			t.Errorf("of %.20q got  %+v\nwant %+v", text, got, unknown)
+		}
+	}
+	if got := parseInfo("redis_version:7"); got.Major != 7 || got.Minor != -1 {
+		t.Errorf("of a version of one number: %+v", got)
 	}
 }
 
