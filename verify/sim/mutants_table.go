@@ -5,12 +5,12 @@ package main
 var mutants = []mutant{
 	{
 		name:  "a release does not compare the value",
-		edits: []edit{{"bench/sim/scripts.go", `ours := found && held == argv[0]`, `ours := found && held != ""`}},
+		edits: []edit{{"verify/sim/scripts.go", `ours := found && held == argv[0]`, `ours := found && held != ""`}},
 		rule:  ownKeysOnly, runs: 2000,
 	},
 	{
 		name:  "an acquire does not look whether the key is free",
-		edits: []edit{{"bench/sim/scripts.go", "\tif held, found := s.get(key); found {\n\t\treturn held\n\t}\n\ts.set(key, text(argv[0])", "\ts.set(key, text(argv[0])"}},
+		edits: []edit{{"verify/sim/scripts.go", "\tif held, found := s.get(key); found {\n\t\treturn held\n\t}\n\ts.set(key, text(argv[0])", "\ts.set(key, text(argv[0])"}},
 		rule:  ownKeysOnly, runs: 2000,
 	},
 	{
@@ -56,7 +56,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "an extension sets a key that is gone",
-		edits: []edit{{"bench/sim/scripts.go", "\tcase !found:\n\t\treturn int64(0)\n",
+		edits: []edit{{"verify/sim/scripts.go", "\tcase !found:\n\t\treturn int64(0)\n",
 			"\tcase !found:\n\t\ts.set(key, text(argv[0]), number(argv[1]))\n\t\treturn int64(1)\n"}},
 		rule: noOrphan, runs: 20000,
 	},
@@ -121,7 +121,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "the dead keep their place in the line",
-		edits: []edit{{"bench/sim/scripts.go", "err == nil && end > now {\n\t\t\tbreak", "err == nil && end > 0 {\n\t\t\tbreak"}},
+		edits: []edit{{"verify/sim/scripts.go", "err == nil && end > now {\n\t\t\tbreak", "err == nil && end > 0 {\n\t\t\tbreak"}},
 		rule:  progress, runs: 20000,
 	},
 	{
@@ -131,35 +131,35 @@ var mutants = []mutant{
 	},
 	{
 		name:  "the release of another drops the leases of a line that is empty just then",
-		edits: []edit{{"bench/sim/scripts.go", "\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n"}},
+		edits: []edit{{"verify/sim/scripts.go", "\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n"}},
 		rule:  ownPlace, runs: 1000,
 	},
 	{
 		name:  "a node takes a fencing token that is not the newest",
-		edits: []edit{{"bench/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = -3\n", ""}},
+		edits: []edit{{"verify/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = -3\n", ""}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{
 		name:  "a node that knows a newer fencing token grants the lock",
-		edits: []edit{{"bench/sim/fence.go", "\t\tf.refusal = -3\n", "\t\tf.token = known\n"}},
+		edits: []edit{{"verify/sim/fence.go", "\t\tf.refusal = -3\n", "\t\tf.token = known\n"}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{
 		name:  "no node stores a token",
-		edits: []edit{{"bench/sim/fence.go", "\tif f.on {\n\t\tahead :=", "\tif false {\n\t\tahead :="}},
+		edits: []edit{{"verify/sim/fence.go", "\tif f.on {\n\t\tahead :=", "\tif false {\n\t\tahead :="}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{
 		name: "every node counts, and the token is the largest count",
 		edits: []edit{
-			{"bench/sim/fence.go", "\tswitch {\n\tcase again:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase again:"},
+			{"verify/sim/fence.go", "\tswitch {\n\tcase again:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase again:"},
 			{"redlock/attempt.go", "\t\tclaim.Keep(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.Keep(time.Now()"},
 		},
 		rule: tokensGrow, runs: 20000,
 	},
 	{
 		name:  "the marker is not checked",
-		edits: []edit{{"bench/sim/guard.go", "\tif known != run {\n", "\tif known == \"\" {\n"}},
+		edits: []edit{{"verify/sim/guard.go", "\tif known != run {\n", "\tif known == \"\" {\n"}},
 		rule:  carried, runs: 5000,
 	},
 	{

@@ -77,7 +77,7 @@ func killMutants(ctx context.Context, o options, out io.Writer) error {
 func moduleRoot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "-m", "github.com/quorumlock/quorumlock").Output()
 	if err != nil {
-		return "", fmt.Errorf("find the library (run this in the folder bench): %w", err)
+		return "", fmt.Errorf("find the library (run this in the folder verify): %w", err)
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -89,7 +89,7 @@ func (m mutant) run(ctx context.Context, o options, root, dir string) (f finding
 	}
 	program := filepath.Join(dir, "mutant")
 	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "./sim")
-	build.Dir = filepath.Join(root, "bench")
+	build.Dir = filepath.Join(root, "verify")
 	if text, err := build.CombinedOutput(); err != nil {
 		return f, fmt.Errorf("%w\n%s", err, text)
 	}

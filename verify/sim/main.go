@@ -88,7 +88,7 @@ func (o options) check() error {
 	case o.workers == 0:
 		return errors.New("--workers must be at least 1")
 	case o.mutants && !slices.ContainsFunc(mutants, o.wants):
-		return fmt.Errorf("no mutant is called %q: their names are in bench/sim/mutants_table.go", o.only)
+		return fmt.Errorf("no mutant is called %q: their names are in verify/sim/mutants_table.go", o.only)
 	}
 	return nil
 }
