@@ -1,4 +1,4 @@
-package main
+package fleet_test
 
 import (
 	"context"
@@ -81,7 +81,7 @@ var errNotNow = errors.New("another one is billing")
 
 func TestTheProgramOfTheMigrationPageDoesTheSameInBothForms(t *testing.T) {
 	nodes := startTestServers(t, 3)
-	clients, closeClients := newGoRedis(nodes.addrs(), poolSize(1))
+	clients, closeClients := newGoRedis(nodes.addrs())
 	defer func() {
 		if err := closeClients(); err != nil {
 			t.Error(err)
@@ -109,7 +109,7 @@ func TestTheProgramOfTheMigrationPageDoesTheSameInBothForms(t *testing.T) {
 }
 
 func TestCodeInTheMigrationPageIsThatOfTheTest(t *testing.T) {
-	page, err := os.ReadFile("../docs/migration.md")
+	page, err := os.ReadFile("../../docs/migration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestInAMixedFleetAShortRetryDelayGivesAFairShare(t *testing.T) {
 	const callers, locks = 8, 200
 	nodes := startTestServers(t, 3)
 	theirs, closeTheirs := newTheirs(goRedis, nodes.addrs())
-	ours, closeOurs, err := newOurs(goRedis, false, nodes.addrs(), poolSize(callers),
+	ours, closeOurs, err := newOnGoRedis(nodes.addrs(),
 		redlock.WithRetryDelay(50*time.Millisecond/callers, 250*time.Millisecond/callers))
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package main
+package fleet_test
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func onBothClients(t *testing.T, test func(*testing.T, fleet)) {
 	for _, client := range []string{goRedis, redigoClient} {
 		t.Run(client, func(t *testing.T) {
 			nodes := startTestServers(t, 3)
-			locker, closeLocker, err := newOurs(client, true, nodes.addrs(), poolSize(1))
+			locker, closeLocker, err := newPipelined(client, nodes.addrs())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,13 +49,13 @@ func onBothClients(t *testing.T, test func(*testing.T, fleet)) {
 func newTheirs(client string, addrs []string) (*redsync.Redsync, func() error) {
 	var pools []redsyncpool.Pool
 	if client == goRedis {
-		clients, closeThem := newGoRedis(addrs, poolSize(1))
+		clients, closeThem := newGoRedis(addrs)
 		for _, c := range clients {
 			pools = append(pools, redsyncgoredis.NewPool(c))
 		}
 		return redsync.New(pools...), closeThem
 	}
-	sources, closeThem := newRedigo(addrs, poolSize(1))
+	sources, closeThem := newRedigo(addrs)
 	for _, s := range sources {
 		pools = append(pools, redsyncredigo.NewPool(s))
 	}
