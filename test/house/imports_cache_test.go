@@ -1,4 +1,4 @@
-package quorumlock_test
+package house_test
 
 import (
 	"os"
@@ -32,7 +32,7 @@ func TestAUserOfOneAdapterDownloadsNoOtherClientAndNoTestServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a module with an empty module cache")
 	}
-	here, err := os.Getwd()
+	here, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestAUserOfOneAdapterDownloadsNoOtherClientAndNoTestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sums, err := os.ReadFile("go.sum")
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,21 @@
-package quorumlock_test
+package house_test
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // What the README shows is part of an example that compiles and runs.
 func TestCodeInTheReadmeIsThatOfTheExamples(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var examples string
 	for _, file := range []string{"example_test.go", "example_fence_test.go"} {
-		code, err := os.ReadFile(file)
+		code, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +36,7 @@ func TestCodeInTheReadmeIsThatOfTheExamples(t *testing.T) {
 	_, output, found := strings.Cut(string(readme), "go build -o ")
 	if output, _, _ = strings.Cut(output, " "); !found {
 		t.Error("the README does not say how the command is built")
-	} else if info, err := os.Stat(output); err == nil && info.IsDir() && !strings.HasSuffix(output, "/") {
+	} else if info, err := os.Stat(filepath.Join(root, output)); err == nil && info.IsDir() && !strings.HasSuffix(output, "/") {
 		t.Errorf("go build -o %s: that is a folder", output)
 	}
 	if lines := strings.Count(string(readme), "\n"); lines > 150 {
