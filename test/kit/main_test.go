@@ -1,0 +1,9 @@
+package kit_test
+
+import (
+	"testing"
+
+	"github.com/quorumlock/quorumlock/test/internal/testbed"
+)
+
+func TestMain(m *testing.M) { testbed.Main(m) }
