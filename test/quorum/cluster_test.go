@@ -1,0 +1,148 @@
+package quorum_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/redlocktest"
+)
+
+// A quorumTest is a cluster of in-memory masters, a Locker of ours and one of a
+// rival. However the masters were treated, when the test ends they are mended,
+// both Lockers must be able to settle everything, and no key of ours is left.
+type quorumTest struct {
+	testing.TB
+	*redlocktest.Cluster
+	ours, rival *redlock.Locker
+
+	// forever is set by tests with a TTL that they cannot wait for: Close need
+	// not become certain about every command.
+	forever bool
+}
+
+// onCluster runs a test on n masters over TCP, with every library.
+func onCluster(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Option) {
+	t.Helper()
+	withEach(t, func(t *testing.T, lib library) {
+		t.Parallel()
+		test(newQuorumTest(t, lib, redlocktest.New(t, n), nil, unhurried(opts)...))
+	})
+}
+
+// inBubble runs a test on n masters in virtual time, with two libraries: what
+// would take an hour takes none.
+func inBubble(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Option) {
+	t.Helper()
+	withTwo(t, func(t *testing.T, lib library) {
+		lib.bubble(t, func(t *testing.T) {
+			cluster := redlocktest.NewInMemory(t, n)
+			test(newQuorumTest(t, lib, cluster, cluster.Dial, opts...))
+		})
+	})
+}
+
+// goRedisBubble is held by the one bubble that uses go-redis: its clients share timers,
+// and what belongs to one bubble must not reach another.
+var goRedisBubble sync.Mutex
+
+// bubble runs a test in virtual time, beside that of another library.
+func (lib library) bubble(t *testing.T, test func(t *testing.T)) {
+	t.Parallel()
+	if lib.name == viaGoRedis.name {
+		goRedisBubble.Lock()
+		defer goRedisBubble.Unlock()
+	}
+	synctest.Test(t, test)
+}
+
+func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial dialFunc, opts ...redlock.Option) *quorumTest {
+	q := &quorumTest{TB: t, Cluster: cluster}
+	t.Cleanup(func() { // runs after the Lockers have closed
+		if q.forever { // what a node that thawed did last has its release behind it
+			eventually(t, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(cluster)...)) == 0 })
+		}
+		for i, keys := range ourKeys(cluster) {
+			for _, key := range keys {
+				t.Errorf("key %q of ours is left on node %d", key, i)
+			}
+		}
+	})
+	q.ours = lib.newLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("ours"))...)
+	q.rival = lib.newLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("rival"))...)
+	t.Cleanup(q.end)
+	return q
+}
+
+func (q *quorumTest) end() {
+	q.mend()
+	for _, locker := range []*redlock.Locker{q.ours, q.rival} {
+		if !q.forever {
+			settle(q, locker)
+			continue
+		}
+		// It is not certain of what is long true.
+		eventually(q, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(q.Cluster)...)) == 0 })
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		_ = locker.Close(ctx) // says so
+		cancel()
+	}
+}
+
+// ourKeys are the keys with a value of ours, for each master.
+func ourKeys(cluster *redlocktest.Cluster) (keys [][]string) {
+	for _, node := range cluster.Nodes() {
+		var ours []string
+		for _, key := range node.Keys() {
+			if value, _ := node.Get(key); strings.HasPrefix(value, "rl1:") {
+				ours = append(ours, key)
+			}
+		}
+		keys = append(keys, ours)
+	}
+	return keys
+}
+
+// mend ends all faults.
+func (q *quorumTest) mend() {
+	for _, node := range q.Nodes() {
+		node.Thaw()
+		node.Delay(0)
+		node.DropRequests(false)
+		node.DropReplies(false)
+		node.FailWith("")
+		if err := node.Start(); err != nil {
+			q.Error(err)
+		}
+	}
+}
+
+// first does something to the first n masters.
+func (q *quorumTest) first(n int, do func(*redlocktest.Node)) {
+	for _, node := range q.Nodes()[:n] {
+		do(node)
+	}
+}
+
+// majority is how many masters may not fail.
+func (q *quorumTest) majority() int { return q.Len()/2 + 1 }
+
+func (q *quorumTest) lock(name string, opts ...redlock.LockOption) *redlock.Lock {
+	q.Helper()
+	return mustLock(q, q.ours, name, opts...)
+}
+
+// carriers is the number of masters on which a key has a value of ours.
+func (q *quorumTest) carriers(key string) (n int) {
+	for _, node := range q.Nodes() {
+		if value, _ := node.Get(key); strings.HasPrefix(value, "rl1:") {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,24 @@
+// Package quorum_test tests the lock, through both client libraries, on masters in memory
+// that stop, freeze, lose and forget.
+package quorum_test
+
+import (
+	"testing"
+
+	"github.com/quorumlock/quorumlock/test/internal/testbed"
+)
+
+func TestMain(m *testing.M) { testbed.Main(m) }
+
+var (
+	eventually = testbed.Eventually
+	long       = testbed.Long
+	mustLock   = testbed.MustLock
+	mustUnlock = testbed.MustUnlock
+	rounds     = testbed.Rounds
+	settle     = testbed.Settle
+	unhurried  = testbed.Unhurried
+	wantError  = testbed.WantError
+	wantText   = testbed.WantText
+	within     = testbed.Within
+)

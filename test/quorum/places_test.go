@@ -1,0 +1,212 @@
+package quorum_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// Places in line, and marks that somebody waits: how long they last, and whose they are.
+
+// listener is a Locker that hears of releases.
+func (l *line) listener(owner string, opts ...redlock.Option) *redlock.Locker {
+	var pools []pool.Pool
+	for i := range 3 {
+		pools = append(pools, goredis.New(l.client(i)))
+	}
+	locker, err := redlock.New(pools, append(opts, redlock.WithOwner(owner))...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.lockers = append(l.lockers, locker)
+	return locker
+}
+
+func (l *line) mustTake(locker *redlock.Locker, opts ...redlock.LockOption) *redlock.Lock {
+	l.Helper()
+	k, err := locker.Lock(context.Background(), "job", opts...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return k
+}
+
+func (l *line) mustWait(p *redlock.Pending) *redlock.Lock {
+	l.Helper()
+	k, err := p.Wait(context.Background())
+	if err != nil {
+		l.Fatal(err)
+	}
+	return k
+}
+
+func (l *line) mustGiveBack(k *redlock.Lock) {
+	l.Helper()
+	if err := k.Unlock(context.Background()); err != nil {
+		l.Fatal(err)
+	}
+}
+
+// mustServeInTurn has those who wait served in their order.
+func (l *line) mustServeInTurn(first, second *redlock.Pending) {
+	l.Helper()
+	select {
+	case <-first.Done():
+	case <-second.Done():
+		l.Error("who came later is served first")
+	case <-time.After(time.Minute):
+		l.Fatal("nobody is served")
+	}
+	for _, p := range []*redlock.Pending{first, second} {
+		select {
+		case <-p.Done():
+			l.mustGiveBack(l.mustWait(p))
+		default:
+			defer func() { l.mustGiveBack(l.mustWait(p)) }()
+		}
+	}
+}
+
+func TestAReleaseLeavesThePlaceOfWhoCameAfterTheNodesForgotTheTickets(t *testing.T) {
+	for name, held := range map[string]time.Duration{"unlocked": 5 * time.Second, "unlocked after it expired": 9 * time.Second} {
+		withLine(t, func(l *line) {
+			ctx := context.Background()
+			one, two, other := l.listener("one", redlock.WithFair()), l.listener("two", redlock.WithFair()), l.listener("other", redlock.WithFair())
+			k := l.mustTake(other)
+			a := one.LockAsync(ctx, "job") // draws the first ticket
+			time.Sleep(100 * time.Millisecond)
+			l.mustGiveBack(k)
+			old := l.mustWait(a)
+			time.Sleep(held) // longer than two leases
+			release := func() error { return old.Unlock(ctx) }
+			if old.Context().Err() != nil {
+				k = l.mustTake(other)
+				release = func() error { _ = old.Unlock(ctx); time.Sleep(5 * time.Millisecond); return k.Unlock(ctx) }
+			}
+			first := one.LockAsync(ctx, "job")
+			time.Sleep(500 * time.Millisecond) // all nodes know of it
+			second := two.LockAsync(ctx, "job")
+			time.Sleep(500 * time.Millisecond)
+			if err := release(); err != nil {
+				t.Fatal(name, err)
+			}
+			l.mustServeInTurn(first, second)
+		})
+	}
+}
+
+func TestWhoInheritsAPlaceKeepsItForAsLongAsHeWants(t *testing.T) {
+	patient := []redlock.LockOption{redlock.WithRetryDelay(9*time.Second, 9*time.Second), redlock.WithPlaceLease(time.Minute)}
+	withLine(t, func(l *line) {
+		ctx := context.Background()
+		one, two := l.listener("one", redlock.WithFair()), l.listener("two", redlock.WithFair())
+		l.mustTake(two, redlock.WithTTL(time.Second)) // and expires
+		a := one.LockAsync(ctx, "job")                // whose lease is 2 s
+		first := one.LockAsync(ctx, "job", patient...)
+		k := l.mustWait(a)
+		time.Sleep(3 * time.Second)
+		second := two.LockAsync(ctx, "job")
+		time.Sleep(100 * time.Millisecond)
+		l.mustGiveBack(k)
+		l.mustServeInTurn(first, second)
+	})
+	withLine(t, func(l *line) { // so with the mark
+		ctx := context.Background()
+		one, two := l.listener("one", redlock.WithFair()), l.listener("two", redlock.WithFair())
+		l.mustTake(two, redlock.WithTTL(time.Second))
+		a, next := one.LockAsync(ctx, "job"), one.LockAsync(ctx, "job", patient...)
+		k := l.mustWait(a)
+		time.Sleep(time.Second)
+		begun := time.Now()
+		l.mustGiveBack(k)
+		l.mustGiveBack(l.mustWait(next))
+		if took := time.Since(begun); took > 100*time.Millisecond {
+			t.Errorf("who listens hears of the release after %v", took)
+		}
+	})
+}
+
+func TestWhoWaitsForAMomentTakesNoMarkFromWhoWaitsForLong(t *testing.T) {
+	for _, fair := range []bool{false, true} {
+		withLine(t, func(l *line) {
+			ctx := context.Background()
+			var opts []redlock.LockOption
+			if fair {
+				opts = append(opts, redlock.WithFair())
+			}
+			holder, brief := l.listener("holder"), l.listener("brief")
+			patient := l.listener("patient", redlock.WithRetryDelay(9*time.Second, 9*time.Second))
+			k := l.mustTake(holder, redlock.WithTTL(time.Minute))
+			watching, stop := context.WithCancel(ctx)
+			defer stop()
+			changes, err := patient.Watch(watching, "job")
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-changes
+			next := patient.LockAsync(ctx, "job", append(opts, redlock.WithPlaceLease(time.Minute))...)
+			time.Sleep(time.Second)
+			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			_, _ = brief.Lock(short, "job", opts...)
+			cancel()
+			time.Sleep(time.Second)
+			begun := time.Now()
+			l.mustGiveBack(k)
+			l.mustGiveBack(l.mustWait(next))
+			if took := time.Since(begun); took > 100*time.Millisecond {
+				t.Errorf("fair %t: who listens hears of the release after %v", fair, took)
+			}
+			if change := <-changes; time.Since(begun) > 100*time.Millisecond {
+				t.Errorf("fair %t: who watches hears %v after %v", fair, change, time.Since(begun))
+			}
+		})
+	}
+}
+
+func TestNobodyIsToldThatALockIsFreeWhichANodeThatIsDownMayHold(t *testing.T) {
+	withLine(t, func(l *line) {
+		ctx := context.Background()
+		a, b := l.listener("A"), l.listener("B")
+		l.cluster.Node(2).Stop()
+		k := l.mustTake(a)
+		synctest.Wait() // until node 2 has refused
+		if err := l.cluster.Node(2).Start(); err != nil {
+			t.Fatal(err)
+		}
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		changes, err := b.Watch(watching, "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond)
+		if change := <-changes; change.State.Holder != "A" {
+			t.Errorf("%v", change)
+		}
+		l.cluster.Node(1).Stop()
+		_, err = b.Inspect(ctx, "job")
+		wantError(t, err, redlock.ErrNoQuorum)
+		wantText(t, err, "somebody has it on 1 of 2 nodes, and maybe on those that failed")
+		time.Sleep(time.Second)
+		select {
+		case change := <-changes:
+			if change.Kind == redlock.Released {
+				t.Errorf("%v, and A has it for %v", change, time.Until(k.Until()))
+			}
+		default:
+		}
+		stop()
+		if err := l.cluster.Node(1).Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Unlock(ctx); err != nil {
+			t.Error(fmt.Errorf("the release: %w", err))
+		}
+	})
+}

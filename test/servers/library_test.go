@@ -1,0 +1,72 @@
+package servers_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/test/internal/testbed"
+)
+
+// A library is one of the client libraries, with its default options.
+type library struct {
+	name string
+	open func(t testing.TB, addr string, dial dialFunc) pool.Pool
+}
+
+type dialFunc = testbed.DialFunc
+
+var (
+	viaGoRedis          = library{"go-redis", testbed.OpenGoRedis}
+	viaRedigo           = library{"redigo", testbed.OpenRedigo}
+	viaPipelinedGoRedis = library{"go-redis pipelined", testbed.OpenPipelinedGoRedis}
+	viaPipelinedRedigo  = library{"redigo pipelined", testbed.OpenPipelinedRedigo}
+
+	libraries = []library{viaGoRedis, viaRedigo, viaPipelinedGoRedis, viaPipelinedRedigo}
+)
+
+// seed returns the nth seed for a library: none is used with two of them.
+func (lib library) seed(n uint64) uint64 {
+	own := slices.IndexFunc(libraries, func(l library) bool { return l.name == lib.name })
+	return n*uint64(len(libraries)) + uint64(own)
+}
+
+// withTwo runs a test whose claim is not about clients with one client of each kind:
+// one that answers and one that calls back.
+func withTwo(t *testing.T, test func(t *testing.T, lib library)) {
+	for _, lib := range []library{viaGoRedis, viaPipelinedRedigo} {
+		t.Run(lib.name, func(t *testing.T) { test(t, lib) })
+	}
+}
+
+// withEach runs a test with every library.
+func withEach(t *testing.T, test func(t *testing.T, lib library)) {
+	for _, lib := range libraries {
+		t.Run(lib.name, func(t *testing.T) { test(t, lib) })
+	}
+}
+
+// locker returns a Locker on the masters at addrs. When the test ends, Close
+// must find nothing left that it cannot settle: so a test mends its masters.
+// That may take one TTL, since the fate of a command that was not answered is
+// certain only when its key would have expired.
+func (lib library) locker(t testing.TB, addrs []string, opts ...redlock.Option) *redlock.Locker {
+	t.Helper()
+	locker := lib.newLocker(t, addrs, nil, unhurried(opts)...)
+	t.Cleanup(func() { settle(t, locker) })
+	return locker
+}
+
+func (lib library) newLocker(t testing.TB, addrs []string, dial dialFunc, opts ...redlock.Option) *redlock.Locker {
+	t.Helper()
+	var pools []pool.Pool
+	for _, addr := range addrs {
+		pools = append(pools, lib.open(t, addr, dial))
+	}
+	locker, err := redlock.New(pools, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return locker
+}
