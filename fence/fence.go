@@ -18,11 +18,11 @@
 // write that was delayed lands between its reading and its writing, and is lost.
 //
 // A [Checker] does that for things in the memory of one process. For a database there is
-// nothing to import, it is a column and a condition: [examples] have it for SQL and for
-// Redis. The token has to be compared where the change is made, and in
+// nothing to import, it is a column and a condition: the example has it for SQL, and a
+// [test] for Redis. The token has to be compared where the change is made, and in
 // the same step: a comparison that comes before it has the gap again that it is to close.
 //
-// [examples]: https://pkg.go.dev/github.com/quorumlock/quorumlock#example-package-Fencing
+// [test]: https://github.com/quorumlock/quorumlock/blob/main/test/quorum/example_fencing_test.go
 // [WithFencing]: https://pkg.go.dev/github.com/quorumlock/quorumlock/redlock#WithFencing
 // [Lock.Token]: https://pkg.go.dev/github.com/quorumlock/quorumlock/redlock#Lock.Token
 package fence

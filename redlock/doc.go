@@ -10,7 +10,8 @@
 //		return backup(ctx) // ctx ends if the lock is lost
 //	})
 //
-// Complete programs are the examples of [github.com/quorumlock/quorumlock].
+// The examples of [github.com/quorumlock/quorumlock/pool/goredis] and
+// [github.com/quorumlock/quorumlock/pool/redigo] show how a client gets there.
 //
 // What is promised, and under which assumptions, is argued in docs/guarantees.md.
 // In short: at most one holder at a time, as long as the nodes do not forget

@@ -139,10 +139,11 @@ func TestImportsPointInwards(t *testing.T) {
 	}
 }
 
-// The tests of a package that a user imports count for the user's go.sum. So
-// they bring in no module that the package itself does not need: no client, no
-// miniredis, no leak checker. Tests that need one stand in the module test.
-func TestTestsOfAPackageNeedNoMoreModulesThanThePackage(t *testing.T) {
+// The tests and examples of a package that a user imports count for the user's go.sum.
+// So they bring in no module that neither the package itself needs nor the lock, which
+// every user has: no client, no miniredis, no leak checker. Tests that need one stand in
+// the module test.
+func TestTestsOfAPackageNeedNoMoreModulesThanThePackageAndTheLock(t *testing.T) {
 	folders := sources(t, root)
 	for name, f := range folders {
 		if name == "." {
@@ -150,11 +151,12 @@ func TestTestsOfAPackageNeedNoMoreModulesThanThePackage(t *testing.T) {
 		}
 		own := make(map[string]bool)
 		foreign(folders, f.code, own)
+		foreign(folders, folders["redlock"].code, own)
 		with := make(map[string]bool)
 		foreign(folders, f.tests, with)
 		for imported := range with {
 			if !own[imported] {
-				t.Errorf("the tests of %s need %s, which the package does not", name, imported)
+				t.Errorf("the tests of %s need %s, which neither the package needs nor the lock", name, imported)
 			}
 		}
 	}

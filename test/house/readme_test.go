@@ -14,7 +14,7 @@ func TestCodeInTheReadmeIsThatOfTheExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	var examples string
-	for _, file := range []string{"example_test.go", "example_fence_test.go"} {
+	for _, file := range []string{"redlock/example_test.go", "pool/goredis/example_test.go", "test/quorum/example_fencing_test.go"} {
 		code, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)

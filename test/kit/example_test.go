@@ -1,4 +1,4 @@
-package quorumlock_test
+package kit_test
 
 import (
 	"context"

