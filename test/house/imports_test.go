@@ -139,6 +139,25 @@ func TestImportsPointInwards(t *testing.T) {
 	}
 }
 
+// What somebody new sees first.
+func TestTheRootHoldsWhatAGoProjectHasThereAndTheTestToReadFirst(t *testing.T) {
+	wanted := []string{
+		"go.mod", "go.sum", "go.work", "go.work.sum", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+		"redlock_test.go",
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		ignored := strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".test") || strings.HasSuffix(name, ".prof")
+		if !entry.IsDir() && !ignored && !slices.Contains(wanted, name) {
+			t.Errorf("%s stands at the root: it belongs in a folder", name)
+		}
+	}
+}
+
 // The tests and examples of a package that a user imports count for the user's go.sum.
 // So they bring in no module that neither the package itself needs nor the lock, which
 // every user has: no client, no miniredis, no leak checker. Tests that need one stand in
