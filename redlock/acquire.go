@@ -145,7 +145,7 @@ type request struct {
 	self   string          // its name in marks, once it left one
 	ear    *ear            // once others were met
 
-	newest  int64 // see [fanout.Result.Newest]
+	newest  int64 // see [fanout.Result.NewestToken]
 	repeats repeats
 
 	failing time.Time // since when no majority answers, if none ever did

@@ -16,13 +16,13 @@ var errInterrupted = errors.New("interrupted")
 // An outcome is what became of an attempt that failed.
 type outcome struct {
 	err     error
-	ours    bool            // nothing kept it from winning but what this Locker is giving up
-	remains []fanout.Remain // of earlier locks and attempts, and its own
-	free    time.Duration   // when the lock will have expired, 0 if that is not known
-	split   bool            // nobody won: contenders took some nodes each
-	stale   bool            // nothing kept it from winning but that its fencing token was too small
-	missing int             // nodes that must become free
-	took    time.Duration   // the attempt
+	ours    bool              // nothing kept it from winning but what this Locker is giving up
+	remains []fanout.Leftover // of earlier locks and attempts, and its own
+	free    time.Duration     // when the lock will have expired, 0 if that is not known
+	split   bool              // nobody won: contenders took some nodes each
+	stale   bool              // nothing kept it from winning but that its fencing token was too small
+	missing int               // nodes that must become free
+	took    time.Duration     // the attempt
 
 	// With WithFair.
 	answers int   // nodes that granted or denied it
@@ -39,7 +39,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	lock := &Lock{locker: l, name: r.name, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
 	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock.claim = claim
-	claim.Patient(r.patience())
+	claim.SetMaxTimeout(r.patience())
 	if r.fencing {
 		lock.token = l.group.Token(r.newest)
 		claim.Fence(lock.token, r.tokenLife)
@@ -55,7 +55,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	result, decided := l.ask(ctx, r, claim).Wait(ctx)
 	defer result.Done()
 	if !decided {
-		claim.Retreat() // those behind keep the place
+		claim.RollBackForRetry() // those behind keep the place
 		return nil, outcome{err: errInterrupted}
 	}
 	now := l.clock.Read()
@@ -64,38 +64,38 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	// that was set.
 	took := min(now.Mono-lock.start.Mono, r.patience())
 	won := result.Outcome == quorum.Won && elapsed < lock.validity
-	old := won && r.fencing && result.Old(lock.token)
+	old := won && r.fencing && result.TokenTooOld(lock.token)
 	if won && !old {
 		if r.fair && r.place != nil {
-			r.place.draw(result.Last(), 0)
+			r.place.draw(result.LastTicket(), 0)
 		}
-		claim.Keep(time.Now().Add(lock.validity - elapsed))
+		claim.RetakeUntil(time.Now().Add(lock.validity - elapsed))
 		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
 		if err := l.begin(lock); err != nil {
 			return lock, outcome{err: err} // and it is deleted at once
 		}
 		if r.minHold > 0 {
-			claim.Stay(r.minHold)
+			claim.SetMinHold(r.minHold)
 		}
 		return lock, outcome{}
 	}
 	o := outcome{
 		err:     l.refusal(r.name, result, elapsed, old).following(r.place, result),
-		free:    result.Free(),
+		free:    result.FreeIn(),
 		split:   result.Split(),
 		missing: l.group.Majority() - result.Yes,
 		took:    took,
 		answers: result.Yes + result.No,
-		last:    result.Last(),
-		first:   result.First(),
+		last:    result.LastTicket(),
+		first:   result.FirstTicket(),
 	}
 	if r.fencing {
-		r.newest = result.Newest()
-		stale := result.Stale()
+		r.newest = result.NewestToken()
+		stale := result.TokenTooSmall()
 		o.stale = old || stale > 0 && result.Nodes-result.Failed-(result.No-stale) >= l.group.Majority()
 	}
-	o.remains, o.ours = claim.Remains(result)
-	claim.Retreat()
+	o.remains, o.ours = claim.Leftovers(result)
+	claim.RollBackForRetry()
 	l.traceRound("lock", r.name, result.Yes, lock.start, o.err)
 	return nil, o
 }
@@ -127,7 +127,7 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, ol
 	if r.Unreachable() && !r.Denied() {
 		return newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 	}
-	if r.Divided() {
+	if r.NoHolder() {
 		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 		err.note = "held by nobody: no value is on a majority of the nodes, and each is in the way of the others until it is undone or expires"
 		return err

@@ -60,7 +60,7 @@ func (k *Lock) watched() context.Context {
 // arm sets the timer that ends the lock. k.mu is held.
 func (k *Lock) arm() {
 	if k.timer == nil && k.cause == nil {
-		k.timer = time.AfterFunc(max(k.remaining(k.locker.clock.Read()), 1), k.deadline) // not 0 or less, see fanout's debts.arm
+		k.timer = time.AfterFunc(max(k.remaining(k.locker.clock.Read()), 1), k.deadline) // not 0 or less, see setTimer in package fanout
 	}
 }
 

@@ -147,7 +147,7 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 	if n := r.Queued(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but others are before us in line", n, r.Nodes)
 	}
-	if n := r.Stale(); n > 0 {
+	if n := r.TokenTooSmall(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but the fencing token was too small: they know of a larger one, or their clocks are ahead of the others by more than WithTokenLife", n, r.Nodes)
 	}
 	ours := 0
@@ -156,7 +156,7 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 		a, answered := r.Answer(i)
 		switch {
 		case !answered:
-		case a.Status == node.Taken && g.Ours(a.Holder):
+		case a.Status == node.Taken && g.IsLeftover(a.Holder):
 			ours++
 		case a.Status == node.Taken:
 			e.addHolder(holderOf(a.Holder))

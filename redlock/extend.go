@@ -89,7 +89,7 @@ func (k *Lock) extend(ctx context.Context, told bool) error {
 	err := failure
 	if cause := k.checkFor(told); cause != nil {
 		if cause != ErrReleased && cause != ErrClosed && cause != ErrHandedOver {
-			k.claim.Undo() // what the round prolonged
+			k.claim.RollBack() // what the round prolonged
 		}
 		err = k.notHeld("extend", cause)
 	} else if decided && result.Denied() {

@@ -47,7 +47,7 @@ func (p *place) says(lease time.Duration) node.Line {
 		said.Next = p.behind.ticket
 	}
 	if in.drawn > 0 {
-		in.told = fanout.Place{Top: in.drawn, Lease: max(in.told.Lease, lease)}
+		in.told = fanout.Position{Ticket: in.drawn, TTL: max(in.told.TTL, lease)}
 	}
 	l.byKey[p.key] = in
 	return said
@@ -91,7 +91,7 @@ func (p *place) succeed(r *request, lock *Lock) (inherited bool) {
 	l.mu.Unlock()
 	// If nobody is left, the release of the lock gives up the place: it comes after
 	// all that the attempt may yet do.
-	lock.claim.Named(p.part())
+	lock.claim.LeaveQueueOnRelease(p.part())
 	return inherited
 }
 
@@ -121,7 +121,7 @@ func (p *place) position() (ahead int, known bool) {
 
 // turn asks for the lock when it is our turn.
 func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
-	mark := node.Mark{Self: l.group.Self(), Line: node.Line{Lease: r.placeLease()}}
+	mark := node.Mark{Self: l.group.WaiterID(), Line: node.Line{Lease: r.placeLease()}}
 	if r.place != nil {
 		mark.TTL = r.markTTL()
 		r.said = r.place.says(r.placeLease())
@@ -130,7 +130,7 @@ func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fan
 		}
 		mark.Line = r.said
 		if r.tried != nil {
-			r.tried.Follow()
+			r.tried.NextAttemptBegins()
 		}
 		r.tried = claim
 	}
@@ -161,6 +161,6 @@ func (l *Locker) isApart(r *request) bool {
 
 // stepOut tells the nodes that nobody of ours stands in line any more with a ticket that
 // they were told.
-func (l *Locker) stepOut(key string, left fanout.Place) {
-	l.group.Leave(key, newValue(l.config.owner), l.config.nodeTimeout, left)
+func (l *Locker) stepOut(key string, left fanout.Position) {
+	l.group.LeaveQueue(key, newValue(l.config.owner), l.config.nodeTimeout, left)
 }

@@ -12,7 +12,7 @@ import (
 func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	l := newLines()
 	forgotten := int64(0)
-	l.forsaken = func(_ string, left fanout.Place) { forgotten += left.Top }
+	l.forsaken = func(_ string, left fanout.Position) { forgotten += left.Ticket }
 	first, _ := l.join("job", &settings{fair: true})
 	plain, _ := l.join("job", &settings{})
 	if said := first.says(time.Second); said.Ticket != 0 || said.Next != 0 || said.Last != 0 || said.Count != 2 {

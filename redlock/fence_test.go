@@ -154,7 +154,7 @@ func TestATokenIsOfTheTimeThatTheNodesTellNotOfWhatWasHeardBefore(t *testing.T) 
 	})
 }
 
-// stray is that of package fanout.
+// stray is clockTolerance of package fanout.
 const stray = time.Second
 
 func TestTokensAreRememberedForTheirLifeAndGrowAfterwards(t *testing.T) {

@@ -113,7 +113,7 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 	if err := l.enter(); err != nil {
 		return Forced{}, fmt.Errorf("redlock: %s %q: %w", op, name, err)
 	}
-	dropped := l.group.Drop(ctx, key, values, l.config.nodeTimeout, l.leave)
+	dropped := l.group.Delete(ctx, key, values, l.config.nodeTimeout, l.leave)
 	if dropped == nil {
 		return f, fmt.Errorf("%w; what was sent to the nodes may still be carried out", interrupted(ctx, op, name, nil))
 	}

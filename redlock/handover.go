@@ -129,7 +129,7 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 	lock := &Lock{locker: l, name: h.name, settings: s, values: ctx, token: h.token}
 	claim := l.group.NewClaimIn(&lock.room, key, newValue(l.config.owner), s.nodeTimeout)
 	lock.claim = claim
-	claim.Patient(s.patience())
+	claim.SetMaxTimeout(s.patience())
 	claim.Replace(h.value)
 	if s.fencing {
 		claim.Fence(h.token, s.tokenLife)
@@ -144,15 +144,15 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 		return nil, fmt.Errorf("redlock: attach %q: %w: %w of %v", h.name, ErrNotHeld, errMaxHold, s.maxHold)
 	}
 	if err := l.swap(ctx, lock, ttl, h.left); err != nil {
-		claim.Undo()
+		claim.RollBack()
 		return nil, err
 	}
-	claim.Keep(time.Now().Add(lock.remaining(l.clock.Read()))) // nobody else has the lock yet
+	claim.RetakeUntil(time.Now().Add(lock.remaining(l.clock.Read()))) // nobody else has the lock yet
 	if err := l.begin(lock); err != nil {
 		return nil, err
 	}
 	if left := s.minHold - h.held; left > 0 {
-		claim.Stay(left)
+		claim.SetMinHold(left)
 	}
 	return lock, nil
 }

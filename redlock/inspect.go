@@ -136,7 +136,7 @@ func (l *Locker) lookAt(ctx context.Context, op, name string, mark time.Duration
 	if err := l.enter(); err != nil {
 		return "", nil, fmt.Errorf("redlock: %s %q: %w", op, name, err)
 	}
-	if answers = l.group.Look(ctx, key, l.config.nodeTimeout, mark, enough, l.leave); answers == nil {
+	if answers = l.group.Inspect(ctx, key, l.config.nodeTimeout, mark, enough, l.leave); answers == nil {
 		return "", nil, interrupted(ctx, op, name, nil)
 	}
 	return key, answers, nil

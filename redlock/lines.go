@@ -24,7 +24,7 @@ type lines struct {
 
 	// forsaken is called when nobody with a ticket is left in a line whose place the
 	// nodes know.
-	forsaken func(key string, left fanout.Place)
+	forsaken func(key string, left fanout.Position)
 
 	sweepAt int // size of byKey at which to look for rivals that are gone
 
@@ -50,7 +50,7 @@ type line struct {
 	asked   uint64 // who had joined last when the last attempt began
 	undrawn *place // the first of those who joined later than the attempt that drew last
 	drawn   int64  // the largest ticket, of those who have left, too
-	told    fanout.Place
+	told    fanout.Position
 	front   int64 // the smallest ticket of all Lockers, as the nodes said, 0 if they did not
 }
 
@@ -226,14 +226,14 @@ func (p *place) leave() {
 	if p == nil {
 		return
 	}
-	if left := p.part(); left.Top > 0 {
+	if left := p.part(); left.Ticket > 0 {
 		p.lines.forsaken(p.key, left)
 	}
 }
 
 // part gives up the place. If nobody with a ticket is left, it returns what the nodes were
 // told.
-func (p *place) part() (left fanout.Place) {
+func (p *place) part() (left fanout.Position) {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -264,7 +264,7 @@ func (p *place) part() (left fanout.Place) {
 	}
 	p.ahead, p.behind = nil, nil
 	if in.fair == 0 {
-		left, in.told, in.drawn = in.told, fanout.Place{}, 0
+		left, in.told, in.drawn = in.told, fanout.Position{}, 0
 	}
 	if in.first == nil && in.rival == nil {
 		delete(l.byKey, p.key)

@@ -486,7 +486,7 @@ func TestWhatACallerDoesInLineCostsTheSameHoweverManyOthersAreThere(t *testing.T
 	type costs map[string]time.Duration
 	measure := func(others int) costs {
 		l := newLines()
-		l.forsaken = func(string, fanout.Place) {}
+		l.forsaken = func(string, fanout.Position) {}
 		join := func() *place {
 			p, _ := l.join("job", &settings{fair: true})
 			return p

@@ -18,7 +18,7 @@ type Lock struct {
 	locker   *Locker
 	name     string
 	claim    *fanout.Claim
-	room     fanout.Room // of claim
+	room     fanout.Storage // of claim
 	settings *settings
 	values   context.Context // of the caller
 	scoped   bool            // Context() ends with values, too
@@ -204,11 +204,11 @@ func (k *Lock) mark(cause error) {
 		k.timer.Stop()
 	}
 	if cause != ErrReleased {
-		k.claim.Keep(time.Time{})
+		k.claim.RetakeUntil(time.Time{})
 	}
 	// Close looks for what is held or owed, and is not to come between.
 	if k.undone = k.undoes(); k.undone || cause == ErrReleased {
-		k.claim.Owe()
+		k.claim.ExpectRelease()
 	}
 }
 
@@ -216,7 +216,7 @@ func (k *Lock) mark(cause error) {
 // did not reach a majority prolonged some, or an acquire of unknown fate may yet set one.
 // Keys of their first TTL just expire. k.mu is held.
 func (k *Lock) undoes() bool {
-	return k.cause != ErrReleased && k.cause != ErrClosed && k.cause != ErrHandedOver && (k.partial || k.claim.Doubtful())
+	return k.cause != ErrReleased && k.cause != ErrClosed && k.cause != ErrHandedOver && (k.partial || k.claim.OutcomeUnknown())
 }
 
 // windUp does what follows from the end of the lock. What it reads changes no more.
@@ -232,7 +232,7 @@ func (k *Lock) windUp() {
 		return // the place is given up with the release
 	}
 	if k.undone {
-		k.claim.Undo()
+		k.claim.RollBack()
 	}
 	k.place.leave()
 }
@@ -325,7 +325,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	case unlocked:
 		return fmt.Errorf("redlock: unlock %q: %w: it was unlocked before", k.name, ErrNotHeld)
 	case cause != ErrReleased && cause != ErrClosed || expired:
-		k.claim.Undo() // harmless where the key is gone, and kind where it is not
+		k.claim.RollBack() // harmless where the key is gone, and kind where it is not
 		if expired {
 			cause = ErrExpired
 		}
@@ -333,7 +333,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	}
 
 	defer k.place.leave()
-	if k.settings.minHold > 0 && k.claim.Staying() {
+	if k.settings.minHold > 0 && k.claim.WithinMinHold() {
 		k.claim.LeaveQueue(newValue(k.locker.config.owner))
 	}
 	// A cancellation does not end the wait. The release is on its way, so there is little
@@ -343,7 +343,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	if !decided {
 		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, context.DeadlineExceeded)
 	}
-	k.place.released(result.Awaited(), k.locker.clock.Read().Since(begin))
+	k.place.released(result.OtherWaiter(), k.locker.clock.Read().Since(begin))
 	var err error
 	switch {
 	case result.Outcome == quorum.Won:

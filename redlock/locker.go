@@ -91,10 +91,10 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	l.lines.forsaken = l.stepOut
 	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
-	l.group.NoConn(l.lendConnection)
-	l.group.Same(l.sameServer(len(pools)))
-	l.process = processOf(pools, cfg.habits(), l.group.Self())
-	l.group.Release(l.process.self)
+	l.group.OnNoConn(l.lendConnection)
+	l.group.OnDuplicate(l.sameServer(len(pools)))
+	l.process = processOf(pools, cfg.habits(), l.group.WaiterID())
+	l.group.SetReleaser(l.process.self)
 	l.group.Share(l.process.known)
 	return l, nil
 }
@@ -180,7 +180,7 @@ func (l *Locker) begin(k *Lock) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		k.claim.Undo()
+		k.claim.RollBack()
 		return fmt.Errorf("redlock: lock %q: %w", k.name, ErrClosed)
 	}
 	l.held[k] = struct{}{}
@@ -296,8 +296,8 @@ func (l *Locker) Close(ctx context.Context) error {
 		}
 	}
 	if len(names) > 0 {
-		l.log(ctx, slog.LevelWarn, "redlock: closed, and locks are still held", "locks", len(names), "names", fanout.List(names), "owner", l.config.owner)
-		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.List(names)))
+		l.log(ctx, slog.LevelWarn, "redlock: closed, and locks are still held", "locks", len(names), "names", fanout.FirstFew(names), "owner", l.config.owner)
+		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.FirstFew(names)))
 	}
 	for _, node := range l.ears {
 		if node != nil {

@@ -145,9 +145,9 @@ func (p *Pending) Cancel() {
 
 // discard releases a lock that nobody wants, in the background.
 func (k *Lock) discard() {
-	k.claim.Stay(0)                                   // nobody held it
+	k.claim.SetMinHold(0)                             // nobody held it
 	if k.end(ErrReleased) || k.check() == ErrClosed { // Close leaves it to its holder
-		k.claim.Part()
+		k.claim.ReleaseInBackground()
 		k.place.leave()
 	}
 }

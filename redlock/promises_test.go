@@ -467,7 +467,7 @@ func TestErrIsRightBeforeTheContextHasBeenEnded(t *testing.T) {
 			f.t.Error("Done is open")
 		}
 		k.windUp()
-		k.claim.Undo()
+		k.claim.RollBack()
 	})
 }
 

@@ -36,7 +36,7 @@ func (l *Locker) renewAt(k *Lock, at, in time.Duration) {
 	m := l.renewals.moments[at]
 	if m == nil {
 		m = &moment{at: at}
-		m.timer = time.AfterFunc(max(in, 1), func() { l.renewAll(m) }) // not 0 or less, see fanout's debts.arm
+		m.timer = time.AfterFunc(max(in, 1), func() { l.renewAll(m) }) // not 0 or less, see setTimer in package fanout
 		l.renewals.moments[at] = m
 	}
 	k.moment, k.index = m, len(m.locks)

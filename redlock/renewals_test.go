@@ -160,7 +160,7 @@ func TestRenewalsDueAtOnceAreDoneOneAfterTheOther(t *testing.T) {
 		}
 		for _, k := range held {
 			k.end(ErrReleased)
-			k.claim.Undo()
+			k.claim.RollBack()
 		}
 	}, WithTrace(trace))
 }

@@ -60,7 +60,7 @@ func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
 
 // outlast waits until remains are gone. It returns false if ctx ends or the Locker
 // closes.
-func (l *Locker) outlast(ctx context.Context, remains []fanout.Remain) bool {
+func (l *Locker) outlast(ctx context.Context, remains []fanout.Leftover) bool {
 	for _, remain := range remains {
 		select {
 		case <-remain.Gone():

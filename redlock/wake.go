@@ -132,7 +132,7 @@ func (l *Locker) listen(r *request) {
 	n := len(l.ears)
 	e := &ear{channel: node.SideKey(r.key, "wake"), stirs: make(chan struct{}, 1), joined: make([]bool, n), told: make([]bool, n), free: make([]bool, n)}
 	if r.fair {
-		e.self = l.group.Self() // in lines and marks; see turn
+		e.self = l.group.WaiterID() // in lines and marks; see turn
 		e.channel += ":" + e.self
 	} else {
 		e.self = l.mark(r).Self.(string)
@@ -223,7 +223,7 @@ func (l *Locker) await(ctx context.Context, r *request, o outcome) bool {
 		default:
 		}
 	}
-	timer := time.NewTimer(max(time.Until(at), 1)) // not 0 or less, see fanout's debts.arm
+	timer := time.NewTimer(max(time.Until(at), 1)) // not 0 or less, see setTimer in package fanout
 	defer timer.Stop()
 	var stirs <-chan struct{}
 	if r.ear != nil {

@@ -17,70 +17,70 @@ type leftKey struct {
 	until time.Time
 }
 
-// maxLeft bounds how many are remembered for one node. Of more than that the others are
+// maxLeftKeys bounds how many are remembered for one node. Of more than that the others are
 // only counted.
-const maxLeft = 1000
+const maxLeftKeys = 1000
 
-// abandon gives up what the claim owes to node i, whose client was closed. The claim's
+// abandonNode gives up what the claim owes to node i, whose client was closed. The claim's
 // mutex is held.
-func (c *Claim) abandon(i int) {
-	s := &c.seats[i]
+func (c *Claim) abandonNode(i int) {
+	s := &c.states[i]
 	if s.settled {
 		return
 	}
-	until := s.alive
-	if s.stuck > 0 { // it may set the key now
-		until = later(until, time.Now().Add(2*s.life))
+	until := s.mayLiveUntil
+	if s.outstanding > 0 { // it may set the key now
+		until = later(until, time.Now().Add(2*s.keyLifetime))
 	}
 	if until.After(time.Now()) {
-		c.group.leave(i, leftKey{c.lease.Key(), until})
+		c.group.addLeftKey(i, leftKey{c.lease.Key(), until})
 	}
 	c.settle(i)
 }
 
-// closed takes in that the client was closed, by the answer to a payment: what else is
+// clientClosed takes in that the client was clientClosed, by the answer to a payment: what else is
 // owed to the node is given up, too.
-func (b *debts) closed(d *debt) {
-	b.ended(d, 0)
+func (b *releaseQueue) clientClosed(d *pendingRelease) {
+	b.callEnded(d, 0)
 	b.mu.Lock()
-	owed := append(b.queue, d)
-	b.queue = nil
+	owed := append(b.heap, d)
+	b.heap = nil
 	if b.timer != nil {
 		b.timer.Stop()
 	}
 	b.mu.Unlock()
 	for _, d := range owed {
 		d.claim.mu.Lock()
-		d.claim.abandon(d.index)
+		d.claim.abandonNode(d.index)
 		d.claim.mu.Unlock()
 	}
 }
 
-// leave notes that a key may be left on node i.
-func (g *Group) leave(i int, k leftKey) {
+// addLeftKey notes that a key may be left on node i.
+func (g *Group) addLeftKey(i int, k leftKey) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.left == nil {
-		g.left = make([][]leftKey, len(g.nodes))
-		g.more = make([]int, len(g.nodes))
+	if g.leftKeys == nil {
+		g.leftKeys = make([][]leftKey, len(g.nodes))
+		g.leftUnnamed = make([]int, len(g.nodes))
 	}
-	if len(g.left[i]) == maxLeft {
+	if len(g.leftKeys[i]) == maxLeftKeys {
 		now := time.Now()
-		g.left[i] = slices.DeleteFunc(g.left[i], func(k leftKey) bool { return !k.until.After(now) })
+		g.leftKeys[i] = slices.DeleteFunc(g.leftKeys[i], func(k leftKey) bool { return !k.until.After(now) })
 	}
-	if len(g.left[i]) == maxLeft {
-		g.more[i]++
+	if len(g.leftKeys[i]) == maxLeftKeys {
+		g.leftUnnamed[i]++
 		return
 	}
-	g.left[i] = append(g.left[i], k)
+	g.leftKeys[i] = append(g.leftKeys[i], k)
 }
 
-// abandoned returns one error per node that says which keys may be left there since its
+// takeLeftKeys returns one error per node that says which keys may be left there since its
 // client was closed, and forgets them.
-func (g *Group) abandoned() (errs []error) {
+func (g *Group) takeLeftKeys() (errs []error) {
 	g.mu.Lock()
-	left, more := g.left, g.more
-	g.left, g.more = nil, nil
+	left, more := g.leftKeys, g.leftUnnamed
+	g.leftKeys, g.leftUnnamed = nil, nil
 	g.mu.Unlock()
 	now := time.Now()
 	for i, all := range left {
@@ -91,7 +91,7 @@ func (g *Group) abandoned() (errs []error) {
 			}
 		}
 		if len(keys) > 0 {
-			errs = append(errs, fmt.Errorf("node %s: its client was closed before the Locker, and %d releases could not be sent; these keys may be left until they expire: %s", g.Name(i), len(keys)+more[i], List(keys)))
+			errs = append(errs, fmt.Errorf("node %s: its client was closed before the Locker, and %d releases could not be sent; these keys may be left until they expire: %s", g.Name(i), len(keys)+more[i], FirstFew(keys)))
 		}
 	}
 	return errs

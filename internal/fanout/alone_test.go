@@ -91,7 +91,7 @@ func TestTheOnlyNodeThatIsFrozenCostsItsCallerTheTimeoutAndLeavesNothing(t *test
 		if took := time.Since(begun); took > 2*timeout {
 			t.Errorf("it took %v", took)
 		}
-		c.Undo()
+		c.RollBack()
 		nodes[0].Thaw()
 		time.Sleep(3 * ttl)
 		if nodes[0].Get("k") != "" {
@@ -105,10 +105,10 @@ func TestWhoLeavesTheReleaseToTheOnlyNodeDoesNotWaitForIt(t *testing.T) {
 		nodes[0].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won)
-		if took := begins(c.Part); took != 0 {
+		if took := begins(c.ReleaseInBackground); took != 0 {
 			t.Errorf("who wants no lock waits for %v", took)
 		}
-		if took := begins(func() { g.Leave("l", "w", timeout, Place{Top: 1, Lease: ttl}) }); took != 0 {
+		if took := begins(func() { g.LeaveQueue("l", "w", timeout, Position{Ticket: 1, TTL: ttl}) }); took != 0 {
 			t.Errorf("who leaves the line waits for %v", took)
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -125,7 +125,7 @@ func TestWhereOneAnswerMayBeSparedNobodyIsWaitedFor(t *testing.T) {
 		if took := begins(func() { wait(t, c.Acquire(background, ttl), quorum.Won) }); took != 0 {
 			t.Errorf("one frozen node of three costs %v", took)
 		}
-		c.Undo()
+		c.RollBack()
 	})
 }
 
@@ -140,7 +140,7 @@ func TestCallsThatWaitForAWorkerAreMadeWhenACallerHasDone(t *testing.T) {
 				c := g.NewClaim(string(rune(0x4e00+i)), "v"+string(rune(0x4e00+i)), timeout)
 				r, ok := c.Acquire(background, ttl).Wait(background)
 				won <- ok && r.Outcome == quorum.Won
-				c.Undo()
+				c.RollBack()
 			}()
 		}
 		for range callers {

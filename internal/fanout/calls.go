@@ -13,33 +13,33 @@ import (
 // How the calls of a claim are put in order: on every seat one at a time, each
 // followed by what the answers and the end of the claim call for.
 
-// start has the round's calls fly on the seats that are free, and follow on the
+// enqueue has the round's calls fly on the seats that are free, and follow on the
 // others. launch comes next, without the claim's mutex, which is held here: to send
 // takes as long as a system call, and answers come meanwhile.
-func (c *Claim) start(r *Round) {
-	for i := range c.seats {
-		next, s := &r.calls[i], &c.seats[i]
+func (c *Claim) enqueue(r *Round) {
+	for i := range c.states {
+		next, s := &r.calls[i], &c.states[i]
 		if c.released && !r.request.Verb.Releases() {
 			next.supersede() // it must not take the place of the release
 			continue
 		}
-		if s.flying == nil {
-			c.fly(next)
+		if s.inFlight == nil {
+			c.setInFlight(next)
 			next.due = true
 			continue
 		}
 		switch {
-		case s.waiting == nil:
-		case s.waiting.Request.Verb.Releases(): // and so does this one: the later is sent for both
-			next.also = s.waiting
+		case s.next == nil:
+		case s.next.Request.Verb.Releases(): // and so does this one: the later is sent for both
+			next.coalesced = s.next
 		default:
-			s.waiting.supersede()
+			s.next.supersede()
 		}
-		s.waiting = next
+		s.next = next
 	}
 }
 
-func (c *Claim) launch(r *Round) *Round {
+func (c *Claim) sendAll(r *Round) *Round {
 	for i := range r.calls {
 		if !r.calls[i].due {
 			continue
@@ -53,16 +53,16 @@ func (c *Claim) launch(r *Round) *Round {
 	return r
 }
 
-// fly notes that a call is under way on its seat; nothing else is sent there until
+// setInFlight notes that a call is under way on its seat; nothing else is sent there until
 // it was answered. send comes next. The claim's mutex is held.
-func (c *Claim) fly(next *call) *call {
+func (c *Claim) setInFlight(next *call) *call {
 	if next == nil {
 		return nil
 	}
-	s := &c.seats[next.Index]
-	s.flying = next
-	if next.Request.Verb.Releases() && !s.owing {
-		s.blind = s.stuck > 0
+	s := &c.states[next.Index]
+	s.inFlight = next
+	if next.Request.Verb.Releases() && !s.pendingRelease {
+		s.sentWhileOutstanding = s.outstanding > 0
 	}
 	return next
 }
@@ -80,12 +80,12 @@ func (c *Claim) sendBy(start func(*node.Node, *node.Call) error, next *call) {
 			return
 		}
 		c.mu.Lock()
-		c.seats[i].flying = nil
-		c.heard(next.Request.Verb, false)
+		c.states[i].inFlight = nil
+		c.countTurn(next.Request.Verb, false)
 		last := next
 		last.vote(node.Answer{Err: err, At: time.Now()}) // nothing was sent: nothing to learn
-		next = c.fly(c.follow(i, last))
-		last.over()
+		next = c.setInFlight(c.nextCall(i, last))
+		last.finished()
 		c.mu.Unlock()
 	}
 }
@@ -93,52 +93,52 @@ func (c *Claim) sendBy(start func(*node.Node, *node.Call) error, next *call) {
 // Answer implements node.Receiver.
 func (last *call) Answer(_ *node.Call, a node.Answer) {
 	c := last.claim // last may be another round's when it is answered
-	c.send(c.answer(last, a))
+	c.send(c.takeAnswer(last, a))
 }
 
-// answer takes an answer in and returns what is to be sent next.
-func (c *Claim) answer(last *call, a node.Answer) *call {
+// takeAnswer takes an takeAnswer in and returns what is to be sent next.
+func (c *Claim) takeAnswer(last *call, a node.Answer) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := last.Index
-	s := &c.seats[i]
-	s.flying = nil // it was last: one flies at a time
-	c.heard(last.Request.Verb, a.Answered())
+	s := &c.states[i]
+	s.inFlight = nil // it was last: one flies at a time
+	c.countTurn(last.Request.Verb, a.Answered())
 	c.measure(&last.Call, a)
-	c.compare(i, a, 0)
+	c.detectDuplicate(i, a, 0)
 	s.learn(last.Request.Verb, a, c.lifetime(last))
-	if s.twin && (a.Status == node.Granted || a.Status == node.Extended) {
-		a.Status, a.Err = node.Failed, errTwin
+	if s.duplicate && (a.Status == node.Granted || a.Status == node.Extended) {
+		a.Status, a.Err = node.Failed, errDuplicate
 	}
 	if last.Request.Verb.Releases() {
-		a = s.release(a)
+		a = s.releaseAnswered(a)
 	}
 	last.vote(a)
-	c.missing(s)
-	next := c.fly(c.follow(i, last))
+	c.askAgainIfDenied(s)
+	next := c.setInFlight(c.nextCall(i, last))
 	// The client of a call that was given up still has it. It may have returned just
 	// now, and Late come before this.
 	if last.answered = true; !a.InClient || last.returned {
-		last.over()
+		last.finished()
 	}
 	return next
 }
 
 // Late implements node.Receiver.
-func (last *call) Late(_ *node.Call, a node.Answer) { last.claim.late(last, a) }
+func (last *call) Late(_ *node.Call, a node.Answer) { last.claim.takeLate(last, a) }
 
-func (c *Claim) late(last *call, a node.Answer) {
+func (c *Claim) takeLate(last *call, a node.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.measure(&last.Call, a)
-	s := &c.seats[last.Index]
-	c.compare(last.Index, a, 1)
-	s.late(last.Request.Verb, a, c.lifetime(last))
-	if s.owing {
-		c.group.debts[last.Index].hurry(c)
+	s := &c.states[last.Index]
+	c.detectDuplicate(last.Index, a, 1)
+	s.learnLate(last.Request.Verb, a, c.lifetime(last))
+	if s.pendingRelease {
+		c.group.pending[last.Index].clientReturned(c)
 	}
 	if last.returned = true; last.answered {
-		last.over()
+		last.finished()
 	}
 }
 
@@ -147,64 +147,64 @@ func (c *Claim) lifetime(sent *call) time.Duration {
 	return quorum.Lifetime(sent.Request.TTL, c.group.drift)
 }
 
-// follow chooses what seat i does after the call last (nil if there was none).
+// nextCall chooses what seat i does after the call last (nil if there was none).
 // It returns nil if that is nothing. The claim's mutex is held.
-func (c *Claim) follow(i int, last *call) *call {
-	s := &c.seats[i]
-	if next := s.waiting; next != nil {
-		s.waiting = nil
+func (c *Claim) nextCall(i int, last *call) *call {
+	s := &c.states[i]
+	if next := s.next; next != nil {
+		s.next = nil
 		return next
 	}
 	if !c.released {
-		if last.foundNoKey() && time.Now().Before(c.retake) {
-			return c.background(i, node.Acquire, last.Request.TTL)
+		if last.foundNoKey() && time.Now().Before(c.retakeUntil) {
+			return c.backgroundCall(i, node.Acquire, last.Request.TTL)
 		}
 		return nil
 	}
 	switch {
-	case s.settled || s.owing:
-	case !s.touched || last.released() && !s.blind && s.clean(c.group.nodes[i], last.Deadline.Made()):
+	case s.settled || s.pendingRelease:
+	case !s.maybeSet || last.releasedKey() && !s.sentWhileOutstanding && s.provesRelease(c.group.nodes[i], last.Deadline.Made()):
 		c.settle(i)
 	case last == nil || !last.Request.Verb.Releases():
-		verb, ttl := c.parting()
-		return c.background(i, verb, ttl)
-	case c.forgiven.Load():
+		verb, ttl := c.releaseVerb()
+		return c.backgroundCall(i, verb, ttl)
+	case c.abandoned.Load():
 		c.settle(i)
 	case errors.Is(last.answer.Err, pool.ErrClosed):
-		c.abandon(i)
+		c.abandonNode(i)
 	default: // a release that did not settle it
-		s.owing = true
-		s.clear()
-		c.group.debts[i].add(c, i)
+		s.pendingRelease = true
+		s.closeGone()
+		c.group.pending[i].add(c, i)
 	}
 	return nil
 }
 
-// put builds the question verb about the claim. If it is a release, the claim's
+// fillRequest builds the question verb about the claim. If it is a release, the claim's
 // mutex is held.
-func (c *Claim) put(r *node.Request, verb node.Verb, lease node.Lease, ttl time.Duration) {
+func (c *Claim) fillRequest(r *node.Request, verb node.Verb, lease node.Lease, ttl time.Duration) {
 	var mark node.Mark
 	switch {
 	case verb == node.Wait || verb == node.Turn:
-		mark = c.mark
-	case verb == node.Release && (c.announce || c.mark.Line.Ticket > 0):
-		if mark.Self = c.group.releaser; c.mark.Line.Ticket > 0 {
-			mark.Self = c.group.self
+		mark = c.flag
+	case verb == node.Release && (c.announce || c.flag.Line.Ticket > 0):
+		if mark.Self = c.group.releaserID; c.flag.Line.Ticket > 0 {
+			mark.Self = c.group.waiterID
 		}
-		mark.Line.Ticket, mark.Line.Lease, mark.Line.Back = c.mark.Line.Ticket, c.mark.Line.Lease, c.back
+		mark.Line.Ticket, mark.Line.Lease, mark.Line.Back = c.flag.Line.Ticket, c.flag.Line.Lease, c.requeue
 	}
 	r.Set(verb, lease, ttl, mark)
 }
 
-// background makes a call that no round waits for.
-func (c *Claim) background(i int, verb node.Verb, ttl time.Duration) *call {
+// backgroundCall makes a call that no round waits for.
+func (c *Claim) backgroundCall(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
 	lease := c.lease
 	if verb == node.Acquire { // of a node that does not have it, of a lock that is held
 		lease = lease.Again()
 	}
-	c.put(request, verb, lease, ttl)
-	deadline := node.MakeDeadline(context.Background(), c.patience())
+	c.fillRequest(request, verb, lease, ttl)
+	deadline := node.MakeDeadline(context.Background(), c.callTimeout())
 	sent := &call{claim: c}
 	sent.Call = node.Call{Request: request, Deadline: &deadline, Receiver: sent, Index: i}
 	return sent

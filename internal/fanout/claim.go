@@ -19,98 +19,98 @@ import (
 // without the value: whatever is still under way there is followed by a
 // release, and a release that does not settle the node is repeated (debts).
 type Claim struct {
-	group   *Group
-	lease   node.Lease
-	fence   node.Fence    // part of lease, if it has one
-	timeout time.Duration // what a node gets for a command, if nodes are not slow
-	most    time.Duration // and at most, see Patient
+	group      *Group
+	lease      node.Lease
+	fence      node.Fence    // part of lease, if it has one
+	timeout    time.Duration // what a node gets for a command, if nodes are not slow
+	maxTimeout time.Duration // and at most, see Patient
 
-	mu       sync.Mutex // protects the rest and the rounds; taken before Node.mu
-	seats    []seat
-	released bool
-	stay     time.Duration // see Stay; written with the group's mutex held, too
-	stays    time.Time     // until when the keys are not deleted; zero if they may be
-	announce bool          // releases are heard of by those who wait
-	mark     node.Mark     // that Wait and Turn leave
-	back     bool          // released on the way back into the line
-	followed bool          // an attempt came after it, which says itself where it stands
-	reached  int           // nodes that answered Turn
-	missed   int           // nodes that did not, as far as is known
-	open     int           // seats not settled, once released
-	retake   time.Time     // until when nodes without the value are taken; see Keep
-	over     bool          // none is any more
-	forgiven atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
-	again    *time.Timer   // asks those that denied it
-	pause    time.Duration // before it does
-	asking   bool          // it is set
+	mu          sync.Mutex // protects the rest and the rounds; taken before Node.mu
+	states      []nodeState
+	released    bool
+	minHold     time.Duration // see Stay; written with the group's mutex held, too
+	minHoldEnds time.Time     // until when the keys are not deleted; zero if they may be
+	announce    bool          // releases are heard of by those who wait
+	flag        node.Mark     // that Wait and Turn leave
+	requeue     bool          // released on the way back into the line
+	nextAttempt bool          // an attempt came after it, which says itself where it stands
+	reached     int           // nodes that answered Turn
+	missed      int           // nodes that did not, as far as is known
+	unsettled   int           // seats not settled, once released
+	retakeUntil time.Time     // until when nodes without the value are taken; see Keep
+	noRetake    bool          // none is any more
+	abandoned   atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
+	askTimer    *time.Timer   // asks those that denied it
+	askPause    time.Duration // before it does
+	askPending  bool          // it is set
 
 	older, newer *Claim // in Group.goingBack, protected by the group's mutex
 }
 
-// A seat is the claim on one node.
-type seat struct {
-	flying  *call // neither answered nor given up
-	waiting *call // comes next
-	stuck   int   // calls given up that are still with the client
-	denied  bool  // the last answer: somebody else has the key, or comes first
-	touched bool  // something was sent that may have set the key
-	loose   bool  // an extension is of unknown fate
-	held    bool  // as last known, until kept
-	kept    time.Time
-	twin    bool          // another node is the same server, and counts for both
-	owing   bool          // handed over to debts
-	settled bool          // released, and the value cannot come back
-	freed   bool          // a release of ours deleted the key, or may have
-	blind   bool          // the release under way was sent while a call was stuck
-	cleared chan struct{} // made by Gone, closed when settled or owing
+// A nodeState is the claim on one node.
+type nodeState struct {
+	inFlight             *call // neither answered nor given up
+	next                 *call // comes next
+	outstanding          int   // calls given up that are still with the client
+	denied               bool  // the last answer: somebody else has the key, or comes first
+	maybeSet             bool  // something was sent that may have set the key
+	extendUnknown        bool  // an extension is of unknown fate
+	held                 bool  // as last known, until kept
+	heldUntil            time.Time
+	duplicate            bool          // another node is the same server, and counts for both
+	pendingRelease       bool          // handed over to debts
+	settled              bool          // released, and the value cannot come back
+	releasedByUs         bool          // a release of ours deleted the key, or may have
+	sentWhileOutstanding bool          // the release under way was sent while a call was stuck
+	gone                 chan struct{} // made by Gone, closed when settled or owing
 
-	// An acquire of unknown fate leaves a doubt for a time, from when it was given up, or
+	// An acquire of unknown fate leaves a unknownSince for a time, from when it was given up, or
 	// the client returned from it (until then stuck > 0); see clean.
-	doubt time.Time
-	work  time.Duration // that the node had done by then, see node.Pulse
-	life  time.Duration // of the lock's keys: so long a command may be on its way
+	unknownSince time.Time
+	answeredThen time.Duration // that the node had done by then, see node.Pulse
+	keyLifetime  time.Duration // of the lock's keys: so long a command may be on its way
 	// Until when the key may live if nobody deletes it.
-	alive time.Time
+	mayLiveUntil time.Time
 }
 
-// A Room is the memory of one claim on three nodes or fewer, for who has it as part of
+// A Storage is the memory of one claim on three nodes or fewer, for who has it as part of
 // some other. All of that lives as long as the claim is not settled.
-type Room struct {
-	claim Claim
-	seats [3]seat
+type Storage struct {
+	claim  Claim
+	states [3]nodeState
 }
 
 // NewClaim prepares an attempt to store value under key. Commands that no round
 // waits for get timeout each.
 func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
-	return g.NewClaimIn(new(Room), key, value, timeout)
+	return g.NewClaimIn(new(Storage), key, value, timeout)
 }
 
 // NewClaimIn is NewClaim in a room that was not used before.
-func (g *Group) NewClaimIn(room *Room, key, value string, timeout time.Duration) *Claim {
+func (g *Group) NewClaimIn(room *Storage, key, value string, timeout time.Duration) *Claim {
 	c := &room.claim
 	c.group, c.lease, c.timeout = g, g.scripts.NewLease(key, value), timeout
-	c.seats = slices.Grow(room.seats[:0], len(g.nodes))[:len(g.nodes)]
+	c.states = slices.Grow(room.states[:0], len(g.nodes))[:len(g.nodes)]
 	return c
 }
 
 // Acquire asks every node to set the key for ttl. The clients get the values of
 // ctx, not its end.
 func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
-	return c.begin(newRound(ctx, node.Acquire, c, ttl, c.patience()))
+	return c.begin(newRound(ctx, node.Acquire, c, ttl, c.callTimeout()))
 }
 
 // Wait asks like Acquire. Nodes where the lock is taken say for how long, and
 // publish its release if that comes before the mark is over.
 func (c *Claim) Wait(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
-	c.mark = mark // nobody else has the claim yet
-	return c.begin(newRound(ctx, node.Wait, c, ttl, c.patience()))
+	c.flag = mark // nobody else has the claim yet
+	return c.begin(newRound(ctx, node.Wait, c, ttl, c.callTimeout()))
 }
 
 // Turn asks like Wait, but a node refuses as long as others come first in line.
 func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Round {
-	c.mark = mark // nobody else has the claim yet
-	return c.begin(newRound(ctx, node.Turn, c, ttl, c.patience()))
+	c.flag = mark // nobody else has the claim yet
+	return c.begin(newRound(ctx, node.Turn, c, ttl, c.callTimeout()))
 }
 
 // Extend asks every node to prolong the key to ttl from now. A node that does
@@ -118,45 +118,45 @@ func (c *Claim) Turn(ctx context.Context, ttl time.Duration, mark node.Mark) *Ro
 // not count in this round: the majority that carries an extension must have
 // held the lock without a gap.
 func (c *Claim) Extend(ctx context.Context, ttl time.Duration, retake time.Time) *Round {
-	r := newRound(ctx, node.Extend, c, ttl, c.patience())
+	r := newRound(ctx, node.Extend, c, ttl, c.callTimeout())
 	c.mu.Lock()
-	if !c.over {
-		c.retake = retake
+	if !c.noRetake {
+		c.retakeUntil = retake
 	}
-	c.start(r)
+	c.enqueue(r)
 	c.mu.Unlock()
-	return c.launch(r)
+	return c.sendAll(r)
 }
 
 // Release asks every node to delete the key, and goes on until it is gone
 // everywhere. Those who wait for it hear of it. It may be repeated. Keys that are to
-// [Claim.Stay] expire instead.
-func (c *Claim) Release(ctx context.Context) *Round { return c.launch(c.releasing(ctx)) }
+// [Claim.SetMinHold] expire instead.
+func (c *Claim) Release(ctx context.Context) *Round { return c.sendAll(c.releaseRound(ctx)) }
 
-// Part is Release for who does not wait for it.
-func (c *Claim) Part() {
-	r := c.releasing(context.Background())
+// ReleaseInBackground is Release for who does not wait for it.
+func (c *Claim) ReleaseInBackground() {
+	r := c.releaseRound(context.Background())
 	r.alone = false
-	c.launch(r)
+	c.sendAll(r)
 }
 
-func (c *Claim) releasing(ctx context.Context) *Round {
+func (c *Claim) releaseRound(ctx context.Context) *Round {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.announce = true
-	c.release()
-	verb, ttl := c.parting()
-	r := newRound(ctx, verb, c, ttl, c.patience())
-	c.start(r)
+	c.beginRelease()
+	verb, ttl := c.releaseVerb()
+	r := newRound(ctx, verb, c, ttl, c.callTimeout())
+	c.enqueue(r)
 	return r
 }
 
-// Owe notes that Release or Undo comes next: Settle waits for that.
-func (c *Claim) Owe() {
+// ExpectRelease notes that Release or Undo comes next: Settle waits for that.
+func (c *Claim) ExpectRelease() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.released {
-		c.group.owe(c)
+		c.group.track(c)
 	}
 }
 
@@ -167,24 +167,24 @@ func (c *Claim) Released() bool {
 	return c.released
 }
 
-// Undo is Release for an attempt that failed: it leaves out nodes where nothing
+// RollBack is Release for an attempt that failed: it leaves out nodes where nothing
 // was sent that could have set the key, there is nothing to wait for, and nobody
 // hears of it: contenders that undid their attempts would wake each other for
 // ever.
-func (c *Claim) Undo() { c.undo(false) }
+func (c *Claim) RollBack() { c.rollBack(false) }
 
-// Retreat is Undo for an attempt that will be followed by another: where it was
+// RollBackForRetry is Undo for an attempt that will be followed by another: where it was
 // granted it goes back into the line.
-func (c *Claim) Retreat() { c.undo(true) }
+func (c *Claim) RollBackForRetry() { c.rollBack(true) }
 
-func (c *Claim) undo(back bool) {
+func (c *Claim) rollBack(back bool) {
 	due := make([]*call, 0, 8)
 	c.mu.Lock()
-	c.back = back
-	c.release()
-	for i := range c.seats {
-		if s := &c.seats[i]; s.flying == nil && !s.settled && !s.owing {
-			due = append(due, c.fly(c.follow(i, nil)))
+	c.requeue = back
+	c.beginRelease()
+	for i := range c.states {
+		if s := &c.states[i]; s.inFlight == nil && !s.settled && !s.pendingRelease {
+			due = append(due, c.setInFlight(c.nextCall(i, nil)))
 		}
 	}
 	c.mu.Unlock()
@@ -193,12 +193,12 @@ func (c *Claim) undo(back bool) {
 	}
 }
 
-func (c *Claim) release() {
+func (c *Claim) beginRelease() {
 	if !c.released {
 		c.released = true
-		c.open = len(c.seats)
-		c.rest()
-		c.group.owe(c)
+		c.unsettled = len(c.states)
+		c.stopAsking()
+		c.group.track(c)
 	}
 }
 
@@ -209,8 +209,8 @@ func (c *Claim) Held() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0
-	for i := range c.seats {
-		if s := &c.seats[i]; s.held && !s.twin && s.kept.After(now) {
+	for i := range c.states {
+		if s := &c.states[i]; s.held && !s.duplicate && s.heldUntil.After(now) {
 			n++
 		}
 	}
@@ -220,10 +220,10 @@ func (c *Claim) Held() int {
 func (c *Claim) begin(r *Round) *Round {
 	c.mu.Lock()
 	life := quorum.Lifetime(r.request.TTL, c.group.drift)
-	for i := range c.seats {
-		c.seats[i].life = life
+	for i := range c.states {
+		c.states[i].keyLifetime = life
 	}
-	c.start(r)
+	c.enqueue(r)
 	c.mu.Unlock()
-	return c.launch(r)
+	return c.sendAll(r)
 }

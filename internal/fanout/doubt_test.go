@@ -23,7 +23,7 @@ func doubt(t *testing.T, g *Group, n *fakenode.Node, effect time.Duration) (begu
 	wait(t, c.Acquire(background, ttl), quorum.Won)
 	synctest.Wait() // until it is on its way to node 3, too
 	n.Set(fakenode.Faults{})
-	c.Undo()
+	c.RollBack()
 	begun = time.Now().Add(timeout)
 	time.Sleep(2 * timeout)
 	return begun
@@ -156,7 +156,7 @@ func TestADoubtIsAsLongForAKeyThatIsToLiveForLess(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(200 * time.Millisecond)
 		nodes[2].Set(fakenode.Faults{Delay: 5 * time.Second})
-		c.Keep(time.Now().Add(2 * time.Second))
+		c.RetakeUntil(time.Now().Add(2 * time.Second))
 		time.Sleep(timeout / 2) // it is on its way
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
@@ -179,7 +179,7 @@ func TestADoubtAboutANodeThatIsDownEndsAfterTenMinutesAndAReleaseThatIsOwedAfter
 		lost        bool // the answer to the acquire
 		least, most time.Duration
 	}{
-		"acquired": {false, life - timeout, life + timeout}, "in doubt": {true, forget + life, forget + life + timeout},
+		"acquired": {false, life - timeout, life + timeout}, "in doubt": {true, maxUnknown + life, maxUnknown + life + timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {

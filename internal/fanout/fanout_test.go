@@ -109,7 +109,7 @@ func TestLostRoundIsDecidedWithoutTheSlowNode(t *testing.T) {
 		if _, answered := result.Answer(2); time.Since(start) != 0 || answered {
 			t.Errorf("lost after %v: %+v", time.Since(start), result)
 		}
-		c.Undo()
+		c.RollBack()
 		time.Sleep(time.Second)
 	})
 }
@@ -119,8 +119,8 @@ func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
 		first := acquire(t, g)
 		second := g.NewClaim("k", "v2", timeout)
 		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
-		second.Undo()
-		if _, found := second.Remains(lost); found {
+		second.RollBack()
+		if _, found := second.Leftovers(lost); found {
 			t.Error("a lock that is held was taken for remains")
 		}
 		for _, n := range nodes {
@@ -128,13 +128,13 @@ func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
 		}
 		nodes[2].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
 		wait(t, first.Release(background), quorum.Won)
-		if remains, found := second.Remains(lost); !found || len(remains) == 0 {
+		if remains, found := second.Leftovers(lost); !found || len(remains) == 0 {
 			t.Errorf("on its way: %v %v, want the claim", remains, found)
 		}
 		for i := range nodes {
-			<-Remain{first, i}.Gone()
+			<-Leftover{first, i}.Gone()
 		}
-		if remains, found := second.Remains(lost); !found || len(remains) != 0 {
+		if remains, found := second.Leftovers(lost); !found || len(remains) != 0 {
 			t.Errorf("settled: %v %v, want nothing to wait for", remains, found)
 		}
 	})
@@ -174,7 +174,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		if _, ok := c.Acquire(ctx, ttl).Wait(ctx); ok || time.Since(start) != 10*time.Millisecond {
 			t.Errorf("decided: %v, after %v", ok, time.Since(start))
 		}
-		c.Undo()
+		c.RollBack()
 	})
 }
 
@@ -296,11 +296,11 @@ func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(48 * time.Second) // far beyond the TTL: the client may still send it
-		if got := c.unsettled(); len(got) != 1 {
+		if got := c.unsettledNodes(); len(got) != 1 {
 			t.Errorf("unsettled nodes %v while the client is stuck", got)
 		}
 		time.Sleep(11*time.Second + 100*time.Millisecond)
-		if got := c.unsettled(); len(got) != 0 {
+		if got := c.unsettledNodes(); len(got) != 0 {
 			t.Errorf("unsettled nodes %v after the client returned", got)
 		}
 	})
@@ -316,14 +316,14 @@ func TestAReleaseThatIsUnderWayWhenTheClientReturnsIsRepeatedSoon(t *testing.T) 
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, time.Minute), quorum.Lost)
 		n.Set(fakenode.Faults{})
-		c.Undo()
+		c.RollBack()
 		time.Sleep(20 * time.Second) // pauses are long by now
 		n.Set(fakenode.Faults{ReplyDelay: timeout / 2})
 		before := n.Count("release")
 		for n.Count("release") == before {
 			time.Sleep(time.Millisecond)
 		}
-		g.debts[0].hurry(c)
+		g.pending[0].clientReturned(c)
 		time.Sleep(timeout/2 + 2*firstRepeat)
 		if again := n.Count("release") - before; again != 2 {
 			t.Errorf("%d releases, want the one under way and another", again)
@@ -363,7 +363,7 @@ func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(999 * time.Millisecond)
-		if got := c.unsettled(); len(got) != 1 || nodes[2].Count("release") == 0 {
+		if got := c.unsettledNodes(); len(got) != 1 || nodes[2].Count("release") == 0 {
 			t.Errorf("unsettled nodes %v after %d releases", got, nodes[2].Count("release"))
 		}
 		time.Sleep(time.Second)
@@ -432,7 +432,7 @@ func TestUndoLeavesOutNodesThatWereNeverReached(t *testing.T) {
 		wait(t, c.Acquire(background, ttl), quorum.Lost)
 		nodes[0].Set(fakenode.Faults{})
 		nodes[1].Set(fakenode.Faults{})
-		c.Undo()
+		c.RollBack()
 		if errs := g.Settle(background); errs != nil {
 			t.Error(errs)
 		}
@@ -522,14 +522,14 @@ func TestRandomFaultsLeaveNoKeyBehind(t *testing.T) {
 					nodes[r.IntN(len(nodes))].Hold("k", "other", time.Duration(r.IntN(50))*time.Millisecond)
 				}
 				if result, ok := c.Acquire(ctx, ttl).Wait(ctx); ok && result.Outcome == quorum.Won {
-					c.Keep(time.Now().Add(time.Duration(r.IntN(3000)) * time.Millisecond))
+					c.RetakeUntil(time.Now().Add(time.Duration(r.IntN(3000)) * time.Millisecond))
 				}
 				if r.IntN(2) == 0 {
 					time.Sleep(time.Duration(r.IntN(50)) * time.Millisecond)
 					c.Extend(background, ttl, time.Now().Add(time.Duration(r.IntN(3000))*time.Millisecond)).Wait(background)
 				}
 				if r.IntN(2) == 0 {
-					c.Undo()
+					c.RollBack()
 				} else {
 					c.Release(ctx).Wait(ctx)
 				}
@@ -570,9 +570,9 @@ func TestReleaseSentBeforeTheLateReplySettlesNothing(t *testing.T) {
 		c.Acquire(background, ttl)
 		synctest.Wait()
 		nodes[0].Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond})
-		c.Undo() // sent at 400 ms, answered at 500 ms; the key is set at 430 ms
+		c.RollBack() // sent at 400 ms, answered at 500 ms; the key is set at 430 ms
 		time.Sleep(505 * time.Millisecond)
-		if got := c.unsettled(); len(got) != 1 || nodes[0].Get("k") == "" {
+		if got := c.unsettledNodes(); len(got) != 1 || nodes[0].Get("k") == "" {
 			t.Errorf("unsettled nodes %v, value %q", got, nodes[0].Get("k"))
 		}
 		time.Sleep(time.Second)
@@ -620,13 +620,13 @@ func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
 		n.Set(fakenode.Faults{Delay: ttl - time.Second})
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
 		time.Sleep(time.Second)
-		if !c.Doubtful() {
+		if !c.OutcomeUnknown() {
 			t.Error("nothing is in doubt")
 		}
 		n.Set(fakenode.Faults{Delay: time.Hour})
 		wait(t, c.Release(background), quorum.Won)
 		for ; n.Get("k") != ""; time.Sleep(ttl / 10) {
-			if time.Sleep(timeout); len(c.unsettled()) == 0 && n.Get("k") != "" {
+			if time.Sleep(timeout); len(c.unsettledNodes()) == 0 && n.Get("k") != "" {
 				t.Fatalf("counts as settled, and the key lives for %v more", n.TTL("k"))
 			}
 		}
@@ -635,25 +635,29 @@ func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
 
 func TestASecondDoubtDoesNotMakeTheFirstSmaller(t *testing.T) {
 	now := time.Now()
-	lost := node.Answer{At: now, Err: errUnknown}
-	for _, s := range []*seat{
-		func() *seat { s := new(seat); s.learn(node.Acquire, lost, 8*time.Second); return s }(),
-		func() *seat { s := &seat{stuck: 1}; s.late(node.Acquire, lost, 8*time.Second); return s }(),
+	lost := node.Answer{At: now, Err: errNotWaitedFor}
+	for _, s := range []*nodeState{
+		func() *nodeState { s := new(nodeState); s.learn(node.Acquire, lost, 8*time.Second); return s }(),
+		func() *nodeState {
+			s := &nodeState{outstanding: 1}
+			s.learnLate(node.Acquire, lost, 8*time.Second)
+			return s
+		}(),
 	} {
 		lost.At = now.Add(time.Second)
 		s.learn(node.Acquire, lost, time.Second)
 		s.learn(node.Extend, node.Answer{At: now, Status: node.Extended}, time.Second)
-		if got := s.alive.Sub(now); got != 2*8*time.Second { // if it is set at the end of the doubt
+		if got := s.mayLiveUntil.Sub(now); got != 2*8*time.Second { // if it is set at the end of the doubt
 			t.Errorf("the key may live for %v, want 16s", got)
 		}
-		if got := s.doubt.Sub(now); got != time.Second || s.life != 8*time.Second {
-			t.Errorf("in doubt for %v after %v, want 8s after 1s", s.life, got)
+		if got := s.unknownSince.Sub(now); got != time.Second || s.keyLifetime != 8*time.Second {
+			t.Errorf("in doubt for %v after %v, want 8s after 1s", s.keyLifetime, got)
 		}
 	}
 }
 
 func TestAKeyThatIsLeftOftenIsNamedOnce(t *testing.T) {
-	if got, want := List([]string{"b", "a", "b", "b", "b", "b", "c"}), `["a" "b" "c"]`; got != want {
+	if got, want := FirstFew([]string{"b", "a", "b", "b", "b", "b", "c"}), `["a" "b" "c"]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -692,7 +696,7 @@ func TestAReleaseThatWasSentInTheDoubtDoesNotEndItWhenItIsAnswered(t *testing.T)
 			nodes[2].Set(fakenode.Faults{ReplyDelay: timeout / 2})
 			other := g.NewClaim("other", "v", timeout) // it is not silent: one command is late
 			wait(t, other.Acquire(background, ttl), quorum.Won)
-			other.Undo()
+			other.RollBack()
 			time.Sleep(2*timeout + time.Duration(later)*timeout/20)
 			wait(t, c.Release(background), quorum.Won)
 			if left := g.Settle(background); left != nil {

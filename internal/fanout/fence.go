@@ -19,15 +19,15 @@ import (
 // minority of clocks that are fast does not matter. If some are slow it may be too
 // early: then nodes refuse it, and tell theirs.
 
-// stray is how far the times that a group proposes may be off after one another: by how
+// clockTolerance is how far the times that a group proposes may be off after one another: by how
 // long answers take. If it is more, clocks were set back.
-const stray = time.Second
+const clockTolerance = time.Second
 
 // fresh is for how long what a node said about its time is gone by: then our clock, in
 // which we count from there, is ahead of the node's by half a stray at most.
 func fresh(drift float64) time.Duration {
 	const ever = math.MaxInt64 / 2
-	return time.Duration(min(float64(stray)/2/drift, ever))
+	return time.Duration(min(float64(clockTolerance)/2/drift, ever))
 }
 
 // A proposer knows the last proposal of a group.
@@ -37,7 +37,7 @@ type proposer struct{ last atomic.Int64 }
 // It is 0, which no node takes, as long as too few have said what time it is; what they
 // answer to that does.
 func (g *Group) Token(seen int64) int64 {
-	now := g.micros()
+	now := g.agreedMicros()
 	if now == 0 {
 		return 0
 	}
@@ -50,7 +50,7 @@ func (p *proposer) next(now int64) int64 {
 	for {
 		last := p.last.Load()
 		next := now
-		if last >= now && last-now < stray.Microseconds() {
+		if last >= now && last-now < clockTolerance.Microseconds() {
 			next = last + 1
 		}
 		if p.last.CompareAndSwap(last, next) {
@@ -59,10 +59,10 @@ func (p *proposer) next(now int64) int64 {
 	}
 }
 
-// micros is the latest time, in microseconds since 1970, that more nodes have reached than
+// agreedMicros is the latest time, in microseconds since 1970, that more nodes have reached than
 // may fail, so that one of them is right; 0 if so many clocks are not known, or not any
 // more. If all are, it is the median.
-func (g *Group) micros() int64 {
+func (g *Group) agreedMicros() int64 {
 	var room [7]int64
 	known := room[:0]
 	for _, n := range g.nodes {
@@ -84,10 +84,10 @@ func (c *Claim) Fence(token int64, life time.Duration) {
 	c.lease = c.lease.Fenced(&c.fence, token, life)
 }
 
-// Newest is a token such that a larger one is not too small for a majority, as far as
+// NewestToken is a token such that a larger one is not too small for a majority, as far as
 // the answers tell. It is not the newest of all: one node that is far ahead of the others
 // must not make everybody propose what these would refuse.
-func (r Result) Newest() int64 {
+func (r Result) NewestToken() int64 {
 	var room [7]int64
 	seen := room[:0]
 	for i := range r.calls {
@@ -108,22 +108,22 @@ func (r Result) Newest() int64 {
 	return 0
 }
 
-// Old reports whether a majority granted a token of a time that is over for them, as it
+// TokenTooOld reports whether a majority granted a token of a time that is over for them, as it
 // is proposed by who slept since it last heard what time it is, or whose clock is slower
 // and who was idle for long. Nodes that remember the name refuse it if they had a larger
 // one. Those that forgot it cannot, and they count on the time (docs/guarantees.md, 9).
-func (r Result) Old(token int64) bool {
+func (r Result) TokenTooOld(token int64) bool {
 	n := 0
 	for i := range r.calls {
-		if a, answered := r.Answer(i); answered && a.Status == node.Granted && a.Micros-token > stray.Microseconds() {
+		if a, answered := r.Answer(i); answered && a.Status == node.Granted && a.Micros-token > clockTolerance.Microseconds() {
 			n++
 		}
 	}
 	return n >= quorum.Majority(r.Nodes)
 }
 
-// Stale is the number of nodes where the lock is free, and the token was too small.
-func (r Result) Stale() (n int) {
+// TokenTooSmall is the number of nodes where the lock is free, and the token was too small.
+func (r Result) TokenTooSmall() (n int) {
 	for i := range r.calls {
 		if a, answered := r.Answer(i); answered && a.Status == node.Stale {
 			n++

@@ -25,35 +25,35 @@ import (
 // A Group is the set of nodes that decide together. It is safe for concurrent
 // use.
 type Group struct {
-	nodes   []*node.Node
-	debts   []*debts
-	drift   float64
-	guard   node.Guard // zero if restarts are not guarded
-	scripts *node.Scripts
-	self    any // a string that tells this group from others that wait for the same lock
+	nodes    []*node.Node
+	pending  []*releaseQueue
+	drift    float64
+	guard    node.Guard // zero if restarts are not guarded
+	scripts  *node.Scripts
+	waiterID any // a string that tells this group from others that wait for the same lock
 
-	same func(i int) // see Same
+	onDuplicate func(i int) // see Same
 
-	releaser any // self, or another name that those who wait here leave in their marks
+	releaserID any // self, or another name that those who wait here leave in their marks
 
 	// signals are channels with room for one, and empty. A round uses one once: count
 	// sends, Wait receives and gives it back. One that was not waited for to the end
 	// is not used again. (They are the group's, since a channel of one synctest bubble
 	// must not be used in another.)
 	signals sync.Pool
-	rounds  recycler // nil if rounds are left to the garbage collector
+	rounds  roundPool // nil if rounds are left to the garbage collector
 
 	proposer proposer // of fencing tokens
 	pace     pace
 
-	mu        sync.Mutex
-	unsettled map[string]*Claim // by value: released, and not yet certain to be gone from every node
-	goingBack backlog           // of unsettled
-	gone      [32]string        // values of claims that were settled last
-	nextGone  int
-	idle      chan struct{} // made by Settle, closed when unsettled is empty
-	left      [][]leftKey   // by node, see abandon
-	more      []int         // what left has no room for
+	mu          sync.Mutex
+	unsettled   map[string]*Claim // by value: released, and not yet certain to be gone from every node
+	requeuing   requeueIndex      // of unsettled
+	lastSettled [32]string        // values of claims that were settled last
+	nextSettled int
+	allSettled  chan struct{} // made by Settle, closed when unsettled is empty
+	leftKeys    [][]leftKey   // by node, see abandon
+	leftUnnamed []int         // what left has no room for
 }
 
 // NewGroup returns the group of the nodes behind pools. drift is how much
@@ -62,11 +62,11 @@ type Group struct {
 // until all have expired. changed, if not nil, is told when a node fails and, with nil,
 // when it works again; it must not block.
 func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed func(n *node.Node, failure error)) *Group {
-	g := &Group{drift: drift, self: newSelf(), unsettled: make(map[string]*Claim), goingBack: make(backlog)}
+	g := &Group{drift: drift, waiterID: newWaiterID(), unsettled: make(map[string]*Claim), requeuing: make(requeueIndex)}
 	if longest > 0 {
 		g.guard = node.Guard{Nodes: len(pools), Longest: longest, Quarantine: quorum.Lifetime(longest, drift)}
 	}
-	g.releaser = g.self
+	g.releaserID = g.waiterID
 	g.scripts = g.guard.Scripts()
 	g.signals.New = func() any { return make(chan struct{}, 1) }
 	if allSubmit(pools) {
@@ -75,27 +75,27 @@ func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed f
 	for _, p := range pools {
 		n := node.New(p)
 		n.Fresh = fresh(drift)
-		d := newDebts(n)
+		d := newReleaseQueue(n)
 		if changed != nil {
 			n.Changed = func(failure error) { changed(n, failure) }
 		}
 		g.nodes = append(g.nodes, n)
-		g.debts = append(g.debts, d)
+		g.pending = append(g.pending, d)
 	}
 	return g
 }
 
-// NoConn has f told when the client of node i had no connection for a call. f must not
+// OnNoConn has f told when the client of node i had no connection for a call. f must not
 // block. It is set before the first call.
-func (g *Group) NoConn(f func(i int)) {
+func (g *Group) OnNoConn(f func(i int)) {
 	for i, n := range g.nodes {
 		n.NoConn = func() { f(i) }
 	}
 }
 
-// Release sets the name under which releases without a ticket know the marks of those who
+// SetReleaser sets the name under which releases without a ticket know the marks of those who
 // wait here. It is set before the first call.
-func (g *Group) Release(self string) { g.releaser = self }
+func (g *Group) SetReleaser(self string) { g.releaserID = self }
 
 // Share has the nodes know what is known about their servers, and add to it. It is called
 // before the first call, with one for each node.
@@ -112,8 +112,8 @@ func (g *Group) Trust() {
 	}
 }
 
-// newSelf returns a name that is no secret: it releases nothing.
-func newSelf() string {
+// newWaiterID returns a name that is no secret: it releases nothing.
+func newWaiterID() string {
 	var id [8]byte
 	rand.Read(id[:]) // never fails, see crypto/rand
 	return hex.EncodeToString(id[:])
@@ -122,8 +122,8 @@ func newSelf() string {
 // Guard is what keeps nodes that may have forgotten locks from granting any.
 func (g *Group) Guard() node.Guard { return g.guard }
 
-// Self is the name of this group in marks.
-func (g *Group) Self() string { return g.self.(string) }
+// WaiterID is the name of this group in marks.
+func (g *Group) WaiterID() string { return g.waiterID.(string) }
 
 // Len is the number of nodes.
 func (g *Group) Len() int { return len(g.nodes) }
@@ -134,27 +134,27 @@ func (g *Group) Majority() int { return quorum.Majority(len(g.nodes)) }
 // Name names the node with index i.
 func (g *Group) Name(i int) string { return g.nodes[i].String() }
 
-func (g *Group) owe(c *Claim) {
+func (g *Group) track(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.unsettled[c.lease.Value()] = c
-	if c.back && c.mark.Line.Ticket > 0 {
-		g.goingBack.add(c)
+	if c.requeue && c.flag.Line.Ticket > 0 {
+		g.requeuing.add(c)
 	}
 }
 
-func (g *Group) paid(c *Claim) {
+func (g *Group) untrack(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.unsettled, c.lease.Value())
-	g.goingBack.remove(c)
-	if !c.stayed() {
-		g.gone[g.nextGone] = c.lease.Value()
-		g.nextGone = (g.nextGone + 1) % len(g.gone)
+	g.requeuing.remove(c)
+	if !c.inMinHold() {
+		g.lastSettled[g.nextSettled] = c.lease.Value()
+		g.nextSettled = (g.nextSettled + 1) % len(g.lastSettled)
 	}
-	if len(g.unsettled) == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
+	if len(g.unsettled) == 0 && g.allSettled != nil {
+		close(g.allSettled)
+		g.allSettled = nil
 	}
 }
 
@@ -165,52 +165,52 @@ func (g *Group) Settle(ctx context.Context) []error {
 	g.mu.Lock()
 	if len(g.unsettled) == 0 {
 		g.mu.Unlock()
-		return g.abandoned()
+		return g.takeLeftKeys()
 	}
-	if g.idle == nil {
-		g.idle = make(chan struct{})
+	if g.allSettled == nil {
+		g.allSettled = make(chan struct{})
 	}
-	idle := g.idle
+	idle := g.allSettled
 	g.mu.Unlock()
 
 	select {
 	case <-idle:
-		return g.abandoned()
+		return g.takeLeftKeys()
 	case <-ctx.Done():
-		return append(g.forgive(), g.abandoned()...)
+		return append(g.abandonUnsettled(), g.takeLeftKeys()...)
 	}
 }
 
-// forgive gives up what is not settled, and reports it.
-func (g *Group) forgive() []error {
+// abandonUnsettled gives up what is not settled, and reports it.
+func (g *Group) abandonUnsettled() []error {
 	g.mu.Lock()
 	claims := g.unsettled
-	g.unsettled, g.goingBack = make(map[string]*Claim), make(backlog)
-	if g.idle != nil { // nil if there is nothing to give up any more
-		close(g.idle)
-		g.idle = nil
+	g.unsettled, g.requeuing = make(map[string]*Claim), make(requeueIndex)
+	if g.allSettled != nil { // nil if there is nothing to give up any more
+		close(g.allSettled)
+		g.allSettled = nil
 	}
 	g.mu.Unlock()
 
 	keys := make([][]string, len(g.nodes))
 	for _, c := range claims {
-		for _, i := range c.unsettled() {
+		for _, i := range c.unsettledNodes() {
 			keys[i] = append(keys[i], c.lease.Key())
 		}
-		c.forgive()
+		c.abandon()
 	}
 	var errs []error
 	for i, left := range keys {
 		if len(left) == 0 {
 			continue
 		}
-		errs = append(errs, fmt.Errorf("node %s: %d releases not confirmed; these keys may be left until they expire: %s", g.Name(i), len(left), List(left)))
+		errs = append(errs, fmt.Errorf("node %s: %d releases not confirmed; these keys may be left until they expire: %s", g.Name(i), len(left), FirstFew(left)))
 	}
 	return errs
 }
 
-// List shows the first few of names, in order, each once.
-func List(names []string) string {
+// FirstFew shows the first few of names, in order, each once.
+func FirstFew(names []string) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	if len(names) > 5 {
@@ -222,7 +222,7 @@ func List(names []string) string {
 // Stop lets go of what is kept for later. It comes after Settle.
 func (g *Group) Stop() {
 	for i, n := range g.nodes {
-		g.debts[i].forget()
+		g.pending[i].dropAbandoned()
 		n.Stop()
 	}
 }

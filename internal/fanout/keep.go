@@ -17,65 +17,65 @@ import (
 // A lock that is held for less costs nothing more.
 const firstAsk = 5 * time.Millisecond
 
-// Keep has the nodes that denied the claim asked again until then, unless it is
+// RetakeUntil has the nodes that denied the claim asked again until then, unless it is
 // released before. A zero time ends that for good, also if an extension is about to
 // begin.
-func (c *Claim) Keep(until time.Time) {
+func (c *Claim) RetakeUntil(until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over = c.over || until.IsZero(); c.over {
-		c.retake = time.Time{}
-		c.rest()
+	if c.noRetake = c.noRetake || until.IsZero(); c.noRetake {
+		c.retakeUntil = time.Time{}
+		c.stopAsking()
 		return
 	}
-	c.retake = until
-	for i := range c.seats {
-		c.missing(&c.seats[i])
+	c.retakeUntil = until
+	for i := range c.states {
+		c.askAgainIfDenied(&c.states[i])
 	}
 }
 
-// missing sees to it that a node that denied the claim is asked again. c.mu is held.
-func (c *Claim) missing(s *seat) {
-	if !s.denied || c.asking || c.released || !time.Now().Before(c.retake) {
+// askAgainIfDenied sees to it that a node that denied the claim is asked again. c.mu is held.
+func (c *Claim) askAgainIfDenied(s *nodeState) {
+	if !s.denied || c.askPending || c.released || !time.Now().Before(c.retakeUntil) {
 		return
 	}
-	c.asking = true
-	if c.again == nil {
-		c.pause = firstAsk
-		c.again = time.AfterFunc(c.pause, c.ask)
+	c.askPending = true
+	if c.askTimer == nil {
+		c.askPause = firstAsk
+		c.askTimer = time.AfterFunc(c.askPause, c.askDenied)
 	} else {
-		c.again.Reset(c.pause)
+		c.askTimer.Reset(c.askPause)
 	}
 }
 
-// rest ends the asking. c.mu is held.
-func (c *Claim) rest() {
-	if c.again != nil {
-		c.again.Stop()
+// stopAsking ends the asking. c.mu is held.
+func (c *Claim) stopAsking() {
+	if c.askTimer != nil {
+		c.askTimer.Stop()
 	}
 }
 
-// ask runs on the timer c.again. The keys that it sets expire with the first ones:
+// askDenied runs on the timer c.again. The keys that it sets expire with the first ones:
 // who asked in time is not to be in the way later than the others.
-func (c *Claim) ask() {
-	for _, next := range c.unasked() {
+func (c *Claim) askDenied() {
+	for _, next := range c.callsToDenied() {
 		c.send(next)
 	}
 }
 
-// unasked returns the calls that ask the nodes that denied the claim.
-func (c *Claim) unasked() (due []*call) {
+// callsToDenied returns the calls that ask the nodes that denied the claim.
+func (c *Claim) callsToDenied() (due []*call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asking = false
-	c.pause *= 2
-	left := time.Until(c.retake)
+	c.askPending = false
+	c.askPause *= 2
+	left := time.Until(c.retakeUntil)
 	if c.released || left < time.Millisecond {
 		return nil
 	}
-	for i := range c.seats {
-		if s := &c.seats[i]; s.denied && s.flying == nil {
-			due = append(due, c.fly(c.background(i, node.Acquire, left)))
+	for i := range c.states {
+		if s := &c.states[i]; s.denied && s.inFlight == nil {
+			due = append(due, c.setInFlight(c.backgroundCall(i, node.Acquire, left)))
 		}
 	}
 	return due

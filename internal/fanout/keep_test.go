@@ -15,7 +15,7 @@ func keep(t *testing.T, g *Group, nodes []*fakenode.Node, d time.Duration) *Clai
 	last := nodes[len(nodes)-1]
 	last.Hold("k", "other", d)
 	c := acquire(t, g)
-	c.Keep(time.Now().Add(ttl))
+	c.RetakeUntil(time.Now().Add(ttl))
 	return c
 }
 
@@ -43,7 +43,7 @@ func TestANodeThatDeniesLateIsAskedAgain(t *testing.T) {
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won)
-		c.Keep(time.Now().Add(ttl))
+		c.RetakeUntil(time.Now().Add(ttl))
 		time.Sleep(16 * time.Millisecond)
 		if nodes[2].Get("k") != "v" {
 			t.Error("not asked again")
@@ -56,24 +56,24 @@ func TestANodeThatDeniesLateIsAskedAgain(t *testing.T) {
 func TestANodeIsNotAskedAgainAfterTheEnd(t *testing.T) {
 	ends := map[string]func(t *testing.T, c *Claim){
 		"released": func(t *testing.T, c *Claim) { wait(t, c.Release(background), quorum.Won) },
-		"lost":     func(_ *testing.T, c *Claim) { c.Keep(time.Time{}) },
-		"over":     func(_ *testing.T, c *Claim) { c.Keep(time.Now().Add(4 * time.Millisecond)) },
+		"lost":     func(_ *testing.T, c *Claim) { c.RetakeUntil(time.Time{}) },
+		"over":     func(_ *testing.T, c *Claim) { c.RetakeUntil(time.Now().Add(4 * time.Millisecond)) },
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 				c := keep(t, g, nodes, time.Second)
 				end(t, c)
-				if name != "over" && c.again.Stop() {
+				if name != "over" && c.askTimer.Stop() {
 					t.Error("the timer is left")
 				}
 				time.Sleep(2 * time.Second) // it is free there by now
-				c.ask()                     // as if the timer had fired just before
+				c.askDenied()               // as if the timer had fired just before
 				time.Sleep(2 * time.Second)
 				if n := nodes[2].Count("acquire"); n != 1 {
 					t.Errorf("asked %d times, want 1", n)
 				}
-				c.Undo()
+				c.RollBack()
 			})
 		})
 	}
@@ -83,10 +83,10 @@ func TestANodeIsNotAskedAgainAfterTheEnd(t *testing.T) {
 func TestAnExtensionAfterTheEndTakesNoNode(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := keep(t, g, nodes, time.Second)
-		c.Keep(time.Time{})
+		c.RetakeUntil(time.Time{})
 		nodes[1].Lose()
 		c.Extend(background, ttl, time.Now().Add(ttl)).Wait(background)
-		c.Keep(time.Now().Add(ttl))
+		c.RetakeUntil(time.Now().Add(ttl))
 		time.Sleep(2 * time.Second)
 		if n := nodes[1].Count("acquire") + nodes[2].Count("acquire"); n != 2 {
 			t.Errorf("asked %d times, want 2", n)
@@ -120,7 +120,7 @@ func TestANodeThatDoesNotAnswerIsNotAskedAgain(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 				fault(nodes[2])
 				c := acquire(t, g)
-				c.Keep(time.Now().Add(ttl))
+				c.RetakeUntil(time.Now().Add(ttl))
 				time.Sleep(time.Second)
 				nodes[2].Thaw()
 				synctest.Wait()

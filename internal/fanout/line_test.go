@@ -16,13 +16,13 @@ func TestWhoLeavesALineCostsTheSameHoweverManyOthersLeave(t *testing.T) {
 		g := NewGroup(nil, 0.01, 0, nil) // without nodes nothing is left but the bookkeeping
 		for i := range others {
 			c := g.NewClaim(fmt.Sprint(i), fmt.Sprint("value", i), time.Second)
-			c.mark.Line.Ticket, c.back = 7, true
-			g.owe(c)
+			c.flag.Line.Ticket, c.requeue = 7, true
+			g.track(c)
 		}
 		var took []time.Duration
 		for i := range 501 {
 			begun := time.Now()
-			g.Leave(fmt.Sprint(i), fmt.Sprint("leaves", i), time.Second, Place{7, time.Second})
+			g.LeaveQueue(fmt.Sprint(i), fmt.Sprint("leaves", i), time.Second, Position{7, time.Second})
 			took = append(took, time.Since(begun))
 		}
 		slices.Sort(took)
@@ -35,7 +35,7 @@ func TestWhoLeavesALineCostsTheSameHoweverManyOthersLeave(t *testing.T) {
 
 func TestABacklogFindsTheClaimsOfAKeyAndForgetsThem(t *testing.T) {
 	g := NewGroup(nil, 0.01, 0, nil)
-	b := make(backlog)
+	b := make(requeueIndex)
 	var claims []*Claim
 	for i := range 5 {
 		c := g.NewClaim("job", fmt.Sprint(i), time.Second)

@@ -8,42 +8,42 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A look is a question to all nodes, or to some, without a claim: there is nothing to
+// A query is a question to all nodes, or to some, without a claim: there is nothing to
 // settle, whatever becomes of it.
-type look struct {
+type query struct {
 	enough func([]node.Answer) bool
 	ended  func()
 
 	mu      sync.Mutex // protects the rest until decided is closed
 	answers []node.Answer
 	open    int
-	over    bool
+	done    bool
 	decided chan struct{}
 }
 
-// Look asks every node who holds key. It returns as soon as what it has is enough,
+// Inspect asks every node who holds key. It returns as soon as what it has is enough,
 // or all nodes answered or failed: their answers, in the order of the nodes, with
 // errUnknown for those that have not answered. With a mark it wants the release to be
 // published as long as that lives. If ctx ends first it returns nil. When the last
 // node has answered or was given up it calls ended.
-func (g *Group) Look(ctx context.Context, key string, timeout, mark time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+func (g *Group) Inspect(ctx context.Context, key string, timeout, mark time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
 	request := node.NewRequest(node.Inspect, node.NewLease(key, ""), 0, node.Mark{TTL: mark})
 	requests := make([]*node.Request, len(g.nodes))
 	for i := range requests {
 		requests[i] = request
 	}
-	return g.ask(ctx, requests, timeout, enough, ended)
+	return g.query(ctx, requests, timeout, enough, ended)
 }
 
-// Drop asks every node to delete key where it has the value that it has in values, and to
+// Delete asks every node to delete key where it has the value that it has in values, and to
 // tell those who wait. A node with an empty one is not asked: its answer is Absent. It
 // returns when all have answered or failed, or nil if ctx ends first: what was sent may
 // still be carried out then. It may be repeated: values are those of single attempts, so
 // no later one is touched.
-func (g *Group) Drop(ctx context.Context, key string, values []string, timeout time.Duration, ended func()) []node.Answer {
+func (g *Group) Delete(ctx context.Context, key string, values []string, timeout time.Duration, ended func()) []node.Answer {
 	// Nobody leaves marks in this name: so the release tells whoever waits, those of this
 	// process, too.
-	mark := node.Mark{Self: newSelf(), Line: node.Line{Lease: timeout}}
+	mark := node.Mark{Self: newWaiterID(), Line: node.Line{Lease: timeout}}
 	requests := make([]*node.Request, len(g.nodes))
 	for i, value := range values {
 		if value != "" {
@@ -51,14 +51,14 @@ func (g *Group) Drop(ctx context.Context, key string, values []string, timeout t
 		}
 	}
 	all := func([]node.Answer) bool { return false }
-	return g.ask(ctx, requests, timeout, all, ended)
+	return g.query(ctx, requests, timeout, all, ended)
 }
 
-// ask puts a request to each node that has one.
-func (g *Group) ask(ctx context.Context, requests []*node.Request, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	l := &look{enough: enough, ended: ended, answers: make([]node.Answer, len(g.nodes)), open: len(g.nodes), decided: make(chan struct{})}
+// query puts a request to each node that has one.
+func (g *Group) query(ctx context.Context, requests []*node.Request, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+	l := &query{enough: enough, ended: ended, answers: make([]node.Answer, len(g.nodes)), open: len(g.nodes), decided: make(chan struct{})}
 	for i := range l.answers {
-		l.answers[i].Err = errUnknown
+		l.answers[i].Err = errNotWaitedFor
 	}
 	deadline := node.MakeDeadline(ctx, timeout)
 	for i, n := range g.nodes {
@@ -78,13 +78,13 @@ func (g *Group) ask(ctx context.Context, requests []*node.Request, timeout time.
 }
 
 // Answer implements node.Receiver.
-func (l *look) Answer(c *node.Call, a node.Answer) {
+func (l *query) Answer(c *node.Call, a node.Answer) {
 	l.mu.Lock()
 	l.open--
 	last := l.open == 0
-	if !l.over {
+	if !l.done {
 		l.answers[c.Index] = a
-		if l.over = last || l.enough(l.answers); l.over {
+		if l.done = last || l.enough(l.answers); l.done {
 			close(l.decided)
 		}
 	}
@@ -95,4 +95,4 @@ func (l *look) Answer(c *node.Call, a node.Answer) {
 }
 
 // Late implements node.Receiver.
-func (*look) Late(*node.Call, node.Answer) {}
+func (*query) Late(*node.Call, node.Answer) {}

@@ -27,13 +27,13 @@ type pace struct {
 	at   time.Time // when it was measured
 }
 
-// calm is the time in which the memory of a slow answer halves.
-const calm = 2 * time.Second
+// slowHalfLife is the time in which the memory of a slow answer halves.
+const slowHalfLife = 2 * time.Second
 
 // now is the pace, with p.mu held. It may have been measured after now: whoever learns of an
 // answer may be stopped, with all of the process, before he notes it.
 func (p *pace) now(now time.Time) time.Duration {
-	return p.slow >> min(max(now.Sub(p.at), 0)/calm, 62)
+	return p.slow >> min(max(now.Sub(p.at), 0)/slowHalfLife, 62)
 }
 
 // note takes in that an answer took so long.
@@ -55,17 +55,17 @@ func (p *pace) timeout(least, most time.Duration) time.Duration {
 	return min(max(least, 2*p.now(time.Now())), most)
 }
 
-// Patient has the claim wait for slow nodes for longer than its timeout, for that at most.
-func (c *Claim) Patient(most time.Duration) { c.most = most }
+// SetMaxTimeout has the claim wait for slow nodes for longer than its timeout, for that at most.
+func (c *Claim) SetMaxTimeout(most time.Duration) { c.maxTimeout = most }
 
-// patience is how long a node gets for a command that is sent now.
-func (c *Claim) patience() time.Duration { return c.group.pace.timeout(c.timeout, c.most) }
+// callTimeout is how long a node gets for a command that is sent now.
+func (c *Claim) callTimeout() time.Duration { return c.group.pace.timeout(c.timeout, c.maxTimeout) }
 
 // measure learns from an answer. Most answers are quick and cost nothing here. What takes
 // longer than the claim would ever wait is a node that was frozen, rather than slow.
 func (c *Claim) measure(sent *node.Call, a node.Answer) {
 	took := a.At.Sub(sent.Deadline.Made())
-	if took > c.timeout/2 && took <= 2*max(c.timeout, c.most) && a.Answered() {
+	if took > c.timeout/2 && took <= 2*max(c.timeout, c.maxTimeout) && a.Answered() {
 		c.group.pace.note(took, a.At)
 	}
 }

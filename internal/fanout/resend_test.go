@@ -64,13 +64,13 @@ func TestExtensionThatWasSentAgainAndTakesEffectLateIsOwedARelease(t *testing.T)
 		nodes[2].EndIdle(1, ttl/2)
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
 		synctest.Wait()
-		if !c.Doubtful() {
+		if !c.OutcomeUnknown() {
 			t.Error("nothing is known to be in doubt")
 		}
 		nodes[2].Set(fakenode.Faults{Refuse: true})
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(life + life/4) // without the late extension the key would have expired
-		if left := c.unsettled(); len(left) != 1 || nodes[2].Get("k") == "" {
+		if left := c.unsettledNodes(); len(left) != 1 || nodes[2].Get("k") == "" {
 			t.Errorf("nodes %v are unsettled, the key is %q", left, nodes[2].Get("k"))
 		}
 		nodes[2].Set(fakenode.Faults{})

@@ -14,8 +14,8 @@ import (
 // allocator's class of 1,408 bytes, on three nodes; the next one has 1,536.) So its memory is used for
 // another one when nobody can touch it any more.
 
-// A recycler is a sync.Pool, or stands in for one in tests.
-type recycler interface {
+// A roundPool is a sync.Pool, or stands in for one in tests.
+type roundPool interface {
 	Get() any // a round that says nothing, or nil
 	Put(any)
 }
@@ -35,12 +35,12 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 	g := c.group
 	r := g.round()
 	r.group = g
-	c.put(&r.request, verb, c.lease, ttl)
+	c.fillRequest(&r.request, verb, c.lease, ttl)
 	r.deadline = node.MakeDeadline(ctx, timeout)
 	r.tally.Nodes = len(r.calls)
 	r.alone = endless(ctx, verb) && g.Majority() == len(r.calls)
 	r.decided = g.signals.Get().(chan struct{})
-	r.users.Store(int32(len(r.calls)) + 1)
+	r.refs.Store(int32(len(r.calls)) + 1)
 	for i := range r.calls {
 		sent := &r.calls[i]
 		sent.claim, sent.round = c, r
@@ -75,16 +75,16 @@ func (g *Group) round() *Round {
 	return r
 }
 
-// drop ends one use of the round: its caller's, who has seen the result or does not
+// unref ends one use of the round: its caller's, who has seen the result or does not
 // wait for it, or that of one of its calls, see over. Whoever drops has touched the
 // round for the last time, and nothing that he leaves behind leads to it. The last to
-// drop is alone with it.
+// unref is alone with it.
 //
 // A round that is not dropped by all is left to the garbage collector. One that is
 // dropped by somebody twice is used by two.
-func (r *Round) drop() {
+func (r *Round) unref() {
 	g := r.group
-	if g.rounds == nil || r.users.Add(-1) > 0 {
+	if g.rounds == nil || r.refs.Add(-1) > 0 {
 		return
 	}
 	clear(r.calls)
@@ -95,7 +95,7 @@ func (r *Round) drop() {
 	g.rounds.Put(r)
 }
 
-// over is called once for each call, when nobody has it any more:
+// finished is called once for each call, when nobody has it any more:
 //
 //   - It was answered, and the client has told what became of it. (Of a call that is
 //     given up, Answer and Late are told on two goroutines, in any order: both have
@@ -106,9 +106,9 @@ func (r *Round) drop() {
 //
 // And it is not on its seat any more, and no later release was sent for it as well, or
 // that one was answered. What follows it on its seat was chosen before.
-func (c *call) over() {
+func (c *call) finished() {
 	if c.round != nil {
-		c.round.drop()
+		c.round.unref()
 	}
 }
 
@@ -116,6 +116,6 @@ func (c *call) over() {
 // once, or not at all: that costs memory, and nothing else.
 func (r Result) Done() {
 	if r.round != nil {
-		r.round.drop()
+		r.round.unref()
 	}
 }

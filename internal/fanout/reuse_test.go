@@ -49,7 +49,7 @@ func (c *cellar) Put(x any) {
 	}
 	r.request.Verb, r.request.TTL = math.MaxUint8, math.MinInt64
 	r.outcome = math.MaxInt8
-	r.users.Store(math.MinInt32)
+	r.refs.Store(math.MinInt32)
 	c.rounds = append(c.rounds, r)
 	c.puts++
 }
@@ -72,7 +72,7 @@ func (c *cellar) Get() any {
 }
 
 func (c *cellar) taste(r *Round) {
-	intact := r.group == nil && r.users.Load() == math.MinInt32 && r.outcome == math.MaxInt8 && r.tally == quorum.Tally{}
+	intact := r.group == nil && r.refs.Load() == math.MinInt32 && r.outcome == math.MaxInt8 && r.tally == quorum.Tally{}
 	for i := range r.calls {
 		intact = intact && r.calls[i] == poisoned(i)
 	}
@@ -180,7 +180,7 @@ func TestARoundThatIsNotWaitedForIsGivenBack(t *testing.T) {
 		wantFree(t, cellar, "under way", 0)
 		time.Sleep(10 * time.Millisecond)
 		wantFree(t, cellar, "answered", 1)
-		c.Undo()
+		c.RollBack()
 	})
 }
 
@@ -204,7 +204,7 @@ func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
 		for _, lateFirst := range []bool{false, true} {
 			c := g.NewClaim("k", "v", timeout)
 			r := newRound(background, node.Acquire, c, ttl, timeout)
-			sent := c.fly(&r.calls[0])
+			sent := c.setInFlight(&r.calls[0])
 			halves := []func(){
 				func() { sent.Answer(&sent.Call, node.Answer{Err: context.DeadlineExceeded, InClient: true}) },
 				func() { sent.Late(&sent.Call, node.Answer{Err: context.DeadlineExceeded}) },
@@ -212,7 +212,7 @@ func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
 			if lateFirst {
 				halves[0], halves[1] = halves[1], halves[0]
 			}
-			r.drop()
+			r.unref()
 			before := cellar.given()
 			if halves[0](); cellar.given() != before {
 				t.Errorf("late first: %v: given back after one half", lateFirst)
@@ -220,7 +220,7 @@ func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
 			if halves[1](); cellar.given() != before+1 {
 				t.Errorf("late first: %v: not given back", lateFirst)
 			}
-			c.Undo()
+			c.RollBack()
 		}
 	})
 }
@@ -257,7 +257,7 @@ func TestARoundThatIsRefusedIsGivenBack(t *testing.T) {
 		for i := range crowd {
 			c := g.NewClaim(fmt.Sprint("lost ", i), "v", timeout)
 			wait(t, c.Acquire(background, ttl), quorum.Lost).Done()
-			c.Undo()
+			c.RollBack()
 		}
 		if synctest.Wait(); cellar.given() != crowd {
 			t.Errorf("%d rounds were given back, want %d", cellar.given(), crowd)
@@ -333,7 +333,7 @@ func live(g *Group, key, value string) {
 	c := g.NewClaim(key, value, timeout)
 	won := visit(c.Acquire, ttl)
 	if won {
-		c.Keep(time.Now().Add(ttl))
+		c.RetakeUntil(time.Now().Add(ttl))
 	}
 	var all sync.WaitGroup
 	for range rand.IntN(3) {
@@ -351,7 +351,7 @@ func live(g *Group, key, value string) {
 		})
 	}
 	all.Wait()
-	c.Undo()
+	c.RollBack()
 	time.Sleep(soon(timeout / 10))
 }
 

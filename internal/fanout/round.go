@@ -17,7 +17,7 @@ type Round struct {
 	request  node.Request
 	deadline node.Deadline
 	calls    []call
-	users    atomic.Int32 // see drop
+	refs     atomic.Int32 // see drop
 	alone    bool         // its caller waits for every answer, however long it takes
 
 	// Protected by the claim's mutex until decided is told, then constant.
@@ -29,20 +29,20 @@ type Round struct {
 // A call is the round's question on its way to one node.
 type call struct {
 	node.Call
-	claim   *Claim
-	round   *Round      // nil if no round waits for it
-	also    *call       // a release before it that was not sent: they share the answer
-	answer  node.Answer // once there is one
-	counted bool        // the answer is part of the result, and constant with it
-	due     bool        // to be sent by who started the round
+	claim     *Claim
+	round     *Round      // nil if no round waits for it
+	coalesced *call       // a release before it that was not sent: they share the answer
+	answer    node.Answer // once there is one
+	counted   bool        // the answer is part of the result, and constant with it
+	due       bool        // to be sent by who started the round
 
 	// Protected by the claim's mutex, like answer.
 	answered bool // Answer came
 	returned bool // Late came
 }
 
-// released reports whether the call was a release and the node carried it out.
-func (c *call) released() bool {
+// releasedKey reports whether the call was a release and the node carried it out.
+func (c *call) releasedKey() bool {
 	return c != nil && c.Request.Verb.Releases() && c.answer.Status != node.Failed
 }
 
@@ -68,9 +68,9 @@ func (r Result) Answer(i int) (node.Answer, bool) {
 	return node.Answer{}, false
 }
 
-// Free is how long the lock is still held by others, 0 if that is not known: the
+// FreeIn is how long the lock is still held by others, 0 if that is not known: the
 // time until keys have expired on so many nodes that a majority is free.
-func (r Result) Free() time.Duration {
+func (r Result) FreeIn() time.Duration {
 	var left []time.Duration
 	for i := range r.calls {
 		if a, answered := r.Answer(i); answered && a.Status == node.Taken && a.TTL > 0 {
@@ -85,8 +85,8 @@ func (r Result) Free() time.Duration {
 	return left[need-1]
 }
 
-// Last is the largest ticket that a node has seen, if the round asked for a turn.
-func (r Result) Last() (last int64) {
+// LastTicket is the largest ticket that a node has seen, if the round asked for a turn.
+func (r Result) LastTicket() (last int64) {
 	for i := range r.calls {
 		if a, answered := r.Answer(i); answered {
 			last = max(last, a.Last)
@@ -95,9 +95,9 @@ func (r Result) Last() (last int64) {
 	return last
 }
 
-// First is the smallest ticket of those who stand in line, as far as nodes said, or
+// FirstTicket is the smallest ticket of those who stand in line, as far as nodes said, or
 // 0 if there is none.
-func (r Result) First() (first int64) {
+func (r Result) FirstTicket() (first int64) {
 	for i := range r.calls {
 		if a, answered := r.Answer(i); answered && a.First > 0 && (first == 0 || a.First < first) {
 			first = a.First
@@ -121,19 +121,19 @@ func (r Result) Queued() (n int) {
 // on more than half of the nodes that did not fail; of those that were not heard it may be
 // us who have them.
 func (r Result) Split() bool {
-	most := r.most()
+	most := r.largestHolder()
 	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
 }
 
-// Divided reports whether the lock is certainly held by nobody, although there was no
+// NoHolder reports whether the lock is certainly held by nobody, although there was no
 // majority for us: no value has one, even if it is on all nodes that have not answered.
-func (r Result) Divided() bool {
-	most := r.most()
-	return r.Outcome == quorum.Lost && most > 0 && most+r.Nodes-r.Yes-r.No < quorum.Majority(r.Nodes) && r.Queued() == 0 && r.Stale() == 0
+func (r Result) NoHolder() bool {
+	most := r.largestHolder()
+	return r.Outcome == quorum.Lost && most > 0 && most+r.Nodes-r.Yes-r.No < quorum.Majority(r.Nodes) && r.Queued() == 0 && r.TokenTooSmall() == 0
 }
 
-// most is the largest number of nodes that said that one and the same value has the lock.
-func (r Result) most() (most int) {
+// largestHolder is the largest number of nodes that said that one and the same value has the lock.
+func (r Result) largestHolder() (most int) {
 	for i := range r.calls {
 		same := 0
 		a, answered := r.Answer(i)
@@ -150,9 +150,9 @@ func (r Result) most() (most int) {
 	return most
 }
 
-// Awaited says who else waits for the lock, as a node knows that released it, or
+// OtherWaiter says who else waits for the lock, as a node knows that released it, or
 // "".
-func (r Result) Awaited() string {
+func (r Result) OtherWaiter() string {
 	for i := range r.calls {
 		if a, answered := r.Answer(i); answered && a.Awaited != "" {
 			return a.Awaited
@@ -171,7 +171,7 @@ func (r *Round) Wait(ctx context.Context) (Result, bool) {
 		select {
 		case <-r.decided: // both at once: an outcome is worth more
 		default:
-			r.drop()
+			r.unref()
 			return Result{}, false
 		}
 	}
@@ -199,7 +199,7 @@ func (r *Round) WaitByDeadline(ctx context.Context) (Result, bool) {
 			case <-r.decided:
 				return r.result(), true
 			default:
-				r.drop()
+				r.unref()
 				return Result{}, false
 			}
 		}

@@ -11,18 +11,18 @@ import (
 // took its place, such as an extension overtaken by the release.
 var errSuperseded = errors.New("superseded before it was sent")
 
-// errUnknown stands for the answer of a node that was not waited for.
-var errUnknown = errors.New("not waited for")
+// errNotWaitedFor stands for the answer of a node that was not waited for.
+var errNotWaitedFor = errors.New("not waited for")
 
 // vote records the answer to the call, and to those that it was sent for as well, and
 // passes it to the rounds that asked, if any. The claim's mutex is held.
 func (c *call) vote(a node.Answer) {
 	c.record(a)
-	for c.also != nil {
-		earlier := c.also
-		c.also, earlier.also = earlier.also, nil
+	for c.coalesced != nil {
+		earlier := c.coalesced
+		c.coalesced, earlier.coalesced = earlier.coalesced, nil
 		earlier.record(a)
-		earlier.over() // it never was with the node, and nothing leads to it any more
+		earlier.finished() // it never was with the node, and nothing leads to it any more
 	}
 }
 
@@ -36,13 +36,13 @@ func (c *call) record(a node.Answer) {
 // supersede ends a call that was not sent, and has left its seat.
 func (c *call) supersede() {
 	c.vote(node.Answer{Err: errSuperseded})
-	c.over()
+	c.finished()
 }
 
-// forget is how long after its TTL an acquire of unknown fate is remembered
+// maxUnknown is how long after its TTL an acquire of unknown fate is remembered
 // while the node answers nothing at all: a server that is stopped for longer,
 // and then goes on, may keep a stray key for one TTL.
-const forget = 10 * time.Minute
+const maxUnknown = 10 * time.Minute
 
 // learn notes what the answer to a call says about the node. A key that the
 // call set lives no longer than life from now.
@@ -51,17 +51,17 @@ const forget = 10 * time.Minute
 // been given up. It began earlier than what was answered, but that makes it no older: it
 // was given up when its connection ended, and the doubt counts from now, which is later,
 // and from the work that the node had done by now. So it is never over too early.
-func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
+func (s *nodeState) learn(verb node.Verb, a node.Answer, life time.Duration) {
 	until := a.At.Add(life)
 	if a.Lost {
-		s.touched = true
+		s.maybeSet = true
 		switch {
 		case verb.Sets():
-			s.suspect(a, life)
+			s.acquireUnknown(a, life)
 		case verb == node.Extend:
-			s.prolonged(until, life)
+			s.extensionUnknown(until, life)
 		case verb == node.Expire:
-			s.lives(until.Add(life))
+			s.noteMayLive(until.Add(life))
 		}
 	}
 	if verb.Releases() {
@@ -69,58 +69,58 @@ func (s *seat) learn(verb node.Verb, a node.Answer, life time.Duration) {
 			s.held = false
 		}
 		if verb == node.Expire {
-			s.expires(a, life)
+			s.expiryAnswered(a, life)
 		}
 		return
 	}
 	switch a.Status {
 	case node.Granted, node.Extended:
 		s.denied = false
-		s.held, s.kept = true, until
-		s.touched = true
-		s.lives(until)
+		s.held, s.heldUntil = true, until
+		s.maybeSet = true
+		s.noteMayLive(until)
 	case node.Taken, node.Queued, node.Stale, node.Absent:
 		// Touched all the same: a release on a node that says "taken" costs
 		// little and covers a send that was doubled on the way.
-		s.held, s.touched = false, true
+		s.held, s.maybeSet = false, true
 		s.denied = a.Status != node.Absent || verb == node.Swap // no extension has looked yet
 	case node.Failed:
 		if node.NothingDone(verb, a.Err) {
 			return
 		}
-		s.touched = true
+		s.maybeSet = true
 		switch {
 		case verb == node.Extend:
-			s.prolonged(until, life)
+			s.extensionUnknown(until, life)
 		case a.InClient:
-			s.stuck++ // what became of it is known when the client returns: see late
+			s.outstanding++ // what became of it is known when the client returns: see late
 		default:
-			s.suspect(a, life)
+			s.acquireUnknown(a, life)
 		}
 	}
 }
 
-// lives notes that the key may live until then.
-func (s *seat) lives(until time.Time) { s.alive = later(s.alive, until) }
+// noteMayLive notes that the key may live until then.
+func (s *nodeState) noteMayLive(until time.Time) { s.mayLiveUntil = later(s.mayLiveUntil, until) }
 
-// suspect notes that an acquire of unknown fate was given up. The last such one counts.
+// acquireUnknown notes that an acquire of unknown fate was given up. The last such one counts.
 // It may take effect as long as there is a doubt, at its very end, too: then the key
 // lives on from there. The doubt is as long for one whose key is to live for less than
 // those of the lock, since only the end of the lock is near (see Keep): no message is
 // faster for that.
-func (s *seat) suspect(a node.Answer, life time.Duration) {
-	s.life = max(s.life, life)
-	s.lives(a.At.Add(s.life).Add(life))
-	s.doubt, s.work = later(s.doubt, a.At), max(s.work, a.Work)
+func (s *nodeState) acquireUnknown(a node.Answer, life time.Duration) {
+	s.keyLifetime = max(s.keyLifetime, life)
+	s.noteMayLive(a.At.Add(s.keyLifetime).Add(life))
+	s.unknownSince, s.answeredThen = later(s.unknownSince, a.At), max(s.answeredThen, a.Work)
 }
 
-// prolonged notes that an extension is of unknown fate. It never sets a key, so there
+// extensionUnknown notes that an extension is of unknown fate. It never sets a key, so there
 // is no doubt about a release that comes after the acquire; but if it is carried out
 // late, it finds the key that is there until then, and prolongs it once more. (That
 // several are so late, one after the other, is not accounted for.)
-func (s *seat) prolonged(until time.Time, life time.Duration) {
-	s.loose = true
-	s.lives(until.Add(life))
+func (s *nodeState) extensionUnknown(until time.Time, life time.Duration) {
+	s.extendUnknown = true
+	s.noteMayLive(until.Add(life))
 }
 
 func later(a, b time.Time) time.Time {
@@ -130,16 +130,16 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// late notes that the client returned from a call that had been given up.
-func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
+// learnLate notes that the client returned from a call that had been given up.
+func (s *nodeState) learnLate(verb node.Verb, a node.Answer, life time.Duration) {
 	if verb.Sets() {
-		s.stuck--
+		s.outstanding--
 		if a.Lost { // whatever became of the last send
-			s.suspect(a, life)
+			s.acquireUnknown(a, life)
 		}
 	}
 	if verb == node.Expire {
-		s.expires(a, life)
+		s.expiryAnswered(a, life)
 	}
 	if verb.Releases() || node.NothingDone(verb, a.Err) {
 		return
@@ -147,31 +147,31 @@ func (s *seat) late(verb node.Verb, a node.Answer, life time.Duration) {
 	until := a.At.Add(life)
 	switch {
 	case a.Status != node.Failed:
-		s.lives(until)
+		s.noteMayLive(until)
 	case verb == node.Extend:
-		s.prolonged(until, life)
+		s.extensionUnknown(until, life)
 	default:
-		s.suspect(a, life)
+		s.acquireUnknown(a, life)
 	}
 	if a.Status == node.Granted {
-		s.held, s.kept = true, until // from here on a release is certain to come after it
+		s.held, s.heldUntil = true, until // from here on a release is certain to come after it
 	}
 }
 
-// release notes the answer to a release. Where an earlier release of ours has
+// releaseAnswered notes the answer to a releaseAnswered. Where an earlier releaseAnswered of ours has
 // deleted the key, or may have (as one that was lost on its way there, or back), a key
 // that is gone is one that we deleted: it says nothing about whether the lock was held.
-func (s *seat) release(a node.Answer) node.Answer {
+func (s *nodeState) releaseAnswered(a node.Answer) node.Answer {
 	if a.Lost || a.Status == node.Deleted || a.Status == node.Failed && !node.NothingDone(node.Release, a.Err) {
-		s.freed = true
+		s.releasedByUs = true
 	}
-	if a.Status == node.Absent && s.freed {
+	if a.Status == node.Absent && s.releasedByUs {
 		a.Status = node.Deleted
 	}
 	return a
 }
 
-// clean reports whether a release that was not sent before then, and that n answers now,
+// provesRelease reports whether a release that was not sent before then, and that n answers now,
 // comes after everything that may have set the key.
 //
 // An acquire of unknown fate leaves a doubt for as long as its key could live: so long
@@ -186,38 +186,40 @@ func (s *seat) release(a node.Answer) node.Answer {
 // commands that it held back come one after the other, and a sender that heard
 // nothing repeats in longer and longer intervals, up to what has passed. Where one silence
 // follows another before that, twice the time in all is enough.
-func (s *seat) clean(n *node.Node, sent time.Time) bool { return s.past(n, sent, 0) }
-
-// expired reports whether no key of the claim can be on n any more: what took effect at
-// the very end of the doubt is as old as it may become.
-func (s *seat) expired(n *node.Node) bool {
-	return s.past(n, time.Now(), s.life) && !s.alive.After(time.Now())
+func (s *nodeState) provesRelease(n *node.Node, sent time.Time) bool {
+	return s.unknownIsOver(n, sent, 0)
 }
 
-// past reports whether there is no doubt, or whether by then it had been over for so
+// certainlyExpired reports whether no key of the claim can be on n any more: what took effect at
+// the very end of the doubt is as old as it may become.
+func (s *nodeState) certainlyExpired(n *node.Node) bool {
+	return s.unknownIsOver(n, time.Now(), s.keyLifetime) && !s.mayLiveUntil.After(time.Now())
+}
+
+// unknownIsOver reports whether there is no doubt, or whether by then it had been over for so
 // long. Answers that came since tell of the time before.
-func (s *seat) past(n *node.Node, by time.Time, over time.Duration) bool {
+func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, over time.Duration) bool {
 	switch {
-	case s.stuck > 0:
+	case s.outstanding > 0:
 		return false
-	case s.doubt.IsZero():
+	case s.unknownSince.IsZero():
 		return true
 	}
-	if by.Sub(s.doubt)-s.life > forget {
+	if by.Sub(s.unknownSince)-s.keyLifetime > maxUnknown {
 		return true
 	}
 	p := n.Pulse()
-	answered := p.Work - s.work - over - max(0, p.Heard.Sub(by))
-	return p.Answers && p.Heard.After(s.doubt) && answered >= s.life && (by.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)
+	answered := p.Work - s.answeredThen - over - max(0, p.Heard.Sub(by))
+	return p.Answers && p.Heard.After(s.unknownSince) && answered >= s.keyLifetime && (by.Sub(p.Since) >= min(p.Hush, s.keyLifetime) || answered >= 2*s.keyLifetime)
 }
 
-// doubtful is how long an answered release will still prove nothing, 0 if that is not
+// unknownFor is how long an answered release will still prove nothing, 0 if that is not
 // known: after it, clean is true if n goes on answering.
-func (s *seat) doubtful(n *node.Node) time.Duration {
-	if s.stuck > 0 || s.doubt.IsZero() {
+func (s *nodeState) unknownFor(n *node.Node) time.Duration {
+	if s.outstanding > 0 || s.unknownSince.IsZero() {
 		return 0
 	}
 	p := n.Pulse()
-	answered := p.Work - s.work
-	return max(0, s.life-answered, min(time.Until(p.Since.Add(min(p.Hush, s.life))), 2*s.life-answered))
+	answered := p.Work - s.answeredThen
+	return max(0, s.keyLifetime-answered, min(time.Until(p.Since.Add(min(p.Hush, s.keyLifetime))), 2*s.keyLifetime-answered))
 }

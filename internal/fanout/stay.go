@@ -20,62 +20,62 @@ import (
 // An expiry of unknown outcome may find its key late, and prolong it once more, by no more
 // than the whole stay. That delays others, and never lets two in.
 
-// Stay has releases leave the keys until d has passed from now, by the nodes' clocks. It is
+// SetMinHold has releases leave the keys until d has passed from now, by the nodes' clocks. It is
 // called when the claim was granted; 0 takes it back.
 //
 // From the grant until now passes on the nodes what passes here, less the drift, and they
 // granted it before now. So they count d from the grant if we count Lifetime(d) from now.
-func (c *Claim) Stay(d time.Duration) {
+func (c *Claim) SetMinHold(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
-	c.stay, c.stays = d, time.Time{}
+	c.minHold, c.minHoldEnds = d, time.Time{}
 	if d > 0 {
-		c.stays = time.Now().Add(quorum.Lifetime(d, c.group.drift))
+		c.minHoldEnds = time.Now().Add(quorum.Lifetime(d, c.group.drift))
 	}
 }
 
-// Staying reports whether a release now leaves the keys.
-func (c *Claim) Staying() bool {
+// WithinMinHold reports whether a release now leaves the keys.
+func (c *Claim) WithinMinHold() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stayed()
+	return c.inMinHold()
 }
 
-// stayed reports whether the keys are not to be deleted yet. The mutex of the claim or that
+// inMinHold reports whether the keys are not to be deleted yet. The mutex of the claim or that
 // of the group is held.
-func (c *Claim) stayed() bool { return !c.stays.IsZero() && time.Now().Before(c.stays) }
+func (c *Claim) inMinHold() bool { return !c.minHoldEnds.IsZero() && time.Now().Before(c.minHoldEnds) }
 
-// parting is how the claim is released now. c.mu is held.
-func (c *Claim) parting() (node.Verb, time.Duration) {
-	if !c.stayed() {
+// releaseVerb is how the claim is released now. c.mu is held.
+func (c *Claim) releaseVerb() (node.Verb, time.Duration) {
+	if !c.inMinHold() {
 		return node.Release, 0
 	}
 	// No longer than d, whatever was added for the drift: nodes may allow no more.
-	return node.Expire, max(min(time.Until(c.stays), c.stay), time.Millisecond)
+	return node.Expire, max(min(time.Until(c.minHoldEnds), c.minHold), time.Millisecond)
 }
 
-// expires notes what became of an expiry that was sent to a node: for how long the key may
+// expiryAnswered notes what became of an expiry that was sent to a node: for how long the key may
 // live. life is that of a key with the time to live that was sent.
-func (s *seat) expires(a node.Answer, life time.Duration) {
+func (s *nodeState) expiryAnswered(a node.Answer, life time.Duration) {
 	switch {
 	case a.Status == node.Deleted:
-		s.lives(a.At.Add(life))
+		s.noteMayLive(a.At.Add(life))
 	case a.Status == node.Failed && !node.NothingDone(node.Expire, a.Err):
-		s.lives(a.At.Add(life).Add(life)) // see prolonged
+		s.noteMayLive(a.At.Add(life).Add(life)) // see prolonged
 	}
 }
 
 // LeaveQueue gives up the position in the wait queue that the release gives up otherwise, see
-// [Claim.Named]. A key that stays, or that another process goes on with, has no release here.
+// [Claim.LeaveQueueOnRelease]. A key that stays, or that another process goes on with, has no release here.
 // value is one that no lock has. A request of unknown outcome may take the position again on
 // that node: then the node keeps it for its lease.
 func (c *Claim) LeaveQueue(value string) {
 	c.mu.Lock()
-	left := Place{Top: c.mark.Line.Ticket, Lease: c.mark.Line.Lease}
+	left := Position{Ticket: c.flag.Line.Ticket, TTL: c.flag.Line.Lease}
 	c.mu.Unlock()
-	if left.Top > 0 {
-		c.group.Leave(c.lease.Key(), value, c.timeout, left)
+	if left.Ticket > 0 {
+		c.group.LeaveQueue(c.lease.Key(), value, c.timeout, left)
 	}
 }

@@ -19,7 +19,7 @@ func about(left, d time.Duration) bool { return left >= d && left <= d+d/50+5*ti
 func TestReleaseOfAClaimThatStaysLeavesTheKeysForTheRestAndOwesNothing(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(stay)
+		c.SetMinHold(stay)
 		time.Sleep(5 * time.Second)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
@@ -43,7 +43,7 @@ func TestReleaseOfAClaimThatStaysLeavesTheKeysForTheRestAndOwesNothing(t *testin
 func TestReleaseNeverLeavesAKeyForLongerThanTheWholeStay(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(stay)
+		c.SetMinHold(stay)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
 		for _, n := range nodes {
@@ -58,7 +58,7 @@ func TestReleaseNeverLeavesAKeyForLongerThanTheWholeStay(t *testing.T) {
 func TestReleaseAfterTheStayDeletes(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(time.Second)
+		c.SetMinHold(time.Second)
 		time.Sleep(1100 * time.Millisecond)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
@@ -74,17 +74,17 @@ func TestKeyThatStaysIsTakenAndNoLeftover(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Freeze() // so that it is not settled
 		c := acquire(t, g)
-		c.Stay(stay)
+		c.SetMinHold(stay)
 		wait(t, c.Release(background), quorum.Won)
 		second := g.NewClaim("k", "v2", timeout)
 		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
-		if _, found := second.Remains(lost); found || g.Ours("v") {
+		if _, found := second.Leftovers(lost); found || g.IsLeftover("v") {
 			t.Error("a lock that is to stay was taken for a leftover")
 		}
-		second.Undo()
+		second.RollBack()
 		nodes[2].Thaw()
 		g.Settle(background)
-		if g.Ours("v") {
+		if g.IsLeftover("v") {
 			t.Error("a lock that was settled, and is to stay, was taken for a leftover")
 		}
 		time.Sleep(stay)
@@ -97,7 +97,7 @@ func TestKeyOfALateAcquireIsCutToTheEndOfTheStay(t *testing.T) {
 		nodes[2].Set(fakenode.Faults{Delay: time.Second})
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won)
-		c.Stay(6 * time.Second)
+		c.SetMinHold(6 * time.Second)
 		time.Sleep(timeout)
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
@@ -122,16 +122,16 @@ func TestKeyOfALateAcquireIsCutToTheEndOfTheStay(t *testing.T) {
 func TestExpiryOfUnknownOutcomeIsOwedUntilItIsAnsweredOrNoKeyCanLive(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(stay)
+		c.SetMinHold(stay)
 		nodes[2].Freeze()
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(3 * time.Second)
-		if left := c.unsettled(); !slices.Equal(left, []int{2}) {
+		if left := c.unsettledNodes(); !slices.Equal(left, []int{2}) {
 			t.Errorf("unsettled: %v", left)
 		}
 		nodes[2].Thaw()
 		time.Sleep(time.Second)
-		if left := c.unsettled(); left != nil {
+		if left := c.unsettledNodes(); left != nil {
 			t.Errorf("answered, and unsettled: %v", left)
 		}
 		// The first of them may be carried out last.
@@ -145,10 +145,10 @@ func TestExpiryOfUnknownOutcomeIsOwedUntilItIsAnsweredOrNoKeyCanLive(t *testing.
 func TestExpiryIsNotToldOf(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(stay)
+		c.SetMinHold(stay)
 		waiter := g.NewClaim("k", "v2", timeout)
 		wait(t, waiter.Wait(background, ttl, node.Mark{Self: "other.1", TTL: time.Minute}), quorum.Lost)
-		waiter.Undo()
+		waiter.RollBack()
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
 		for _, n := range nodes {
@@ -168,8 +168,8 @@ func TestExpiryIsNotToldOf(t *testing.T) {
 func TestStayThatIsTakenBackDeletesAtOnce(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(stay)
-		c.Stay(0)
+		c.SetMinHold(stay)
+		c.SetMinHold(0)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
 		for _, n := range nodes {
@@ -183,7 +183,7 @@ func TestStayThatIsTakenBackDeletesAtOnce(t *testing.T) {
 func TestReleaseOfAClaimThatStaysSaysThatItWasLost(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.Stay(stay)
+		c.SetMinHold(stay)
 		nodes[0].Lose()
 		nodes[1].Delete("k")
 		nodes[1].Hold("k", "other", time.Second)

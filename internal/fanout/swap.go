@@ -18,11 +18,11 @@ func (c *Claim) Replace(former string) { c.lease = c.lease.Instead(former) }
 
 // Fair has the release notify the first in the wait queue, as one after Turn does. lease is
 // how long a position is kept.
-func (c *Claim) Fair(lease time.Duration) { c.mark.Line.Lease = lease }
+func (c *Claim) Fair(lease time.Duration) { c.flag.Line.Lease = lease }
 
 // Swap asks every node to put the value in the place of the former one, for ttl from now.
 // It may be repeated: a node that has the value already says yes. What became of a swap
 // that was not answered is as unknown as that of an acquire.
 func (c *Claim) Swap(ctx context.Context, ttl time.Duration) *Round {
-	return c.begin(newRound(ctx, node.Swap, c, ttl, c.patience()))
+	return c.begin(newRound(ctx, node.Swap, c, ttl, c.callTimeout()))
 }

@@ -131,7 +131,7 @@ func (f *flights) late(now time.Time) bool {
 
 func (f *flights) arm(at time.Time) {
 	f.armed, f.at = true, at
-	in := max(time.Until(at), 1) + random.Apart(f.node, "flights") // not 0 or less, see fanout's debts.arm
+	in := max(time.Until(at), 1) + random.Apart(f.node, "flights") // not 0 or less, see setTimer in package fanout
 	if f.timer == nil {
 		f.timer = time.AfterFunc(in, f.fire)
 	} else {

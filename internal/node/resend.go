@@ -25,7 +25,7 @@ import (
 // it may be the one before that deleted the key.
 //
 // What became of the sends before is unknown all the same: they may take effect late, as
-// a call may that was given up. That is Answer.Lost, too. See seat.learn in package
+// a call may that was given up. That is Answer.Lost, too. See nodeState.learn in package
 // fanout for what follows from it.
 //
 // An idle connection that ended is no silence of the node, or one that is asked less
@@ -133,7 +133,7 @@ func (r *resends) next() time.Duration {
 // armResends sets the timer. n.mu is held.
 func (n *Node) armResends(in time.Duration) {
 	r := &n.resends
-	in = max(in, 1) + random.Apart(n, "resends") // not 0 or less, see fanout's debts.arm
+	in = max(in, 1) + random.Apart(n, "resends") // not 0 or less, see setTimer in package fanout
 	r.armed = true
 	if r.timer == nil {
 		r.timer = time.AfterFunc(in, n.sendAgain)

@@ -22,7 +22,7 @@ func (p *Pipe) arm(at time.Time) {
 		return
 	}
 	p.armed, p.at = true, at
-	in := max(time.Until(at), 1) // not 0 or less, see fanout's debts.arm
+	in := max(time.Until(at), 1) // not 0 or less, see setTimer in package fanout
 	if p.timer == nil {
 		p.timer = time.AfterFunc(in, p.check)
 	} else {

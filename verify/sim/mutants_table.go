@@ -51,7 +51,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
-		edits: []edit{{"internal/fanout/seat.go", "return s.past(n, time.Now(), s.life) &&", "return s.past(n, time.Now(), 0) &&"}, {"internal/fanout/seat.go", "s.lives(a.At.Add(s.life).Add(life))", "s.lives(a.At.Add(s.life))"}},
+		edits: []edit{{"internal/fanout/seat.go", "return s.unknownIsOver(n, time.Now(), s.keyLifetime) &&", "return s.unknownIsOver(n, time.Now(), 0) &&"}, {"internal/fanout/seat.go", "s.noteMayLive(a.At.Add(s.keyLifetime).Add(life))", "s.noteMayLive(a.At.Add(s.keyLifetime))"}},
 		rule:  noOrphan, runs: 200000,
 	},
 	{
@@ -76,24 +76,24 @@ var mutants = []mutant{
 	},
 	{
 		name: "an answered release proves that nothing comes later",
-		edits: []edit{{"internal/fanout/seat.go", "func (s *seat) past(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n",
-			"func (s *seat) past(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
+		edits: []edit{{"internal/fanout/seat.go", "func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n",
+			"func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
 		rule: noOrphan, runs: 5000,
 	},
 	{
 		name:  "every silence starts a doubt anew",
-		edits: []edit{{"internal/fanout/seat.go", "(by.Sub(p.Since) >= min(p.Hush, s.life) || answered >= 2*s.life)", "by.Sub(p.Since) >= s.life"}},
+		edits: []edit{{"internal/fanout/seat.go", "(by.Sub(p.Since) >= min(p.Hush, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.Since) >= s.keyLifetime"}},
 		rule:  closingEnds, runs: 100000,
 	},
 	{
 		name: "only nodes that answered are rolled back",
-		edits: []edit{{"internal/fanout/seat.go", "\t\ts.touched = true\n\t\tswitch {\n\t\tcase verb == node.Extend:",
+		edits: []edit{{"internal/fanout/seat.go", "\t\ts.maybeSet = true\n\t\tswitch {\n\t\tcase verb == node.Extend:",
 			"\t\tswitch {\n\t\tcase verb == node.Extend:"}},
 		rule: noOrphan, runs: 5000,
 	},
 	{
 		name: "nothing is rolled back once the caller's context has ended",
-		edits: []edit{{"redlock/attempt.go", "\tif !decided {\n\t\tclaim.Retreat() // those behind keep the place\n",
+		edits: []edit{{"redlock/attempt.go", "\tif !decided {\n\t\tclaim.RollBackForRetry() // those behind keep the place\n",
 			"\tif !decided {\n"}},
 		rule: noOrphan, runs: 5000,
 	},
@@ -153,7 +153,7 @@ var mutants = []mutant{
 		name: "every node counts, and the token is the largest count",
 		edits: []edit{
 			{"verify/sim/fence.go", "\tswitch {\n\tcase again:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase again:"},
-			{"redlock/attempt.go", "\t\tclaim.Keep(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.Keep(time.Now()"},
+			{"redlock/attempt.go", "\t\tclaim.RetakeUntil(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.RetakeUntil(time.Now()"},
 		},
 		rule: tokensGrow, runs: 20000,
 	},
@@ -189,12 +189,12 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a connection that ended leaves no doubt",
-		edits: []edit{{"internal/fanout/seat.go", "\tif a.Lost {\n\t\ts.touched = true\n", "\tif false {\n\t\ts.touched = true\n"}},
+		edits: []edit{{"internal/fanout/seat.go", "\tif a.Lost {\n\t\ts.maybeSet = true\n", "\tif false {\n\t\ts.maybeSet = true\n"}},
 		rule:  noOrphan, runs: 5000,
 	},
 	{
 		name:  "a call that found no connection is under way for ever",
-		edits: []edit{{"internal/fanout/seat.go", "\tif verb.Sets() {\n\t\ts.stuck--\n", "\tif verb.Sets() {\n\t\tif !node.NothingDone(verb, a.Err) {\n\t\t\ts.stuck--\n\t\t}\n"}},
+		edits: []edit{{"internal/fanout/seat.go", "\tif verb.Sets() {\n\t\ts.outstanding--\n", "\tif verb.Sets() {\n\t\tif !node.NothingDone(verb, a.Err) {\n\t\t\ts.outstanding--\n\t\t}\n"}},
 		rule:  closingEnds, runs: 5000,
 	},
 	{
