@@ -12,22 +12,22 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// An Exam is how to examine the nodes.
+// An Exam says how to examine the nodes.
 type Exam struct {
 	Prefix   string        // of all keys of locks
 	Patience time.Duration // for the answer to one question
-	Period   time.Duration // over which clocks are watched
-	Budget   time.Duration // for all questions to one node; nothing is waited for longer
+	Period   time.Duration // over which the clocks are compared
+	Budget   time.Duration // for all questions to one node
 	Fair     bool          // locks are waited for with WithFair
 	Fencing  bool          // locks have tokens
 }
 
 var errNoEnd = errors.New("it was not examined to the end in time: its client did not return")
 
-// Examine finds out about every node what can be asked, all at the same time, so that
-// their clocks can be compared. It returns the facts in the order of the nodes, after
-// the budget and one patience for cleaning up at the latest, or nil if ctx ends first.
-// When the client of the last node has returned it calls ended.
+// Examine examines all nodes at the same time, so that their clocks can be compared. It
+// returns the facts in the order of the nodes. It takes the budget and one more patience, for
+// cleaning up, at most. If ctx ends first it returns nil. When the client of the last node has
+// returned it calls ended.
 func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts {
 	var id [8]byte
 	rand.Read(id[:]) // never fails, see crypto/rand
@@ -36,13 +36,13 @@ func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts 
 		Fair: e.Fair, Fencing: e.Fencing, Guard: g.guard,
 		Patience: e.Patience, Period: e.Period, Origin: time.Now(),
 		Key: e.Prefix + name,
-		TTL: e.Budget + 2*e.Patience, // longer than the last node may take: they compare what they find
+		TTL: e.Budget + 2*e.Patience, // longer than the last node may take: the nodes compare what they find
 	}
 	type result struct {
 		i     int
 		facts node.Facts
 	}
-	results := make(chan result, len(g.nodes)) // nobody may be there to take them
+	results := make(chan result, len(g.nodes)) // buffered: they may come after Examine has returned
 	asking, stop := context.WithTimeout(ctx, e.Budget)
 	var clients sync.WaitGroup
 	for i, n := range g.nodes {
@@ -53,7 +53,7 @@ func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts 
 			results <- result{i, n.Examine(asking, own)}
 		})
 	}
-	go func() { // ends after those above
+	go func() { // ends after the goroutines above
 		clients.Wait()
 		stop()
 		ended()

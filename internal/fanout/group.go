@@ -2,14 +2,15 @@
 // moment that the outcome is certain, and afterwards brings every node into the
 // state that the outcome says, however late it answers.
 //
-//	Group  the nodes of a Locker
-//	Claim  one attempt's value on all nodes: what was sent where, what is known
-//	Round  one question to all nodes on behalf of a claim
-//	debts  the releases that one node still has to carry out
+//	Group         the nodes of a Locker
+//	Claim         one attempt's value on all nodes
+//	nodeState     what is known about a claim on one node
+//	Round         one question to all nodes on behalf of a claim
+//	Result        what the nodes answered
+//	releaseQueue  the pending releases of one node: those that are repeated
 package fanout
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -26,20 +27,20 @@ import (
 // use.
 type Group struct {
 	nodes    []*node.Node
-	pending  []*releaseQueue
+	pending  []*releaseQueue // one for each node
 	drift    float64
 	guard    node.Guard // zero if restarts are not guarded
 	scripts  *node.Scripts
 	waiterID any // a string that tells this group from others that wait for the same lock
 
-	onDuplicate func(i int) // see Same
+	onDuplicate func(i int) // see OnDuplicate
 
-	releaserID any // self, or another name that those who wait here leave in their marks
+	releaserID any // waiterID, or another id that the waiters of this process leave in their flags
 
 	// signals are channels with room for one, and empty. A round uses one once: count
-	// sends, Wait receives and gives it back. One that was not waited for to the end
-	// is not used again. (They are the group's, since a channel of one synctest bubble
-	// must not be used in another.)
+	// sends, Wait receives and gives it back. The channel of a round that was not waited
+	// for to the end is not reused. (They are the group's, since a channel of one synctest
+	// bubble must not be used in another.)
 	signals sync.Pool
 	rounds  roundPool // nil if rounds are left to the garbage collector
 
@@ -49,18 +50,18 @@ type Group struct {
 	mu          sync.Mutex
 	unsettled   map[string]*Claim // by value: released, and not yet certain to be gone from every node
 	requeuing   requeueIndex      // of unsettled
-	lastSettled [32]string        // values of claims that were settled last
+	lastSettled [32]string        // values of the claims that were settled last
 	nextSettled int
 	allSettled  chan struct{} // made by Settle, closed when unsettled is empty
-	leftKeys    [][]leftKey   // by node, see abandon
-	leftUnnamed []int         // what left has no room for
+	leftKeys    [][]leftKey   // by node, see abandonNode
+	leftUnnamed []int         // how many more are left on each node
 }
 
 // NewGroup returns the group of the nodes behind pools. drift is how much
 // faster or slower than ours a node's clock may run, as a fraction. longest, if not 0,
 // is the TTL that no lock exceeds: then nodes that may have forgotten locks do not count
-// until all have expired. changed, if not nil, is told when a node fails and, with nil,
-// when it works again; it must not block.
+// until all have expired. changed, if not nil, is called when a node fails and, with nil,
+// when it works again. It must not block.
 func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed func(n *node.Node, failure error)) *Group {
 	g := &Group{drift: drift, waiterID: newWaiterID(), unsettled: make(map[string]*Claim), requeuing: make(requeueIndex)}
 	if longest > 0 {
@@ -75,17 +76,17 @@ func NewGroup(pools []pool.Pool, drift float64, longest time.Duration, changed f
 	for _, p := range pools {
 		n := node.New(p)
 		n.Fresh = fresh(drift)
-		d := newReleaseQueue(n)
+		q := newReleaseQueue(n)
 		if changed != nil {
 			n.Changed = func(failure error) { changed(n, failure) }
 		}
 		g.nodes = append(g.nodes, n)
-		g.pending = append(g.pending, d)
+		g.pending = append(g.pending, q)
 	}
 	return g
 }
 
-// OnNoConn has f told when the client of node i had no connection for a call. f must not
+// OnNoConn has f called when the client of node i had no connection for a call. f must not
 // block. It is set before the first call.
 func (g *Group) OnNoConn(f func(i int)) {
 	for i, n := range g.nodes {
@@ -93,11 +94,11 @@ func (g *Group) OnNoConn(f func(i int)) {
 	}
 }
 
-// SetReleaser sets the name under which releases without a ticket know the marks of those who
-// wait here. It is set before the first call.
-func (g *Group) SetReleaser(self string) { g.releaserID = self }
+// SetReleaser sets the waiter id of releases without a ticket: the id that the waiters of this
+// process leave in their flags. It is set before the first call.
+func (g *Group) SetReleaser(waiterID string) { g.releaserID = waiterID }
 
-// Share has the nodes know what is known about their servers, and add to it. It is called
+// Share has the nodes use what is known about their servers, and add to it. It is called
 // before the first call, with one for each node.
 func (g *Group) Share(known []*node.Known) {
 	for i, n := range g.nodes {
@@ -112,7 +113,7 @@ func (g *Group) Trust() {
 	}
 }
 
-// newWaiterID returns a name that is no secret: it releases nothing.
+// newWaiterID returns an id that is no secret: it releases nothing.
 func newWaiterID() string {
 	var id [8]byte
 	rand.Read(id[:]) // never fails, see crypto/rand
@@ -122,7 +123,7 @@ func newWaiterID() string {
 // Guard is what keeps nodes that may have forgotten locks from granting any.
 func (g *Group) Guard() node.Guard { return g.guard }
 
-// WaiterID is the name of this group in marks.
+// WaiterID is the id of this group in waiter flags and wait queues.
 func (g *Group) WaiterID() string { return g.waiterID.(string) }
 
 // Len is the number of nodes.
@@ -131,82 +132,15 @@ func (g *Group) Len() int { return len(g.nodes) }
 // Majority is the number of nodes that decide.
 func (g *Group) Majority() int { return quorum.Majority(len(g.nodes)) }
 
-// Name names the node with index i.
+// Name is the name of node i.
 func (g *Group) Name(i int) string { return g.nodes[i].String() }
 
-func (g *Group) track(c *Claim) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.unsettled[c.lease.Value()] = c
-	if c.requeue && c.flag.Line.Ticket > 0 {
-		g.requeuing.add(c)
+// Stop lets go of what is kept for later. It comes after Settle.
+func (g *Group) Stop() {
+	for i, n := range g.nodes {
+		g.pending[i].dropAbandoned()
+		n.Stop()
 	}
-}
-
-func (g *Group) untrack(c *Claim) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.unsettled, c.lease.Value())
-	g.requeuing.remove(c)
-	if !c.inMinHold() {
-		g.lastSettled[g.nextSettled] = c.lease.Value()
-		g.nextSettled = (g.nextSettled + 1) % len(g.lastSettled)
-	}
-	if len(g.unsettled) == 0 && g.allSettled != nil {
-		close(g.allSettled)
-		g.allSettled = nil
-	}
-}
-
-// Settle waits until every released claim is gone from every node, or until ctx
-// ends: then it gives up. It returns one error per node that says which keys may be left,
-// because of that or because the node's client was closed.
-func (g *Group) Settle(ctx context.Context) []error {
-	g.mu.Lock()
-	if len(g.unsettled) == 0 {
-		g.mu.Unlock()
-		return g.takeLeftKeys()
-	}
-	if g.allSettled == nil {
-		g.allSettled = make(chan struct{})
-	}
-	idle := g.allSettled
-	g.mu.Unlock()
-
-	select {
-	case <-idle:
-		return g.takeLeftKeys()
-	case <-ctx.Done():
-		return append(g.abandonUnsettled(), g.takeLeftKeys()...)
-	}
-}
-
-// abandonUnsettled gives up what is not settled, and reports it.
-func (g *Group) abandonUnsettled() []error {
-	g.mu.Lock()
-	claims := g.unsettled
-	g.unsettled, g.requeuing = make(map[string]*Claim), make(requeueIndex)
-	if g.allSettled != nil { // nil if there is nothing to give up any more
-		close(g.allSettled)
-		g.allSettled = nil
-	}
-	g.mu.Unlock()
-
-	keys := make([][]string, len(g.nodes))
-	for _, c := range claims {
-		for _, i := range c.unsettledNodes() {
-			keys[i] = append(keys[i], c.lease.Key())
-		}
-		c.abandon()
-	}
-	var errs []error
-	for i, left := range keys {
-		if len(left) == 0 {
-			continue
-		}
-		errs = append(errs, fmt.Errorf("node %s: %d releases not confirmed; these keys may be left until they expire: %s", g.Name(i), len(left), FirstFew(left)))
-	}
-	return errs
 }
 
 // FirstFew shows the first few of names, in order, each once.
@@ -217,12 +151,4 @@ func FirstFew(names []string) string {
 		return fmt.Sprintf("%q ...", names[:5])
 	}
 	return fmt.Sprintf("%q", names)
-}
-
-// Stop lets go of what is kept for later. It comes after Settle.
-func (g *Group) Stop() {
-	for i, n := range g.nodes {
-		g.pending[i].dropAbandoned()
-		n.Stop()
-	}
 }

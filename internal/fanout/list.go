@@ -7,7 +7,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A Listed is what one node said to a listing: who holds what, by key, or why it did not.
+// A Listed is the answer of one node to a listing: its locks by key, or why it failed.
 type Listed struct {
 	Locks map[string]node.Answer
 	Err   error
@@ -25,7 +25,7 @@ func (g *Group) List(ctx context.Context, what node.Listing, ended func()) []Lis
 			all[i].Locks, all[i].Err = n.List(ctx, what, clients.Done)
 		})
 	}
-	go func() { // ends when the clients have returned
+	go func() { // ends when all clients have returned
 		clients.Wait()
 		ended()
 	}()

@@ -51,7 +51,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a doubt ends before the key that it may leave",
-		edits: []edit{{"internal/fanout/seat.go", "return s.unknownIsOver(n, time.Now(), s.keyLifetime) &&", "return s.unknownIsOver(n, time.Now(), 0) &&"}, {"internal/fanout/seat.go", "s.noteMayLive(a.At.Add(s.keyLifetime).Add(life))", "s.noteMayLive(a.At.Add(s.keyLifetime))"}},
+		edits: []edit{{"internal/fanout/node_state_proof.go", "return s.unknownIsOver(n, time.Now(), s.keyLifetime) &&", "return s.unknownIsOver(n, time.Now(), 0) &&"}, {"internal/fanout/node_state.go", "s.noteMayLive(a.At.Add(s.keyLifetime).Add(life))", "s.noteMayLive(a.At.Add(s.keyLifetime))"}},
 		rule:  noOrphan, runs: 200000,
 	},
 	{
@@ -76,18 +76,18 @@ var mutants = []mutant{
 	},
 	{
 		name: "an answered release proves that nothing comes later",
-		edits: []edit{{"internal/fanout/seat.go", "func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n",
-			"func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, over time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
+		edits: []edit{{"internal/fanout/node_state_proof.go", "func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duration) bool {\n\tswitch {\n",
+			"func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
 		rule: noOrphan, runs: 5000,
 	},
 	{
 		name:  "every silence starts a doubt anew",
-		edits: []edit{{"internal/fanout/seat.go", "(by.Sub(p.Since) >= min(p.Hush, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.Since) >= s.keyLifetime"}},
+		edits: []edit{{"internal/fanout/node_state_proof.go", "(by.Sub(p.Since) >= min(p.Hush, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.Since) >= s.keyLifetime"}},
 		rule:  closingEnds, runs: 100000,
 	},
 	{
 		name: "only nodes that answered are rolled back",
-		edits: []edit{{"internal/fanout/seat.go", "\t\ts.maybeSet = true\n\t\tswitch {\n\t\tcase verb == node.Extend:",
+		edits: []edit{{"internal/fanout/node_state.go", "\t\ts.maybeSet = true\n\t\tswitch {\n\t\tcase verb == node.Extend:",
 			"\t\tswitch {\n\t\tcase verb == node.Extend:"}},
 		rule: noOrphan, runs: 5000,
 	},
@@ -189,12 +189,12 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a connection that ended leaves no doubt",
-		edits: []edit{{"internal/fanout/seat.go", "\tif a.Lost {\n\t\ts.maybeSet = true\n", "\tif false {\n\t\ts.maybeSet = true\n"}},
+		edits: []edit{{"internal/fanout/node_state.go", "\tif a.Lost {\n\t\ts.maybeSet = true\n", "\tif false {\n\t\ts.maybeSet = true\n"}},
 		rule:  noOrphan, runs: 5000,
 	},
 	{
 		name:  "a call that found no connection is under way for ever",
-		edits: []edit{{"internal/fanout/seat.go", "\tif verb.Sets() {\n\t\ts.outstanding--\n", "\tif verb.Sets() {\n\t\tif !node.NothingDone(verb, a.Err) {\n\t\t\ts.outstanding--\n\t\t}\n"}},
+		edits: []edit{{"internal/fanout/node_state.go", "\tif verb.Sets() {\n\t\ts.outstanding--\n", "\tif verb.Sets() {\n\t\tif !node.NothingDone(verb, a.Err) {\n\t\t\ts.outstanding--\n\t\t}\n"}},
 		rule:  closingEnds, runs: 5000,
 	},
 	{
@@ -209,7 +209,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "nodes that deny the lock say that somebody has it",
-		edits: []edit{{"internal/fanout/round.go", "2*most <= r.Nodes-r.Failed &&", "2*most <= r.Yes+r.No &&"}},
+		edits: []edit{{"internal/fanout/result.go", "2*most <= r.Nodes-r.Failed &&", "2*most <= r.Yes+r.No &&"}},
 		rule:  oneGets, runs: 5000,
 	},
 	{

@@ -6,16 +6,16 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A majority is enough to win, and often that is all that a claim gets: on the other
-// nodes the release of the lock before had not arrived yet, or somebody else tried
-// in the same moment. There it would stay missing, and the loss of one more node
-// could be that of the majority. So these nodes are asked again.
+// A majority is enough to win, and often a claim wins no more than that: on another node
+// the release of the lock before had not arrived yet, or a contender was faster. Such a
+// node would go on without the value, and the loss of one more node could be the loss of
+// the majority. So the nodes that denied the claim are asked again.
 //
-// Nodes that do not answer are left alone: the next extension finds them.
+// A node that does not answer is not asked again here: the next extension finds it.
 
-// firstAsk is the pause before nodes that denied a claim are asked again. It doubles.
+// firstAskPause is the pause before nodes that denied a claim are asked again. It doubles.
 // A lock that is held for less costs nothing more.
-const firstAsk = 5 * time.Millisecond
+const firstAskPause = 5 * time.Millisecond
 
 // RetakeUntil has the nodes that denied the claim asked again until then, unless it is
 // released before. A zero time ends that for good, also if an extension is about to
@@ -34,29 +34,29 @@ func (c *Claim) RetakeUntil(until time.Time) {
 	}
 }
 
-// askAgainIfDenied sees to it that a node that denied the claim is asked again. c.mu is held.
+// askAgainIfDenied sets the timer if the node denied the claim. c.mu is held.
 func (c *Claim) askAgainIfDenied(s *nodeState) {
 	if !s.denied || c.askPending || c.released || !time.Now().Before(c.retakeUntil) {
 		return
 	}
 	c.askPending = true
 	if c.askTimer == nil {
-		c.askPause = firstAsk
+		c.askPause = firstAskPause
 		c.askTimer = time.AfterFunc(c.askPause, c.askDenied)
 	} else {
 		c.askTimer.Reset(c.askPause)
 	}
 }
 
-// stopAsking ends the asking. c.mu is held.
+// stopAsking stops the timer. c.mu is held.
 func (c *Claim) stopAsking() {
 	if c.askTimer != nil {
 		c.askTimer.Stop()
 	}
 }
 
-// askDenied runs on the timer c.again. The keys that it sets expire with the first ones:
-// who asked in time is not to be in the way later than the others.
+// askDenied runs on the timer c.askTimer. The keys that it sets expire together with the
+// first ones: the late keys of a contender must not block others for longer.
 func (c *Claim) askDenied() {
 	for _, next := range c.callsToDenied() {
 		c.send(next)

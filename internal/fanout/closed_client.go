@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A client that was closed for good sends nothing any more: no release that is owed to
-// its node will ever be carried out. So it is given up at once, and Settle says which
-// keys may be left. Else Close would wait for as long as keys can live, which may be an
-// hour, and for what it is in doubt about for ten minutes.
+// A client that was closed for good sends nothing any more: no pending release of its node
+// will ever be carried out. So they are abandoned at once, and Settle names the keys that may
+// be left. Otherwise Close would wait for as long as keys can live, which may be an hour, and
+// for ten minutes where an outcome is unknown.
 
 // A leftKey is a key that may be left on a node until it expires there.
 type leftKey struct {
@@ -17,11 +17,10 @@ type leftKey struct {
 	until time.Time
 }
 
-// maxLeftKeys bounds how many are remembered for one node. Of more than that the others are
-// only counted.
+// maxLeftKeys bounds how many are remembered for one node. The others are only counted.
 const maxLeftKeys = 1000
 
-// abandonNode gives up what the claim owes to node i, whose client was closed. The claim's
+// abandonNode gives up the release of the claim on node i, whose client was closed. The claim's
 // mutex is held.
 func (c *Claim) abandonNode(i int) {
 	s := &c.states[i]
@@ -38,21 +37,21 @@ func (c *Claim) abandonNode(i int) {
 	c.settle(i)
 }
 
-// clientClosed takes in that the client was clientClosed, by the answer to a payment: what else is
-// owed to the node is given up, too.
-func (b *releaseQueue) clientClosed(d *pendingRelease) {
-	b.callEnded(d, 0)
-	b.mu.Lock()
-	owed := append(b.heap, d)
-	b.heap = nil
-	if b.timer != nil {
-		b.timer.Stop()
+// clientClosed takes in that the client was closed, as the answer to release r says. It
+// abandons the other pending releases of the node, too.
+func (q *releaseQueue) clientClosed(r *pendingRelease) {
+	q.callEnded(r, 0)
+	q.mu.Lock()
+	pending := append(q.heap, r)
+	q.heap = nil
+	if q.timer != nil {
+		q.timer.Stop()
 	}
-	b.mu.Unlock()
-	for _, d := range owed {
-		d.claim.mu.Lock()
-		d.claim.abandonNode(d.index)
-		d.claim.mu.Unlock()
+	q.mu.Unlock()
+	for _, r := range pending {
+		r.claim.mu.Lock()
+		r.claim.abandonNode(r.index)
+		r.claim.mu.Unlock()
 	}
 }
 
@@ -75,11 +74,11 @@ func (g *Group) addLeftKey(i int, k leftKey) {
 	g.leftKeys[i] = append(g.leftKeys[i], k)
 }
 
-// takeLeftKeys returns one error per node that says which keys may be left there since its
+// takeLeftKeys returns one error per node that names the keys that may be left there since its
 // client was closed, and forgets them.
 func (g *Group) takeLeftKeys() (errs []error) {
 	g.mu.Lock()
-	left, more := g.leftKeys, g.leftUnnamed
+	left, unnamed := g.leftKeys, g.leftUnnamed
 	g.leftKeys, g.leftUnnamed = nil, nil
 	g.mu.Unlock()
 	now := time.Now()
@@ -91,7 +90,7 @@ func (g *Group) takeLeftKeys() (errs []error) {
 			}
 		}
 		if len(keys) > 0 {
-			errs = append(errs, fmt.Errorf("node %s: its client was closed before the Locker, and %d releases could not be sent; these keys may be left until they expire: %s", g.Name(i), len(keys)+more[i], FirstFew(keys)))
+			errs = append(errs, fmt.Errorf("node %s: its client was closed before the Locker, and %d releases could not be sent; these keys may be left until they expire: %s", g.Name(i), len(keys)+unnamed[i], FirstFew(keys)))
 		}
 	}
 	return errs

@@ -10,17 +10,17 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// How the calls of a claim are put in order: on every seat one at a time, each
-// followed by what the answers and the end of the claim call for.
+// How the calls of a claim are put in order: on every node one at a time. What follows a
+// call depends on its answer, and on whether the claim was released.
 
-// enqueue has the round's calls fly on the seats that are free, and follow on the
-// others. launch comes next, without the claim's mutex, which is held here: to send
-// takes as long as a system call, and answers come meanwhile.
+// enqueue puts the round's calls in flight on the nodes where none is, and makes them the
+// next call on the others. sendAll follows, without the claim's mutex, which is held here:
+// sending takes as long as a system call, and answers arrive meanwhile.
 func (c *Claim) enqueue(r *Round) {
 	for i := range c.states {
 		next, s := &r.calls[i], &c.states[i]
 		if c.released && !r.request.Verb.Releases() {
-			next.supersede() // it must not take the place of the release
+			next.supersede() // it must not replace the release
 			continue
 		}
 		if s.inFlight == nil {
@@ -30,7 +30,7 @@ func (c *Claim) enqueue(r *Round) {
 		}
 		switch {
 		case s.next == nil:
-		case s.next.Request.Verb.Releases(): // and so does this one: the later is sent for both
+		case s.next.Request.Verb.Releases(): // and so is this one: it is sent for both
 			next.coalesced = s.next
 		default:
 			s.next.supersede()
@@ -39,6 +39,7 @@ func (c *Claim) enqueue(r *Round) {
 	}
 }
 
+// sendAll sends the calls that enqueue put in flight.
 func (c *Claim) sendAll(r *Round) *Round {
 	for i := range r.calls {
 		if !r.calls[i].due {
@@ -53,8 +54,8 @@ func (c *Claim) sendAll(r *Round) *Round {
 	return r
 }
 
-// setInFlight notes that a call is under way on its seat; nothing else is sent there until
-// it was answered. send comes next. The claim's mutex is held.
+// setInFlight notes that a call is in flight on its node. No other is sent there until
+// it was answered. send follows. The claim's mutex is held.
 func (c *Claim) setInFlight(next *call) *call {
 	if next == nil {
 		return nil
@@ -67,8 +68,8 @@ func (c *Claim) setInFlight(next *call) *call {
 	return next
 }
 
-// send sends a call that flies, and those that follow from it as long as they fail at
-// once. The claim's mutex is not held.
+// send sends a call that was set in flight. If that fails at once, it sends the call that
+// follows, and so on. The claim's mutex is not held.
 func (c *Claim) send(next *call) { c.sendBy((*node.Node).Start, next) }
 
 func (c *Claim) sendBy(start func(*node.Node, *node.Call) error, next *call) {
@@ -90,19 +91,13 @@ func (c *Claim) sendBy(start func(*node.Node, *node.Call) error, next *call) {
 	}
 }
 
-// Answer implements node.Receiver.
-func (last *call) Answer(_ *node.Call, a node.Answer) {
-	c := last.claim // last may be another round's when it is answered
-	c.send(c.takeAnswer(last, a))
-}
-
-// takeAnswer takes an takeAnswer in and returns what is to be sent next.
+// takeAnswer takes an answer in and returns the call to send next.
 func (c *Claim) takeAnswer(last *call, a node.Answer) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := last.Index
 	s := &c.states[i]
-	s.inFlight = nil // it was last: one flies at a time
+	s.inFlight = nil // it was last: one call is in flight at a time
 	c.countTurn(last.Request.Verb, a.Answered())
 	c.measure(&last.Call, a)
 	c.detectDuplicate(i, a, 0)
@@ -117,16 +112,14 @@ func (c *Claim) takeAnswer(last *call, a node.Answer) *call {
 	c.askAgainIfDenied(s)
 	next := c.setInFlight(c.nextCall(i, last))
 	// The client of a call that was given up still has it. It may have returned just
-	// now, and Late come before this.
+	// now, so that Late came before this.
 	if last.answered = true; !a.InClient || last.returned {
 		last.finished()
 	}
 	return next
 }
 
-// Late implements node.Receiver.
-func (last *call) Late(_ *node.Call, a node.Answer) { last.claim.takeLate(last, a) }
-
+// takeLate takes in what became of a call that had been given up.
 func (c *Claim) takeLate(last *call, a node.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,8 +140,8 @@ func (c *Claim) lifetime(sent *call) time.Duration {
 	return quorum.Lifetime(sent.Request.TTL, c.group.drift)
 }
 
-// nextCall chooses what seat i does after the call last (nil if there was none).
-// It returns nil if that is nothing. The claim's mutex is held.
+// nextCall chooses the call that follows on node i after the call last, which is nil if there
+// was none. It returns nil if none follows. The claim's mutex is held.
 func (c *Claim) nextCall(i int, last *call) *call {
 	s := &c.states[i]
 	if next := s.next; next != nil {
@@ -180,27 +173,27 @@ func (c *Claim) nextCall(i int, last *call) *call {
 	return nil
 }
 
-// fillRequest builds the question verb about the claim. If it is a release, the claim's
+// fillRequest builds the request verb about the claim. If it is a release, the claim's
 // mutex is held.
 func (c *Claim) fillRequest(r *node.Request, verb node.Verb, lease node.Lease, ttl time.Duration) {
-	var mark node.Mark
+	var flag node.Mark
 	switch {
 	case verb == node.Wait || verb == node.Turn:
-		mark = c.flag
+		flag = c.flag
 	case verb == node.Release && (c.announce || c.flag.Line.Ticket > 0):
-		if mark.Self = c.group.releaserID; c.flag.Line.Ticket > 0 {
-			mark.Self = c.group.waiterID
+		if flag.Self = c.group.releaserID; c.flag.Line.Ticket > 0 {
+			flag.Self = c.group.waiterID
 		}
-		mark.Line.Ticket, mark.Line.Lease, mark.Line.Back = c.flag.Line.Ticket, c.flag.Line.Lease, c.requeue
+		flag.Line.Ticket, flag.Line.Lease, flag.Line.Back = c.flag.Line.Ticket, c.flag.Line.Lease, c.requeue
 	}
-	r.Set(verb, lease, ttl, mark)
+	r.Set(verb, lease, ttl, flag)
 }
 
-// backgroundCall makes a call that no round waits for.
+// backgroundCall makes a call for which no round waits.
 func (c *Claim) backgroundCall(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
 	lease := c.lease
-	if verb == node.Acquire { // of a node that does not have it, of a lock that is held
+	if verb == node.Acquire { // on a node that lost the key of a lock that is held
 		lease = lease.Again()
 	}
 	c.fillRequest(request, verb, lease, ttl)

@@ -1,0 +1,114 @@
+package fanout
+
+import (
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+// What a claim does about the position of this group in the wait queue of a fair lock; see
+// turn.lua.
+
+// A Position is what the nodes were told about the position of this group in the wait queue
+// of a lock.
+type Position struct {
+	Ticket int64         // the largest, 0 if the nodes were told none
+	TTL    time.Duration // how long a node keeps the position after it was told last, at most
+}
+
+// LeaveQueueOnRelease has the release give up the position p as well. It is called when the
+// claim was granted, and no waiter of this group has a ticket any more that the nodes were
+// told.
+func (c *Claim) LeaveQueueOnRelease(p Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.withdrawPosition(p)
+}
+
+// withdrawPosition has every node get the release of the claim, since every node may have the
+// position, even one that has nothing else of the claim. The release is pending until it was
+// answered, or until the position has expired. A node that was asked just now keeps the
+// position for its TTL from now. c.mu is held.
+func (c *Claim) withdrawPosition(p Position) {
+	if p.Ticket == 0 {
+		return
+	}
+	c.flag.Line.Ticket = max(c.flag.Line.Ticket, p.Ticket)
+	until := time.Now().Add(quorum.Lifetime(p.TTL, c.group.drift))
+	for i := range c.states {
+		c.states[i].maybeSet = true
+		c.states[i].noteMayLive(until)
+	}
+}
+
+// LeaveQueue gives up the position at once, without the release that otherwise does so; see
+// [Claim.LeaveQueueOnRelease]. It is for a key that is left on the nodes, or that another
+// process takes over: such a key has no release here. value is one that no lock has. A request
+// of unknown outcome may take the position again on a node: then the node keeps it until it
+// expires.
+func (c *Claim) LeaveQueue(value string) {
+	c.mu.Lock()
+	left := Position{Ticket: c.flag.Line.Ticket, TTL: c.flag.Line.Lease}
+	c.mu.Unlock()
+	if left.Ticket > 0 {
+		c.group.LeaveQueue(c.lease.Key(), value, c.timeout, left)
+	}
+}
+
+// LeaveQueue asks every node to forget the position of this group in the wait queue for key,
+// unless its ticket is larger than p.Ticket. value is one that no lock has.
+//
+// Attempts that were given up may still be in flight on some nodes, and take the
+// position again when they arrive. The release that follows them there gives it up.
+func (g *Group) LeaveQueue(key, value string, timeout time.Duration, p Position) {
+	g.mu.Lock()
+	var late []*Claim
+	for c := g.requeuing[key]; c != nil; c = c.older {
+		late = append(late, c)
+	}
+	g.mu.Unlock()
+	for _, c := range late {
+		c.dropPosition(p.Ticket)
+	}
+	c := g.NewClaim(key, value, timeout)
+	c.withdrawPosition(p) // the claim is not shared yet
+	c.ReleaseInBackground()
+}
+
+// dropPosition makes the releases that are still to be sent give up the position instead of
+// putting it back into the wait queue.
+func (c *Claim) dropPosition(ticket int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.requeue && c.flag.Line.Ticket <= ticket { // a larger one is of a waiter that came meanwhile
+		c.requeue, c.flag.Line.Ticket = false, ticket
+	}
+}
+
+// NextAttemptBegins notes that the next attempt begins. It tells the nodes its position
+// itself, so repeated releases of this claim do not put the position back any more.
+func (c *Claim) NextAttemptBegins() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nextAttempt = true
+}
+
+// Reached is how many nodes have answered Turn, and how many have not in time. The
+// others may yet do either.
+func (c *Claim) Reached() (answered, failed int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reached, c.missed
+}
+
+// countTurn counts for Reached. c.mu is held.
+func (c *Claim) countTurn(verb node.Verb, answered bool) {
+	switch {
+	case verb != node.Turn:
+	case answered:
+		c.reached++
+	default:
+		c.missed++
+	}
+}

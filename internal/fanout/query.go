@@ -1,0 +1,98 @@
+package fanout
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// A query is a question to all nodes, or to some, without a claim. There is nothing to
+// settle afterwards, whatever its outcome.
+type query struct {
+	enough func([]node.Answer) bool
+	ended  func()
+
+	mu      sync.Mutex // protects the rest until decided is closed
+	answers []node.Answer
+	open    int
+	done    bool
+	decided chan struct{}
+}
+
+// Inspect asks every node for the holder of key. It returns as soon as enough says that the
+// answers so far are enough, or all nodes answered or failed. The answers are in the order of
+// the nodes, with errNotWaitedFor for those that have not answered. If flagTTL is not 0 it
+// leaves a waiter flag, so that a release within flagTTL is published. If ctx ends first
+// Inspect returns nil. When the last node has answered or was given up it calls ended.
+func (g *Group) Inspect(ctx context.Context, key string, timeout, flagTTL time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+	request := node.NewRequest(node.Inspect, node.NewLease(key, ""), 0, node.Mark{TTL: flagTTL})
+	requests := make([]*node.Request, len(g.nodes))
+	for i := range requests {
+		requests[i] = request
+	}
+	return g.query(ctx, requests, timeout, enough, ended)
+}
+
+// Delete asks every node to delete key where it has the value that values names for that node,
+// and to notify the waiters. A node with an empty value is not asked: its answer is Absent.
+// Delete returns when all have answered or failed, or nil if ctx ends first: a command that was
+// sent may still be carried out then. It may be repeated: a value is that of a single attempt,
+// so no later attempt is touched.
+func (g *Group) Delete(ctx context.Context, key string, values []string, timeout time.Duration, ended func()) []node.Answer {
+	// No waiter leaves flags with this id. So the release notifies every waiter, those of this
+	// process, too.
+	flag := node.Mark{Self: newWaiterID(), Line: node.Line{Lease: timeout}}
+	requests := make([]*node.Request, len(g.nodes))
+	for i, value := range values {
+		if value != "" {
+			requests[i] = node.NewRequest(node.Release, g.scripts.NewLease(key, value), 0, flag)
+		}
+	}
+	all := func([]node.Answer) bool { return false }
+	return g.query(ctx, requests, timeout, all, ended)
+}
+
+// query sends a request to each node that has one.
+func (g *Group) query(ctx context.Context, requests []*node.Request, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+	q := &query{enough: enough, ended: ended, answers: make([]node.Answer, len(g.nodes)), open: len(g.nodes), decided: make(chan struct{})}
+	for i := range q.answers {
+		q.answers[i].Err = errNotWaitedFor
+	}
+	deadline := node.MakeDeadline(ctx, timeout)
+	for i, n := range g.nodes {
+		c := &node.Call{Request: requests[i], Deadline: &deadline, Receiver: q, Index: i}
+		if c.Request == nil {
+			q.Answer(c, node.Answer{Status: node.Absent})
+		} else if err := n.Start(c); err != nil {
+			q.Answer(c, node.Answer{Err: err})
+		}
+	}
+	select {
+	case <-q.decided:
+		return q.answers
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Answer implements node.Receiver.
+func (q *query) Answer(c *node.Call, a node.Answer) {
+	q.mu.Lock()
+	q.open--
+	last := q.open == 0
+	if !q.done {
+		q.answers[c.Index] = a
+		if q.done = last || q.enough(q.answers); q.done {
+			close(q.decided)
+		}
+	}
+	q.mu.Unlock()
+	if last {
+		q.ended()
+	}
+}
+
+// Late implements node.Receiver.
+func (*query) Late(*node.Call, node.Answer) {}
