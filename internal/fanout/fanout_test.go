@@ -22,7 +22,7 @@ const (
 var background = context.Background()
 
 // onNodes runs f in bubbles on groups of n fake nodes, behind clients of either
-// kind, and checks that the group is settled in the end and left nothing behind.
+// kind. In the end the group must be settled, and no node have the key.
 func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node)) {
 	t.Helper()
 	for kind, client := range fakenode.Clients {
@@ -34,7 +34,7 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 				}
 				g := NewGroup(pools, 0.01, 0, nil)
 				g.Trust()
-				cellar := poison(t, g)
+				pool := poisonRounds(t, g)
 				f(t, g, nodes)
 				for _, n := range nodes {
 					n.Set(fakenode.Faults{})
@@ -45,8 +45,8 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 				}
 				g.Stop()
 				synctest.Wait()
-				if cellar != nil {
-					cellar.free()
+				if pool != nil {
+					pool.countFree()
 				}
 				for _, n := range nodes {
 					if n.Get("k") != "" {
@@ -71,7 +71,7 @@ func acquire(t *testing.T, g *Group) *Claim {
 	t.Helper()
 	c := g.NewClaim("k", "v", timeout)
 	wait(t, c.Acquire(background, ttl), quorum.Won)
-	synctest.Wait() // until the slower nodes have got the command, too
+	synctest.Wait() // until the slower nodes have the command, too
 	return c
 }
 
@@ -91,7 +91,7 @@ func TestRoundIsDecidedAtTheDecidingAnswer(t *testing.T) {
 		c = acquire(t, g)
 		start = time.Now()
 		wait(t, c.Release(background), quorum.Won)
-		// Nodes 4 and 5 still owe the answer to the acquire; 1 to 3 decide.
+		// Nodes 4 and 5 have not answered the acquire yet; 1 to 3 decide.
 		if took := time.Since(start); took != 20*time.Millisecond {
 			t.Errorf("released after %v, want 20ms", took)
 		}
@@ -114,35 +114,35 @@ func TestLostRoundIsDecidedWithoutTheSlowNode(t *testing.T) {
 	})
 }
 
-func TestRemainsThatWentAwaySinceTheAnswerAreRemainsStill(t *testing.T) {
+func TestLeftoverThatIsGoneSinceTheAnswerIsStillFound(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		first := acquire(t, g)
 		second := g.NewClaim("k", "v2", timeout)
 		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
 		second.RollBack()
 		if _, found := second.Leftovers(lost); found {
-			t.Error("a lock that is held was taken for remains")
+			t.Error("a lock that is held was taken for a leftover")
 		}
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{Delay: time.Millisecond, ReplyDelay: time.Millisecond})
 		}
 		nodes[2].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
 		wait(t, first.Release(background), quorum.Won)
-		if remains, found := second.Leftovers(lost); !found || len(remains) == 0 {
-			t.Errorf("on its way: %v %v, want the claim", remains, found)
+		if leftovers, found := second.Leftovers(lost); !found || len(leftovers) == 0 {
+			t.Errorf("on its way: %v %v, want the claim", leftovers, found)
 		}
 		for i := range nodes {
 			<-Leftover{first, i}.Gone()
 		}
-		if remains, found := second.Leftovers(lost); !found || len(remains) != 0 {
-			t.Errorf("settled: %v %v, want nothing to wait for", remains, found)
+		if leftovers, found := second.Leftovers(lost); !found || len(leftovers) != 0 {
+			t.Errorf("settled: %v %v, want nothing to wait for", leftovers, found)
 		}
 	})
 }
 
-// A round gives the channel that tells of its decision back, to be used by another
-// one. Whoever answers later must not touch it: here the test is that other one.
-func TestAStragglerDoesNotTouchASignalThatIsReused(t *testing.T) {
+// A decided round gives its channel back, and another round uses it. A late answer must not
+// touch the channel. Here the test stands for the other round.
+func TestLateAnswerDoesNotTouchAReusedSignal(t *testing.T) {
 	onNodes(t, 5, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[3].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		nodes[4].Set(fakenode.Faults{ReplyDelay: 2 * timeout}) // given up, and answered later
@@ -152,7 +152,7 @@ func TestAStragglerDoesNotTouchASignalThatIsReused(t *testing.T) {
 			reused := g.signals.Get().(chan struct{})
 			for _, later := range []time.Duration{20 * time.Millisecond, 4 * timeout} {
 				if time.Sleep(later); len(reused) != 0 {
-					t.Fatal("told of a decision that is another round's")
+					t.Fatal("a late answer was sent to the channel of another round")
 				}
 			}
 			wait(t, c.Release(background), quorum.Won)
@@ -200,10 +200,10 @@ func TestReleaseIsSentOnlyAfterTheAcquireWasAnswered(t *testing.T) {
 	})
 }
 
-func TestReleaseIsRepeatedAfterAnAcquireOfUnknownFate(t *testing.T) {
+func TestReleaseIsRepeatedAfterAnAcquireOfUnknownOutcome(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		// The acquire takes effect 640 ms after it was sent and given up: it
-		// waited somewhere, while the node answered others at once.
+		// The acquire takes effect 640 ms after it was sent, and was given up
+		// before: it waited somewhere, while the node answered others at once.
 		nodes[2].Set(fakenode.Faults{Delay: 640 * time.Millisecond})
 		sent := time.Now()
 		c := acquire(t, g)
@@ -254,7 +254,7 @@ func TestReleaseIsRepeatedAfterAnAcquireOfUnknownFate(t *testing.T) {
 	})
 }
 
-func TestFrozenNodeIsCleanOneSecondAfterTheThawHoweverLongItWasFrozen(t *testing.T) {
+func TestThawedNodeHasNoKeyAfterOneSecondHoweverLongItWasFrozen(t *testing.T) {
 	for _, frozen := range []time.Duration{time.Second, 7 * time.Second, time.Minute, 9 * time.Minute} {
 		t.Run(frozen.String(), func(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
@@ -280,7 +280,7 @@ func TestFrozenNodeIsCleanOneSecondAfterTheThawHoweverLongItWasFrozen(t *testing
 					}
 				}
 				// All workers of the node at once, and as many again as come
-				// free before the gate closes.
+				// free before the circuit breaker opens.
 				if got := nodes[1].Count("acquire"); got == 0 || got > 300 {
 					t.Errorf("%d acquires waited in the frozen node", got)
 				}
@@ -289,7 +289,7 @@ func TestFrozenNodeIsCleanOneSecondAfterTheThawHoweverLongItWasFrozen(t *testing
 	}
 }
 
-func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
+func TestLateReplyOfAnOutstandingCallSettlesWithOneRelease(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Uninterrupted: true, ReplyDelay: 59 * time.Second})
 		c := acquire(t, g)
@@ -297,7 +297,7 @@ func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(48 * time.Second) // far beyond the TTL: the client may still send it
 		if got := c.unsettledNodes(); len(got) != 1 {
-			t.Errorf("unsettled nodes %v while the client is stuck", got)
+			t.Errorf("unsettled nodes %v while the call is outstanding", got)
 		}
 		time.Sleep(11*time.Second + 100*time.Millisecond)
 		if got := c.unsettledNodes(); len(got) != 0 {
@@ -306,10 +306,7 @@ func TestLateReplyOfAStuckClientSettlesWithOneRelease(t *testing.T) {
 	})
 }
 
-// A connection that breaks says nothing about the command either.
-// A dial that is given up at the node's timeout turns out later as a command that
-// was never sent. From then on nothing is owed, whatever the TTL.
-func TestAReleaseThatIsUnderWayWhenTheClientReturnsIsRepeatedSoon(t *testing.T) {
+func TestReleaseInFlightWhenTheClientReturnsIsRepeatedSoon(t *testing.T) {
 	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		n := nodes[0]
 		n.Set(fakenode.Faults{LoseRequests: true})
@@ -326,14 +323,16 @@ func TestAReleaseThatIsUnderWayWhenTheClientReturnsIsRepeatedSoon(t *testing.T) 
 		g.pending[0].clientReturned(c)
 		time.Sleep(timeout/2 + 2*firstRepeat)
 		if again := n.Count("release") - before; again != 2 {
-			t.Errorf("%d releases, want the one under way and another", again)
+			t.Errorf("%d releases, want the one in flight and another", again)
 		}
 		n.Set(fakenode.Faults{})
 		time.Sleep(time.Second)
 	})
 }
 
-func TestNothingIsOwedOnceItIsKnownThatNothingWasSent(t *testing.T) {
+// A dial is given up at the node's timeout. Later the client reports that the command was never
+// sent. From then on no release is pending, whatever the TTL.
+func TestCallThatWasNeverSentLeavesNoPendingRelease(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Unreachable: 2 * timeout})
 		begun := time.Now()
@@ -345,20 +344,21 @@ func TestNothingIsOwedOnceItIsKnownThatNothingWasSent(t *testing.T) {
 		if errs := g.Settle(background); errs != nil {
 			t.Error(errs)
 		}
-		// The release that was tried meanwhile has to come back, too.
+		// The release that was tried meanwhile has to return, too.
 		if took := time.Since(begun); took > 5*timeout {
 			t.Errorf("settled after %v", took)
 		}
-		time.Sleep(2 * timeout) // the client is still at it
+		time.Sleep(2 * timeout) // the client still has the call
 	})
 }
 
+// A connection that breaks leaves the outcome of the command unknown.
 func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Reset: true, Delay: time.Second})
 		c := acquire(t, g)
 		sent := nodes[2].Sent()
-		nodes[2].Set(fakenode.Faults{Refuse: true}) // so that it is not granted there by a repeat
+		nodes[2].Set(fakenode.Faults{Refuse: true}) // so that a repeat is not granted there
 		synctest.Wait()
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
@@ -373,7 +373,7 @@ func TestReleaseIsRepeatedAfterAConnectionBroke(t *testing.T) {
 	})
 }
 
-func TestNodeThatIsGoneIsTriedOneReleaseAtATime(t *testing.T) {
+func TestSilentNodeGetsOneReleaseAtATime(t *testing.T) {
 	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		var claims []*Claim
 		for i := range 100 {
@@ -415,7 +415,7 @@ func TestReleaseWithMixedAnswersWaitsForTheOpenOnes(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		nodes[1].Delete("k")
-		nodes[2].Freeze() // it may have lost it, or not: nobody can tell
+		nodes[2].Freeze() // it may have lost the key, or not: that cannot be known
 		start := time.Now()
 		wait(t, c.Release(background), quorum.Won)
 		if took := time.Since(start); took != timeout {
@@ -424,7 +424,7 @@ func TestReleaseWithMixedAnswersWaitsForTheOpenOnes(t *testing.T) {
 	})
 }
 
-func TestUndoLeavesOutNodesThatWereNeverReached(t *testing.T) {
+func TestRollBackLeavesOutNodesThatWereNeverReached(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Set(fakenode.Faults{Refuse: true})
 		nodes[1].Set(fakenode.Faults{Refuse: true})
@@ -447,7 +447,7 @@ func TestExtensionCountsANodeThatLostTheKeyOnlyFromTheNextRoundOn(t *testing.T) 
 		c := acquire(t, g)
 		synctest.Wait()
 		nodes[0].Lose()
-		nodes[2].Freeze() // so that the re-taken node would decide
+		nodes[2].Freeze() // so that the retaken node would decide
 		r := c.Extend(background, ttl, time.Now().Add(ttl))
 		wait(t, r, quorum.Lost)
 		if nodes[0].Get("k") == "" {
@@ -479,7 +479,7 @@ func TestNoNodeIsTakenAgainAfterTheValidityOrTheRelease(t *testing.T) {
 	})
 }
 
-func TestSettleSaysWhatIsLeftWhere(t *testing.T) {
+func TestSettleNamesTheKeysThatMayBeLeftOnEachNode(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		synctest.Wait()
@@ -495,9 +495,8 @@ func TestSettleSaysWhatIsLeftWhere(t *testing.T) {
 	})
 }
 
-// Whatever one claim goes through, in whatever order the answers come, every
-// node ends without its value, and the release of one claim never touches
-// another's key.
+// Whatever faults a claim meets, and in whatever order the answers come, every
+// node ends without its value. The release of one claim never touches the key of another.
 func TestRandomFaultsLeaveNoKeyBehind(t *testing.T) {
 	for seed := range uint64(100) {
 		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
@@ -561,8 +560,8 @@ func TestSupersededCommandIsNotSent(t *testing.T) {
 	})
 }
 
-// A client that returns a little late: the release was sent, and executed, while
-// the acquire was still with it, and answered after the acquire's late reply.
+// A client returns a little late. The release is sent and executed while the acquire is still
+// outstanding, and answered after the acquire's late reply.
 func TestReleaseSentBeforeTheLateReplySettlesNothing(t *testing.T) {
 	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Set(fakenode.Faults{Uninterrupted: true, Delay: 430 * time.Millisecond})
@@ -582,7 +581,7 @@ func TestReleaseSentBeforeTheLateReplySettlesNothing(t *testing.T) {
 	})
 }
 
-func TestExtensionDoesNotTakeThePlaceOfAWaitingRelease(t *testing.T) {
+func TestExtensionDoesNotReplaceAReleaseThatIsNext(t *testing.T) {
 	onNodes(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Set(fakenode.Faults{Delay: 100 * time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
@@ -593,7 +592,7 @@ func TestExtensionDoesNotTakeThePlaceOfAWaitingRelease(t *testing.T) {
 	})
 }
 
-func TestReleasesThatWaitTogetherAreAllAnswered(t *testing.T) {
+func TestCoalescedReleasesAreAllAnswered(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		for _, n := range nodes {
@@ -612,8 +611,8 @@ func TestReleasesThatWaitTogetherAreAllAnswered(t *testing.T) {
 }
 
 // An extension that is carried out long after it was given up prolongs the key beyond
-// what was known of it; while the node does not hear the release, it owes it.
-func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
+// what was known. The release is pending until the node gets it.
+func TestExtensionThatMayTakeEffectLateKeepsTheReleasePending(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		n := nodes[0]
@@ -621,7 +620,7 @@ func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
 		time.Sleep(time.Second)
 		if !c.OutcomeUnknown() {
-			t.Error("nothing is in doubt")
+			t.Error("no outcome is unknown")
 		}
 		n.Set(fakenode.Faults{Delay: time.Hour})
 		wait(t, c.Release(background), quorum.Won)
@@ -633,7 +632,7 @@ func TestAnExtensionThatComesLateIsStillOwedARelease(t *testing.T) {
 	})
 }
 
-func TestASecondDoubtDoesNotMakeTheFirstSmaller(t *testing.T) {
+func TestSecondUnknownOutcomeDoesNotShortenTheFirst(t *testing.T) {
 	now := time.Now()
 	lost := node.Answer{At: now, Err: errNotWaitedFor}
 	for _, s := range []*nodeState{
@@ -647,24 +646,24 @@ func TestASecondDoubtDoesNotMakeTheFirstSmaller(t *testing.T) {
 		lost.At = now.Add(time.Second)
 		s.learn(node.Acquire, lost, time.Second)
 		s.learn(node.Extend, node.Answer{At: now, Status: node.Extended}, time.Second)
-		if got := s.mayLiveUntil.Sub(now); got != 2*8*time.Second { // if it is set at the end of the doubt
+		if got := s.mayLiveUntil.Sub(now); got != 2*8*time.Second { // if it is set at the end of the unknown outcome
 			t.Errorf("the key may live for %v, want 16s", got)
 		}
 		if got := s.unknownSince.Sub(now); got != time.Second || s.keyLifetime != 8*time.Second {
-			t.Errorf("in doubt for %v after %v, want 8s after 1s", s.keyLifetime, got)
+			t.Errorf("unknown for %v after %v, want 8s after 1s", s.keyLifetime, got)
 		}
 	}
 }
 
-func TestAKeyThatIsLeftOftenIsNamedOnce(t *testing.T) {
+func TestRepeatedNameIsShownOnce(t *testing.T) {
 	if got, want := FirstFew([]string{"b", "a", "b", "b", "b", "b", "c"}), `["a" "b" "c"]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-// An acquire that arrives as late as it may, and long after the last release that was
-// repeated: one more comes after it.
-func TestAnAcquireThatArrivesAtTheEndOfTheDoubtIsUndone(t *testing.T) {
+// An acquire arrives as late as it may, and long after the last release that was
+// repeated. One more release comes after it.
+func TestAcquireThatArrivesAtTheEndOfItsUnknownOutcomeIsReleased(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Delay: timeout + quorum.Lifetime(ttl, 0.01) - 20*time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
@@ -679,14 +678,14 @@ func TestAnAcquireThatArrivesAtTheEndOfTheDoubtIsUndone(t *testing.T) {
 			t.Error("it has not arrived yet: this shows nothing")
 		}
 		if value := nodes[2].Get("k"); value != "" {
-			t.Errorf("the key holds %q, and nobody deletes it", value)
+			t.Errorf("the key holds %q, and no command deletes it", value)
 		}
 	})
 }
 
-// What is answered after the doubt may have been done before its end, and before the
-// acquire arrived.
-func TestAReleaseThatWasSentInTheDoubtDoesNotEndItWhenItIsAnswered(t *testing.T) {
+// A release that is answered after the unknown outcome may have been carried out before its
+// end, and before the acquire arrived.
+func TestReleaseSentDuringUnknownOutcomeAndAnsweredAfterItSettlesNothing(t *testing.T) {
 	const early = 5 * time.Millisecond
 	for later := range 60 { // when releases are sent follows from when the first one was
 		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
@@ -694,7 +693,7 @@ func TestAReleaseThatWasSentInTheDoubtDoesNotEndItWhenItIsAnswered(t *testing.T)
 			c := g.NewClaim("k", "v", timeout)
 			wait(t, c.Acquire(background, ttl), quorum.Won)
 			nodes[2].Set(fakenode.Faults{ReplyDelay: timeout / 2})
-			other := g.NewClaim("other", "v", timeout) // it is not silent: one command is late
+			other := g.NewClaim("other", "v", timeout) // the node is not silent: only one command is late
 			wait(t, other.Acquire(background, ttl), quorum.Won)
 			other.RollBack()
 			time.Sleep(2*timeout + time.Duration(later)*timeout/20)
@@ -703,7 +702,7 @@ func TestAReleaseThatWasSentInTheDoubtDoesNotEndItWhenItIsAnswered(t *testing.T)
 				t.Error(left)
 			}
 			if value := nodes[2].Get("k"); value != "" {
-				t.Errorf("the key holds %q, and nobody deletes it", value)
+				t.Errorf("the key holds %q, and no command deletes it", value)
 			}
 			time.Sleep(timeout)
 		})

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Whoever learned of an answer may get to say so after the whole process was stopped.
-func TestAnAnswerThatIsMeasuredLateIsOfNoHarm(t *testing.T) {
+// The whole process may be stopped between an answer and the note of it.
+func TestAnswerThatIsNotedLateDoesNotShortenTheTimeout(t *testing.T) {
 	var p pace
 	now := time.Now()
 	p.note(time.Second, now)

@@ -10,11 +10,10 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// What follows from a command that was sent again since its connection ended: the send
-// before it may take effect late.
+// A command whose connection ended is sent again. Then the send before it may take effect late.
 
-func TestAcquireThatWasSentAgainAndTakesEffectLateIsUndone(t *testing.T) {
-	for _, late := range []time.Duration{time.Second, life - 20*time.Millisecond} {
+func TestAcquireThatWasSentAgainAndTakesEffectLateIsReleased(t *testing.T) {
+	for _, late := range []time.Duration{time.Second, keyLifetime - 20*time.Millisecond} {
 		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 			nodes[2].EndIdle(1, late)
 			c := acquire(t, g)
@@ -41,7 +40,7 @@ func TestAcquireThatWasSentAgainAndTakesEffectLateIsUndone(t *testing.T) {
 	}
 }
 
-func TestReleaseThatWasSentAgainAndFindsNothingHasDeletedTheKey(t *testing.T) {
+func TestReleaseThatWasSentAgainAndFindsNoKeyCountsAsDeleted(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		synctest.Wait()
@@ -57,7 +56,7 @@ func TestReleaseThatWasSentAgainAndFindsNothingHasDeletedTheKey(t *testing.T) {
 	})
 }
 
-func TestExtensionThatWasSentAgainAndTakesEffectLateIsOwedARelease(t *testing.T) {
+func TestExtensionThatWasSentAgainAndTakesEffectLateKeepsTheReleasePending(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		synctest.Wait()
@@ -65,11 +64,11 @@ func TestExtensionThatWasSentAgainAndTakesEffectLateIsOwedARelease(t *testing.T)
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
 		synctest.Wait()
 		if !c.OutcomeUnknown() {
-			t.Error("nothing is known to be in doubt")
+			t.Error("no outcome is unknown")
 		}
 		nodes[2].Set(fakenode.Faults{Refuse: true})
 		wait(t, c.Release(background), quorum.Won)
-		time.Sleep(life + life/4) // without the late extension the key would have expired
+		time.Sleep(keyLifetime + keyLifetime/4) // without the late extension the key would have expired
 		if left := c.unsettledNodes(); len(left) != 1 || nodes[2].Get("k") == "" {
 			t.Errorf("nodes %v are unsettled, the key is %q", left, nodes[2].Get("k"))
 		}
@@ -80,9 +79,9 @@ func TestExtensionThatWasSentAgainAndTakesEffectLateIsOwedARelease(t *testing.T)
 	})
 }
 
-func TestDoubtEndsThoughEveryRepeatOfTheReleaseMeetsAnEndedConnection(t *testing.T) {
+func TestUnknownOutcomeEndsThoughEveryRepeatOfTheReleaseMeetsAnEndedConnection(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		begun := doubt(t, g, nodes[2], life/2)
+		begun := unknownAcquire(t, g, nodes[2], keyLifetime/2)
 		over := make(chan struct{})
 		var balancer sync.WaitGroup
 		balancer.Go(func() {
@@ -98,8 +97,8 @@ func TestDoubtEndsThoughEveryRepeatOfTheReleaseMeetsAnEndedConnection(t *testing
 		if errs := g.Settle(background); errs != nil {
 			t.Error(errs)
 		}
-		if took := time.Since(begun); took < life || took > 2*life+timeout {
-			t.Errorf("in doubt for %v, want about %v", took, life)
+		if took := time.Since(begun); took < keyLifetime || took > 2*keyLifetime+timeout {
+			t.Errorf("unknown for %v, want about %v", took, keyLifetime)
 		}
 		close(over)
 		balancer.Wait()

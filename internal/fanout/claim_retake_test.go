@@ -9,8 +9,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// keep wins a claim that somebody else keeps from the last node for d.
-func keep(t *testing.T, g *Group, nodes []*fakenode.Node, d time.Duration) *Claim {
+// winDenied wins a claim that the last node denies for d, since another value has the key there.
+func winDenied(t *testing.T, g *Group, nodes []*fakenode.Node, d time.Duration) *Claim {
 	t.Helper()
 	last := nodes[len(nodes)-1]
 	last.Hold("k", "other", d)
@@ -19,15 +19,15 @@ func keep(t *testing.T, g *Group, nodes []*fakenode.Node, d time.Duration) *Clai
 	return c
 }
 
-func TestANodeThatDeniedAClaimThatWonIsAskedAgain(t *testing.T) {
+func TestNodeThatDeniedAWonClaimIsAskedAgain(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		c := keep(t, g, nodes, 12*time.Millisecond)
-		time.Sleep(20 * time.Millisecond) // after 5 ms in vain, and then after 10 more
+		c := winDenied(t, g, nodes, 12*time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // asked without success after 5 ms, and again after 10 more
 		if nodes[2].Get("k") != "v" || c.Held() != 3 {
 			t.Errorf("%d nodes hold it", c.Held())
 		}
 		if left := nodes[2].TTL("k"); left > nodes[0].TTL("k") {
-			t.Errorf("there it lives for %v more, longer than where it was granted", left)
+			t.Errorf("there the key lives for %v more, longer than where it was granted", left)
 		}
 		time.Sleep(time.Second)
 		if n := nodes[2].Count("acquire"); n != 3 {
@@ -37,7 +37,7 @@ func TestANodeThatDeniedAClaimThatWonIsAskedAgain(t *testing.T) {
 	})
 }
 
-func TestANodeThatDeniesLateIsAskedAgain(t *testing.T) {
+func TestNodeThatDeniesLateIsAskedAgain(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Hold("k", "other", 11*time.Millisecond)
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
@@ -53,18 +53,18 @@ func TestANodeThatDeniesLateIsAskedAgain(t *testing.T) {
 	})
 }
 
-func TestANodeIsNotAskedAgainAfterTheEnd(t *testing.T) {
+func TestNodeIsNotAskedAgainAfterTheClaimEnded(t *testing.T) {
 	ends := map[string]func(t *testing.T, c *Claim){
 		"released": func(t *testing.T, c *Claim) { wait(t, c.Release(background), quorum.Won) },
 		"lost":     func(_ *testing.T, c *Claim) { c.RetakeUntil(time.Time{}) },
-		"over":     func(_ *testing.T, c *Claim) { c.RetakeUntil(time.Now().Add(4 * time.Millisecond)) },
+		"too late": func(_ *testing.T, c *Claim) { c.RetakeUntil(time.Now().Add(4 * time.Millisecond)) },
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-				c := keep(t, g, nodes, time.Second)
+				c := winDenied(t, g, nodes, time.Second)
 				end(t, c)
-				if name != "over" && c.askTimer.Stop() {
+				if name != "too late" && c.askTimer.Stop() {
 					t.Error("the timer is left")
 				}
 				time.Sleep(2 * time.Second) // it is free there by now
@@ -79,10 +79,10 @@ func TestANodeIsNotAskedAgainAfterTheEnd(t *testing.T) {
 	}
 }
 
-// The lock ended while an extension of it was about to begin.
-func TestAnExtensionAfterTheEndTakesNoNode(t *testing.T) {
+// The claim ends while an extension of it is about to begin.
+func TestExtensionAfterTheClaimEndedTakesNoNode(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		c := keep(t, g, nodes, time.Second)
+		c := winDenied(t, g, nodes, time.Second)
 		c.RetakeUntil(time.Time{})
 		nodes[1].Lose()
 		c.Extend(background, ttl, time.Now().Add(ttl)).Wait(background)
@@ -95,9 +95,9 @@ func TestAnExtensionAfterTheEndTakesNoNode(t *testing.T) {
 	})
 }
 
-func TestANodeIsNotAskedWhileSomethingElseIsUnderWay(t *testing.T) {
+func TestNodeIsNotAskedWhileACallIsInFlight(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		c := keep(t, g, nodes, time.Second)
+		c := winDenied(t, g, nodes, time.Second)
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		extension := c.Extend(background, ttl, time.Now().Add(ttl))
 		time.Sleep(8 * time.Millisecond)
@@ -110,7 +110,7 @@ func TestANodeIsNotAskedWhileSomethingElseIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestANodeThatDoesNotAnswerIsNotAskedAgain(t *testing.T) {
+func TestNodeThatDoesNotAnswerIsNotAskedAgain(t *testing.T) {
 	faults := map[string]func(n *fakenode.Node){
 		"frozen": func(n *fakenode.Node) { n.Freeze() },
 		"down":   func(n *fakenode.Node) { n.Set(fakenode.Faults{Refuse: true}) },
@@ -133,15 +133,15 @@ func TestANodeThatDoesNotAnswerIsNotAskedAgain(t *testing.T) {
 	}
 }
 
-func TestANodeThatIsTakenLaterCountsInTheNextExtension(t *testing.T) {
+func TestNodeThatIsTakenLaterCountsInTheNextExtension(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		c := keep(t, g, nodes, time.Millisecond)
+		c := winDenied(t, g, nodes, time.Millisecond)
 		time.Sleep(10 * time.Millisecond)
 		nodes[1].Lose()
 		nodes[1].Freeze()
 		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
 		if left := nodes[2].TTL("k"); left != ttl {
-			t.Errorf("there it lives for %v more, want %v", left, ttl)
+			t.Errorf("there the key lives for %v more, want %v", left, ttl)
 		}
 		wait(t, c.Release(background), quorum.Won)
 	})

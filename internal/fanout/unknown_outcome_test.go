@@ -10,13 +10,13 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// How long an acquire of unknown fate leaves a doubt, and what a silence changes.
+// How long the outcome of an acquire is unknown, and what a silence changes.
 
-var life = quorum.Lifetime(ttl, 0.01)
+var keyLifetime = quorum.Lifetime(ttl, 0.01)
 
-// doubt has node 3 get an acquire that its client never hears of, and that takes effect
-// after so long, and releases it. It returns when the doubt begins.
-func doubt(t *testing.T, g *Group, n *fakenode.Node, effect time.Duration) (begun time.Time) {
+// unknownAcquire gives node 3 an acquire that is given up and takes effect after so long, and
+// releases it. It returns when its outcome becomes unknown.
+func unknownAcquire(t *testing.T, g *Group, n *fakenode.Node, effect time.Duration) (begun time.Time) {
 	t.Helper()
 	n.Set(fakenode.Faults{Delay: effect})
 	c := g.NewClaim("k", "v", timeout)
@@ -29,7 +29,7 @@ func doubt(t *testing.T, g *Group, n *fakenode.Node, effect time.Duration) (begu
 	return begun
 }
 
-// silence has the node answer nothing for a time.
+// silence makes the node answer nothing for a time.
 func silence(n *fakenode.Node, lasts time.Duration) {
 	n.Freeze()
 	time.Sleep(lasts)
@@ -37,10 +37,10 @@ func silence(n *fakenode.Node, lasts time.Duration) {
 }
 
 // A client that is short of processor time, or a node that is a little slow at times,
-// makes a silence now and then. None of them holds back what was there before.
-func TestShortSilencesThatComeAgainDoNotKeepADoubtAlive(t *testing.T) {
+// makes a silence now and then. No silence holds back a command that was there before it.
+func TestUnknownOutcomeEndsThoughShortSilencesRepeat(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		begun := doubt(t, g, nodes[2], time.Hour)
+		begun := unknownAcquire(t, g, nodes[2], time.Hour)
 		over := make(chan struct{})
 		var disturbed sync.WaitGroup
 		disturbed.Go(func() {
@@ -68,32 +68,32 @@ func TestShortSilencesThatComeAgainDoNotKeepADoubtAlive(t *testing.T) {
 		took := time.Since(begun)
 		close(over)
 		disturbed.Wait()
-		if took < life || took > 8*life { // every other second has no answer
-			t.Errorf("in doubt for %v, want %v of answers, and what the silences took", took, life)
+		if took < keyLifetime || took > 8*keyLifetime { // every other second has no answer
+			t.Errorf("unknown for %v, want %v of answers, and what the silences took", took, keyLifetime)
 		}
 	})
 }
 
 // A command that was on its way to a node that fell silent arrives when the silence
-// is over: at once if it waited in a socket of the server; later if its sender repeats
-// it in longer and longer intervals, as TCP does.
-func TestWhatASilenceHeldBackIsUndone(t *testing.T) {
+// is over. If it waited in a socket of the server it arrives at once. If its sender repeats
+// it in longer and longer intervals, as TCP does, it arrives later.
+func TestAcquireThatASilenceHeldBackIsReleased(t *testing.T) {
 	for name, after := range map[string]time.Duration{
-		"waited in a socket": time.Millisecond, "was sent again": 5 * time.Second, "came at the very end": life - 20*time.Millisecond,
+		"waited in a socket": time.Millisecond, "was sent again": 5 * time.Second, "came at the very end": keyLifetime - 20*time.Millisecond,
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, before := range []time.Duration{timeout, life / 2, life - 20*time.Millisecond} {
+			for _, before := range []time.Duration{timeout, keyLifetime / 2, keyLifetime - 20*time.Millisecond} {
 				onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 					const frozen = 20 * time.Second
 					thaw := timeout + before + frozen
-					begun := doubt(t, g, nodes[2], thaw+after)
+					begun := unknownAcquire(t, g, nodes[2], thaw+after)
 					time.Sleep(time.Until(begun.Add(before)))
 					silence(nodes[2], frozen)
 					if errs := g.Settle(background); errs != nil {
 						t.Error(errs)
 					}
 					if nodes[2].Count("acquire") != 1 {
-						t.Errorf("settled %v after the doubt began, and the acquire has not arrived yet", time.Since(begun))
+						t.Errorf("settled %v after the outcome became unknown, and the acquire has not arrived yet", time.Since(begun))
 					}
 					synctest.Wait()
 					if nodes[2].Get("k") != "" {
@@ -105,9 +105,9 @@ func TestWhatASilenceHeldBackIsUndone(t *testing.T) {
 	}
 }
 
-// As long as the last silence took, what it held back may still come: whatever kind of
-// silence it was, whenever somebody asked in it, and whatever came after it.
-func TestASilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
+// For as long as the last silence took, commands that it held back may still arrive. The kind
+// of silence does not matter, nor when the node was asked during it, nor what came after it.
+func TestSilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault         fakenode.Faults
 		before, lasts time.Duration // of the silence
@@ -116,17 +116,17 @@ func TestASilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
 	}{
 		"refused dials":        {fault: fakenode.Faults{Refuse: true}, before: 2 * timeout, lasts: 20 * time.Second, after: 5 * time.Second},
 		"nothing gets there":   {fault: fakenode.Faults{LoseRequests: true}, before: 2 * timeout, lasts: 20 * time.Second, after: 5 * time.Second},
-		"a short one after it": {fault: fakenode.Faults{LoseRequests: true}, before: life - 600*time.Millisecond, lasts: 20 * time.Second, second: timeout + 100*time.Millisecond, after: 5 * time.Second},
+		"a short one after it": {fault: fakenode.Faults{LoseRequests: true}, before: keyLifetime - 600*time.Millisecond, lasts: 20 * time.Second, second: timeout + 100*time.Millisecond, after: 5 * time.Second},
 		"not asked at first":   {fault: fakenode.Faults{LoseRequests: true}, before: 5620 * time.Millisecond, lasts: 4600 * time.Millisecond, after: 4590 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-				begun := doubt(t, g, nodes[2], timeout+c.before+c.lasts+c.after)
+				begun := unknownAcquire(t, g, nodes[2], timeout+c.before+c.lasts+c.after)
 				time.Sleep(time.Until(begun.Add(c.before)))
 				nodes[2].Set(c.fault)
 				time.Sleep(c.lasts)
 				nodes[2].Set(fakenode.Faults{})
-				mended := time.Now()
+				answersAgain := time.Now()
 				if c.second > 0 {
 					time.Sleep(200 * time.Millisecond)
 					silence(nodes[2], c.second)
@@ -135,7 +135,7 @@ func TestASilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
 					t.Error(errs)
 				}
 				if nodes[2].Count("acquire") != 1 {
-					t.Errorf("settled %v after the silence, and the acquire has not arrived yet", time.Since(mended))
+					t.Errorf("settled %v after the silence, and the acquire has not arrived yet", time.Since(answersAgain))
 				}
 				synctest.Wait()
 				if nodes[2].Get("k") != "" {
@@ -146,11 +146,11 @@ func TestASilenceCountsFromItsBeginningToItsEnd(t *testing.T) {
 	}
 }
 
-// A node that denied the lock is asked again for a key that ends with the others. That it
-// is to live for less makes the message no faster.
-func TestADoubtIsAsLongForAKeyThatIsToLiveForLess(t *testing.T) {
+// A node that denied the lock is asked again for a key that expires with the others. Its
+// shorter TTL makes the message no faster.
+func TestUnknownOutcomeLastsAsLongForAKeyWithAShorterTTL(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		nodes[2].Hold("k", "somebody's", 100*time.Millisecond)
+		nodes[2].Hold("k", "other", 100*time.Millisecond)
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won)
 		synctest.Wait()
@@ -173,13 +173,13 @@ func TestADoubtIsAsLongForAKeyThatIsToLiveForLess(t *testing.T) {
 	})
 }
 
-// What a node that is down may still have is known only when it is there again.
-func TestADoubtAboutANodeThatIsDownEndsAfterTenMinutesAndAReleaseThatIsOwedAfterATTL(t *testing.T) {
+// Which commands a node that is down still has is known only when it answers again.
+func TestPendingReleaseEndsThoughTheNodeIsDown(t *testing.T) {
 	for name, c := range map[string]struct {
 		lost        bool // the answer to the acquire
 		least, most time.Duration
 	}{
-		"acquired": {false, life - timeout, life + timeout}, "in doubt": {true, maxUnknown + life, maxUnknown + life + timeout},
+		"acquired": {false, keyLifetime - timeout, keyLifetime + timeout}, "of unknown outcome": {true, maxUnknown + keyLifetime, maxUnknown + keyLifetime + timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {

@@ -16,9 +16,9 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A cellar is a pool whose rounds are poisoned as long as they are in it: who reads one
-// panics, who writes to it is found out, and the race detector sees both.
-type cellar struct {
+// A poisonedPool is a roundPool whose rounds are poisoned as long as they are in it. Code that
+// reads one panics, code that writes to one is found later, and the race detector sees both.
+type poisonedPool struct {
 	t *testing.T
 
 	mu     sync.Mutex // protects the rest
@@ -26,18 +26,18 @@ type cellar struct {
 	puts   int
 }
 
-// reader must not be told anything.
+// reader receives nothing.
 type reader struct{}
 
-func (reader) Answer(*node.Call, node.Answer) { panic("the call was used again") }
-func (reader) Late(*node.Call, node.Answer)   { panic("the call was used again") }
+func (reader) Answer(*node.Call, node.Answer) { panic("the call was reused") }
+func (reader) Late(*node.Call, node.Answer)   { panic("the call was reused") }
 
 func poisoned(i int) call {
 	return call{Call: node.Call{Receiver: reader{}, Index: math.MinInt + i}, due: true, counted: true, answered: true, returned: true}
 }
 
-// Put implements recycler.
-func (c *cellar) Put(x any) {
+// Put implements roundPool.
+func (c *poisonedPool) Put(x any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := x.(*Round)
@@ -54,9 +54,9 @@ func (c *cellar) Put(x any) {
 	c.puts++
 }
 
-// Get implements recycler. The round that was put last is the one that somebody may
-// still have; now and then it stays, so that this is seen.
-func (c *cellar) Get() any {
+// Get implements roundPool. The round that was put last is the one that other code is most
+// likely to have still. Half of the time it stays in the pool, so that this is seen.
+func (c *poisonedPool) Get() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := len(c.rounds) - 1
@@ -65,109 +65,109 @@ func (c *cellar) Get() any {
 	}
 	r := c.rounds[last]
 	c.rounds = c.rounds[:last]
-	c.taste(r)
+	c.checkIntact(r)
 	clear(r.calls)
 	r.request.Verb, r.request.TTL, r.outcome = 0, 0, quorum.Open
 	return r
 }
 
-func (c *cellar) taste(r *Round) {
+func (c *poisonedPool) checkIntact(r *Round) {
 	intact := r.group == nil && r.refs.Load() == math.MinInt32 && r.outcome == math.MaxInt8 && r.tally == quorum.Tally{}
 	for i := range r.calls {
 		intact = intact && r.calls[i] == poisoned(i)
 	}
 	if !intact {
-		c.t.Errorf("somebody wrote to a round that was given back: %+v", r.calls)
+		c.t.Errorf("a round in the pool was written to: %+v", r.calls)
 	}
 }
 
-// given is how many rounds were given back so far.
-func (c *cellar) given() int {
+// countPuts is how many rounds were given back so far.
+func (c *poisonedPool) countPuts() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.puts
 }
 
-// free is how many rounds were given back and not used again, all intact.
-func (c *cellar) free() int {
+// countFree is how many rounds are in the pool. It checks that all are intact.
+func (c *poisonedPool) countFree() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.rounds {
-		c.taste(r)
+		c.checkIntact(r)
 	}
 	return len(c.rounds)
 }
 
-// poison has the group keep its rounds in a cellar, if it uses them again.
-func poison(t *testing.T, g *Group) *cellar {
+// poisonRounds makes the group keep its rounds in a poisonedPool, if it reuses them.
+func poisonRounds(t *testing.T, g *Group) *poisonedPool {
 	if g.rounds == nil {
 		return nil
 	}
-	c := &cellar{t: t}
+	c := &poisonedPool{t: t}
 	g.rounds = c
 	return c
 }
 
-// onPipelined is onNodes on clients of which rounds are used again.
-func onPipelined(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar)) {
+// onPipelined is onNodes on clients for which rounds are reused.
+func onPipelined(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool)) {
 	t.Helper()
 	onNodes(t, n, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		if c, ok := g.rounds.(*cellar); ok {
+		if c, ok := g.rounds.(*poisonedPool); ok {
 			f(t, g, nodes, c)
 		}
 	})
 }
 
-func TestRoundsAreUsedAgainOnlyIfAllClientsGiveBackWhatTheyGot(t *testing.T) {
+func TestRoundsAreReusedOnlyIfAllClientsAreSubmitters(t *testing.T) {
 	nodes, pools := fakenode.Pools(3)
 	for i := range pools {
 		if g := NewGroup(pools, 0.01, 0, nil); g.rounds != nil {
-			t.Errorf("used again with %d of 3 such clients", i)
+			t.Errorf("reused with %d of 3 such clients", i)
 		}
 		pools[i] = fakenode.Pipelined{Node: nodes[i]}
 	}
 	if g := NewGroup(pools, 0.01, 0, nil); g.rounds == nil {
-		t.Error("not used again")
+		t.Error("not reused")
 	}
 }
 
-// wantFree waits until all that can go on by itself has, and counts.
-func wantFree(t *testing.T, c *cellar, when string, want int) {
+// wantFree waits until all goroutines are idle, and counts.
+func wantFree(t *testing.T, c *poisonedPool, when string, want int) {
 	t.Helper()
 	synctest.Wait()
-	if got := c.free(); got != want {
-		t.Errorf("%s: %d rounds were given back, want %d", when, got, want)
+	if got := c.countFree(); got != want {
+		t.Errorf("%s: %d rounds are in the pool, want %d", when, got, want)
 	}
 }
 
-func TestARoundIsGivenBackWhenItsResultWasReadAndAllNodesHaveAnswered(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar) {
+func TestRoundReturnsToThePoolWhenItsResultWasReadAndAllNodesHaveAnswered(t *testing.T) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
 		result := wait(t, c.Acquire(background, ttl), quorum.Won)
 		time.Sleep(20 * time.Millisecond)
-		wantFree(t, cellar, "not read", 0)
+		wantFree(t, pool, "not read", 0)
 		if _, answered := result.Answer(0); !answered {
 			t.Error("the result is gone")
 		}
 		result.Done()
-		wantFree(t, cellar, "read", 1)
+		wantFree(t, pool, "read", 1)
 
 		result = wait(t, c.Extend(background, ttl, time.Now()), quorum.Won)
 		result.Done()
-		before := cellar.given()
-		if time.Sleep(5 * time.Millisecond); cellar.given() != before {
+		before := pool.countPuts()
+		if time.Sleep(5 * time.Millisecond); pool.countPuts() != before {
 			t.Error("given back while a node has not answered")
 		}
-		if time.Sleep(10 * time.Millisecond); cellar.given() != before+1 {
+		if time.Sleep(10 * time.Millisecond); pool.countPuts() != before+1 {
 			t.Error("not given back when the last node had answered")
 		}
 		wait(t, c.Release(background), quorum.Won).Done()
 	})
 }
 
-func TestARoundThatIsNotWaitedForIsGivenBack(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar) {
+func TestRoundThatIsNotWaitedForReturnsToThePool(t *testing.T) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		}
@@ -177,30 +177,30 @@ func TestARoundThatIsNotWaitedForIsGivenBack(t *testing.T) {
 		if _, decided := c.Acquire(ctx, ttl).Wait(ctx); decided {
 			t.Error("decided")
 		}
-		wantFree(t, cellar, "under way", 0)
+		wantFree(t, pool, "in flight", 0)
 		time.Sleep(10 * time.Millisecond)
-		wantFree(t, cellar, "answered", 1)
+		wantFree(t, pool, "answered", 1)
 		c.RollBack()
 	})
 }
 
-func TestARoundIsGivenBackWhenTheClientHasReturnedACallThatWasGivenUp(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar) {
+func TestRoundReturnsToThePoolWhenTheClientHasReturnedFromAnOutstandingCall(t *testing.T) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 2 * timeout, Uninterrupted: true})
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won).Done()
 		time.Sleep(timeout + 10*time.Millisecond)
-		wantFree(t, cellar, "given up", 0)
+		wantFree(t, pool, "given up", 0)
 		time.Sleep(timeout)
-		wantFree(t, cellar, "returned", 1)
+		wantFree(t, pool, "returned", 1)
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won).Done()
 	})
 }
 
-// The node gives a call up on one goroutine while the client returns on another.
-func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
-	onPipelined(t, 1, func(t *testing.T, g *Group, _ []*fakenode.Node, cellar *cellar) {
+// The node gives a call up on one goroutine, and the client returns on another.
+func TestRoundReturnsToThePoolAfterAnswerAndLateInEitherOrder(t *testing.T) {
+	onPipelined(t, 1, func(t *testing.T, g *Group, _ []*fakenode.Node, pool *poisonedPool) {
 		for _, lateFirst := range []bool{false, true} {
 			c := g.NewClaim("k", "v", timeout)
 			r := newRound(background, node.Acquire, c, ttl, timeout)
@@ -213,11 +213,11 @@ func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
 				halves[0], halves[1] = halves[1], halves[0]
 			}
 			r.unref()
-			before := cellar.given()
-			if halves[0](); cellar.given() != before {
+			before := pool.countPuts()
+			if halves[0](); pool.countPuts() != before {
 				t.Errorf("late first: %v: given back after one half", lateFirst)
 			}
-			if halves[1](); cellar.given() != before+1 {
+			if halves[1](); pool.countPuts() != before+1 {
 				t.Errorf("late first: %v: not given back", lateFirst)
 			}
 			c.RollBack()
@@ -225,42 +225,42 @@ func TestARoundIsGivenBackWhenBothHalvesOfTheLastCallHaveCome(t *testing.T) {
 	})
 }
 
-// What was never with a client: superseded, or refused.
-func TestARoundWhoseCallsWereNotSentIsGivenBack(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar) {
+// A call is superseded before it is sent.
+func TestRoundWhoseCallsWereNotSentReturnsToThePool(t *testing.T) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
 		c := acquire(t, g)
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		}
 		first := c.Extend(background, ttl, time.Now())
-		second := c.Extend(background, ttl, time.Now()) // waits behind it
-		third := c.Release(background)                  // takes its place
+		second := c.Extend(background, ttl, time.Now()) // next
+		third := c.Release(background)                  // supersedes it
 		wait(t, second, quorum.Lost).Done()
-		wantFree(t, cellar, "superseded while it waited", 1)
-		fourth := c.Release(background) // is sent for both
+		wantFree(t, pool, "superseded before it was sent", 1)
+		fourth := c.Release(background) // is sent for both releases
 		late := c.Extend(background, ttl, time.Now())
 		wait(t, late, quorum.Lost).Done()
 		wait(t, first, quorum.Won).Done()
 		wait(t, third, quorum.Won).Done()
 		wait(t, fourth, quorum.Won).Done()
-		if synctest.Wait(); cellar.given() != 5 {
-			t.Errorf("%d rounds were given back, want 5", cellar.given())
+		if synctest.Wait(); pool.countPuts() != 5 {
+			t.Errorf("%d rounds were given back, want 5", pool.countPuts())
 		}
-		cellar.free()
+		pool.countFree()
 	})
 }
 
-func TestARoundThatIsRefusedIsGivenBack(t *testing.T) {
-	onPipelined(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar) {
+func TestRefusedRoundReturnsToThePool(t *testing.T) {
+	onPipelined(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
 		nodes[0].Set(fakenode.Faults{LoseRequests: true})
-		const crowd = 80 // more than the gate lets through
+		const crowd = 80 // more than the circuit breaker lets through
 		for i := range crowd {
 			c := g.NewClaim(fmt.Sprint("lost ", i), "v", timeout)
 			wait(t, c.Acquire(background, ttl), quorum.Lost).Done()
 			c.RollBack()
 		}
-		if synctest.Wait(); cellar.given() != crowd {
-			t.Errorf("%d rounds were given back, want %d", cellar.given(), crowd)
+		if synctest.Wait(); pool.countPuts() != crowd {
+			t.Errorf("%d rounds were given back, want %d", pool.countPuts(), crowd)
 		}
 		if n := len(nodes[0].Log()); n != 0 {
 			t.Errorf("%d commands took effect", n)
@@ -270,16 +270,16 @@ func TestARoundThatIsRefusedIsGivenBack(t *testing.T) {
 	})
 }
 
-// Locks that come and go while nodes lose, delay, freeze and refuse. Who touches a round
-// of another one is found by the cellar, or by the race detector.
-func TestNobodyTouchesARoundThatWasGivenBack(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, cellar *cellar) {
+// Locks come and go while nodes lose, delay, freeze and refuse. The poisonedPool, or the race
+// detector, finds code that touches a round in the pool.
+func TestRoundInThePoolIsNotTouched(t *testing.T) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
 		faults := []func() fakenode.Faults{
 			func() fakenode.Faults { return fakenode.Faults{} },
 			func() fakenode.Faults { return fakenode.Faults{ReplyDelay: soon(timeout / 4)} },
 			func() fakenode.Faults { return fakenode.Faults{Delay: soon(timeout / 2)} },
 			func() fakenode.Faults { return fakenode.Faults{ReplyDelay: soon(2 * timeout), Uninterrupted: true} },
-			func() fakenode.Faults { return fakenode.Faults{ReplyDelay: timeout, Uninterrupted: true} }, // both at once
+			func() fakenode.Faults { return fakenode.Faults{ReplyDelay: timeout, Uninterrupted: true} }, // given up and answered at once
 			func() fakenode.Faults { return fakenode.Faults{Delay: soon(3 * timeout), Uninterrupted: true} },
 			func() fakenode.Faults { return fakenode.Faults{LoseReplies: true} },
 			func() fakenode.Faults { return fakenode.Faults{Refuse: true} },
@@ -291,13 +291,13 @@ func TestNobodyTouchesARoundThatWasGivenBack(t *testing.T) {
 		for worker := range 100 {
 			all.Go(func() {
 				for i := range 15 {
-					live(g, fmt.Sprint("k", worker%20), fmt.Sprint(worker, "/", i))
+					useClaim(g, fmt.Sprint("k", worker%20), fmt.Sprint(worker, "/", i))
 				}
 			})
 		}
 		over := make(chan struct{})
-		var fate sync.WaitGroup
-		fate.Go(func() {
+		var faulty sync.WaitGroup
+		faulty.Go(func() {
 			for {
 				n := nodes[rand.IntN(len(nodes))]
 				n.Thaw()
@@ -317,21 +317,21 @@ func TestNobodyTouchesARoundThatWasGivenBack(t *testing.T) {
 		})
 		all.Wait()
 		close(over)
-		fate.Wait()
+		faulty.Wait()
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{})
 			n.Thaw()
 		}
 		time.Sleep(2 * fakenode.ClientTimeout) // until no client has a call
-		cellar.free()
-		t.Logf("%d rounds were given back", cellar.given())
+		pool.countFree()
+		t.Logf("%d rounds were given back", pool.countPuts())
 	})
 }
 
-// live is the life of one claim, in all ways that it can take.
-func live(g *Group, key, value string) {
+// useClaim uses one claim from its acquire to its release, at random.
+func useClaim(g *Group, key, value string) {
 	c := g.NewClaim(key, value, timeout)
-	won := visit(c.Acquire, ttl)
+	won := useRound(c.Acquire, ttl)
 	if won {
 		c.RetakeUntil(time.Now().Add(ttl))
 	}
@@ -339,7 +339,7 @@ func live(g *Group, key, value string) {
 	for range rand.IntN(3) {
 		all.Go(func() {
 			time.Sleep(soon(timeout))
-			visit(func(ctx context.Context, ttl time.Duration) *Round {
+			useRound(func(ctx context.Context, ttl time.Duration) *Round {
 				return c.Extend(ctx, ttl, time.Now().Add(timeout))
 			}, ttl)
 		})
@@ -347,7 +347,7 @@ func live(g *Group, key, value string) {
 	for range rand.IntN(3) {
 		all.Go(func() {
 			time.Sleep(soon(timeout))
-			visit(func(ctx context.Context, _ time.Duration) *Round { return c.Release(ctx) }, 0)
+			useRound(func(ctx context.Context, _ time.Duration) *Round { return c.Release(ctx) }, 0)
 		})
 	}
 	all.Wait()
@@ -355,8 +355,8 @@ func live(g *Group, key, value string) {
 	time.Sleep(soon(timeout / 10))
 }
 
-// visit starts a round, waits for it or not, and looks at the result for a while.
-func visit(start func(context.Context, time.Duration) *Round, ttl time.Duration) (won bool) {
+// useRound starts a round, waits for it or not, and reads the result for a while.
+func useRound(start func(context.Context, time.Duration) *Round, ttl time.Duration) (won bool) {
 	ctx, cancel := context.WithTimeout(background, soon(2*timeout))
 	defer cancel()
 	result, decided := start(ctx, ttl).Wait(ctx)
@@ -383,7 +383,7 @@ func answers(r Result) (all []node.Answer) {
 // soon is a random time below limit, and often none.
 func soon(limit time.Duration) time.Duration { return max(0, rand.N(2*limit)-limit) }
 
-func TestARoundOnThreeNodesFitsItsSizeClass(t *testing.T) {
+func TestRoundOnThreeNodesFitsItsSizeClass(t *testing.T) {
 	const class, header = 1408, 8 // of Go's allocator, for memory with pointers in it
 	if size := unsafe.Sizeof(*new(struct {
 		round Round

@@ -11,20 +11,20 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-const stay = 30 * time.Second // more than the TTL, so that nothing else ends the keys
+const minHold = 30 * time.Second // more than the TTL, so that only it ends the keys
 
-// about reports whether a key lives for d, give or take the drift and its slack.
+// about reports whether left is d, or a little more for the drift.
 func about(left, d time.Duration) bool { return left >= d && left <= d+d/50+5*time.Millisecond }
 
-func TestReleaseOfAClaimThatStaysLeavesTheKeysForTheRestAndOwesNothing(t *testing.T) {
+func TestReleaseWithinTheMinHoldLeavesTheKeysForTheRestAndNoPendingRelease(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		time.Sleep(5 * time.Second)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
 		for _, n := range nodes {
-			if left := n.TTL("k"); !about(left, stay-5*time.Second) {
+			if left := n.TTL("k"); !about(left, minHold-5*time.Second) {
 				t.Errorf("node %v keeps the key for %v", n, left)
 			}
 		}
@@ -35,27 +35,27 @@ func TestReleaseOfAClaimThatStaysLeavesTheKeysForTheRestAndOwesNothing(t *testin
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("settled after %v", took)
 		}
-		time.Sleep(stay)
+		time.Sleep(minHold)
 	})
 }
 
 // Nodes allow no TTL above the guard's, so the drift may not make it longer.
-func TestReleaseNeverLeavesAKeyForLongerThanTheWholeStay(t *testing.T) {
+func TestReleaseNeverLeavesAKeyForLongerThanTheWholeMinHold(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
 		for _, n := range nodes {
-			if left := n.TTL("k"); left != stay {
+			if left := n.TTL("k"); left != minHold {
 				t.Errorf("node %v keeps the key for %v", n, left)
 			}
 		}
-		time.Sleep(stay)
+		time.Sleep(minHold)
 	})
 }
 
-func TestReleaseAfterTheStayDeletes(t *testing.T) {
+func TestReleaseAfterTheMinHoldDeletes(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		c.SetMinHold(time.Second)
@@ -70,29 +70,29 @@ func TestReleaseAfterTheStayDeletes(t *testing.T) {
 	})
 }
 
-func TestKeyThatStaysIsTakenAndNoLeftover(t *testing.T) {
+func TestKeyWithinTheMinHoldIsTakenAndNoLeftover(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		nodes[2].Freeze() // so that it is not settled
+		nodes[2].Freeze() // so that the claim is not settled
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		wait(t, c.Release(background), quorum.Won)
 		second := g.NewClaim("k", "v2", timeout)
 		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
 		if _, found := second.Leftovers(lost); found || g.IsLeftover("v") {
-			t.Error("a lock that is to stay was taken for a leftover")
+			t.Error("a lock within the minimum hold time was taken for a leftover")
 		}
 		second.RollBack()
 		nodes[2].Thaw()
 		g.Settle(background)
 		if g.IsLeftover("v") {
-			t.Error("a lock that was settled, and is to stay, was taken for a leftover")
+			t.Error("a settled lock within the minimum hold time was taken for a leftover")
 		}
-		time.Sleep(stay)
+		time.Sleep(minHold)
 	})
 }
 
 // The acquire takes effect after the expiry was answered, and sets a key with a whole TTL.
-func TestKeyOfALateAcquireIsCutToTheEndOfTheStay(t *testing.T) {
+func TestKeyOfALateAcquireIsCutToTheEndOfTheMinHold(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Set(fakenode.Faults{Delay: time.Second})
 		c := g.NewClaim("k", "v", timeout)
@@ -101,28 +101,28 @@ func TestKeyOfALateAcquireIsCutToTheEndOfTheStay(t *testing.T) {
 		time.Sleep(timeout)
 		nodes[2].Set(fakenode.Faults{})
 		wait(t, c.Release(background), quorum.Won)
-		time.Sleep(3*time.Second - timeout) // it is repeated once a second or sooner
+		time.Sleep(3*time.Second - timeout) // the expiry is repeated once a second or sooner
 		if left := nodes[2].TTL("k"); !about(left, 3*time.Second) {
 			t.Errorf("the late key lives for %v", left)
 		}
 		time.Sleep(3100 * time.Millisecond)
 		if nodes[2].Get("k") != "" {
-			t.Error("the late key outlives the stay")
+			t.Error("the late key outlives the minimum hold time")
 		}
 		for _, err := range g.Settle(background) {
 			t.Error(err)
 		}
 		if !slices.ContainsFunc(nodes[2].Log(), func(c fakenode.Command) bool { return c.Does == "release" }) {
-			t.Error("no repeat deletes after the stay")
+			t.Error("no repeat deletes after the minimum hold time")
 		}
 	})
 }
 
-// What was never answered may be carried out late, and then the key lives on from there.
-func TestExpiryOfUnknownOutcomeIsOwedUntilItIsAnsweredOrNoKeyCanLive(t *testing.T) {
+// An expiry that was never answered may be carried out late. Then the key lives on from there.
+func TestExpiryOfUnknownOutcomeIsPendingUntilItIsAnsweredOrNoKeyCanLive(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		nodes[2].Freeze()
 		wait(t, c.Release(background), quorum.Won)
 		time.Sleep(3 * time.Second)
@@ -135,17 +135,17 @@ func TestExpiryOfUnknownOutcomeIsOwedUntilItIsAnsweredOrNoKeyCanLive(t *testing.
 			t.Errorf("answered, and unsettled: %v", left)
 		}
 		// The first of them may be carried out last.
-		if left := nodes[2].TTL("k"); left < stay-4*time.Second || left > stay {
+		if left := nodes[2].TTL("k"); left < minHold-4*time.Second || left > minHold {
 			t.Errorf("node 3 keeps the key for %v", left)
 		}
-		time.Sleep(stay)
+		time.Sleep(minHold)
 	})
 }
 
-func TestExpiryIsNotToldOf(t *testing.T) {
+func TestExpiryDoesNotNotifyWaiters(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		waiter := g.NewClaim("k", "v2", timeout)
 		wait(t, waiter.Wait(background, ttl, node.Mark{Self: "other.1", TTL: time.Minute}), quorum.Lost)
 		waiter.RollBack()
@@ -158,17 +158,17 @@ func TestExpiryIsNotToldOf(t *testing.T) {
 				}
 			}
 			if n.Told("{k}:wake") != 0 {
-				t.Errorf("node %v told those who wait", n)
+				t.Errorf("node %v notified a waiter", n)
 			}
 		}
-		time.Sleep(stay)
+		time.Sleep(minHold)
 	})
 }
 
-func TestStayThatIsTakenBackDeletesAtOnce(t *testing.T) {
+func TestMinHoldThatIsTakenBackDeletesAtOnce(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		c.SetMinHold(0)
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()
@@ -180,10 +180,10 @@ func TestStayThatIsTakenBackDeletesAtOnce(t *testing.T) {
 	})
 }
 
-func TestReleaseOfAClaimThatStaysSaysThatItWasLost(t *testing.T) {
+func TestReleaseWithinTheMinHoldSaysThatTheLockWasLost(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
-		c.SetMinHold(stay)
+		c.SetMinHold(minHold)
 		nodes[0].Lose()
 		nodes[1].Delete("k")
 		nodes[1].Hold("k", "other", time.Second)
@@ -194,6 +194,6 @@ func TestReleaseOfAClaimThatStaysSaysThatItWasLost(t *testing.T) {
 		if nodes[0].Get("k") != "" || nodes[1].Get("k") != "other" {
 			t.Error("a key that was not ours was touched")
 		}
-		time.Sleep(stay)
+		time.Sleep(minHold)
 	})
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A doubtfulProxy says of the first script, after a while, that its server is not available,
-// and hands it on much later.
-type doubtfulProxy struct {
+// A lateProxy answers the first script, after a while, with an error: its server is not
+// available. It forwards that script much later.
+type lateProxy struct {
 	*fakenode.Node
 	after, late time.Duration
 	asked       atomic.Bool
 }
 
-func (p *doubtfulProxy) Do(ctx context.Context, args ...any) (any, error) {
+func (p *lateProxy) Do(ctx context.Context, args ...any) (any, error) {
 	if args[0] == "SET" || args[2] == int64(1) || p.asked.Swap(true) {
 		return p.Node.Do(ctx, args...)
 	}
@@ -30,10 +30,10 @@ func (p *doubtfulProxy) Do(ctx context.Context, args ...any) (any, error) {
 	return nil, pool.Error("ERR backend is not available")
 }
 
-func TestWhatAProxyHandsOnAfterItRefusedItIsUndone(t *testing.T) {
+func TestAcquireThatAProxyRefusesAndForwardsLateIsReleased(t *testing.T) {
 	for _, after := range []time.Duration{0, 2 * timeout} {
 		synctest.Test(t, func(t *testing.T) {
-			p := &doubtfulProxy{Node: fakenode.New("a"), after: after, late: life / 2}
+			p := &lateProxy{Node: fakenode.New("a"), after: after, late: keyLifetime / 2}
 			g := NewGroup([]pool.Pool{p}, 0.01, 0, nil)
 			g.Trust()
 			c := g.NewClaim("k", "v", timeout)
@@ -42,7 +42,7 @@ func TestWhatAProxyHandsOnAfterItRefusedItIsUndone(t *testing.T) {
 			for _, err := range g.Settle(background) {
 				t.Error(err)
 			}
-			time.Sleep(life/2 + time.Millisecond)
+			time.Sleep(keyLifetime/2 + time.Millisecond)
 			if p.Get("k") != "" {
 				t.Errorf("refused after %v: the key is left", after)
 			}

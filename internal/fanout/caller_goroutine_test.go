@@ -11,7 +11,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A bounded client returns by the deadline, as it says.
+// A bounded client returns by the deadline, and says so.
 type bounded struct{ *fakenode.Node }
 
 func (bounded) Bounded() {}
@@ -39,14 +39,14 @@ func onBounded(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fake
 	})
 }
 
-// begins returns how long it takes until a round has begun.
-func begins(begin func()) time.Duration {
+// timeToBegin returns how long it takes until a round has begun.
+func timeToBegin(begin func()) time.Duration {
 	begun := time.Now()
 	begin()
 	return time.Since(begun)
 }
 
-func TestTheOnlyNodeIsAskedOnTheGoroutineOfItsCaller(t *testing.T) {
+func TestOnlyNodeIsAskedOnTheGoroutineOfTheCaller(t *testing.T) {
 	onBounded(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		const trip = 10 * time.Millisecond
 		nodes[0].Set(fakenode.Faults{Delay: trip})
@@ -55,15 +55,15 @@ func TestTheOnlyNodeIsAskedOnTheGoroutineOfItsCaller(t *testing.T) {
 
 		c := g.NewClaim("k", "v", timeout)
 		var r *Round
-		if took := begins(func() { r = c.Acquire(background, ttl) }); took != trip {
-			t.Errorf("an acquire that nobody can end begins after %v", took)
+		if took := timeToBegin(func() { r = c.Acquire(background, ttl) }); took != trip {
+			t.Errorf("an acquire that only its timeout ends begins after %v", took)
 		}
 		wait(t, r, quorum.Won)
-		if took := begins(func() { r = c.Extend(ctx, ttl, time.Time{}) }); took != 0 {
+		if took := timeToBegin(func() { r = c.Extend(ctx, ttl, time.Time{}) }); took != 0 {
 			t.Errorf("an extension that may be cancelled begins after %v", took)
 		}
 		wait(t, r, quorum.Won)
-		if took := begins(func() { r = c.Release(ctx) }); took != trip {
+		if took := timeToBegin(func() { r = c.Release(ctx) }); took != trip {
 			t.Errorf("a release, which no cancellation ends, begins after %v", took)
 		}
 		wait(t, r, quorum.Won)
@@ -71,18 +71,18 @@ func TestTheOnlyNodeIsAskedOnTheGoroutineOfItsCaller(t *testing.T) {
 		c = g.NewClaim("k", "w", timeout)
 		at, done := context.WithTimeout(background, time.Hour)
 		defer done()
-		if took := begins(func() { r = c.Acquire(at, ttl) }); took != 0 {
+		if took := timeToBegin(func() { r = c.Acquire(at, ttl) }); took != 0 {
 			t.Errorf("an acquire with a deadline begins after %v", took)
 		}
 		wait(t, r, quorum.Won)
-		if took := begins(func() { r = c.Release(at) }); took != 0 {
+		if took := timeToBegin(func() { r = c.Release(at) }); took != 0 {
 			t.Errorf("a release with a deadline begins after %v", took)
 		}
 		wait(t, r, quorum.Won)
 	})
 }
 
-func TestTheOnlyNodeThatIsFrozenCostsItsCallerTheTimeoutAndLeavesNothing(t *testing.T) {
+func TestFrozenOnlyNodeCostsTheTimeoutAndLeavesNoKey(t *testing.T) {
 	onBounded(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Freeze()
 		c := g.NewClaim("k", "v", timeout)
@@ -100,16 +100,16 @@ func TestTheOnlyNodeThatIsFrozenCostsItsCallerTheTimeoutAndLeavesNothing(t *test
 	})
 }
 
-func TestWhoLeavesTheReleaseToTheOnlyNodeDoesNotWaitForIt(t *testing.T) {
+func TestReleaseInBackgroundDoesNotWaitForTheOnlyNode(t *testing.T) {
 	onBounded(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[0].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won)
-		if took := begins(c.ReleaseInBackground); took != 0 {
-			t.Errorf("who wants no lock waits for %v", took)
+		if took := timeToBegin(c.ReleaseInBackground); took != 0 {
+			t.Errorf("a caller that wants no lock waits for %v", took)
 		}
-		if took := begins(func() { g.LeaveQueue("l", "w", timeout, Position{Ticket: 1, TTL: ttl}) }); took != 0 {
-			t.Errorf("who leaves the line waits for %v", took)
+		if took := timeToBegin(func() { g.LeaveQueue("l", "w", timeout, Position{Ticket: 1, TTL: ttl}) }); took != 0 {
+			t.Errorf("a caller that leaves the wait queue waits for %v", took)
 		}
 		time.Sleep(20 * time.Millisecond)
 		if nodes[0].Get("k") != "" || nodes[0].Count("release") != 2 {
@@ -118,19 +118,19 @@ func TestWhoLeavesTheReleaseToTheOnlyNodeDoesNotWaitForIt(t *testing.T) {
 	})
 }
 
-func TestWhereOneAnswerMayBeSparedNobodyIsWaitedFor(t *testing.T) {
+func TestFrozenNodeOfThreeCostsNoTime(t *testing.T) {
 	onBounded(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		nodes[2].Freeze()
 		c := g.NewClaim("k", "v", timeout)
-		if took := begins(func() { wait(t, c.Acquire(background, ttl), quorum.Won) }); took != 0 {
+		if took := timeToBegin(func() { wait(t, c.Acquire(background, ttl), quorum.Won) }); took != 0 {
 			t.Errorf("one frozen node of three costs %v", took)
 		}
 		c.RollBack()
 	})
 }
 
-// The place of a caller who asks by itself goes to a call that waits for a worker.
-func TestCallsThatWaitForAWorkerAreMadeWhenACallerHasDone(t *testing.T) {
+// A caller that asks on its own goroutine makes room for a call in the queue when it returns.
+func TestQueuedCallsAreSentWhenACallerReturns(t *testing.T) {
 	onBounded(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		const callers = 400 // more than there are workers
 		nodes[0].Set(fakenode.Faults{Delay: time.Millisecond})
