@@ -146,3 +146,40 @@ func TestNodeThatIsTakenLaterCountsInTheNextExtension(t *testing.T) {
 		wait(t, c.Release(background), quorum.Won)
 	})
 }
+
+func TestExtensionCountsANodeThatLostTheKeyOnlyFromTheNextRoundOn(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[0].Lose()
+		nodes[2].Freeze() // so that the retaken node would decide
+		r := c.Extend(background, ttl, time.Now().Add(ttl))
+		wait(t, r, quorum.Lost)
+		if nodes[0].Get("k") == "" {
+			t.Error("the node was not taken again")
+		}
+		wait(t, c.Extend(background, ttl, time.Now().Add(ttl)), quorum.Won)
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
+
+func TestNoNodeIsTakenAgainAfterTheValidityOrTheRelease(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[0].Lose()
+		nodes[0].Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond})
+		c.Extend(background, ttl, time.Now().Add(50*time.Millisecond))
+		time.Sleep(time.Second)
+		if nodes[0].Get("k") != "" {
+			t.Error("taken again after the validity had ended")
+		}
+		c.Extend(background, ttl, time.Now().Add(time.Hour))
+		time.Sleep(50 * time.Millisecond)
+		c.Release(background)
+		time.Sleep(time.Second)
+		if got := nodes[0].Count("acquire"); got != 1 {
+			t.Errorf("%d acquires on node 1: taken again after the release", got)
+		}
+	})
+}

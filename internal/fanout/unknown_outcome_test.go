@@ -199,3 +199,51 @@ func TestPendingReleaseEndsThoughTheNodeIsDown(t *testing.T) {
 		})
 	}
 }
+
+// An acquire arrives as late as it may, and long after the last release that was
+// repeated. One more release comes after it.
+func TestAcquireThatArrivesAtTheEndOfItsUnknownOutcomeIsReleased(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Set(fakenode.Faults{Delay: timeout + quorum.Lifetime(ttl, 0.01) - 20*time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Won)
+		nodes[2].Set(fakenode.Faults{})
+		time.Sleep(2 * timeout)
+		wait(t, c.Release(background), quorum.Won)
+		if left := g.Settle(background); left != nil {
+			t.Error(left)
+		}
+		if nodes[2].Count("acquire") != 1 {
+			t.Error("it has not arrived yet: this shows nothing")
+		}
+		if value := nodes[2].Get("k"); value != "" {
+			t.Errorf("the key holds %q, and no command deletes it", value)
+		}
+	})
+}
+
+// A release that is answered after the unknown outcome may have been carried out before its
+// end, and before the acquire arrived.
+func TestReleaseSentDuringUnknownOutcomeAndAnsweredAfterItSettlesNothing(t *testing.T) {
+	const early = 5 * time.Millisecond
+	for later := range 60 { // when releases are sent follows from when the first one was
+		onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+			nodes[2].Set(fakenode.Faults{Delay: timeout + quorum.Lifetime(ttl, 0.01) - early})
+			c := g.NewClaim("k", "v", timeout)
+			wait(t, c.Acquire(background, ttl), quorum.Won)
+			nodes[2].Set(fakenode.Faults{ReplyDelay: timeout / 2})
+			other := g.NewClaim("other", "v", timeout) // the node is not silent: only one command is late
+			wait(t, other.Acquire(background, ttl), quorum.Won)
+			other.RollBack()
+			time.Sleep(2*timeout + time.Duration(later)*timeout/20)
+			wait(t, c.Release(background), quorum.Won)
+			if left := g.Settle(background); left != nil {
+				t.Error(left)
+			}
+			if value := nodes[2].Get("k"); value != "" {
+				t.Errorf("the key holds %q, and no command deletes it", value)
+			}
+			time.Sleep(timeout)
+		})
+	}
+}

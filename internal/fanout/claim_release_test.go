@@ -1,0 +1,71 @@
+package fanout
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/quorum"
+)
+
+func TestLeftoverThatIsGoneSinceTheAnswerIsStillFound(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		first := acquire(t, g)
+		second := g.NewClaim("k", "v2", timeout)
+		lost := wait(t, second.Acquire(background, ttl), quorum.Lost)
+		second.RollBack()
+		if _, found := second.Leftovers(lost); found {
+			t.Error("a lock that is held was taken for a leftover")
+		}
+		for _, n := range nodes {
+			n.Set(fakenode.Faults{Delay: time.Millisecond, ReplyDelay: time.Millisecond})
+		}
+		nodes[2].Set(fakenode.Faults{Delay: 10 * time.Millisecond})
+		wait(t, first.Release(background), quorum.Won)
+		if leftovers, found := second.Leftovers(lost); !found || len(leftovers) == 0 {
+			t.Errorf("on its way: %v %v, want the claim", leftovers, found)
+		}
+		for i := range nodes {
+			<-Leftover{first, i}.Gone()
+		}
+		if leftovers, found := second.Leftovers(lost); !found || len(leftovers) != 0 {
+			t.Errorf("settled: %v %v, want nothing to wait for", leftovers, found)
+		}
+	})
+}
+
+func TestRollBackLeavesOutNodesThatWereNeverReached(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[0].Set(fakenode.Faults{Refuse: true})
+		nodes[1].Set(fakenode.Faults{Refuse: true})
+		c := g.NewClaim("k", "v", timeout)
+		wait(t, c.Acquire(background, ttl), quorum.Lost)
+		nodes[0].Set(fakenode.Faults{})
+		nodes[1].Set(fakenode.Faults{})
+		c.RollBack()
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		if len(nodes[0].Log())+len(nodes[1].Log()) != 0 || nodes[2].Count("release") != 1 {
+			t.Error("releases went to the wrong nodes")
+		}
+	})
+}
+
+func TestSettleNamesTheKeysThatMayBeLeftOnEachNode(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		c := acquire(t, g)
+		synctest.Wait()
+		nodes[1].Freeze()
+		wait(t, c.Release(background), quorum.Won)
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		errs := g.Settle(ctx)
+		want := `node node-2: 1 releases not confirmed; these keys may be left until they expire: ["k"]`
+		if len(errs) != 1 || errs[0].Error() != want {
+			t.Errorf("%v, want %s", errs, want)
+		}
+	})
+}
