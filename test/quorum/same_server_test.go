@@ -1,4 +1,4 @@
-package quorumlock_test
+package quorum_test
 
 import (
 	"context"
