@@ -18,7 +18,7 @@ import (
 
 // kitPatience is how long a client waits for an answer. Where none will come it
 // is time that passes for real in TCP mode.
-const kitPatience = 60 * time.Millisecond
+const kitPatience = 200 * time.Millisecond
 
 // kitClient sends one command and gives up after kitPatience. Each is a client
 // with its own connections.
