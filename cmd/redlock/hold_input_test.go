@@ -3,11 +3,14 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
@@ -63,6 +66,53 @@ func TestWithoutACommandASignalReleasesTheLockAndALossEndsRedlock(t *testing.T) 
 	p = start(t, withoutCommand(cluster)...)
 	if out := p.expectCode(exitNoQuorum); out != "" {
 		t.Errorf("it says %q", out)
+	}
+}
+
+func TestWithoutACommandTheStatusDescriptorSaysThatTheLockWasReleased(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	cmd := command(withoutCommand(cluster, "--status-fd", "3")...)
+	cmd.ExtraFiles = []*os.File{write}
+	p := startCommand(t, cmd)
+	_ = write.Close()
+	p.expectLine("held")
+	_ = p.stdin.Close()
+	p.expectCode(0)
+	if said, err := io.ReadAll(read); err != nil || string(said) != "released 0\n" {
+		t.Errorf("it says %q, %v", said, err)
+	}
+}
+
+func TestWithoutACommandTheLockIsReleasedIfNobodyReadsThatItIsHeld(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("needs /dev/full")
+	}
+	defer full.Close()
+	cluster := redlocktest.New(t, 3)
+	var said bytes.Buffer
+	cmd := command(withoutCommand(cluster)...)
+	cmd.Stdout, cmd.Stderr = full, &said
+	stdin, err := cmd.StdinPipe() // stays open
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	watchdog := time.AfterFunc(patience, func() { _ = stdin.Close() })
+	defer watchdog.Stop()
+	_ = cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != exitSystem || !strings.Contains(said.String(), `nobody reads that the lock "backup" is held`) {
+		t.Errorf("exit code %d, and it says\n%s", code, said.String())
+	}
+	if n := carriers(cluster); n != 0 {
+		t.Errorf("%d nodes still have the key", n)
 	}
 }
 

@@ -91,6 +91,15 @@ func TestReleaseEndsTheCommandOfAHolder(t *testing.T) {
 	out := start(t, append(lookArgs("release", cluster.Addrs()), "--force")...).expectCode(0)
 	wantMatch(t, out, `^"backup" was held by host-7 and is released: the key of host-7 on 3 of 3 nodes\nits holder works on until it asks the nodes again, .*\n$`)
 	holder.expectCode(exitLost)
+
+	for _, n := range cluster.Nodes() {
+		n.Hold(lockName, "rl1:00000000000000000000000000000000:host-8", 0)
+	}
+	cluster.Node(2).Stop()
+	p := start(t, append(lookArgs("release", cluster.Addrs()), "--force")...)
+	wantMatch(t, p.expectCode(0), `^"backup" was held by host-8 and is released: the key of host-8 on 2 of 3 nodes\n`)
+	p.expectSaid("node " + cluster.Addrs()[2] + ": a key may be left there until it expires: ")
+	p.expectSaid("connection refused")
 }
 
 // Programs read these names.

@@ -58,3 +58,9 @@ func TestReportKeepsToTheWidthOfTheTerminal(t *testing.T) {
 		}
 	}
 }
+
+func TestReportCountsCharactersAndNotBytes(t *testing.T) {
+	if got, want := wrap("", 0, 10, "ééééé ééé é"), "ééééé ééé\n  é\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
