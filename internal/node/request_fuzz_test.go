@@ -33,7 +33,7 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		if again {
 			l = l.Again()
 		}
-		r.Set(verb, NewLease(key, "before").Fenced(new(Fence), 1, time.Minute), time.Minute, m)
+		r.Set(verb, NewLease(key, "before").Instead("earlier").Fenced(new(Fence), 1, time.Minute), time.Minute, m)
 		r.Set(verb, l, time.Duration(ttl), m) // in the same memory
 		args := r.command(as)
 		for i, arg := range args {
