@@ -66,7 +66,10 @@ func (p programs) Set(text string) error {
 		return errors.New("want 'Redis 7.2=/path/to/redis-server'")
 	}
 	path, err := exec.LookPath(path)
-	p[name] = path
+	if err != nil {
+		return err
+	}
+	p[name], err = filepath.Abs(path) // the tests run in a folder of their own
 	return err
 }
 

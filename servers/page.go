@@ -45,7 +45,7 @@ func tables(all []*server, fronts []front, begun time.Time) string {
 			fmt.Fprintf(&b, "| %s | skipped: %s | | |\n", s.name, cell(s.skipped))
 			continue
 		case s.name == "miniredis":
-			fmt.Fprintf(&b, "| %s | %s | most tests of the root run on it | %s |\n", s.name, s.from, cell(s.doctor))
+			fmt.Fprintf(&b, "| %s | %s | most tests of the lock run on it | %s |\n", s.name, s.from, cell(s.doctor))
 		default:
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.name, s.from, s.suite, cell(s.doctor))
 		}

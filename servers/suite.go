@@ -16,7 +16,10 @@ import (
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
-// chosen are the tests of the root that ask a server what no other one answers in its
+// folder is that of the tests.
+const folder = "./test/servers"
+
+// chosen are those of them that ask a server what no other one answers in its
 // place: replies, rights, refusals, restarts, wake-ups.
 var chosen = []string{
 	"TestRealServersMiniredisAndTheModelAnswerAlike", "TestRealServersAndMiniredisKeepTheSameLine",
@@ -38,8 +41,8 @@ var chosen = []string{
 type tools struct{ tests, redlock string }
 
 func build(dir string) (*tools, error) {
-	t := &tools{filepath.Join(dir, "root.test"), filepath.Join(dir, "redlock")}
-	for _, args := range [][]string{{"test", "-c", "-o", t.tests, "."}, {"build", "-o", t.redlock, "./cmd/redlock"}} {
+	t := &tools{filepath.Join(dir, "servers.test"), filepath.Join(dir, "redlock")}
+	for _, args := range [][]string{{"test", "-c", "-o", t.tests, folder}, {"build", "-o", t.redlock, "./cmd/redlock"}} {
 		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("go %s: %w\n%s", args[0], err, out)
 		}
@@ -50,7 +53,7 @@ func build(dir string) (*tools, error) {
 	}
 	for _, test := range chosen {
 		if !slices.Contains(strings.Fields(string(there)), test) {
-			return nil, fmt.Errorf("%s is no test of the root: mend the list in servers/suite.go", test)
+			return nil, fmt.Errorf("%s is no test of %s: mend the list in servers/suite.go", test, folder)
 		}
 	}
 	return t, nil
@@ -179,11 +182,12 @@ func (t *tools) diagnose(nodes ...string) string {
 	return strings.Join(said[1:], "; ")
 }
 
-// run runs tests in the root of the project, where they look for files.
+// run runs tests.
 func (t *tools) run(tests ...string) (suite, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, t.tests, "-test.v", "-test.run", "^("+strings.Join(tests, "|")+")$", "-test.parallel", "4")
+	command.Dir = folder // they read files of the project
 	out, err := command.Output()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
