@@ -13,10 +13,10 @@ import (
 type Severity int
 
 const (
-	// SeverityNote: nothing to mend, or nothing that endangers locks by itself.
+	// SeverityNote: nothing to fix, or nothing that endangers locks by itself.
 	SeverityNote = Severity(diagnosis.Note)
-	// SeverityWarning: exclusion or speed depend on something that may happen, or it
-	// could not be found out whether they do.
+	// SeverityWarning: something that may happen would endanger exclusion or performance,
+	// or the check could not find out.
 	SeverityWarning = Severity(diagnosis.Warning)
 	// SeverityError: exclusion is in danger, or locks cannot be taken on this node.
 	SeverityError = Severity(diagnosis.Error)
@@ -35,9 +35,9 @@ func (s Severity) String() string {
 	return fmt.Sprintf("Severity(%d)", int(s))
 }
 
-// A Finding is something that [Locker.Check] found on one node. Its texts are for
-// people, and may change; they contain no password, and nothing of keys that are not
-// the check's own.
+// A Finding is something that [Locker.Check] found on one node. Its texts are for people
+// and may change. They contain no password, and nothing of keys other than those of the
+// check.
 type Finding struct {
 	Severity Severity
 	// Check is what was looked at. These words stay the same:
@@ -48,7 +48,7 @@ type Finding struct {
 	//	"run id"       connections of one client that reach different servers
 	//	"database"     the database that the connections are in
 	//	"loading"      whether it has its data
-	//	"trial"        a lock for trial: refused, or the server did otherwise than asked
+	//	"trial"        a test lock: refused, or the server did something else than asked
 	//	"scripts"      whether the scripts of the options can be run
 	//	"pubsub"       whether a message that a release publishes arrives
 	//	"commands"     commands that the server lacks, or has under another name
@@ -57,14 +57,14 @@ type Finding struct {
 	//	"even"         an even number of nodes
 	//	"eviction", "persistence", "replication", "uptime", "memory", "clients", "clock", "latency", "version"
 	//	"unknown"      what could not be found out
-	//	"summary"      what is as it should be
+	//	"summary"      what is in order
 	//
 	// There may be others.
 	Check     string
 	Node      string // as the pool names it; "" if it is about all nodes
 	Seen      string
 	Endangers string // "" if it does not endanger anything
-	Remedy    string // the command or setting that mends it, "" if there is nothing to mend
+	Remedy    string // the command or setting that fixes it, "" if there is nothing to fix
 }
 
 // String is the finding in a line.
@@ -90,38 +90,37 @@ const (
 	maxPatience = time.Second // or the node timeout, if that is longer
 )
 
-// Check looks for what could take exclusion or speed away on the nodes of this Locker:
-// who they are, how they keep data, how their clocks run, what the user may do. It judges
-// by the TTL, node timeout, drift factor, prefix, and of WithFair, WithFencing and
-// WithRestartGuard those that were given to [New]. It returns what it found, the worst
-// first, and a summary for each node. A node that cannot be reached is a finding, and so
-// is what could not be found out.
+// Check diagnoses the nodes of this Locker: what endangers mutual exclusion or
+// performance, with a remedy. It looks at the identity of each server, at how it keeps
+// data, at its clock, and at the rights of the user. It judges by the TTL, node timeout,
+// drift factor, prefix, WithFair, WithFencing and WithRestartGuard that were given to [New].
+// It returns the findings, the worst first, and a summary for each node. An unreachable
+// node is a finding, and so is what Check could not find out.
 //
-// It takes a little more than a second, in which it watches clocks, and never more than
-// eight, or four node timeouts more than that second; checks of one Locker are made one
-// after the other. A node that hangs costs less: one
-// question is put after the other, and none after one that was not answered within four
-// node timeouts (250 ms at least, 1 s or one node timeout at most). If ctx has a deadline
-// before that, it watches and asks for less time, so that there is a result before. To see
-// whether all connections of a client reach the same server, it asks on up to four at once.
+// Check takes a little more than a second, in which it watches the clocks. It takes at most
+// eight seconds, or one second and four node timeouts. Checks of one Locker run one after
+// the other. Check asks a node one question at a time, and no more after one that was not
+// answered within four node timeouts (at least 250 ms, at most 1 s or one node timeout). An
+// earlier deadline of ctx shortens all of that, so that there is a result. To see whether
+// all connections of a client reach the same server, Check uses up to four at once.
 //
-// On every node it does what locks with these options do, under keys of its own, and looks
-// afterwards at what is there: a lock is granted and its value is there, refused to another
-// value, extended, released, and gone; a waiter is told. The keys begin with the prefix
-// and "redlock-check:" and a random number, and nobody waits for them. It begins no
-// quarantine of WithRestartGuard. The user
-// needs no rights but those of locks; with INFO, CONFIG GET, PUBSUB NUMSUB, TIME, CLIENT
-// INFO, ACL WHOAMI and ACL DRYRUN, and GET and PTTL of the keys of WithRestartGuard, it
-// sees more.
-// When Check returns without an error, its keys are gone from all nodes that answer, and
-// elsewhere go by themselves within ten seconds, or six node timeouts.
+// On every node Check does what locks with these options do, under keys of its own, and
+// looks at the keys afterwards: a lock is granted, and its value is there; it is refused to
+// another value; it is extended, released, and gone; a waiter is notified. The keys begin
+// with the prefix, "redlock-check:" and a random number. Check begins no quarantine of
+// WithRestartGuard.
 //
-// It is for when servers or settings have changed. One master of three that is away is an
-// error that somebody has to mend, and no reason for a service to stop: whether it is
-// ready to lock, a TryLock of a name of its own says.
+// The user needs no rights but those of locks. Check sees more with INFO, CONFIG GET,
+// PUBSUB NUMSUB, TIME, CLIENT INFO, ACL WHOAMI and ACL DRYRUN, and GET and PTTL of the keys
+// of WithRestartGuard. When Check returns no error, its keys are gone from all nodes that
+// answer. On other nodes they expire within ten seconds, or six node timeouts.
 //
-// The error matches ctx.Err() or [ErrClosed]; then there are no findings. What is
-// still with a client then ends soon: Close waits for it.
+// Use Check when servers or settings have changed. It is no health check: an error about
+// one master of three is no reason for a service to stop. A TryLock of a name of its own
+// says whether a service can lock.
+//
+// The error matches ctx.Err() or [ErrClosed]; then there are no findings. Questions that
+// are still with a client end soon, and Close waits for them.
 func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	ended := func() error {
 		err := ctx.Err()

@@ -12,21 +12,21 @@ import (
 // context of fn ends when the lock is lost and when ctx ends; it carries the
 // lock for [FromContext].
 //
-// If the lock could not be had, fn is not called and the error is that of Lock.
-// Otherwise the error joins fn's error and, if the lock was lost while fn ran,
-// one that matches [ErrLost] and says why, once, also when fn returned nil: what it
-// did may have overlapped with another holder. Ask for ErrLost before you ask for
-// context.Canceled, which is what ctx.Err() is in fn after a loss. If the Locker was closed meanwhile, it
-// matches [ErrClosed]. A release that could not be confirmed is no error: it is logged,
-// and goes on in the background.
+// If the lock is not granted, Do does not call fn and returns the error of Lock. Otherwise
+// it returns fn's error. If the lock was lost while fn ran, it joins an error that matches
+// [ErrLost] and says why, also when fn returned nil: the work may have overlapped with that
+// of another holder. Ask for ErrLost before you ask for context.Canceled, which is the
+// ctx.Err() of fn after a loss. If the Locker was closed meanwhile, the error matches
+// [ErrClosed]. An unconfirmed release is no error: it is logged, and goes on in the
+// background.
 //
-// Do returns when fn has, even if its context ended before, and the release, which
-// takes a node timeout at most. If fn panics, the lock is released and the panic goes
-// on. fn must not unlock the lock itself: that reads as a loss. If it hands the lock over
-// ([Lock.Handle]), Do returns what fn does.
+// Do returns after fn has returned, also if the context of fn ended before. Then it
+// releases the lock, which takes one node timeout at most. If fn panics, Do releases the
+// lock and the panic goes on. fn must not unlock the lock: that is reported as a loss. If
+// fn hands the lock over ([Lock.Handle]), Do returns fn's error.
 //
-// Do runs fn once at a time. A job that every instance starts at the same tick runs on each
-// of them, one after the other: see [WithMinHold].
+// Do runs fn on one instance at a time. A job that every instance starts at the same tick
+// runs on each of them, one after the other, unless [WithMinHold] is set.
 func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) (err error) {
 	lock, err := l.lock(ctx, name, append([]LockOption{WithKeepAlive()}, opts...), true)
 	if err != nil {
@@ -55,8 +55,8 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 	return fn(lock.Context())
 }
 
-// withLoss adds a loss to what the function returned. One that returned it itself, as
-// context.Cause of its context, has said it already: it is said once.
+// withLoss adds a loss to the error of the function, unless the function has returned the
+// loss itself, as context.Cause of its context.
 func withLoss(name string, err, loss error) error {
 	said := err != nil && errors.Is(err, loss)
 	if said {

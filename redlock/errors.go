@@ -15,16 +15,15 @@ import (
 
 // What errors match, with [errors.Is]. These are a contract.
 var (
-	// ErrTaken: too many nodes for a majority said that another holder has the lock,
-	// or with [WithFair] that it is free and others come first in line, or with
-	// [WithFencing] that it is free and others had tokens that are larger, again and again. The error says who has it, and on how many of the nodes that had
-	// answered by then.
+	// ErrTaken: no majority can grant the lock, because another holder has it. With
+	// [WithFair] the lock may also be free, and other waiters come first. With
+	// [WithFencing] it may also be free, and the proposed token was repeatedly too small.
+	// The error names the holders, and on how many of the nodes each was seen.
 	ErrTaken = errors.New("lock is taken")
 
-	// ErrNoQuorum: so many nodes failed that no majority of answers was possible, or
-	// the answers came when no validity was left, or the nodes stayed divided between
-	// several values of which none can have a majority.
-	// The error says what each node met that had failed by then.
+	// ErrNoQuorum: too many nodes failed for a majority to answer. Or the answers came
+	// when no validity was left. Or several values split the nodes, and none of them can
+	// have a majority. The error says why each node failed.
 	ErrNoQuorum = errors.New("no quorum")
 
 	// ErrNotHeld: the lock to extend or to unlock had expired, had been lost,
@@ -35,7 +34,7 @@ var (
 	ErrExpired = errors.New("lock expired")
 
 	// ErrLost, as a cause of Lock.Context(): a majority no longer carries the
-	// lock. [Locker.Do] returns it for any loss while fn ran, but not for ErrClosed.
+	// lock. [Locker.Do] returns it for every loss while fn ran, except for ErrClosed.
 	ErrLost = errors.New("lock was lost")
 
 	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
@@ -45,42 +44,41 @@ var (
 	// goes on elsewhere, and this process does not hold it any more.
 	ErrHandedOver = errors.New("lock was handed over")
 
-	// ErrNodeBusy is what one node met when it had left more than 64 commands in
-	// a row unanswered, so that nothing but one PING at a time is sent to it.
+	// ErrNodeBusy is the error of one node that left more than 64 commands in a row
+	// unanswered. Only one PING at a time is sent to it until it answers.
 	ErrNodeBusy = node.ErrBusy
 
-	// ErrQuarantine is what one node met that [WithRestartGuard] keeps out of
-	// majorities: it may have forgotten locks, and grants none until they have expired.
+	// ErrQuarantine is the error of one node that [WithRestartGuard] keeps out of
+	// majorities. The node may have forgotten locks, and grants none until they have expired.
 	ErrQuarantine = errors.New("node is in quarantine")
 
 	// ErrClosed: the Locker was closed.
 	ErrClosed = errors.New("locker is closed")
 )
 
-// A QuorumError says how the nodes answered when no majority agreed. It matches
-// what it says (ErrTaken, ErrNoQuorum, ErrNotHeld, ErrLost) and, through its
-// node errors, what the nodes met, for example [context.DeadlineExceeded] or a
-// [*net.OpError].
+// A QuorumError says how the nodes answered when no majority agreed. It matches one of
+// ErrTaken, ErrNoQuorum, ErrNotHeld and ErrLost. It also matches the errors of the nodes,
+// for example [context.DeadlineExceeded] or a [*net.OpError].
 type QuorumError struct {
 	Op      string            // "lock", "extend", "unlock", "attach", "inspect", "list" or "force release"
 	Name    string            // of the lock
 	Granted int               // nodes that agreed when the outcome was certain
 	Needed  int               // nodes that had to
 	Total   int               // nodes that were asked
-	Holders []Holder          // who has it; empty if that is nobody, or nobody knows
+	Holders []Holder          // empty if no holder was seen
 	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
 	kind    error
 	note    string
 	refused []node.Streak // by node, of a lock that is waited for: in this attempt and those before
 }
 
-// A Holder is somebody who has the lock on some nodes.
+// A Holder has the key of a lock on some nodes.
 type Holder struct {
 	Label string // as given by [WithOwner], or "foreign holder #..." for other libraries
-	Nodes int    // how many nodes said so; 0 if none was asked: it is this Locker itself
+	Nodes int    // that said so; 0 for a holder in this process, since no node was asked
 }
 
-// A NodeError is what went wrong on one node.
+// A NodeError says what went wrong on one node, with a remedy where one is known.
 type NodeError struct {
 	Node string // as the pool names it
 	Err  error

@@ -13,15 +13,15 @@ import (
 // A Forced is what [Locker.ForceRelease] ended.
 type Forced struct {
 	Name string
-	// Held is the label of the holder whom a majority had, as in [State]; "" if nobody held
-	// the lock, and there were only keys that were left.
+	// Held is the label of the holder that had a majority, as in [State]; "" if no holder
+	// had one, and there were only keys that were left.
 	Held string
-	// Holders are those whose keys are gone, with the number of nodes; those with most
-	// nodes come first. Several of them had split the nodes.
+	// Holders are those whose keys are gone, with the number of nodes, the largest number
+	// first. Several holders had split the nodes.
 	Holders []Holder
 	Total   int // nodes of the Locker
-	// Failed are the nodes that did not answer, each with the reason; nil if all did. Of
-	// these nothing is known: a key may be left there until it expires.
+	// Failed are the nodes that did not answer, each with the reason; nil if all did. A key
+	// may be left on them until it expires.
 	Failed []*NodeError
 }
 
@@ -47,30 +47,29 @@ func (f Forced) String() string {
 // errNoLock is why a node is left alone.
 var errNoLock = errors.New("a text without a time to live, which is not the value of a lock: if it is one, delete that key there")
 
-// ForceRelease takes the lock called name away from whoever has it, of this library or
-// another one, and says from whom. It is for people who know that the holder is dead, or
-// wrong.
+// ForceRelease ends the lock called name, whatever holder of this library or another one
+// has it, and names that holder. Use it when you know that the holder is dead, or wrong.
 //
-// The holder is not asked and not told. The context of its lock ends at its next contact
-// with the nodes: with [WithKeepAlive] at the next renewal, within a third of its TTL;
-// without, at Lock.Until at the latest. Until then it works on, so somebody else may hold
-// the lock at the same time. Where that must not be, stop the holder first, or rely on a
-// fencing token.
+// The holder is not asked and not notified. The context of its lock ends at its next
+// contact with the nodes: at the next renewal [WithKeepAlive], within a third of its TTL;
+// otherwise at Lock.Until at the latest. Until then the holder works on, and another one
+// may hold the lock at the same time. Where that must not be, stop the holder first, or
+// rely on a fencing token.
 //
-// It first looks at every node. Then it deletes, on each node, the value that it saw
-// there and no other, so the lock of somebody who got it meanwhile stays. Callers who
-// wait are told, as after any release. It deletes keys that no majority has, too: those
-// of several holders that keep everybody from the lock. It leaves alone what is no lock: a
-// longer text, or one without a time to live that does not look like the value of a lock;
-// such a node is one of those that failed.
+// ForceRelease first reads the key on every node. Then it deletes on each node the value
+// that it read there, and no other. So a lock that was granted meanwhile stays. Waiters are
+// notified, as after any release. Keys without a majority are deleted, too: those of
+// several holders that split the nodes. What is no lock stays: a longer text, or a text
+// without a time to live that does not look like the value of a lock. Such a node is one of
+// those that failed.
 //
-// It returns nil once a majority confirmed that it does not have what was seen. The error
-// matches [ErrNotHeld] if no node had a key, or if all were gone before they could be
-// deleted. It matches [ErrNoQuorum] if less than a majority answered the look, when nothing
-// was deleted, or if less than a majority confirmed within the node timeout. Then the
-// Forced says what was confirmed, and what else was sent may still be carried out; so it is
-// if ctx ends, which the error matches then. ForceRelease may be repeated. After
-// [Locker.Close] it matches [ErrClosed].
+// It returns nil once a majority confirmed that it does not have what was read. The error
+// matches [ErrNotHeld] if no node had a key, or if all keys were gone before. It matches
+// [ErrNoQuorum] if less than a majority could be read; then nothing was deleted. It also
+// matches [ErrNoQuorum] if less than a majority confirmed within the node timeout, and
+// ctx.Err() if ctx ended first. Then the Forced says what was confirmed, and the other
+// deletions may still be carried out. ForceRelease may be repeated. After [Locker.Close]
+// the error matches [ErrClosed].
 //
 // A user needs no rights but those of locks. It takes two round trips, and two node
 // timeouts at most.

@@ -10,30 +10,29 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A State is what the nodes say about a lock. It is old when it is read: nothing
-// but holding a lock makes sure of it.
+// A State is what the nodes say about a lock. It may have changed when you read it: only
+// holding a lock makes sure of its state.
 type State struct {
 	Name string
-	// Holder is the label of who holds it, as given by [WithOwner], or "foreign
-	// holder #..." for other libraries; "" if nobody does. Somebody who carries it
-	// on less than a majority of the nodes does not hold it.
+	// Holder is the label of the holder, as given by [WithOwner], or "foreign holder #..."
+	// for other libraries; "" if the lock is not held. A value on less than a majority of
+	// the nodes does not hold it.
 	Holder string
 	// Nodes is how many nodes agree about that, of those that had answered when a
 	// majority agreed. Total is how many there are.
 	Nodes, Total int
-	// TTL is how long the holder has a majority if it does not extend it, with a
-	// resolution of a millisecond; 0 if nobody holds it, negative if it is for ever.
+	// TTL is how long the holder keeps a majority without an extension, in whole
+	// milliseconds; 0 if the lock is not held, negative if that is for ever.
 	TTL time.Duration
-	// Blocked is not 0 if nobody holds the lock and nobody can get it either: several
-	// holders have left keys, none of them on a majority, and no majority is free. It is
-	// how long that lasts if nobody deletes or extends a key; negative if it is for ever.
+	// Blocked is not 0 if the lock is neither held nor free: several values split the
+	// nodes, none has a majority, and no majority is free. It is how long that lasts
+	// unless a key is deleted or extended; negative if that is for ever.
 	// [Locker.ForceRelease] ends it.
 	Blocked time.Duration
-	// Unclear is set in the result of [Locker.List] if the nodes that failed decide whether
-	// somebody holds the lock. Nodes then says on how many others somebody has it.
+	// Unclear is set in the result of [Locker.List] if the failed nodes decide whether the
+	// lock is held. Nodes is then the number of others that have the value.
 	Unclear bool
-	// Waiting is how many callers stand in line: those of this process, and with
-	// [WithFair] those of all.
+	// Waiting is the number of waiters: of this process, and of all processes [WithFair].
 	Waiting int
 
 	value string // what the holder's keys have
@@ -65,10 +64,10 @@ func (s State) String() string {
 	return text + fmt.Sprintf("; %d wait", s.Waiting)
 }
 
-// Inspect asks the nodes who holds the lock called name, without touching it. The
-// error matches [ErrNoQuorum] if less than a majority answered within the node
-// timeout, or if those that failed decide whether somebody has one, ctx.Err(), or
-// [ErrClosed]; then the State is zero and says nothing.
+// Inspect reads the state of the lock called name from the nodes, and changes nothing. The
+// error matches [ErrNoQuorum] if less than a majority answered within the node timeout, or
+// if the failed nodes decide whether the lock is held. It matches ctx.Err() if ctx ended
+// first, and [ErrClosed] after [Locker.Close]. With an error the State is zero.
 func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)
 }
@@ -83,10 +82,10 @@ type NodeState struct {
 	Err error // why nothing is known, a [*NodeError]; nil if the node answered
 }
 
-// InspectNodes is [Locker.Inspect] for who wants to see every node: it waits until all
-// have answered, for a node timeout at most. It also returns what each node says, in the
-// order in which the pools were given to [New]. If the error matches [ErrNoQuorum] the
-// State is zero, and that is returned all the same; with every other error it is nil.
+// InspectNodes is [Locker.Inspect] that also returns what each node says, in the order of
+// the pools given to [New]. It waits for all answers, for one node timeout at most. With an
+// error that matches [ErrNoQuorum] the State is zero and the nodes are returned. With every
+// other error the nodes are nil.
 func (l *Locker) InspectNodes(ctx context.Context, name string) (State, []NodeState, error) {
 	key, answers, err := l.lookAt(ctx, "inspect", name, 0, everyNode)
 	if err != nil {
@@ -106,14 +105,14 @@ func (l *Locker) InspectNodes(ctx context.Context, name string) (State, []NodeSt
 	return s, nodes, err
 }
 
-// Waiters returns how many callers stand in line for the lock called name, see
-// [State].
+// Waiters returns the number of waiters for the lock called name, see [State]. Its errors
+// are those of [Locker.Inspect].
 func (l *Locker) Waiters(ctx context.Context, name string) (int, error) {
 	s, err := l.Inspect(ctx, name)
 	return s.Waiting, err
 }
 
-// inspect looks at a lock and leaves a mark for so long that somebody watches.
+// inspect reads a lock, and leaves a waiter flag for so long.
 func (l *Locker) inspect(ctx context.Context, name string, mark time.Duration) (State, error) {
 	key, answers, err := l.lookAt(ctx, "inspect", name, mark, func(answers []node.Answer) bool {
 		_, nodes := mostly(answers)
@@ -125,10 +124,10 @@ func (l *Locker) inspect(ctx context.Context, name string, mark time.Duration) (
 	return l.state("inspect", name, key, answers)
 }
 
-// everyNode is for looks that wait for all answers.
+// everyNode waits for all answers.
 func everyNode([]node.Answer) bool { return false }
 
-// lookAt asks the nodes about a lock until that is enough.
+// lookAt reads a lock on the nodes until enough says so.
 func (l *Locker) lookAt(ctx context.Context, op, name string, mark time.Duration, enough func([]node.Answer) bool) (key string, answers []node.Answer, err error) {
 	if key, err = keyOf(l.config.prefix, name); err != nil {
 		return "", nil, err
@@ -142,7 +141,7 @@ func (l *Locker) lookAt(ctx context.Context, op, name string, mark time.Duration
 	return key, answers, nil
 }
 
-// state makes something of what the nodes said.
+// state combines the answers of the nodes.
 func (l *Locker) state(op, name, key string, answers []node.Answer) (State, error) {
 	s := State{Name: name, Total: len(answers), Waiting: l.inLine(key)}
 	q := &QuorumError{Op: op, Name: name, Needed: l.group.Majority(), Total: len(answers), kind: ErrNoQuorum}
@@ -203,7 +202,7 @@ type view struct {
 	value string
 }
 
-// heldMost is on how many nodes the lock is held by whoever holds it on most.
+// heldMost is the largest number of nodes that have the same value.
 func heldMost(answers []node.Answer) (most int) {
 	counts := make(map[string]int)
 	for _, a := range answers {

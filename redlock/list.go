@@ -20,40 +20,39 @@ var ErrTooMany = errors.New("too many locks")
 
 // A Listing is what [Locker.List] found.
 type Listing struct {
-	// Locks are the locks by name, in ascending order. Of a lock that no majority has,
-	// Holder is "", as in [State].
+	// Locks are the locks in the order of their names. Holder is "" for a lock without a
+	// majority, as in [State].
 	Locks []State
-	// Failed says which nodes did not answer to the end, and why; nil if all did. What they
-	// have is not in Locks.
+	// Failed are the nodes that did not answer to the end, each with the reason; nil if all
+	// did. Their keys are not in Locks.
 	Failed []*NodeError
 }
 
-// List returns the locks whose names begin with prefix, under the Locker's own
-// [WithPrefix]; an empty prefix means all of them. For each it says who holds it, for how
-// long, on how many nodes, and how many wait, by the rules of [Locker.Inspect]. What is
-// locked or released meanwhile may be in it or not.
+// List returns the locks whose names begin with prefix, within the Locker's own
+// [WithPrefix]. An empty prefix means all locks. Each State has the holder, the TTL, the
+// number of nodes and the number of waiters, by the rules of [Locker.Inspect]. A lock that
+// is taken or released meanwhile may be missing or not.
 //
-// A lock is a text under a key: one of this library, or, if it has a time to live, one
-// that looks like the random value of another library (22 letters or digits, as of
-// redislock and redlock-py; 24 in base64, as of redsync; 32 or 40 hex digits; a UUID). Other
-// data of the same prefix is left out, and its values stay on the server.
+// A lock is a text under a key. Values of this library count, and, if the key has a time to
+// live, values that look like those of other libraries: 22 letters or digits (redislock,
+// redlock-py), 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. Other
+// data with the same prefix is left out, and its values stay on the server.
 //
-// It walks over all keys of every node with SCAN, in steps of about a millisecond, so a
-// node serves others in between. How long it takes depends on all keys of the database: about
-// a second for a million. All nodes are asked at the same time. A step that is not
-// answered within the node timeout (at least 250 ms) makes its node one that failed.
-// Lists of one Locker are made one after the other.
+// List walks over all keys of every node with SCAN, in steps of about a millisecond, so a
+// node serves other clients in between. The time depends on all keys of the database: about
+// a second for a million. All nodes are asked at the same time. A node fails if it does not
+// answer a step within the node timeout (at least 250 ms). Lists of one Locker run one
+// after the other.
 //
-// The result is a slice and no iterator: nothing is known of any name before every node
-// has told all of its own, since each tells them in an order of its own. There are at most
-// [MaxListed]; if there are more, the error matches [ErrTooMany] and there is no result,
-// since what is missing on one node would make locks of others look lost. Ask for a longer
-// prefix then.
+// There are at most [MaxListed] locks. Beyond that the error matches [ErrTooMany], and there
+// is no result: names that are missing on one node would make locks on others look lost.
+// Use a longer prefix then. The result is a slice and no iterator, since every node returns
+// its names in an order of its own.
 //
-// The error matches [ErrNoQuorum] if less than a majority answered to the end, ctx.Err(),
-// [ErrClosed] or ErrTooMany; then the Listing is zero. A user needs rights that locks do
-// not: SCAN and GETRANGE, and those on "{key}:queue" and "{key}:lease". Where scripts are
-// refused it does not work.
+// The error matches [ErrNoQuorum] if less than a majority answered to the end, ctx.Err() if
+// ctx ended first, ErrTooMany, or [ErrClosed]. Then the Listing is zero. A user needs more
+// rights than for locks: SCAN and GETRANGE, and those on "{key}:queue" and "{key}:lease".
+// List needs scripts.
 func (l *Locker) List(ctx context.Context, prefix string) (Listing, error) {
 	failed := func(err error) error { return fmt.Errorf("redlock: list %q: %w", prefix, err) }
 	select {

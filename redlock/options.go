@@ -35,7 +35,7 @@ type settings struct {
 	fair        bool
 	fencing     bool
 	tokenLife   time.Duration
-	lease       time.Duration // 0: follows from the others
+	lease       time.Duration // of a position in the wait queue; 0: follows from the others
 	longest     time.Duration // of WithRestartGuard, or 0
 	waits       []string      // names of the given options that say how to wait
 	bad         []error       // what is wrong with options by themselves
@@ -103,10 +103,11 @@ func WithTTL(d time.Duration) LockOption {
 }
 
 // WithNodeTimeout sets how long to wait for one node before its vote counts as
-// failed. It must be positive and below the TTL. The default is a sixteenth of
-// the TTL, but at least 20 ms, at most 1 s and never more than half the TTL. While nodes
-// that answer do so slowly, that grows to twice the slowest answer of the last seconds, up
-// to ten times as much and half the TTL; a timeout that is set stays as it is.
+// failed. It must be positive and below the TTL.
+//
+// The default is TTL/16, at least 20 ms, at most 1 s, and never more than TTL/2. The
+// default grows while nodes answer slowly: to twice the slowest answer of the last
+// seconds, up to ten times the default and TTL/2. A timeout that is set does not grow.
 func WithNodeTimeout(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.timeoutSet = true
@@ -116,13 +117,13 @@ func WithNodeTimeout(d time.Duration) LockOption {
 	})
 }
 
-// WithRetryDelay sets the pause between attempts of [Locker.Lock], LockAsync and Do, and
-// between the looks of [Locker.Watch], to a random
-// time from shortest to longest, so that contenders that collided do not collide
-// again. What is heard of the lock meanwhile brings an attempt forward; this is
-// the longest that a free lock goes unnoticed. After an attempt that took longer the pause
-// is as long as that, or up to twice. The default is 50 ms to 250 ms;
-// 0 < shortest <= longest is required.
+// WithRetryDelay sets the pause between two attempts of [Locker.Lock], LockAsync and Do,
+// and between two reads of [Locker.Watch]. Each pause is a random time from shortest to
+// longest, so that contenders that collided do not collide again. A wake-up cuts a pause
+// short. Without one, a free lock goes unnoticed for one pause at most. An attempt that
+// took longer than the pause is followed by a pause of once to twice that time.
+//
+// The default is 50 ms to 250 ms. 0 < shortest <= longest is required.
 func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithRetryDelay")
@@ -132,10 +133,10 @@ func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	})
 }
 
-// WithMaxTries bounds the number of attempts of [Locker.Lock]: of the first one,
-// and those that follow a retry delay. What is heard of the lock may bring extra
-// ones. For a caller in line behind others of the same Locker every retry delay
-// counts. The default, 0, is no bound: it tries until its context ends.
+// WithMaxTries bounds the number of attempts of [Locker.Lock]. The first attempt counts,
+// and each one that follows a retry delay. Attempts after a wake-up do not count. For a
+// waiter behind others of the same Locker every retry delay counts. The default, 0, is no
+// bound: Lock tries until its context ends.
 func WithMaxTries(n int) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithMaxTries")
@@ -145,9 +146,8 @@ func WithMaxTries(n int) LockOption {
 	})
 }
 
-// WithMaxWait bounds how long [Locker.Lock] waits, like a deadline on its
-// context would: the error matches [context.DeadlineExceeded]. The default, 0,
-// is no bound.
+// WithMaxWait bounds how long [Locker.Lock] waits, as a deadline of its context does. The
+// error then matches [context.DeadlineExceeded]. The default, 0, is no bound.
 func WithMaxWait(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithMaxWait")
@@ -157,21 +157,23 @@ func WithMaxWait(d time.Duration) LockOption {
 	})
 }
 
-// WithKeepAlive extends the lock in the background, a third of the TTL after
-// the last time or a little sooner, until it is unlocked or lost or its Locker closes. It goes on
-// through errors as long as the lock is valid and stops at once when a majority
-// denies the lock. [Locker.Do] does it anyway. At most 64 extensions of a Locker run at
-// once: it keeps no more locks alive than 64 x TTL / round trip, and half of that is safe.
+// WithKeepAlive extends the lock in the background, every third of the TTL or a little
+// sooner, until it is unlocked or lost, or the Locker closes. A renewal that fails is
+// repeated as long as the lock is valid. Renewals stop at once when a majority denies the
+// lock. [Locker.Do] keeps its lock alive without this option.
 //
-// A lock that is neither unlocked nor lost is then held for as long as the
-// process lives: bound it with [WithMaxHold] where that can happen.
+// At most 64 renewals of a Locker run at once. So a Locker keeps at most
+// 64 x TTL / round trip locks alive. Plan with half of that.
+//
+// A lock that is never unlocked is held for as long as the process lives. [WithMaxHold]
+// bounds that.
 func WithKeepAlive() LockOption {
 	return lockOption(func(s *settings) { s.keepAlive = true })
 }
 
-// WithMaxHold bounds how long a lock is held in all, extensions included. The
-// lock's context ends then with [ErrExpired] and the nodes forget it about that
-// time. It must not be below the TTL. The default, 0, is no bound.
+// WithMaxHold bounds how long a lock is held in all, extensions included. Then the lock's
+// context ends with [ErrExpired], and at about that time the keys expire. d must not be
+// below the TTL. The default, 0, is no bound.
 func WithMaxHold(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.maxHold = d; d < 0 {
@@ -207,9 +209,9 @@ func WithMinHold(d time.Duration) LockOption {
 	})
 }
 
-// WithDriftFactor sets by which fraction the clock of a node may run faster or
-// slower than ours; the validity of every lock is shorter by TTL x factor + 2 ms.
-// The default is 0.01, the range is [0, 1).
+// WithDriftFactor sets by which fraction the clock of a node may run faster or slower
+// than the clock of this machine. The validity of every lock is shorter than its TTL by
+// TTL x factor + 2 ms. The default is 0.01, the range is [0, 1).
 func WithDriftFactor(f float64) Option {
 	return lockerOption(func(c *config) {
 		if c.drift = f; !(f >= 0 && f < 1) { // so that NaN is refused
@@ -220,9 +222,9 @@ func WithDriftFactor(f float64) Option {
 
 const maxLabel = 128
 
-// WithOwner sets the label that other contenders see in their error when this
-// Locker holds a lock. It does not have to be unique. The default is
-// host:pid; 1 to 128 bytes of printable characters are allowed.
+// WithOwner sets the label that others see in their errors while this Locker holds a
+// lock. It need not be unique. The default is host:pid. A label has 1 to 128 bytes of
+// printable characters.
 func WithOwner(label string) Option {
 	return lockerOption(func(c *config) {
 		c.owner = label
@@ -232,24 +234,27 @@ func WithOwner(label string) Option {
 	})
 }
 
-// WithPrefix sets what is put before every name to make the key on the nodes.
-// The default is nothing: the key is the name, as with redsync, so both
-// exclude each other.
+// WithPrefix sets the prefix of every key: the key of a lock is the prefix and its name.
+// The default is no prefix. Then the keys are those of redsync, and both exclude each
+// other.
 func WithPrefix(prefix string) Option {
 	return lockerOption(func(c *config) { c.prefix = prefix })
 }
 
-// WithLogger sets where the Locker reports what no caller is told: a lock that
-// was lost (unless an error of Do, Extend or Unlock says so, or the caller has asked for
-// [Lock.Context], which ends), the first of several failed renewals, a node that fails (Warn) and
-// works again (Info), failed attempts (Debug). The default is nowhere. A handler that
-// takes its time holds up what is reported, see [Trace], and no lock.
+// WithLogger sets where the Locker reports what no error tells a caller:
 //
-// One thing is reported without this option, too, to [slog.Default], and once for each
-// Locker: somebody has waited for a lock for five seconds, and no majority of the nodes
-// has ever answered this Locker. A wrong address or port would else be a [Locker.Lock]
-// that never returns and never says why. A logger with [slog.DiscardHandler] silences
-// that as well.
+//   - Warn: a lock was lost. Not reported if Do, Extend or Unlock returns the loss, or if
+//     [Lock.Context] was asked for.
+//   - Warn: the first of several failed renewals of a lock.
+//   - Warn: a node fails. Info: it works again.
+//   - Debug: an attempt failed.
+//
+// The default is no logger. A slow handler delays later reports, see [Trace], and no lock.
+//
+// One report needs no logger. It goes to [slog.Default], once for each Locker: a call has
+// waited for a lock for five seconds, and no majority of the nodes has ever answered this
+// Locker. Otherwise a wrong address would be a [Locker.Lock] that never returns and never
+// says why. A logger with [slog.DiscardHandler] silences that report, too.
 func WithLogger(l *slog.Logger) Option {
 	return lockerOption(func(c *config) {
 		if c.logger, c.loggerSet = l, true; l == nil {
@@ -302,8 +307,8 @@ func (s *settings) check(drift float64) error {
 	return errors.Join(s.bad...)
 }
 
-// patience is how long a node gets at most while nodes are slow, unless the user has said
-// how long it gets: half of the validity is to be left for the work.
+// patience is the longest timeout of a node while nodes are slow. A timeout that the user
+// has set does not grow. Half of the validity must be left for the work.
 func (s *settings) patience() time.Duration {
 	if s.timeoutSet {
 		return s.nodeTimeout
@@ -311,7 +316,7 @@ func (s *settings) patience() time.Duration {
 	return min(10*s.nodeTimeout, s.ttl/2)
 }
 
-// ttlWords is the TTL, for people who may not have chosen it.
+// ttlWords is the TTL for an error text. The user may not have chosen it.
 func (s *settings) ttlWords() string {
 	if s.ttl == defaultTTL {
 		return s.ttl.String() + ", the default"
@@ -319,7 +324,7 @@ func (s *settings) ttlWords() string {
 	return s.ttl.String()
 }
 
-// placeLease is how long a place in line is kept.
+// placeLease is how long a position in the wait queue is kept.
 func (s *settings) placeLease() time.Duration {
 	if s.lease > 0 {
 		return s.lease

@@ -4,16 +4,17 @@ import "time"
 
 // Options that make a lock do more than exclude.
 
-// WithFair serves those who wait first come first served, across processes: who
-// stood in line on a majority of the nodes before another one asked gets the lock
-// before it. Use it for all calls for a name: those without it, and other libraries,
-// take the lock whenever they find it free. So may anybody where a majority of the
-// nodes lost the line with their data: order may be lost, exclusion is not.
+// WithFair serves waiters first come, first served, across processes. The order counts
+// from the moment a majority of the nodes has recorded a waiter.
 //
-// A free lock that nobody waits for costs the same as without. An ACL user needs
+// Use it for all calls for a name. Calls without it, and other libraries, take the lock
+// whenever it is free. When a majority of the nodes loses its data, the order is lost and
+// exclusion is not.
+//
+// A free lock without waiters costs no more than without this option. An ACL user needs
 // the commands TIME, ZADD, ZRANGE, ZREM, ZSCORE, HGET, HSET, HDEL, HEXISTS, EXISTS,
-// PEXPIRE and PTTL for it, and the keys "{key}:queue", "{key}:lease" and "{key}:wait"
-// ("{tag}:{key}:queue" where "{tag}" is part of the key): SECURITY.md has the lines.
+// PEXPIRE and PTTL, and the keys "{key}:queue", "{key}:lease" and "{key}:wait"
+// ("{tag}:{key}:queue" where "{tag}" is part of the key). SECURITY.md has the lines.
 func WithFair() LockOption {
 	return lockOption(func(s *settings) { s.fair = true })
 }
@@ -21,10 +22,12 @@ func WithFair() LockOption {
 // minLease is the default of WithPlaceLease where nodes answer soon.
 const minLease = 2 * time.Second
 
-// WithPlaceLease sets how long [WithFair] keeps the place of a process that stopped
-// asking: when it died, those behind it wait that much longer. Processes that
-// wait ask three times in that time, whatever the retry delay. It must be at least
-// four times the node timeout. The default is that, but at least 2 s.
+// WithPlaceLease sets how long [WithFair] keeps the position of a process that stopped
+// asking. When a waiting process dies, the waiters behind it wait that much longer. A
+// waiting process asks three times in d, whatever the retry delay.
+//
+// d must be at least four times the node timeout. The default is four times the node
+// timeout, and at least 2 s.
 func WithPlaceLease(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithPlaceLease")
@@ -34,13 +37,15 @@ func WithPlaceLease(d time.Duration) LockOption {
 	})
 }
 
-// WithFencing gives every lock a fencing token, see [Lock.Token]. It costs no round trip,
-// but the first acquisition of a Locker, which has yet to learn the time of the nodes, the
-// first after a pause (50 s with the default [WithDriftFactor]), and one whose token is not
-// the newest, which happens rarely, cost one more.
+// WithFencing gives every lock a fencing token, see [Lock.Token].
 //
-// Use it for all calls for a name: tokens say nothing about holders without one. An ACL
-// user needs the command TIME for it, and the key "{key}:fence" ("{tag}:{key}:fence" where
+// It costs no round trip, with three exceptions of one round trip each: the first
+// acquisition of a Locker, which learns the time of the nodes; the first one after a pause
+// (50 s with the default [WithDriftFactor]); and one whose token was too small, which is
+// rare.
+//
+// Use it for all calls for a name: a token says nothing about a holder without one. An ACL
+// user needs the command TIME, and the key "{key}:fence" ("{tag}:{key}:fence" where
 // "{tag}" is part of the key). A node whose clock is more than a day behind those of a
 // majority takes no tokens, and its error says so.
 func WithFencing() LockOption {
@@ -49,12 +54,13 @@ func WithFencing() LockOption {
 
 const minTokenLife = time.Minute
 
-// WithTokenLife sets how long the nodes remember the newest token of [WithFencing] for
-// each name, after the last acquisition of that name. When they have forgotten it, the
-// next one is larger because it is the time of day of the nodes: so d must exceed what
-// their clocks may be set back, and what they may differ by. All calls for a name must
-// use the same. It takes about 100 bytes of each node for each name. The default is
-// 24 hours, the range is a minute to 365 days.
+// WithTokenLife sets how long the nodes remember the newest token of [WithFencing] of a
+// name after its last acquisition. After that the next token is larger, because it is the
+// time of day of the nodes. So d must exceed the time by which their clocks may be set
+// back, and by which they may differ.
+//
+// All calls for a name must use the same d. Each name takes about 100 bytes on each node.
+// The default is 24 hours, the range is a minute to 365 days.
 func WithTokenLife(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.tokenLife = d; d < minTokenLife || d > maxTTL {
@@ -64,29 +70,30 @@ func WithTokenLife(d time.Duration) LockOption {
 }
 
 // WithRestartGuard keeps a node that may have forgotten locks out of majorities until all
-// of them have expired: one that restarted, whatever it kept of its data, was flushed, or
-// is a replica that took over. Without it such a node can let in a second holder. longest
-// is the largest TTL of all locks; larger ones are refused. The guard costs no round
-// trip, and the server a few microseconds.
+// forgotten locks have expired. Such a node restarted, whatever it kept of its data, or was
+// flushed, or is a replica that took over. Without the guard it can let in a second
+// holder. longest is the largest TTL of all locks; a larger TTL is refused. The guard costs
+// no round trip, and the server a few microseconds.
 //
-// All clients of a node must use it, with the same longest, number of nodes and
-// [WithDriftFactor]: the node keeps that in the key "redlock:node", and a client that
-// differs gets an error that says how. One that does not use the guard gets past it. A
-// node that counts for the first time does so after longest, as one that restarted does:
-// until then [Locker.Lock] waits, and TryLock matches [ErrNoQuorum], and says for how
-// long. On nodes that are new for certain, "DEL redlock:quarantine" ends that. When you
-// restart nodes one by one, let longest pass in between. It counts from the first one who
-// wants a lock there after the restart. [Locker.Check] says which nodes are kept out.
+// All clients of a node must use the guard with the same longest, number of nodes and
+// [WithDriftFactor]. The node keeps these in the key "redlock:node". A client that differs
+// gets an error that says how. A client without the guard is not kept out.
 //
-// One address must reach one master at a time. Behind a balancer that checks roles, or with
-// a frozen active server and a backup, two masters answer under one name and both grant,
-// with the guard, too: the old one must be dead, or unreachable for all clients. Over
-// Sentinel longest must exceed the time in which new clients are led to the promoted replica
+// A node counts only after longest, when it is new and when it has restarted. The time
+// begins with the first attempt on it. Until then [Locker.Lock] waits, and the error of
+// TryLock matches [ErrNoQuorum] and says for how long. If a node is certainly new,
+// "DEL redlock:quarantine" on it ends the wait. When you restart nodes one by one, let
+// longest pass in between. [Locker.Check] says which nodes are kept out.
+//
+// One address must lead to one master at a time. Behind a balancer that checks roles, or
+// with a frozen active server and a backup, two masters answer under one name. Then both
+// grant, with the guard, too: the old master must be dead, or unreachable for all clients.
+// Over Sentinel, longest must exceed the time in which new clients use the promoted replica
 // while older ones still use the old master. A second planned fail-over within about ten
 // seconds can promote the old master again (seen on Redis 7.0.15).
 //
-// An ACL user needs the command INFO for it, and the keys "redlock:node" and
-// "redlock:quarantine". What it does not see is keys that are evicted.
+// An ACL user needs the command INFO, and the keys "redlock:node" and
+// "redlock:quarantine". The guard does not see evicted keys.
 func WithRestartGuard(longest time.Duration) Option {
 	return lockerOption(func(c *config) {
 		if c.longest = longest; longest < minTTL || longest > maxTTL {

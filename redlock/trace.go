@@ -6,13 +6,13 @@ import (
 	"github.com/quorumlock/quorumlock/internal/clock"
 )
 
-// A Trace has functions that a Locker calls when something happens, for metrics
-// and tests. Those that are nil are not called.
+// A Trace has functions that a Locker calls when something happens, for metrics and tests.
+// A nil function is not called.
 //
-// Lost and Node are called one after the other, in order, on one goroutine, which serves
-// the logger ([WithLogger]), too. One that takes its time holds up what is told, and
-// nothing else. It may call the Locker. Once 10,000 reports wait, the rest is dropped, and
-// the logger is told how much that was.
+// Lost and Node are called in order on one goroutine, which also serves the logger
+// ([WithLogger]). A slow function delays later reports and nothing else. It may call the
+// Locker. While 10,000 reports wait, further ones are dropped, and the logger is told how
+// many.
 type Trace struct {
 	// Round is called when the outcome of a round is known: an attempt to lock,
 	// an extension, a release, an Attach. It is called from any goroutine, must be safe for
@@ -23,15 +23,15 @@ type Trace struct {
 	// ErrExpired, ErrLost or ErrClosed.
 	Lost func(name string, cause error)
 
-	// Node is called when every call to a node has failed for a second or longer,
-	// for whatever reason (down), and when one succeeds again. A majority may be
-	// healthy meanwhile: it is how to learn that the next failure may be one too
-	// many. A node that is not called is not watched.
+	// Node is called with down when every call to a node has failed for a second or
+	// longer, and without it when a call succeeds again. A majority may work meanwhile, so
+	// this is how to learn that the next failure may be one too many. A node that receives
+	// no calls is not watched.
 	Node func(node string, down bool)
 
-	// Same is called once for a node that turned out to be the same server as another one,
-	// under a second name: it had the value of an attempt before it was asked for the
-	// first time. It does not count for that lock. [Locker.Check] says which nodes they are.
+	// Same is called once for a node that is the same server as another node, under a
+	// second name. Such a node has the value of an attempt before it was asked for the
+	// first time. It does not count for that lock. [Locker.Check] names both nodes.
 	Same func(node string)
 }
 

@@ -35,7 +35,7 @@ type cli struct {
 	Watch   watchCommand   `cmd:"" help:"Say when a lock is acquired, released or expires, until interrupted."`
 	List    listCommand    `cmd:"" help:"Say which locks there are, who holds them, for how long, and how many wait."`
 	Release releaseCommand `cmd:"" help:"Take a lock away from whoever holds it."`
-	Doctor  doctorCommand  `cmd:"" help:"Say what on the masters could take exclusion or speed away, and what mends it."`
+	Doctor  doctorCommand  `cmd:"" help:"Diagnose the masters: what endangers mutual exclusion or performance, with a remedy."`
 
 	HelpOf     helpCommand       `cmd:"" name:"help" help:"Say what redlock, or one of these, can do."`
 	VersionOf  versionCommand    `cmd:"" name:"version" help:"Print the version."`
