@@ -31,7 +31,7 @@ func (*doctorCommand) Help() string {
 
   $ redlock doctor --node redis://r1 --node redis://r2 --node redis://r3
 
-It looks for what could take exclusion or speed away: nodes that are no masters or the same server twice, or several under one name, evict keys, forget locks when they restart, have clocks that run fast, are far away, refuse what locks need, or are kept out by --guard. On each of them it does what your locks do, with --fair, --fencing and --guard if they have them, under keys that nobody waits for, and looks whether the server did it. It takes between one and eight seconds.
+It looks for nodes that are no masters, that are the same server twice, or several servers under one name; that evict keys or forget locks when they restart; whose clocks run fast; that are far away; that refuse what locks need; or that --guard keeps out. On each node it does what your locks do, with --fair, --fencing and --guard if you give them, under keys of its own, and looks at the keys afterwards. It takes between one and eight seconds.
 
 Findings are errors (exclusion is in danger, or a node grants no locks), warnings (they may be, or it could not be found out) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
 
