@@ -7,8 +7,6 @@ package fakenode
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -26,8 +25,8 @@ type Node struct {
 
 	mu      sync.Mutex // protects the rest; never held across a wait
 	keys    map[string]entry
-	scripts map[string]string
-	thawed  chan struct{} // closed while not frozen
+	scripts map[string]lua.Known // by hash
+	thawed  chan struct{}        // closed while not frozen
 	faults  Faults
 	log     []Command
 	calls   int // of Do that have not returned
@@ -66,12 +65,10 @@ const ClientTimeout = 3 * time.Minute
 type Command struct {
 	Verb  string // SET, EVALSHA or EVAL
 	Does  string // acquire, extend, release, inspect or swap
-	Waits bool   // an acquire of somebody who waits
+	Waits bool   // an acquire that leaves the waiter flag
 	Key   string
 	Value string
 	At    time.Time
-
-	wait string // the mark, "" if none was given
 }
 
 type entry struct {
@@ -81,7 +78,7 @@ type entry struct {
 
 // New returns a healthy, empty node.
 func New(name string) *Node {
-	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]string), told: make(map[string]int), listening: make(map[*subscription]bool)}
+	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]lua.Known), told: make(map[string]int), listening: make(map[*subscription]bool)}
 	n.thawed = make(chan struct{})
 	close(n.thawed)
 	return n
@@ -247,141 +244,146 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		if f.NoNative {
 			return nil, pool.Error("ERR syntax error")
 		}
-		return n.run(Command{Verb: verb, Does: "acquire", Key: args[1].(string), Value: args[2].(string)}, args[6:])
+		return n.acquire(n.note(Command{Verb: verb, Does: "acquire", Key: args[1].(string), Value: args[2].(string)}), args[6])
 	case "EVALSHA", "EVAL":
-		text := args[1].(string)
-		if verb == "EVAL" {
-			sum := sha1.Sum([]byte(text))
-			n.scripts[hex.EncodeToString(sum[:])] = text
-		} else if text = n.scripts[text]; text == "" {
+		known, ok := n.script(verb, args[1].(string))
+		if !ok {
 			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
 		}
-		keys, argv := args[3:3+args[2].(int64)], args[3+args[2].(int64):]
-		c := Command{Verb: verb, Does: does(text), Key: keys[0].(string)}
-		sides := keys[1:]
-		if settings, guarded := guardOf(text); guarded {
-			if err := n.guard(settings); err != nil {
+		c := known.Call(args[3:3+args[2].(int64)], args[3+args[2].(int64):])
+		if known.Guard != nil {
+			if err := n.guard(*known.Guard); err != nil {
 				return nil, err
 			}
-			sides = sides[2:] // the marker and the quarantine
 		}
-		var t *fence
-		if strings.Contains(text, "'again'") {
-			t, argv = fenceOf(sides[0].(string), argv, f.Ahead)
-			sides = sides[1:]
-		}
-		if len(sides) > 0 {
-			c.wait = sides[0].(string)
-		}
-		if c.Does != "inspect" {
-			c.Value, argv = argv[0].(string), argv[1:]
-		}
-		c.Waits = c.Does == "acquire" && c.wait != ""
-		if t != nil {
-			return n.runFenced(c, *t, argv)
-		}
-		return n.run(c, argv)
+		return n.run(verb, c, f)
 	}
 	return nil, pool.Error("ERR unknown command '" + verb + "'")
 }
 
-// does tells the scripts apart by what only they call.
-func does(text string) string {
-	switch {
-	case strings.Contains(text, "'NX'"):
-		return "inspect"
-	case strings.Contains(text, "PUBLISH"):
-		return "release"
-	case strings.Contains(text, "ZADD"):
-		return "turn"
-	case strings.Contains(text, "PEXPIRE"):
-		return "extend"
-	case strings.Contains(text, "redis.call(\"del\""):
-		return "release"
-	case strings.Contains(text, "held ~= ARGV[3]"):
-		return "swap"
-	case strings.Contains(text, "'SET', KEYS[1]"):
-		return "acquire"
+// script is the one that EVAL brings, or that EVALSHA asks for.
+func (n *Node) script(verb, text string) (known lua.Known, ok bool) {
+	if verb == "EVALSHA" {
+		known, ok = n.scripts[text]
+		return known, ok
 	}
-	return "inspect"
+	if known, ok = lua.Find(text); ok {
+		n.scripts[known.SHA] = known
+	}
+	return known, ok
 }
 
-// run does what the commands of the lock are documented to do. args follow the
-// value: the TTL in milliseconds, if there is one, and who waits.
-func (n *Node) run(c Command, args []any) (any, error) {
+// note logs a command that takes effect.
+func (n *Node) note(c Command) Command {
 	c.At = time.Now()
 	n.log = append(n.log, c)
+	return c
+}
+
+// run does what the scripts of the lock are documented to do.
+func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
+	c := Command{Verb: verb, Key: script.Key("lock")}
+	c.Value, _ = script.Arg("value").(string)
+	switch script.Script {
+	case lua.Acquire:
+		c.Does = "acquire"
+		return n.acquire(n.note(c), script.Arg("ttl"))
+	case lua.Wait, lua.FencedWait:
+		c.Does, c.Waits = "acquire", script.Key("wait") != ""
+		return n.wait(n.note(c), script, f)
+	case lua.Extend:
+		c.Does = "extend"
+		return n.replace(n.note(c), script)
+	case lua.Swap:
+		c.Does = "swap"
+		return n.replace(n.note(c), script)
+	case lua.Release, lua.Short:
+		c.Does = "release"
+		return n.release(n.note(c), script)
+	case lua.Inspect:
+		c.Does = "inspect"
+		return n.inspect(n.note(c), script)
+	}
+	return nil, pool.Error("ERR this model does not know the script: " + script.Script.String())
+}
+
+func (n *Node) acquire(c Command, ttl any) (any, error) {
+	if held, exists := n.get(c.Key); exists {
+		return held.value, nil
+	}
+	n.set(c.Key, c.Value, ttl)
+	return nil, nil
+}
+
+// wait is an acquire that leaves the waiter flag, and may come with a fencing token.
+func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 	held, exists := n.get(c.Key)
-	switch c.Does {
-	case "acquire":
-		switch {
-		case !exists:
-			n.set(c.Key, c.Value, args[0])
-			return nil, nil
-		case !c.Waits:
-			return held.value, nil
-		case held.value != c.Value:
-			n.mark(c.wait, args[1].(string), args[2].(int64))
-		}
+	if exists && held.value != c.Value && c.Waits {
+		n.flag(script.Key("wait"), script.Arg("waiter").(string), script.Arg("flagTTL").(int64))
+	}
+	if script.Script == lua.FencedWait {
+		return n.fencedWait(c, fenceOf(script, f.Ahead), script.Arg("ttl"))
+	}
+	if exists {
 		return []any{held.value, time.Until(held.expires).Milliseconds()}, nil
-	case "extend":
-		switch {
-		case !exists:
-			return int64(0), nil
-		case held.value != c.Value:
-			return held.value, nil
-		}
-		n.set(c.Key, c.Value, args[0])
-		return int64(1), nil
-	case "swap":
-		switch {
-		case !exists:
-			return int64(0), nil
-		case held.value != c.Value && held.value != args[1]:
-			return held.value, nil
-		}
-		n.set(c.Key, c.Value, args[0])
-		return int64(1), nil
-	case "release": // the second of args is a ticket, which says nothing here
-		if !exists || held.value != c.Value {
-			return int64(0), nil
-		}
-		delete(n.keys, c.Key)
-		if c.wait == "" {
-			return int64(1), nil
-		}
-		waits, awaited := n.get(c.wait)
-		if !awaited {
-			return int64(1), nil
-		}
-		channel := strings.TrimSuffix(c.wait, "wait") + "wake"
-		if name, inLine := strings.CutSuffix(waits.value, "."); inLine {
-			n.publish(channel, name)
-			n.publish(channel+":"+name, name)
-			if name == args[0] {
-				return int64(1), nil
-			}
-			return name, nil
-		}
-		if waits.value == "*" || strings.HasPrefix(waits.value, args[0].(string)+".") {
-			n.publish(channel, "")
-			return int64(1), nil
-		}
-		n.publish(channel, waits.value)
-		return waits.value, nil
 	}
-	if c.Does == "turn" {
-		return nil, pool.Error("ERR this model knows no line")
+	n.set(c.Key, c.Value, script.Arg("ttl"))
+	return nil, nil
+}
+
+// replace is extend, where the value stays, and swap, which has a former one.
+func (n *Node) replace(c Command, script lua.Call) (any, error) {
+	held, exists := n.get(c.Key)
+	switch {
+	case !exists:
+		return int64(0), nil
+	case held.value != c.Value && held.value != script.Arg("former"):
+		return held.value, nil
 	}
-	if ttl := args[0].(int64); ttl != 0 {
+	n.set(c.Key, c.Value, script.Arg("ttl"))
+	return int64(1), nil
+}
+
+// release knows no wait queue: a ticket says nothing here.
+func (n *Node) release(c Command, script lua.Call) (any, error) {
+	held, exists := n.get(c.Key)
+	if !exists || held.value != c.Value {
+		return int64(0), nil
+	}
+	delete(n.keys, c.Key)
+	flag, flagged := n.get(script.Key("wait"))
+	if !flagged {
+		return int64(1), nil
+	}
+	releaser := script.Arg("releaser").(string)
+	channel := strings.TrimSuffix(script.Key("wait"), "wait") + "wake"
+	if first, queued := strings.CutSuffix(flag.value, "."); queued {
+		n.publish(channel, first)
+		n.publish(channel+":"+first, first)
+		if first == releaser {
+			return int64(1), nil
+		}
+		return first, nil
+	}
+	if flag.value == "*" || strings.HasPrefix(flag.value, releaser+".") {
+		n.publish(channel, "")
+		return int64(1), nil
+	}
+	n.publish(channel, flag.value)
+	return flag.value, nil
+}
+
+func (n *Node) inspect(c Command, script lua.Call) (any, error) {
+	if ttl := script.Arg("flagTTL").(int64); ttl != 0 {
 		value := "*"
-		if mark, marked := n.get(c.wait); marked {
-			value = mark.value
+		if flag, flagged := n.get(script.Key("wait")); flagged {
+			value = flag.value
 		}
-		n.mark(c.wait, value, ttl)
+		n.flag(script.Key("wait"), value, ttl)
 	}
+	held, exists := n.get(c.Key)
 	if !exists {
-		return []any{"", int64(-2), int64(0)}, nil
+		return []any{"", int64(lua.Free), int64(0)}, nil
 	}
 	return []any{held.value, time.Until(held.expires).Milliseconds(), int64(0)}, nil
 }
@@ -395,10 +397,10 @@ func (n *Node) get(key string) (entry, bool) {
 	return e, ok
 }
 
-// mark leaves a mark, for no less than the one that is there. ttl is in milliseconds.
-func (n *Node) mark(key, value string, ttl int64) {
-	if mark, marked := n.get(key); marked {
-		ttl = max(ttl, time.Until(mark.expires).Milliseconds())
+// flag leaves the waiter flag, for no less than one that is there. ttl is in milliseconds.
+func (n *Node) flag(key, value string, ttl int64) {
+	if flag, flagged := n.get(key); flagged {
+		ttl = max(ttl, time.Until(flag.expires).Milliseconds())
 	}
 	n.set(key, value, ttl)
 }

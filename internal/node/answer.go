@@ -3,6 +3,8 @@ package node
 import (
 	"fmt"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
 // Status is what a node said.
@@ -54,7 +56,7 @@ func (r *Request) answer(reply any, err error) Answer {
 	if !r.fenced() {
 		return r.short(r.read(reply))
 	}
-	rest, fence, ok := unfence(r.Verb, reply)
+	rest, fence, ok := r.unfence(reply)
 	if !ok {
 		return r.unexpected(reply)
 	}
@@ -95,9 +97,12 @@ func (r *Request) read(reply any) Answer {
 			}
 			return Answer{Status: Taken, Holder: held}
 		}
-		a := lookedAt(reply)
-		switch {
-		case r.Verb == Acquire || a.Status != Taken:
+		list, ok := lua.Wait.Reply(reply)
+		if !ok || r.Verb == Acquire {
+			break
+		}
+		switch a := holderOf(list); {
+		case a.Status != Taken:
 		case a.Holder == r.lease.value:
 			return Answer{Status: Granted, Found: true}
 		default:
@@ -107,7 +112,10 @@ func (r *Request) read(reply any) Answer {
 		if last, granted := reply.(int64); granted {
 			return Answer{Status: Granted, Last: last}
 		}
-		a := queuedBehind(reply)
+		var a Answer
+		if list, ok := lua.Turn.Reply(reply); ok {
+			a = queuedBehind(list)
+		}
 		if a.Status == Taken && a.Holder == r.lease.value { // as with Wait
 			return Answer{Status: Granted, Found: true, Last: a.Last}
 		}
@@ -172,13 +180,8 @@ func (r *Request) read(reply any) Answer {
 	case ping:
 		return Answer{}
 	case Inspect:
-		if three, ok := reply.([]any); ok && len(three) == 3 {
-			a := lookedAt(three[:2])
-			waiting, ok := three[2].(int64)
-			if three[1] == int64(free) {
-				a = Answer{Status: Absent}
-			}
-			if a.Waiting = waiting; ok && a.Status != Failed {
+		if list, ok := lua.Inspect.Reply(reply); ok {
+			if a := inspected(list); a.Status != Failed {
 				return a
 			}
 		}
@@ -190,40 +193,44 @@ func (r *Request) read(reply any) Answer {
 // can say more than a time.Duration holds, and pauses are added to what it holds.
 const longest = 100 * 365 * 24 * int64(time.Hour/time.Millisecond)
 
-// lookedAt reads who holds a key and for how long.
-func lookedAt(reply any) Answer {
-	if pair, ok := reply.([]any); ok && len(pair) == 2 {
-		held, ok1 := pair[0].(string)
-		ms, ok2 := pair[1].(int64)
-		switch {
-		case ms == 0:
-			ms = 1 // PTTL rounds down; 0 is for answers that do not tell
-		case ms < 0 || ms > longest:
-			ms = -1
-		}
-		if ok1 && ok2 {
-			return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
-		}
+// holderOf reads which value holds a key, and for how long.
+func holderOf(reply lua.Reply) Answer {
+	held, ok1 := reply.Get("holder").(string)
+	ms, ok2 := reply.Get("left").(int64)
+	switch {
+	case !ok1 || !ok2:
+		return Answer{}
+	case ms == 0:
+		ms = 1 // PTTL rounds down; 0 is for answers that do not tell
+	case ms < 0 || ms > longest:
+		ms = -1
 	}
-	return Answer{}
+	return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
 }
 
-// free is the remaining time to live of a key that does not exist.
-const free = -2
+// inspected reads the same, and how many wait.
+func inspected(reply lua.Reply) Answer {
+	a := holderOf(reply)
+	waiting, ok := reply.Get("waiting").(int64)
+	if reply.Get("left") == int64(lua.Free) {
+		a = Answer{Status: Absent}
+	}
+	if !ok || a.Status == Failed {
+		return Answer{}
+	}
+	a.Waiting = waiting
+	return a
+}
 
 // queuedBehind reads why it is not our turn.
-func queuedBehind(reply any) Answer {
-	four, ok := reply.([]any)
-	if !ok || len(four) != 4 {
+func queuedBehind(reply lua.Reply) Answer {
+	a := holderOf(reply)
+	last, ok1 := reply.Get("last").(int64)
+	first, ok2 := reply.Get("first").(int64)
+	switch {
+	case !ok1 || !ok2 || a.Status == Failed:
 		return Answer{}
-	}
-	last, ok1 := four[2].(int64)
-	first, ok2 := four[3].(int64)
-	a := lookedAt(four[:2])
-	if !ok1 || !ok2 || a.Status != Taken {
-		return Answer{}
-	}
-	if four[1] == int64(free) {
+	case reply.Get("left") == int64(lua.Free):
 		a = Answer{Status: Queued}
 	}
 	a.Last, a.First = last, first

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -222,7 +223,7 @@ func FuzzReplyWithAToken(f *testing.F) {
 		if failed := a.Status == Failed; failed != (a.Err != nil) {
 			t.Fatalf("%v, %#v: status %d and error %v", verb, reply, a.Status, a.Err)
 		}
-		if a.Newest < 0 || a.Newest > maxToken || a.Micros < 0 || a.Micros == noNews || a.Micros > maxToken {
+		if a.Newest < 0 || a.Newest > maxToken || a.Micros < 0 || a.Micros == lua.NoNews || a.Micros > maxToken {
 			t.Fatalf("%v, %#v: %+v", verb, reply, a)
 		}
 	})

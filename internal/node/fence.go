@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -35,29 +36,12 @@ func (l Lease) Again() Lease {
 
 func (f *Fence) token() int64 { return f.number.(int64) }
 
-// fence appends the arguments for fence.lua, if there is a token.
-func (r *Request) fence(to []any) []any {
-	if r.lease.fence == nil {
-		return to
-	}
-	to = append(to, r.lease.fence.number, r.life)
-	if r.lease.fence.again {
-		to = append(to, "again")
-	}
-	return to
-}
-
 // fenced reports whether the request carries a token.
 func (r *Request) fenced() bool { return r.lease.fence != nil && r.Verb.Takes() }
 
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly
-	noNews   = 1         // in place of the node's time
-	near     = 100_000   // microseconds that this is from the token, at most
-
-	// The remaining time to live of a key that is free, if the token is not taken.
-	tooSmall = -3
-	tooLarge = -4
+	near     = 100_000   // microseconds that the node's time is from the token at most, if it is no news
 )
 
 // errBehind is a refusal like those of servers.
@@ -65,35 +49,37 @@ const errBehind = pool.Error("CLOCKBEHIND the fencing token is more than a day a
 
 // unfence takes off what fence.lua adds to a reply: what the node knows about tokens,
 // and as status and error why it does not take this one. No time is 0.
-func unfence(verb Verb, reply any) (rest any, fence Answer, ok bool) {
-	list, _ := reply.([]any)
-	n := len(list)
-	end := reply
-	if n > 0 {
-		end = list[n-1]
-	}
-	micros, ok := end.(int64)
-	if micros != noNews {
-		fence.Micros = micros
-	}
+func (r *Request) unfence(reply any) (rest any, fence Answer, ok bool) {
+	script := r.script(evalsha)
+	list, named := script.Reply(reply)
+	granted, _ := reply.([]any)
+	var micros any
 	switch {
-	case !ok || micros <= 0 || micros > maxToken:
-		return nil, fence, false
-	case verb == Wait && n == 0: // granted
-		return nil, fence, true
-	case verb == Turn && n == 2: // the same
-		return list[0], fence, true
-	case n < 4:
+	case named:
+		micros = list.Get("micros")
+	case r.Verb == Turn && len(granted) == 2: // granted: the largest ticket, and the time
+		rest, micros = granted[0], granted[1]
+	case r.Verb != Turn: // granted
+		micros = reply
+	}
+	fence.Micros, ok = micros.(int64)
+	if !ok || fence.Micros <= 0 || fence.Micros > maxToken {
 		return nil, fence, false
 	}
-	text, ok := list[n-2].(string)
+	if fence.Micros == lua.NoNews {
+		fence.Micros = 0
+	}
+	if !named {
+		return rest, fence, true
+	}
+	text, ok := list.Get("newest").(string)
 	newest, err := strconv.ParseInt(text, 10, 64)
 	fence.Newest = newest
-	switch list[1] {
-	case int64(tooSmall):
+	switch list.Get("left") {
+	case int64(lua.TooSmall):
 		fence.Status = Stale
-	case int64(tooLarge):
+	case int64(lua.TooLarge):
 		fence.Err = errBehind
 	}
-	return list[:n-2], fence, ok && err == nil && newest >= 0 && newest <= maxToken
+	return granted[:len(granted)-len(lua.Findings)], fence, ok && err == nil && newest >= 0 && newest <= maxToken
 }

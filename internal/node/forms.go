@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -36,32 +37,15 @@ func (r *Request) preferred() form {
 // preferred is the same by verb, where restarts are not guarded.
 var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
 
-// script is which script the request runs in one form.
-func (r *Request) script(f form) int {
-	switch {
-	case f >= shortsha && r.Verb == Release:
-		return shortRelease
-	case r.fenced() && r.Verb == Turn:
-		return fencedTurn
-	case r.fenced():
-		return fencedWait
-	case f >= shortsha && r.Verb == Wait:
-		return int(Acquire)
-	case r.Verb == Expire:
-		return int(Extend) // it sets the time to live in the same way
-	}
-	return int(r.Verb)
-}
-
 // Known is what is known about a server, until it changes. All nodes of a process on the
 // same client may share it: it is safe for concurrent use.
 type Known struct {
-	noNative flag              // it refused SET with NX and GET
-	long     flag              // it has a text that is no lock's: see longestValue
-	noHash   flag              // it refused EVALSHA, and not EVAL
-	proven   flag              // a release was seen to work; see probe
-	loaded   [scriptCount]flag // it has the script
-	kept     [ping + 1]kept    // the form that worked when a better one was refused, native for none
+	noNative flag            // it refused SET with NX and GET
+	long     flag            // it has a text that is no lock's: see longestValue
+	noHash   flag            // it refused EVALSHA, and not EVAL
+	proven   flag            // a release was seen to work; see probe
+	loaded   [lua.Count]flag // it has the script
+	kept     [ping + 1]kept  // the form that worked when a better one was refused, native for none
 }
 
 func (l *Known) forget() {

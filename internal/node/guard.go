@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
 const (
@@ -29,7 +31,7 @@ func (g Guard) Scripts() *Scripts {
 	if g == (Guard{}) {
 		return unguarded
 	}
-	return newScripts(fmt.Sprintf("local quarantine, settings = %d, '%s'\n", millis(g.Quarantine), g.Settings()) + guardLua)
+	return newScripts(&lua.Guard{Quarantine: millis(g.Quarantine), Settings: g.Settings()})
 }
 
 // A Marker is what guards have left on a node. The zero Marker is that of a node which
@@ -58,7 +60,7 @@ func (x *exam) marker() (m Marker, err error) {
 	switch {
 	case !ok:
 		return m, fmt.Errorf("unexpected reply %T to PTTL", reply)
-	case left == free:
+	case left == lua.Free:
 	case left < 0, left > longest:
 		m.Left = -1
 	default:

@@ -2,17 +2,13 @@ package node
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
-
-//go:embed lua/list.lua
-var listLua string
-
-var listScript = newScript("", listLua)
 
 // A listing is bounded at every step, so that a node with many keys serves others in
 // between: no step takes a server much more than a millisecond of its processor.
@@ -140,7 +136,7 @@ func (l *listing) scan(cursor string) (next string, keys []string, err error) {
 // look looks at keys, and returns how many of them it is done with.
 func (l *listing) look(keys []string) (done int, err error) {
 	args := make([]any, 0, 3*len(keys)+6)
-	args = append(args, "EVAL", listScript.text, int64(3*len(keys)))
+	args = append(args, "EVAL", unguarded.all[lua.List].Text, int64(3*len(keys)))
 	for _, key := range keys {
 		args = append(args, key, SideKey(key, "queue"), SideKey(key, "lease"))
 	}
@@ -153,9 +149,15 @@ func (l *listing) look(keys []string) (done int, err error) {
 		return 0, fmt.Errorf("unexpected reply %T to a script: is this a Redis server?", reply)
 	}
 	for i := 0; i < len(replies); i += 3 {
-		a := lookedAt(replies[i : i+2])
-		waiting, ok := replies[i+2].(int64)
-		if a.Waiting = waiting; !ok || a.Status != Taken {
+		var a Answer
+		if list, ok := lua.List.Reply(replies[i : i+3]); ok {
+			a = inspected(list)
+		}
+		switch a.Status {
+		case Taken:
+		case Absent:
+			continue // no lock
+		default:
 			return 0, fmt.Errorf("unexpected reply to a script: is this a Redis server?")
 		}
 		if len(a.Holder) <= LongestOurs && l.Lock(a.Holder) {

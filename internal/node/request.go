@@ -1,6 +1,8 @@
 package node
 
-import "time"
+import (
+	"time"
+)
 
 // Verb is what a request asks of a node.
 type Verb uint8
@@ -146,82 +148,18 @@ func (r *Request) args(to []any, f form) []any {
 	case f == delifeq:
 		return append(to, "DELIFEQ", r.lease.key, r.lease.value)
 	}
-	s := &r.lease.scripts.all[r.script(f)]
-	if f == evalsha || f == shortsha {
-		to = append(to, "EVALSHA", s.sha)
-	} else {
-		to = append(to, "EVAL", s.text)
-	}
 	mark := &r.mark
 	if f >= shortsha {
 		mark = new(Mark)
 	}
-	count := len(to)
-	to = r.keys(append(to, nil), mark)
-	to[count] = int64(len(to) - count - 1)
-	return r.argv(to, mark)
-}
-
-// keys appends every key that the script touches, in the order of newScripts.
-func (r *Request) keys(to []any, mark *Mark) []any {
-	side := func(what string) any { return SideKey(r.lease.Key(), what) }
-	to = append(to, r.lease.key)
-	if r.Verb.Takes() && r.lease.scripts.guarded {
-		to = append(to, markerKey, quarantineKey)
+	script := r.script(f)
+	text := &r.lease.scripts.all[script]
+	if f == evalsha || f == shortsha {
+		to = append(to, "EVALSHA", text.SHA)
+	} else {
+		to = append(to, "EVAL", text.Text)
 	}
-	if r.fenced() {
-		to = append(to, r.lease.fence.counter)
-	}
-	inLine := false
-	switch r.Verb {
-	case Wait:
-		if mark.TTL > 0 {
-			to = append(to, side("wait"))
-		}
-	case Release:
-		if mark.Self != nil {
-			to = append(to, side("wait"))
-			inLine = mark.Line.Lease > 0 || mark.Line.Ticket > 0
-		}
-	case Turn, Inspect:
-		to, inLine = append(to, side("wait")), true
-	}
-	if inLine {
-		to = append(to, side("queue"), side("lease"))
-	}
-	return to
-}
-
-// argv appends the other arguments of the script.
-func (r *Request) argv(to []any, mark *Mark) []any {
-	switch line := &mark.Line; r.Verb {
-	case Wait:
-		if to = append(to, r.lease.value, r.ttl); mark.TTL > 0 {
-			to = append(to, mark.Self, millis(mark.TTL))
-		}
-		return r.fence(to)
-	case Turn:
-		return r.fence(append(to, r.lease.value, r.ttl, mark.Self, millis(mark.TTL),
-			line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count))
-	case Release:
-		to = append(to, r.lease.value)
-		if mark.Self == nil {
-			return to
-		}
-		to = append(to, mark.Self)
-		switch {
-		case line.Back:
-			return append(to, line.Ticket, "back")
-		case line.Ticket > 0:
-			return append(to, line.Ticket)
-		}
-		return to
-	case Inspect:
-		return append(to, millis(mark.TTL))
-	case Swap:
-		return append(to, r.lease.value, r.ttl, *r.lease.former)
-	}
-	return append(to, r.lease.value, r.ttl)
+	return r.scriptArgs(to, script, mark)
 }
 
 // millis rounds up: 0 would mean "delete now" to PEXPIRE and an error to SET,

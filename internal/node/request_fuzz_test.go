@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
 // What goes out is what the caller asked for: strings and int64s, as pools want them,
@@ -53,48 +55,66 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			wantMillis(t, args[6], ttl)
 			return
 		}
-		n := 3 + args[2].(int64)
-		keys, argv := args[3:n], args[n:]
-		if want := wantKeys(verb, key, fenced, m); !slices.Equal(keys, want) {
-			t.Fatalf("%v: the keys are %q, want %q", verb, keys, want)
+		call := called(t, args)
+		if want := wantKeys(verb, key, fenced, m); !slices.Equal(call.Keys(), want) {
+			t.Fatalf("%v: the keys are %q, want %q", verb, call.Keys(), want)
+		}
+		if retake := call.Arg("retake") != nil; fenced && retake != again {
+			t.Fatalf("%v with the token %d: %v", verb, ticket, args)
+		}
+		wantMillis := func(name string, ns int64) {
+			t.Helper()
+			wantMillis(t, call.Arg(name), ns)
 		}
 		if fenced {
-			if again != (argv[len(argv)-1] == "again") {
-				t.Fatalf("%v with the token %d: %v", verb, ticket, args)
+			if got := call.Arg("token"); got != ticket {
+				t.Fatalf("%v: the token is %v, want %d", verb, got, ticket)
 			}
-			if again {
-				argv = argv[:len(argv)-1]
-			}
-			rest := argv[len(argv)-2:]
-			if rest[0] != ticket {
-				t.Fatalf("%v: the token is %v, want %d", verb, rest[0], ticket)
-			}
-			wantMillis(t, rest[1], lease)
-			argv = argv[:len(argv)-2]
+			wantMillis("tokenTTL", lease)
 		}
 		if verb == Inspect {
-			wantMillis(t, argv[0], mark)
+			wantMillis("flagTTL", mark)
 			return
 		}
-		if argv[0] != value {
-			t.Fatalf("%v, form %d: the value is %q, want %q", verb, as, argv[0], value)
+		if got := call.Arg("value"); got != value {
+			t.Fatalf("%v, form %d: the value is %q, want %q", verb, as, got, value)
 		}
 		if verb != Release {
-			wantMillis(t, argv[1], ttl)
+			wantMillis("ttl", ttl)
 		}
 		switch {
 		case verb == Turn:
-			wantMillis(t, argv[7], lease)
+			wantMillis("positionTTL", lease)
 			fallthrough
 		case verb == Wait:
-			wantMillis(t, argv[3], mark)
-		case verb == Acquire && len(argv) != 2:
+			wantMillis("flagTTL", mark)
+		case verb == Acquire && !fenced && len(call.Args()) != 2:
 			t.Fatalf("it leaves a mark: %v", args)
-		case verb == Swap && argv[2] != "former":
+		case verb == Swap && call.Arg("former") != "former":
 			t.Fatalf("it replaces another value: %v", args)
 		}
 	})
 }
+
+// called reads a command as a node does that knows all scripts.
+func called(t *testing.T, args []any) lua.Call {
+	t.Helper()
+	for _, scripts := range []*Scripts{unguarded, guardedScripts} {
+		for _, text := range scripts.all {
+			if args[1] == text.Text || args[1] == text.SHA {
+				known, ok := lua.Find(text.Text.(string))
+				if !ok {
+					t.Fatalf("no script is this: %v", args)
+				}
+				return known.Call(args[3:3+args[2].(int64)], args[3+args[2].(int64):])
+			}
+		}
+	}
+	t.Fatalf("it runs no script: %v", args)
+	return lua.Call{}
+}
+
+var guardedScripts = Guard{Nodes: 3, Longest: time.Second, Quarantine: time.Second}.Scripts()
 
 // wantKeys is every key that a script touches.
 func wantKeys(verb Verb, key string, fenced bool, m Mark) []any {

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -86,9 +87,9 @@ func (r right) command(x *exam) []any {
 	args := []any{r.args[0]}
 	switch r.args[0] {
 	case "EVAL":
-		args = append(args, unguarded.all[Release].text, int64(1))
+		args = append(args, unguarded.all[lua.Release].Text, int64(1))
 	case "EVALSHA":
-		args = append(args, unguarded.all[Release].sha, int64(1))
+		args = append(args, unguarded.all[lua.Release].SHA, int64(1))
 	}
 	switch r.on {
 	case "":

@@ -1,6 +1,10 @@
 package main
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
+)
 
 // A fence is what fence.lua finds out before wait.lua and turn.lua begin.
 type fence struct {
@@ -16,30 +20,25 @@ type fence struct {
 const day = 86_400_000_000
 
 func (s command) fence() fence {
-	if s.sides.fence == "" {
+	if s.key("fence") == "" {
 		return fence{command: s}
 	}
-	again := s.argv[len(s.argv)-1] == "again"
-	if again {
-		s.argv = s.argv[:len(s.argv)-1]
-	}
-	given := len(s.argv) - 2
-	f := fence{command: s, on: true, newest: "0", token: number(s.argv[given]), life: number(s.argv[given+1]), granted: s.micros}
-	f.argv = f.argv[:given]
+	retake := s.given("retake")
+	f := fence{command: s, on: true, newest: "0", token: s.number("token"), life: s.number("tokenTTL"), granted: s.micros}
 	if off := f.token - s.micros; -100_000 <= off && off <= 100_000 {
-		f.granted = int64(1)
+		f.granted = int64(lua.NoNews)
 	}
-	if newest, found := s.get(s.sides.fence); found {
+	if newest, found := s.get(s.key("fence")); found {
 		f.newest = newest
 	}
 	known, _ := strconv.ParseInt(f.newest, 10, 64)
 	switch {
-	case again: // of a lock that is held: nothing is handed out
+	case retake: // of a lock that is held: nothing is handed out
 		f.token = max(f.token, known)
 	case f.token <= known, f.token <= s.micros-1000*f.life:
-		f.refusal = -3
+		f.refusal = lua.TooSmall
 	case f.token-max(s.micros, known) > day:
-		f.refusal = -4
+		f.refusal = lua.TooLarge
 	}
 	return f
 }
@@ -56,6 +55,6 @@ func (f fence) onto(reply ...any) any {
 func (f fence) remember() {
 	if f.on {
 		ahead := max(0, (f.token-f.micros+999)/1000) // rounded up, if it is ahead
-		f.set(f.sides.fence, strconv.FormatInt(f.token, 10), f.life+ahead)
+		f.set(f.key("fence"), strconv.FormatInt(f.token, 10), f.life+ahead)
 	}
 }

@@ -3,49 +3,33 @@ package main
 import (
 	"fmt"
 	"maps"
-	"regexp"
-	"strconv"
 	"strings"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A guard is the settings that a script begins with which is guarded against restarts.
-type guard struct {
-	quarantine int64  // in milliseconds
-	settings   string // that all clients have to agree on
-}
+// A guard is what guard.lua does with the settings of a script.
+type guard struct{ *lua.Guard }
 
 const (
 	marker     = "redlock:node"
 	quarantine = "redlock:quarantine"
 )
 
-var guardLine = regexp.MustCompile(`^local quarantine, settings = (\d+), '(.*)'\n`)
-
-// guardOf reads the settings of a script, nil if it is not guarded.
-func guardOf(text string) *guard {
-	line := guardLine.FindStringSubmatch(text)
-	if line == nil {
-		return nil
-	}
-	n, _ := strconv.ParseInt(line[1], 10, 64)
-	return &guard{n, line[2]}
-}
-
 // refusal is what guard.lua does: it returns why no lock is granted, or nil. run is the
 // run id of the server.
-func (g *guard) refusal(s command, run string) error {
+func (g guard) refusal(s command, run string) error {
 	kept, _ := s.get(marker)
 	known, agreed, marked := strings.Cut(kept, " ")
 	if !marked || known == "" || strings.Trim(known, "0123456789abcdefABCDEF") != "" {
-		known, agreed = "", g.settings
+		known, agreed = "", g.Settings
 	}
-	if agreed != g.settings {
-		return pool.Error(fmt.Sprintf("GUARDMISMATCH others lock here with (nodes, longest TTL, quarantine in ms) = (%s), this client has (%s)", agreed, g.settings))
+	if agreed != g.Settings {
+		return pool.Error(fmt.Sprintf("GUARDMISMATCH others lock here with (nodes, longest TTL, quarantine in ms) = (%s), this client has (%s)", agreed, g.Settings))
 	}
 	if known != run {
-		s.set(quarantine, run, g.quarantine)
+		s.set(quarantine, run, g.Quarantine)
 		g.mark(s, run)
 	}
 	if left := s.pttl(quarantine); left != -2 {
@@ -55,8 +39,8 @@ func (g *guard) refusal(s command, run string) error {
 }
 
 // mark notes which server the data is of.
-func (g *guard) mark(s command, run string) {
-	s.store.keys[marker] = &entry{text: run + " " + g.settings}
+func (g guard) mark(s command, run string) {
+	s.store.keys[marker] = &entry{text: run + " " + g.Settings}
 }
 
 // begin gives the server's process a run id, as every start does.

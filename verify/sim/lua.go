@@ -45,8 +45,8 @@ func (i *interpreter) eval(text string, c command, run string) (reply any, err e
 		}
 		i.scripts[text] = script
 	}
-	l.SetGlobal("KEYS", list(l, c.keys))
-	l.SetGlobal("ARGV", list(l, c.argv))
+	l.SetGlobal("KEYS", list(l, c.call.Keys()))
+	l.SetGlobal("ARGV", list(l, c.call.Args()))
 	l.Push(script)
 	if err := l.PCall(0, 1, nil); err != nil {
 		line, _, _ := strings.Cut(err.Error(), "\n") // an error reply has one

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
 // What a message says, for the invariants and for the timeline.
@@ -14,15 +15,22 @@ func (m *message) verb() string {
 	switch m.args[0] {
 	case "SET":
 		return "acquire"
-	case "EVAL":
-		return read(text(m.args[1])).name
-	case "EVALSHA":
-		if name, known := m.link.net.world.names[text(m.args[1])]; known {
-			return name
+	case "EVAL", "EVALSHA":
+		if called, known := m.script(); known {
+			return models[called.Script].name
 		}
 		return "a script"
 	}
 	return strings.ToLower(text(m.args[0]))
+}
+
+// script is the one that it runs, if its text was ever sent.
+func (m *message) script() (call lua.Call, known bool) {
+	script, known := loaded(text(m.args[1]))
+	if m.args[0] == "EVAL" {
+		script, known = read(text(m.args[1])), true
+	}
+	return script.Call(split(m.args)), known
 }
 
 // sets reports whether it may take the lock.
@@ -51,8 +59,9 @@ func (m *message) value() string {
 	case "SET":
 		return text(m.args[2])
 	case "EVAL", "EVALSHA":
-		if _, argv := split(m.args); len(argv) > 0 && !node.IsProbe(text(argv[0])) {
-			return text(argv[0])
+		call, _ := m.script()
+		if value, given := call.Arg("value").(string); given && !node.IsProbe(value) {
+			return value
 		}
 	}
 	return ""
@@ -69,8 +78,8 @@ func (m *message) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", m.verb(), m.key(), w.alias(m.value()))
 	if m.verb() == "turn" {
-		_, argv := split(m.args)
-		fmt.Fprintf(&b, " (ticket %v)", argv[4])
+		call, _ := m.script()
+		fmt.Fprintf(&b, " (ticket %v)", call.Arg("ticket"))
 	}
 	return b.String()
 }

@@ -5,12 +5,12 @@ package main
 var mutants = []mutant{
 	{
 		name:  "a release does not compare the value",
-		edits: []edit{{"verify/sim/scripts.go", `ours := found && held == argv[0]`, `ours := found && held != ""`}},
+		edits: []edit{{"verify/sim/scripts.go", `ours := found && held == s.text("value")`, `ours := found && held != ""`}},
 		rule:  ownKeysOnly, runs: 2000,
 	},
 	{
 		name:  "an acquire does not look whether the key is free",
-		edits: []edit{{"verify/sim/scripts.go", "\tif held, found := s.get(key); found {\n\t\treturn held\n\t}\n\ts.set(key, text(argv[0])", "\ts.set(key, text(argv[0])"}},
+		edits: []edit{{"verify/sim/scripts.go", "\tif held, found := s.get(key); found {\n\t\treturn held\n\t}\n\ts.set(key, s.text(\"value\")", "\ts.set(key, s.text(\"value\")"}},
 		rule:  ownKeysOnly, runs: 2000,
 	},
 	{
@@ -57,7 +57,7 @@ var mutants = []mutant{
 	{
 		name: "an extension sets a key that is gone",
 		edits: []edit{{"verify/sim/scripts.go", "\tcase !found:\n\t\treturn int64(0)\n",
-			"\tcase !found:\n\t\ts.set(key, text(argv[0]), number(argv[1]))\n\t\treturn int64(1)\n"}},
+			"\tcase !found:\n\t\ts.set(key, s.text(\"value\"), s.number(\"ttl\"))\n\t\treturn int64(1)\n"}},
 		rule: noOrphan, runs: 20000,
 	},
 	{
@@ -136,12 +136,12 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a node takes a fencing token that is not the newest",
-		edits: []edit{{"verify/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = -3\n", ""}},
+		edits: []edit{{"verify/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = lua.TooSmall\n", ""}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{
 		name:  "a node that knows a newer fencing token grants the lock",
-		edits: []edit{{"verify/sim/fence.go", "\t\tf.refusal = -3\n", "\t\tf.token = known\n"}},
+		edits: []edit{{"verify/sim/fence.go", "\t\tf.refusal = lua.TooSmall\n", "\t\tf.token = known\n"}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{
@@ -152,7 +152,7 @@ var mutants = []mutant{
 	{
 		name: "every node counts, and the token is the largest count",
 		edits: []edit{
-			{"verify/sim/fence.go", "\tswitch {\n\tcase again:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase again:"},
+			{"verify/sim/fence.go", "\tswitch {\n\tcase retake:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase retake:"},
 			{"redlock/attempt.go", "\t\tclaim.RetakeUntil(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.RetakeUntil(time.Now()"},
 		},
 		rule: tokensGrow, runs: 20000,
@@ -169,12 +169,12 @@ var mutants = []mutant{
 	},
 	{
 		name:  "release.lua does not compare the value",
-		edits: []edit{{"internal/node/lua/release.lua", "local ours = held == ARGV[1]\n", "local ours = held and true\n"}},
+		edits: []edit{{"internal/node/lua/release.lua", "local ours = held == ARGV.value\n", "local ours = held and true\n"}},
 		rule:  ownKeysOnly, runs: 1000, real: true,
 	},
 	{
 		name:  "fence.lua takes a token that is not the newest",
-		edits: []edit{{"internal/node/lua/fence.lua", "elseif token <= known or ahead <= life * -1000 then", "elseif false then"}},
+		edits: []edit{{"internal/node/lua/fence.lua", "elseif token <= known or ahead <= ARGV.tokenTTL * -1000 then", "elseif false then"}},
 		rule:  tokensGrow, runs: 5000, real: true,
 	},
 	{

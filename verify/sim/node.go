@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -82,20 +83,21 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 		if n.readOnly {
 			return nil, errReadOnly
 		}
-		return acquire(c, text(args[1]), []any{args[2], args[6]}), nil
+		c.call = lua.Known{Script: lua.Acquire}.Call(args[1:2], []any{args[2], args[6]})
+		return acquire(c), nil
 	case "EVAL":
 		called = read(text(args[1]))
-		n.known[called.hash] = called
+		n.known[called.SHA] = called
 	case "EVALSHA":
-		if called = n.known[text(args[1])]; called.name == "" {
+		if called = n.known[text(args[1])]; called.text == "" {
 			return nil, pool.Error("NOSCRIPT No matching script. Please use EVAL.")
 		}
 	default:
 		return nil, pool.Error(fmt.Sprintf("ERR unknown command '%s'", verb))
 	}
-	c.keys, c.argv = split(args)
-	c.sides = called.sidesOf(c.keys)
-	if g := called.guard; g != nil && !n.readOnly { // which can note nothing
+	c.call = called.Call(split(args))
+	g := guard{called.Guard}
+	if g.Guard != nil && !n.readOnly { // which can note nothing
 		if n.trusted {
 			g.mark(c, n.run)
 		}
@@ -107,12 +109,12 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 	if n.lua != nil {
 		return n.lua.eval(called.text, c, n.run)
 	}
-	if g := called.guard; g != nil {
+	if g.Guard != nil {
 		if err := g.refusal(c, n.run); err != nil {
 			return nil, err
 		}
 	}
-	return scripts[called.name](c, text(c.keys[0]), c.argv), nil
+	return models[called.Script].run(c), nil
 }
 
 // split returns the KEYS and the ARGV of a script.

@@ -206,10 +206,6 @@ func (w *world) execute(server *server, m *message) (r result) {
 	if refused, _ := r.err.(pool.Error); strings.HasPrefix(string(refused), "GUARDQUARANTINE") {
 		w.did["a node was in quarantine"]++
 	}
-	if m.args[0] == "EVAL" {
-		known := read(text(m.args[1]))
-		w.names[known.hash] = known.name
-	}
 	if w.tracing {
 		w.note(nil, server, "does %v of %v%s: %v", m, m.link.client, again, w.reply(r))
 	}

@@ -1,100 +1,88 @@
 package main
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
 // The meaning of the lock's scripts (internal/node/lua), line for line: whoever changes
-// one of them changes it here, too. TestTheModelAnswersAsAServerDoes compares both.
+// one of them changes it here, too. TestTheModelAnswersAsAServerDoes compares both. Only the
+// names of keys and arguments are those of the scripts' specs.
 
 // A command is one script with what it is called with.
 type command struct {
 	*store
-	keys, argv []any
-	sides      sides
-	micros     int64                         // the server's TIME
-	publish    func(channel, message string) // PUBLISH
-	readOnly   bool                          // writes are refused
+	call     lua.Call
+	micros   int64                         // the server's TIME
+	publish  func(channel, message string) // PUBLISH
+	readOnly bool                          // writes are refused
 }
 
-// sides are the keys that belong to a lock, "" for those that were not given.
-type sides struct{ fence, wait, queue, lease string }
+// key is the key of that name, "" if it was not given.
+func (s command) key(name string) string { return s.call.Key(name) }
 
-// sidesOf reads them from the keys of a script, where they have their order.
-func (k knownScript) sidesOf(keys []any) (s sides) {
-	keys = keys[1:]
-	if k.guard != nil {
-		keys = keys[2:] // the marker and the quarantine
-	}
-	into := []*string{&s.wait, &s.queue, &s.lease}
-	if k.fenced {
-		into = append([]*string{&s.fence}, into...)
-	}
-	for i, key := range keys {
-		*into[i] = text(key)
-	}
-	return s
-}
+// text and number are the argument of that name, as what it is meant for.
+func (s command) text(name string) string  { return text(s.call.Arg(name)) }
+func (s command) number(name string) int64 { return number(s.call.Arg(name)) }
+
+// given reports whether there is an argument of that name.
+func (s command) given(name string) bool { return s.call.Arg(name) != nil }
 
 // wake is the channel on which those who wait are told.
-func (s sides) wake() string { return strings.TrimSuffix(s.wait, "wait") + "wake" }
+func (s command) wake() string { return strings.TrimSuffix(s.key("wait"), "wait") + "wake" }
 
-// A script is carried out on a store.
-type script func(s command, key string, argv []any) any
-
-var scripts = map[string]script{
-	"acquire": acquire,
-	"wait":    wait,
-	"turn":    turn,
-	"extend":  extend,
-	"release": release,
-	"inspect": inspect,
-	"short":   short,
+// A model is what a script does, carried out on a store.
+type model struct {
+	name string
+	run  func(s command) any
 }
 
-// called tells the scripts apart by what only they say.
-func called(text string) string {
-	switch {
-	case strings.Contains(text, "leaveMark"):
-		return "turn"
-	case strings.Contains(text, "'NX'"):
-		return "inspect"
-	case strings.Contains(text, "PUBLISH"):
-		return "release"
-	case strings.Contains(text, "PEXPIRE"):
-		return "extend"
-	case strings.Contains(text, "refusal"):
-		return "wait"
-	case strings.Contains(text, `redis.call("del"`):
-		return "short"
-	}
-	return "acquire"
+var models = map[lua.Script]model{
+	lua.Acquire:    {"acquire", acquire},
+	lua.Wait:       {"wait", wait},
+	lua.FencedWait: {"wait", wait},
+	lua.Turn:       {"turn", turn},
+	lua.FencedTurn: {"turn", turn},
+	lua.Extend:     {"extend", extend},
+	lua.Release:    {"release", release},
+	lua.Inspect:    {"inspect", inspect},
+	lua.Short:      {"short", short},
 }
 
 // A known script is one whose text was read before: there are few, and they are long.
 type knownScript struct {
-	text, hash, name string
-
-	guard  *guard // nil if it is not guarded
-	fenced bool   // it takes a fencing token
+	lua.Known
+	text string
 }
 
-var knownScripts sync.Map // by text
+var knownScripts sync.Map // by text, and by hash
 
-// read returns what a text is, with its hash, which is what EVALSHA asks for.
+// read returns which script a text is.
 func read(text string) knownScript {
 	if k, ok := knownScripts.Load(text); ok {
 		return k.(knownScript)
 	}
-	sum := sha1.Sum([]byte(text))
-	k := knownScript{text, hex.EncodeToString(sum[:]), called(text), guardOf(text), strings.Contains(text, "'again'")}
+	known, ok := lua.Find(text)
+	if _, modelled := models[known.Script]; !ok || !modelled {
+		panic("there is no model of this script:\n" + text)
+	}
+	k := knownScript{known, text}
 	knownScripts.Store(text, k)
+	knownScripts.Store(k.SHA, k)
 	return k
+}
+
+// loaded returns the script with a hash, if its text was read before.
+func loaded(hash string) (k knownScript, ok bool) {
+	known, ok := knownScripts.Load(hash)
+	if ok {
+		k = known.(knownScript)
+	}
+	return k, ok
 }
 
 func text(arg any) string {
@@ -112,19 +100,21 @@ func number(arg any) int64 {
 	return arg.(int64)
 }
 
-func acquire(s command, key string, argv []any) any {
+func acquire(s command) any {
+	key := s.key("lock")
 	if held, found := s.get(key); found {
 		return held
 	}
-	s.set(key, text(argv[0]), number(argv[1]))
+	s.set(key, s.text("value"), s.number("ttl"))
 	return nil
 }
 
-func wait(s command, key string, argv []any) any {
+func wait(s command) any {
+	key := s.key("lock")
 	held, found := s.get(key)
 	fence := s.fence()
-	if found && held != argv[0] && s.sides.wait != "" {
-		s.mark(s.sides.wait, text(argv[2]), number(argv[3]))
+	if found && held != s.text("value") && s.key("wait") != "" {
+		s.mark(s.key("wait"), s.text("waiter"), s.number("flagTTL"))
 	}
 	switch {
 	case found:
@@ -133,30 +123,32 @@ func wait(s command, key string, argv []any) any {
 		return fence.onto("", fence.refusal)
 	}
 	fence.remember()
-	s.set(key, text(argv[0]), number(argv[1]))
+	s.set(key, s.text("value"), s.number("ttl"))
 	return fence.granted
 }
 
 // mark leaves a mark, for no less than the one that is there.
 func (s command) mark(key, value string, ttl int64) { s.set(key, value, max(ttl, s.pttl(key))) }
 
-func extend(s command, key string, argv []any) any {
+func extend(s command) any {
+	key := s.key("lock")
 	held, found := s.get(key)
 	switch {
 	case !found:
 		return int64(0)
-	case held != argv[0]:
+	case held != s.text("value"):
 		return held
 	}
-	s.pexpire(key, number(argv[1]))
+	s.pexpire(key, s.number("ttl"))
 	return int64(1)
 }
 
-func inspect(s command, key string, argv []any) any {
+func inspect(s command) any {
+	key := s.key("lock")
 	held, _ := s.get(key)
 	left := s.pttl(key)
-	mark, queue, lease := s.sides.wait, s.sides.queue, s.sides.lease
-	if ttl := number(argv[0]); ttl != 0 {
+	mark, queue, lease := s.key("wait"), s.key("queue"), s.key("lease")
+	if ttl := s.number("flagTTL"); ttl != 0 {
 		switch left := s.pttl(mark); {
 		case left == -2:
 			s.set(mark, "*", ttl)
@@ -185,33 +177,34 @@ func parseLease(kept string) (until, count int64, ok bool) {
 	return until, count, err1 == nil && err2 == nil && count >= 0 // the pattern has no sign
 }
 
-func release(s command, key string, argv []any) any {
+func release(s command) any {
+	key := s.key("lock")
 	held, found := s.get(key)
-	ours := found && held == argv[0]
+	ours := found && held == s.text("value")
 	if ours {
 		s.del(key)
-	} else if len(argv) < 3 {
+	} else if !s.given("ticket") {
 		return int64(0)
 	}
 	deleted := int64(0)
 	if ours {
 		deleted = 1
 	}
-	if len(argv) < 2 {
+	if !s.given("releaser") {
 		return deleted
 	}
-	self, queue, lease := text(argv[1]), s.sides.queue, s.sides.lease
-	if len(argv) > 3 {
+	self, queue, lease := s.text("releaser"), s.key("queue"), s.key("lease")
+	if s.given("back") {
 		if left := s.pttl(lease); ours && left > 0 {
 			if _, there := s.hget(lease, self); there {
-				s.zadd(queue, number(argv[2]), self)
+				s.zadd(queue, s.number("ticket"), self)
 				s.pexpire(queue, left)
 			}
 		}
 		return deleted
 	}
-	if len(argv) > 2 {
-		if place, there := s.zscore(queue, self); !there || place <= number(argv[2]) {
+	if s.given("ticket") {
+		if place, there := s.zscore(queue, self); !there || place <= s.number("ticket") {
 			s.zrem(queue, self)
 			s.hdel(lease, self)
 		}
@@ -222,11 +215,11 @@ func release(s command, key string, argv []any) any {
 			s.del(lease)
 		}
 	}
-	waits, marked := s.get(s.sides.wait)
+	waits, marked := s.get(s.key("wait"))
 	if !marked {
 		return deleted
 	}
-	wake := s.sides.wake()
+	wake := s.wake()
 	first, _, inLine := s.first(queue) // of no line, if it was not given
 	if !inLine {
 		first, inLine = strings.CutSuffix(waits, ".")
@@ -250,25 +243,27 @@ func release(s command, key string, argv []any) any {
 }
 
 // short is release without telling anybody.
-func short(s command, key string, argv []any) any {
+func short(s command) any {
+	key := s.key("lock")
 	held, found := s.get(key)
-	if !found || held != argv[0] {
+	if !found || held != s.text("value") {
 		return int64(0)
 	}
 	s.del(key)
 	return int64(1)
 }
 
-func turn(s command, key string, argv []any) any {
-	mark, queue, lease, me := s.sides.wait, s.sides.queue, s.sides.lease, text(argv[2])
+func turn(s command) any {
+	key := s.key("lock")
+	mark, queue, lease, me := s.key("wait"), s.key("queue"), s.key("lease"), s.text("waiter")
 	now := s.micros / 1000
-	markTTL, ticket, next, largest, kept := number(argv[3]), number(argv[4]), number(argv[5]), number(argv[6]), number(argv[7])
-	count := number(argv[8])
+	markTTL, ticket, next, largest := s.number("flagTTL"), s.number("ticket"), s.number("next"), s.number("last")
+	kept, count := s.number("positionTTL"), s.number("count")
 
 	said, _ := s.hget(lease, "last")
 	last, _ := strconv.ParseInt(said, 10, 64)
 	held, found := s.get(key)
-	again := found && held == argv[0]
+	again := found && held == s.text("value")
 	if largest > last {
 		last = largest
 		if !again {
@@ -332,6 +327,6 @@ func turn(s command, key string, argv []any) any {
 		s.zrem(queue, me)
 	}
 	fence.remember()
-	s.set(key, text(argv[0]), number(argv[1]))
+	s.set(key, s.text("value"), s.number("ttl"))
 	return granted
 }

@@ -25,7 +25,6 @@ type world struct {
 	servers []*server
 	clients []*client
 	weather weather
-	names   map[string]string   // of scripts, by hash
 	owners  map[string]*session // of values, protected by mu
 
 	stirred   chan struct{} // has room for one: a client did something
@@ -68,7 +67,7 @@ func run(plan *schedule, tracing bool) *world {
 }
 
 func newWorld(plan *schedule, tracing bool) *world {
-	w := &world{plan: plan, begun: time.Now(), stirred: make(chan struct{}, 1), names: make(map[string]string)}
+	w := &world{plan: plan, begun: time.Now(), stirred: make(chan struct{}, 1)}
 	w.tracing = tracing
 	w.net = &network{world: w}
 	n := plan.Nodes

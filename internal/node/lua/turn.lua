@@ -1,89 +1,87 @@
--- Takes the lock if it is free and nobody stands before us in the line of those
--- who wait. If not, says why, takes a place in the line, and leaves a mark that
--- somebody waits. held.lua comes before this.
--- KEYS[lock]   the lock's key
--- KEYS[wait]   the mark, "{key}:wait": the name of the first in line, and a dot
--- KEYS[queue]  the line, "{key}:queue": a sorted set of names by tickets
--- KEYS[lease]  "{key}:lease", a hash with a field for each name, "until when it counts,
---          in milliseconds of this server's clock, and how many wait under it", and the
---          largest ticket that was seen, "last"
--- ARGV[1]  the value of this attempt
--- ARGV[2]  time to live in milliseconds
--- ARGV[3]  the name of who asks: that of a Locker, for the first of its callers
--- ARGV[4]  how long the mark lives in milliseconds, 0 for no mark
--- ARGV[5]  the ticket of that caller, 0 if it has none: it takes no place, and the
---          place of its own Locker comes first, too
--- ARGV[6]  the ticket of the caller behind it, 0 if there is none
--- ARGV[7]  the largest ticket of all its callers
--- ARGV[8]  how long the place is kept without being asked for again
--- ARGV[9]  how many callers it has
--- For a fencing token there is more: see fence.lua, which comes before this.
+-- Acquires in turn: takes the lock if it is free and no other waiter is before this one in
+-- the wait queue. If not, it says why, takes a position in the queue, and leaves the waiter
+-- flag. held.lua comes before this, and fence.lua where there is a fencing token.
+-- KEYS.wait   the waiter flag, "{key}:wait": the waiter id of the first in the queue, and a
+--             dot
+-- KEYS.queue  the wait queue, "{key}:queue": a sorted set of waiter ids by tickets
+-- KEYS.lease  "{key}:lease", a hash. For each waiter id: until when its position counts, in
+--             milliseconds of this server's clock, and how many callers wait under it. And
+--             "last": the largest ticket that was seen
+-- ARGV.waiter       the waiter id: that of a Locker, for the first of its callers
+-- ARGV.flagTTL      how long the flag lives, 0 for no flag
+-- ARGV.ticket       the ticket of that caller. 0 if it has none: then it takes no position,
+--                   and even the position of its own Locker comes first
+-- ARGV.next         the ticket of the caller behind it, 0 if there is none
+-- ARGV.last         the largest ticket of all its callers
+-- ARGV.positionTTL  how long the position is kept without being asked for again
+-- ARGV.count        how many callers the waiter has
+-- Times are in milliseconds.
 -- Replies  the largest ticket that was seen if the key was free and is now set;
---          else {the value that holds it, how long it still lives in milliseconds,
---          the largest ticket, the ticket of the first in line}. If it is free,
---          and others come first, the time is -2 and the value empty. If the value is
---          that of this attempt already, nothing changes, and the ticket is 0: it came here
---          before, and maybe under another name of this server.
-local me = ARGV[3]
+--          else {holder, the value that holds it; left, how long it still lives; last, the
+--          largest ticket; first, the ticket of the first in the queue}. If the lock is
+--          free and other waiters come first, left is CODE.free and the holder empty.
+--          If the holder is the value of this attempt, nothing changes, and first is 0: the
+--          attempt came here before, perhaps under another name of this server.
+local me = ARGV.waiter
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local last = tonumber(redis.call('HGET', KEYS[lease], 'last') or '0')
-if tonumber(ARGV[7]) > last then
-  last = tonumber(ARGV[7])
-  if held ~= ARGV[1] then -- what is written below gives it an end
-    redis.call('HSET', KEYS[lease], 'last', ARGV[7])
+local last = tonumber(redis.call('HGET', KEYS.lease, 'last') or '0')
+if tonumber(ARGV.last) > last then
+  last = tonumber(ARGV.last)
+  if held ~= ARGV.value then -- what is written below gives it an end
+    redis.call('HSET', KEYS.lease, 'last', ARGV.last)
   end
 end
-if held == ARGV[1] then
-  return {held, redis.call('PTTL', KEYS[lock]), last, 0, newest, micros}
+if held == ARGV.value then
+  return {holder = held, left = redis.call('PTTL', KEYS.lock), last = last, first = 0, newest = newest, micros = micros}
 end
 granted = granted and {last, granted} or last
-if ARGV[5] ~= '0' then
-  redis.call('ZADD', KEYS[queue], ARGV[5], me)
-  redis.call('HSET', KEYS[lease], me, string.format('%.0f %s', now + ARGV[8], ARGV[9]))
+if ARGV.ticket ~= '0' then
+  redis.call('ZADD', KEYS.queue, ARGV.ticket, me)
+  redis.call('HSET', KEYS.lease, me, string.format('%.0f %s', now + ARGV.positionTTL, ARGV.count))
 end
-if redis.call('PTTL', KEYS[queue]) < 2 * ARGV[8] then -- others may have longer leases
-  redis.call('PEXPIRE', KEYS[queue], 2 * ARGV[8])
+if redis.call('PTTL', KEYS.queue) < 2 * ARGV.positionTTL then -- other waiters may have a longer positionTTL
+  redis.call('PEXPIRE', KEYS.queue, 2 * ARGV.positionTTL)
 end
-if redis.call('PTTL', KEYS[lease]) < 2 * ARGV[8] then
-  redis.call('PEXPIRE', KEYS[lease], 2 * ARGV[8])
+if redis.call('PTTL', KEYS.lease) < 2 * ARGV.positionTTL then
+  redis.call('PEXPIRE', KEYS.lease, 2 * ARGV.positionTTL)
 end
 
-local mine = ARGV[5] ~= '0' and me
-local first = redis.call('ZRANGE', KEYS[queue], 0, 0, 'WITHSCORES')
-while first[1] and first[1] ~= mine do
-  local kept = redis.call('HGET', KEYS[lease], first[1])
+local mine = ARGV.ticket ~= '0' and me
+local head = redis.call('ZRANGE', KEYS.queue, 0, 0, 'WITHSCORES')
+while head[1] and head[1] ~= mine do
+  local kept = redis.call('HGET', KEYS.lease, head[1])
   if kept and tonumber(string.match(kept, '^%d+')) > now then
     break
   end
-  redis.call('ZREM', KEYS[queue], first[1])
-  redis.call('HDEL', KEYS[lease], first[1])
-  first = redis.call('ZRANGE', KEYS[queue], 0, 0, 'WITHSCORES')
+  redis.call('ZREM', KEYS.queue, head[1])
+  redis.call('HDEL', KEYS.lease, head[1])
+  head = redis.call('ZRANGE', KEYS.queue, 0, 0, 'WITHSCORES')
 end
 
-local function leaveMark()
-  if ARGV[4] ~= '0' then
-    redis.call('SET', KEYS[wait], (first[1] or me) .. '.', 'PX', math.max(redis.call('PTTL', KEYS[wait]), ARGV[4])) -- others may want to be told for longer
+local function leaveFlag()
+  if ARGV.flagTTL ~= '0' then
+    redis.call('SET', KEYS.wait, (head[1] or me) .. '.', 'PX', math.max(redis.call('PTTL', KEYS.wait), ARGV.flagTTL)) -- another waiter may need it for longer
   end
 end
 
-if held or (first[1] and first[1] ~= mine) then
-  leaveMark()
-  return {held or '', redis.call('PTTL', KEYS[lock]), last, tonumber(first[2] or '0'), newest, micros}
+if held or (head[1] and head[1] ~= mine) then
+  leaveFlag()
+  return {holder = held or '', left = redis.call('PTTL', KEYS.lock), last = last, first = tonumber(head[2] or '0'), newest = newest, micros = micros}
 end
 if refusal then
-  return {'', refusal, last, tonumber(first[2] or '0'), newest, micros}
+  return {holder = '', left = refusal, last = last, first = tonumber(head[2] or '0'), newest = newest, micros = micros}
 end
-if mine and ARGV[6] ~= '0' then
-  redis.call('ZADD', KEYS[queue], ARGV[6], me)
-  redis.call('HSET', KEYS[lease], me, string.format('%.0f %d', now + ARGV[8], ARGV[9] - 1))
-  leaveMark()
+if mine and ARGV.next ~= '0' then
+  redis.call('ZADD', KEYS.queue, ARGV.next, me)
+  redis.call('HSET', KEYS.lease, me, string.format('%.0f %d', now + ARGV.positionTTL, ARGV.count - 1))
+  leaveFlag()
 elseif mine then
-  redis.call('ZREM', KEYS[queue], me)
+  redis.call('ZREM', KEYS.queue, me)
 end
 if remember then
   remember()
 end
-redis.call('SET', KEYS[lock], ARGV[1], 'PX', ARGV[2]) -- last: a script that fails has not set it
+redis.call('SET', KEYS.lock, ARGV.value, 'PX', ARGV.ttl) -- last: a script that fails has not set it
 return granted

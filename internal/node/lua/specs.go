@@ -1,0 +1,124 @@
+// Package lua has the scripts that nodes run, and the one place that names their arguments.
+//
+// A script says KEYS.wait, ARGV.ttl and CODE.free, and returns {holder = x, left = y}. The
+// text that is sent has KEYS[2], ARGV[2], -2 and {x, y} in their places: servers and proxies
+// that look for keys which were not declared know KEYS and a literal number, and no variable.
+// A name that is not in the spec of the script is a panic at the start of every program
+// and test that has the scripts.
+//
+// [Find] reads a command by the same specs, for the models of nodes that tests have. What a
+// model does with the arguments is its own business.
+package lua
+
+import (
+	"embed"
+	"slices"
+	"strings"
+)
+
+// A Script is one of the scripts.
+type Script uint8
+
+const (
+	Acquire Script = iota
+	Wait
+	Turn
+	Extend
+	Release
+	Inspect
+	Swap
+	FencedWait // Wait with a fencing token
+	FencedTurn // Turn with a fencing token
+	Short      // Release without notifying waiters
+	List
+	Count // of them
+)
+
+// Status codes that scripts and clients share: CODE.free and so on.
+const (
+	// Free is the remaining time to live of a key that does not exist, as PTTL says it.
+	Free = -2
+	// TooSmall and TooLarge are the remaining time to live of a key that is free, if the
+	// fencing token is not taken.
+	TooSmall = -3
+	TooLarge = -4
+	// NoNews replaces the node's time.
+	NoNews = 1
+)
+
+var codes = map[string]int64{"free": Free, "tooSmall": TooSmall, "tooLarge": TooLarge, "noNews": NoNews}
+
+//go:embed *.lua
+var files embed.FS
+
+// A spec names what a script is made of and called with.
+type spec struct {
+	files []string // in order, without those of the guard
+	keys  []string // the last ones may be left out where the script allows it
+	args  []string // the same
+	reply []string // of a reply that is a list
+	taker bool     // it takes the lock: it has a variant that is guarded against restarts
+	group bool     // it has all of the keys several times, and ARGV once
+}
+
+// guardKeys follow the first key of a script that is guarded.
+var guardKeys = []string{"node", "quarantine"}
+
+// Findings end the replies of a script that fence.lua may come before. Without a token they
+// are nil, and the reply ends before them.
+var Findings = []string{"newest", "micros"}
+
+// specs are the order of everything that goes over the wire. The keys have the names that
+// side keys end with. Times are in milliseconds.
+var specs = [Count]spec{
+	Acquire: {taker: true, files: words("held acquire"), keys: words("lock"), args: words("value ttl")},
+	Wait: {taker: true, files: words("held findings wait"), keys: words("lock wait"),
+		args: words("value ttl waiter flagTTL"), reply: words("holder left")},
+	FencedWait: {taker: true, files: words("held findings fence wait"), keys: words("lock fence wait"),
+		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left newest micros")},
+	Turn: {taker: true, files: words("held findings turn"), keys: words("lock wait queue lease"),
+		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first")},
+	FencedTurn: {taker: true, files: words("held findings fence turn"), keys: words("lock fence wait queue lease"),
+		args:  words("value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
+		reply: words("holder left last first newest micros")},
+	Extend:  {files: words("held extend"), keys: words("lock"), args: words("value ttl")},
+	Swap:    {files: words("held swap"), keys: words("lock"), args: words("value ttl former")},
+	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket back")},
+	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
+	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
+	List: {group: true, files: words("list"), keys: words("lock queue lease"),
+		args: words("longestOurs longestToken most"), reply: words("holder left waiting")},
+}
+
+func words(s string) []string { return strings.Fields(s) }
+
+// keysOf are the names of the keys, with those of the guard.
+func (s *spec) keysOf(guarded bool) []string {
+	if !guarded {
+		return s.keys
+	}
+	return slices.Insert(slices.Clone(s.keys), 1, guardKeys...)
+}
+
+func (s Script) String() string {
+	return [Count]string{"acquire", "wait", "turn", "extend", "release", "inspect", "swap", "fenced wait", "fenced turn", "short", "list"}[s]
+}
+
+// Args are the names of the arguments, in order.
+func (s Script) Args() []string { return slices.Clone(specs[s].args) }
+
+// A Reply is the reply of a script that is a list, by the names of its spec.
+type Reply struct {
+	names []string
+	list  []any
+}
+
+// Reply reads a list of the length that the script returns.
+func (s Script) Reply(reply any) (r Reply, ok bool) {
+	list, ok := reply.([]any)
+	names := specs[s].reply
+	return Reply{names, list}, ok && len(names) > 0 && len(list) == len(names)
+}
+
+// Get returns the element of that name.
+func (r Reply) Get(name string) any { return r.list[slices.Index(r.names, name)] }

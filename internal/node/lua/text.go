@@ -1,0 +1,189 @@
+package lua
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// A Text is a script as it is sent, boxed for the argument list once.
+type Text struct{ Text, SHA any }
+
+// A Guard is the settings in front of a script that is guarded against restarts.
+type Guard struct {
+	Quarantine int64  // in milliseconds
+	Settings   string // that all clients have to agree on, in digits and blanks
+}
+
+// guardLine is how they are written.
+const guardLine = "local quarantine, settings = %d, '%s'\n"
+
+// Texts returns all scripts as they are sent, those that take the lock with the guard, if
+// there is one.
+func Texts(guard *Guard) (all [Count]Text) {
+	for s := range Count {
+		text := plain()[s]
+		if guard != nil && specs[s].taker {
+			text = fmt.Sprintf(guardLine, guard.Quarantine, guard.Settings) + guarded()[s]
+		}
+		all[s] = Text{text, sha(text)}
+	}
+	return all
+}
+
+// sha is what EVALSHA asks for, not a protection.
+func sha(text string) string {
+	sum := sha1.Sum([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+var (
+	plain   = sync.OnceValue(func() [Count]string { return build(false) })
+	guarded = sync.OnceValue(func() [Count]string { return build(true) }) // without the settings
+)
+
+func build(guarded bool) (texts [Count]string) {
+	for s := range Count {
+		spec := &specs[s]
+		if guarded && !spec.taker {
+			continue
+		}
+		parts := spec.files
+		if guarded {
+			parts = append([]string{"guard"}, parts...)
+		}
+		for _, part := range parts {
+			source := "local newest, micros, granted, refusal, remember\n"
+			if part != "findings" {
+				file, err := files.ReadFile(part + ".lua")
+				if err != nil {
+					panic(err)
+				}
+				source = string(file)
+			}
+			text, err := spec.number(source, spec.keysOf(guarded))
+			if err != nil {
+				panic(fmt.Sprintf("%s.lua, in the script %q: %v", part, s, err))
+			}
+			texts[s] += text
+		}
+	}
+	return texts
+}
+
+// number replaces names by numbers. It leaves out the lines that are comments: they are for
+// readers of this project, not for the memory of every server.
+func (s *spec) number(source string, keys []string) (text string, err error) {
+	var b strings.Builder
+	for line := range strings.Lines(source) {
+		if strings.HasPrefix(line, "--") {
+			continue
+		}
+		if line, err = s.unnameReply(line); err != nil {
+			return "", err
+		}
+		for {
+			at := strings.IndexFunc(line, func(r rune) bool { return r == 'K' || r == 'A' || r == 'C' })
+			if at < 0 {
+				break
+			}
+			b.WriteString(line[:at])
+			line = line[at:]
+			done, n, err := s.reference(line, keys)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(done)
+			line = line[n:]
+		}
+		b.WriteString(line)
+	}
+	return b.String(), nil
+}
+
+// reference is what a line begins with if that is a name, with its length, or else its first
+// byte. A key of a group has the number of the group behind it: KEYS.queue[i] is KEYS[i + 1].
+func (s *spec) reference(line string, keys []string) (text string, n int, err error) {
+	table, rest, ok := strings.Cut(line, ".")
+	if !ok {
+		return line[:1], 1, nil
+	}
+	name := rest[:identifier(rest)]
+	n = len(table) + 1 + len(name)
+	switch table {
+	case "KEYS", "ARGV":
+		names := keys
+		if table == "ARGV" {
+			names = s.args
+		}
+		i := slices.Index(names, name)
+		if i < 0 {
+			return "", 0, fmt.Errorf("%s.%s is not in its spec", table, name)
+		}
+		number := strconv.Itoa(i + 1)
+		if table == "KEYS" && s.group {
+			group, _, ok := strings.Cut(line[n:], "]")
+			if !ok || group[0] != '[' {
+				return "", 0, fmt.Errorf("KEYS.%s has no group", name)
+			}
+			n += len(group) + 1
+			if number = group[1:]; i > 0 {
+				number += " + " + strconv.Itoa(i)
+			}
+		}
+		return table + "[" + number + "]", n, nil
+	case "CODE":
+		code, ok := codes[name]
+		if !ok {
+			return "", 0, fmt.Errorf("there is no CODE.%s", name)
+		}
+		return strconv.FormatInt(code, 10), n, nil
+	}
+	return line[:1], 1, nil
+}
+
+// unnameReply makes {x, y} of a line that returns {holder = x, left = y}.
+func (s *spec) unnameReply(line string) (string, error) {
+	before, list, ok := strings.Cut(line, "return {")
+	if !ok {
+		return line, nil
+	}
+	var names []string
+	var b strings.Builder
+	for depth := 0; list != ""; {
+		if depth == 0 && (len(names) == 0 || strings.HasSuffix(b.String(), ", ")) {
+			n := identifier(list)
+			value, named := strings.CutPrefix(list[n:], " = ")
+			if !named {
+				return "", fmt.Errorf("a reply without a name: %s", line)
+			}
+			names, list = append(names, list[:n]), value
+		}
+		switch list[0] {
+		case '(', '{':
+			depth++
+		case ')', '}':
+			depth--
+		}
+		b.WriteByte(list[0])
+		list = list[1:]
+	}
+	if !slices.Equal(names, s.reply) && !slices.Equal(names, append(slices.Clone(s.reply), Findings...)) {
+		return "", fmt.Errorf("its reply has %q, its spec %q", names, s.reply)
+	}
+	return before + "return {" + b.String(), nil
+}
+
+// identifier is the length of the name that a text begins with.
+func identifier(text string) int {
+	for i, r := range text {
+		if r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return i
+		}
+	}
+	return len(text)
+}

@@ -1,0 +1,116 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
+)
+
+// Every argument stands where its name stands in the spec: the values here are all different.
+func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
+	line := Line{Ticket: 11, Next: 12, Last: 13, Count: 14, Lease: 15 * time.Millisecond}
+	back := line
+	back.Back = true
+	mark := Mark{Self: "me", TTL: 16 * time.Millisecond, Line: line}
+	inLine := map[string]any{"waiter": "me", "flagTTL": int64(16), "ticket": int64(11), "next": int64(12), "last": int64(13),
+		"positionTTL": int64(15), "count": int64(14)}
+	token := map[string]any{"token": int64(17), "tokenTTL": int64(18)}
+	retake := map[string]any{"retake": "retake"}
+	plain, guarded := NewLease("k", "v").Instead("f"), guardedScripts.NewLease("k", "v").Instead("f")
+	fenced := func(l Lease) Lease { return l.Fenced(new(Fence), 17, 18*time.Millisecond) }
+	queue := []string{"wait", "queue", "lease"}
+	took := map[string]any{"value": "v", "ttl": int64(19)}
+
+	seen := make(map[lua.Script]map[string]bool)
+	for _, c := range []struct {
+		verb   Verb
+		form   form
+		lease  Lease
+		mark   Mark
+		script lua.Script
+		keys   []string
+		args   []map[string]any
+	}{
+		{Acquire, evalsha, plain, mark, lua.Acquire, nil, []map[string]any{took}},
+		{Acquire, evalsha, guarded, mark, lua.Acquire, nil, []map[string]any{took}},
+		{Acquire, evalsha, fenced(plain), mark, lua.FencedWait, []string{"fence"}, []map[string]any{took, token}},
+		{Acquire, eval, fenced(guarded).Again(), mark, lua.FencedWait, []string{"fence"}, []map[string]any{took, token, retake, {"waiter": "", "flagTTL": int64(0)}}},
+		{Wait, evalsha, plain, Mark{}, lua.Wait, nil, []map[string]any{took}},
+		{Wait, evalsha, guarded, mark, lua.Wait, []string{"wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
+		{Wait, short, plain, mark, lua.Acquire, nil, []map[string]any{took}},
+		{Wait, eval, fenced(plain), mark, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, {"waiter": "me", "flagTTL": int64(16)}}},
+		{Wait, evalsha, fenced(guarded).Again(), mark, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, retake, {"waiter": "me", "flagTTL": int64(16)}}},
+		{Turn, evalsha, plain, mark, lua.Turn, queue, []map[string]any{took, inLine}},
+		{Turn, evalsha, fenced(plain), mark, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine}},
+		{Turn, evalsha, fenced(guarded).Again(), mark, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine, retake}},
+		{Extend, evalsha, plain, mark, lua.Extend, nil, []map[string]any{took}},
+		{Expire, evalsha, plain, mark, lua.Extend, nil, []map[string]any{took}},
+		{Swap, evalsha, plain, mark, lua.Swap, nil, []map[string]any{took, {"former": "f"}}},
+		{Release, evalsha, guarded, Mark{}, lua.Release, nil, []map[string]any{{"value": "v"}}},
+		{Release, evalsha, plain, Mark{Self: "me"}, lua.Release, []string{"wait"}, []map[string]any{{"value": "v", "releaser": "me"}}},
+		{Release, evalsha, plain, Mark{Self: "me", Line: Line{Lease: 1}}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me"}}},
+		{Release, evalsha, plain, mark, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11)}}},
+		{Release, evalsha, plain, Mark{Self: "me", Line: back}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "back": "back"}}},
+		{Release, short, plain, mark, lua.Short, nil, []map[string]any{{"value": "v"}}},
+		{Inspect, evalsha, plain, mark, lua.Inspect, queue, []map[string]any{{"flagTTL": int64(16)}}},
+	} {
+		args := NewRequest(c.verb, c.lease, 19*time.Millisecond, c.mark).command(c.form)
+		call := called(t, args)
+		what := fmt.Sprintf("%s, guarded %t: %v", c.script, call.Guard != nil, args[2:])
+		if call.Script != c.script {
+			t.Errorf("it runs %s instead of %s", call.Script, what)
+			continue
+		}
+		want := make(map[string]any)
+		for _, some := range c.args {
+			maps.Copy(want, some)
+		}
+		if len(call.Args()) != len(want) {
+			t.Errorf("%d arguments are given, want %d: %s", len(call.Args()), len(want), what)
+		}
+		if seen[c.script] == nil {
+			seen[c.script] = make(map[string]bool)
+		}
+		for name, value := range want {
+			seen[c.script][name] = true
+			if got := call.Arg(name); got != value {
+				t.Errorf("%s is %v, want %v: %s", name, got, value, what)
+			}
+		}
+		keys := []any{"k"}
+		if call.Guard != nil {
+			keys = append(keys, markerKey, quarantineKey)
+			if call.Key("node") != markerKey || call.Key("quarantine") != quarantineKey {
+				t.Errorf("the keys of the guard are wrong: %s", what)
+			}
+		}
+		for _, name := range c.keys {
+			keys = append(keys, SideKey("k", name))
+			if call.Key(name) != SideKey("k", name) {
+				t.Errorf("%s is %q: %s", name, call.Key(name), what)
+			}
+		}
+		if !slices.Equal(call.Keys(), keys) {
+			t.Errorf("the keys are not %v: %s", keys, what)
+		}
+	}
+	for script := range lua.Count {
+		for _, name := range script.Args() {
+			if script != lua.List && !seen[script][name] {
+				t.Errorf("no case gives %s its argument %s", script, name)
+			}
+		}
+	}
+}
+
+// With a fencing token the first attempt has the memory of one without: see Request.room.
+func TestAFirstAttemptWithATokenFitsTheMemoryOfARequest(t *testing.T) {
+	r := NewRequest(Acquire, NewLease("k", "v").Fenced(new(Fence), 1, time.Hour), time.Second, Mark{})
+	if len(r.first) > len(r.room) || &r.first[0] != &r.room[0] {
+		t.Errorf("%d arguments have no room: %v", len(r.first), r.first)
+	}
+}
