@@ -152,9 +152,9 @@ type request struct {
 	telling error     // of the attempts since then, the last that says more than silence
 
 	// With WithFair.
-	said  node.Line     // by the last attempt
-	tried *fanout.Claim // the last attempt
-	apart bool          // no majority answers
+	said  node.QueuePosition // by the last attempt
+	tried *fanout.Claim      // the last attempt
+	apart bool               // no majority answers
 }
 
 // newRequest begins a call, which ends with leave.

@@ -36,13 +36,13 @@ import (
 const drawPause = 5 * time.Millisecond
 
 // says is what an attempt tells the nodes about the line that p is the first of.
-func (p *place) says(lease time.Duration) node.Line {
+func (p *place) says(lease time.Duration) node.QueuePosition {
 	l := p.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.byKey[p.key]
 	in.asked = in.joined
-	said := node.Line{Ticket: p.ticket, Count: in.count, Lease: lease, Last: in.drawn}
+	said := node.QueuePosition{Ticket: p.ticket, Count: in.count, TTL: lease, Last: in.drawn}
 	if p.behind != nil {
 		said.Next = p.behind.ticket
 	}
@@ -121,14 +121,14 @@ func (p *place) position() (ahead int, known bool) {
 
 // turn asks for the lock when it is our turn.
 func (l *Locker) turn(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
-	mark := node.Mark{Self: l.group.WaiterID(), Line: node.Line{Lease: r.placeLease()}}
+	mark := node.WaiterFlag{ID: l.group.WaiterID(), Position: node.QueuePosition{TTL: r.placeLease()}}
 	if r.place != nil {
 		mark.TTL = r.markTTL()
 		r.said = r.place.says(r.placeLease())
 		if r.apart = l.isApart(r); r.apart {
 			r.said.Ticket, r.said.Next = 0, 0
 		}
-		mark.Line = r.said
+		mark.Position = r.said
 		if r.tried != nil {
 			r.tried.NextAttemptBegins()
 		}

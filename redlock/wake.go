@@ -135,7 +135,7 @@ func (l *Locker) listen(r *request) {
 		e.self = l.group.WaiterID() // in lines and marks; see turn
 		e.channel += ":" + e.self
 	} else {
-		e.self = l.mark(r).Self.(string)
+		e.self = l.mark(r).ID.(string)
 	}
 	r.ear = e
 	l.lines.listen(e)
@@ -166,11 +166,11 @@ func (l *Locker) deafen(r *request) {
 const maxMark = 10 * time.Second
 
 // mark is what an attempt leaves. It lives until the next one is over.
-func (l *Locker) mark(r *request) node.Mark {
+func (l *Locker) mark(r *request) node.WaiterFlag {
 	if r.self == "" {
 		r.self = fmt.Sprintf("%s.%d", l.process.self, l.process.marks.Add(1))
 	}
-	return node.Mark{Self: r.self, TTL: min(r.markTTL()+2*r.took, maxMark)} // see expect
+	return node.WaiterFlag{ID: r.self, TTL: min(r.markTTL()+2*r.took, maxMark)} // see expect
 }
 
 // markTTL is how long a mark lives. Nothing is added to a pause that may be the longest

@@ -23,7 +23,7 @@ func TestFactsAtABoundAndFactsThatAreMissing(t *testing.T) {
 		saysNot2 string
 	}{
 		"a Sentinel without masters":           {wrong: func(f *node.Facts) { f.Server.Mode = "sentinel" }, want: "2 role", says: "give the address of a master", saysNot: "watches"},
-		"a value that went to the node before": {wrong: func(f *node.Facts) { f.Trial.Value = "v7" }, want: "2 distinct", says: "same server as n0"},
+		"a value that went to the node before": {wrong: func(f *node.Facts) { f.SelfTest.Value = "v7" }, want: "2 distinct", says: "same server as n0"},
 		"nothing was evicted": {wrong: func(f *node.Facts) { f.Server.Policy, f.Server.Max = "allkeys-lru", 1<<30 },
 			want: "2 eviction", saysNot: "were evicted", saysNot2: "BLESS"},
 		"just started, and durable": {wrong: func(f *node.Facts) { f.Server.Uptime = 0 }},
@@ -53,7 +53,7 @@ func TestFactsAtABoundAndFactsThatAreMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			all, s := healthy(3), settings
-			all[0].Trial.Found = "v7" // as it was when it came to this node
+			all[0].SelfTest.Found = "v7" // as it was when it came to this node
 			if c.set != nil {
 				c.set(&s)
 				all = marked(3)
@@ -80,7 +80,7 @@ func guards(s *Settings) { s.Guard = ourGuard }
 
 // old is a node where no lock was taken.
 func old(f *node.Facts, major int64) {
-	f.Server.Major, f.Trial = major, node.Trial{Skipped: "it is a replica"}
+	f.Server.Major, f.SelfTest = major, node.SelfTest{Skipped: "it is a replica"}
 }
 
 func TestTheSummarySaysWhatIsKnownAndHowALockWasTaken(t *testing.T) {
@@ -92,13 +92,13 @@ func TestTheSummarySaysWhatIsKnownAndHowALockWasTaken(t *testing.T) {
 	}{
 		"as usual":       {func(*node.Facts, *Settings) {}, "version 7.0.15; role master; up 1h0m0s; " + asUsual + "; database 0; round trip 1ms, at most 1ms; clock rate", "waiter was told"},
 		"a waiter":       {func(f *node.Facts, _ *Settings) { f.WakeUp.Heard = true }, asUsual + "; a waiter was told; database 0", ""},
-		"natively":       {func(f *node.Facts, _ *Settings) { f.Trial.Simple = "DELIFEQ" }, "by SET NX GET, extended and released by DELIFEQ", "by scripts"},
+		"natively":       {func(f *node.Facts, _ *Settings) { f.SelfTest.Simple = "DELIFEQ" }, "by SET NX GET, extended and released by DELIFEQ", "by scripts"},
 		"before Redis 7": {func(f *node.Facts, _ *Settings) { f.NativeRefused = true }, "by a script, extended", "SET NX GET, "},
 		"with tokens":    {func(_ *node.Facts, s *Settings) { s.Fencing = true }, "by a script, extended", "SET NX GET, "},
 		"guarded":        {func(_ *node.Facts, s *Settings) { s.Guard = ourGuard }, "by a script, extended", "SET NX GET, "},
-		"not tried":      {func(f *node.Facts, _ *Settings) { f.Trial.Skipped = "it is a Sentinel" }, "no lock for trial, since it is a Sentinel", "found to be there"},
-		"refused":        {func(f *node.Facts, _ *Settings) { f.Trial.Err = pool.Error("OOM") }, "up 1h0m0s; database 0", "trial"},
-		"wrong":          {func(f *node.Facts, _ *Settings) { f.Trial.Wrong = "it ignores NX" }, "up 1h0m0s; database 0", "trial"},
+		"not tried":      {func(f *node.Facts, _ *Settings) { f.SelfTest.Skipped = "it is a Sentinel" }, "no lock for trial, since it is a Sentinel", "found to be there"},
+		"refused":        {func(f *node.Facts, _ *Settings) { f.SelfTest.Err = pool.Error("OOM") }, "up 1h0m0s; database 0", "trial"},
+		"wrong":          {func(f *node.Facts, _ *Settings) { f.SelfTest.Wrong = "it ignores NX" }, "up 1h0m0s; database 0", "trial"},
 		"cut":            {func(f *node.Facts, _ *Settings) { f.Cut = errors.New("gone") }, "up 1h0m0s; database 0", "trial"},
 		"it is unknown what it is": {func(f *node.Facts, _ *Settings) {
 			f.Server, f.Connections, f.Samples = node.Server{Uptime: -1}, node.Connections{}, nil
@@ -137,7 +137,7 @@ func TestDurationsAreShownInTwoDigitsAtLeast(t *testing.T) {
 // What an option needs is an error where locks use it, and a note where they do not.
 func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
 	for name, c := range map[string]struct {
-		need  node.Need
+		need  node.Purpose
 		uses  func(*Settings) // nil for what all locks use
 		says  string
 		worst Severity // without the option
@@ -151,15 +151,15 @@ func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
 	} {
 		for _, lacks := range []struct {
 			check  string
-			denial node.Denial
+			denial node.MissingRight
 			remedy string
 		}{
-			{"rights", node.Denial{Need: c.need, Command: "HSET", Name: "HSET", Said: "no permissions"}, "ACL SETUSER app"},
-			{"commands", node.Denial{Need: c.need, Command: "HSET", Name: "HSET", Said: "not found", Unknown: true}, "take rename-command HSET out"},
+			{"rights", node.MissingRight{Purpose: c.need, Command: "HSET", Name: "HSET", Said: "no permissions"}, "ACL SETUSER app"},
+			{"commands", node.MissingRight{Purpose: c.need, Command: "HSET", Name: "HSET", Said: "not found", Unknown: true}, "take rename-command HSET out"},
 		} {
 			for _, uses := range []bool{false, true} {
 				all, s, want := marked(1), settings, c.worst
-				if all[0].Rights.Missing = []node.Denial{lacks.denial}; uses && c.uses != nil {
+				if all[0].Rights.Missing = []node.MissingRight{lacks.denial}; uses && c.uses != nil {
 					c.uses(&s)
 					want = Error
 				}
@@ -180,7 +180,7 @@ func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
 func TestATrialThatFailedNamesTheOptionThatItWasFor(t *testing.T) {
 	for option, says := range map[string]string{"": "a lock for trial failed to lock: OOM", "WithFair": "a lock for trial with WithFair failed to lock: OOM"} {
 		all := healthy(1)
-		all[0].Trial = node.Trial{Verb: node.Turn, Option: option, Err: pool.Error("OOM")}
+		all[0].SelfTest = node.SelfTest{Verb: node.AcquireInTurn, Option: option, Err: pool.Error("OOM")}
 		if found := others(Judge(all, settings)); len(found) != 1 || found[0].Check != "trial" || found[0].Seen != says {
 			t.Errorf("want %q, got %v", says, found)
 		}

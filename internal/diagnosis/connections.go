@@ -52,24 +52,24 @@ func (j *judge) even() {
 
 // commands is about those that the server does not have under their names.
 func (j *judge) commands() {
-	names := make(map[node.Need][]string)
+	names := make(map[node.Purpose][]string)
 	for _, d := range j.Rights.Missing {
-		if runsScripts(d.Name) && node.FormRefused(j.Trial.Err) {
+		if runsScripts(d.Name) && node.FormRefused(j.SelfTest.Err) {
 			continue // scripts reports it
 		}
-		if d.Unknown && !slices.Contains(names[d.Need], d.Name) {
-			names[d.Need] = append(names[d.Need], d.Name)
+		if d.Unknown && !slices.Contains(names[d.Purpose], d.Name) {
+			names[d.Purpose] = append(names[d.Purpose], d.Name)
 		}
 	}
 	asked := map[bool]Severity{false: Note, true: Error}
-	report := func(n node.Need, s Severity, endangers string) {
+	report := func(n node.Purpose, s Severity, endangers string) {
 		if names[n] == nil {
 			return
 		}
 		j.add(s, "commands", fmt.Sprintf("it does not have %s, or has another name for it", strings.Join(names[n], ", ")), endangers,
 			fmt.Sprintf("take rename-command %s out of its configuration file, and restart it", strings.Join(names[n], ", rename-command ")))
 	}
-	if j.renamed() && j.Trial.Option == "" {
+	if j.renamed() && j.SelfTest.Option == "" {
 		report(node.ToLock, Error, j.quorum())
 	} else {
 		report(node.ToLock, Note, "speed: locks are taken, extended or released in another way")

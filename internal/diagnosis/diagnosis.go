@@ -177,15 +177,15 @@ func (j *judge) summary() {
 	if s.Uptime >= 0 {
 		say("up %v", s.Uptime)
 	}
-	if j.Trial.Skipped != "" {
-		say("no lock for trial, since %s", j.Trial.Skipped)
-	} else if j.Trial.Err == nil && j.Trial.Wrong == "" && j.Cut == nil {
+	if j.SelfTest.Skipped != "" {
+		say("no lock for trial, since %s", j.SelfTest.Skipped)
+	} else if j.SelfTest.Err == nil && j.SelfTest.Wrong == "" && j.Cut == nil {
 		form, release := "SET NX GET", "scripts"
 		if j.NativeRefused || j.guarded() || j.Fencing {
 			form = "a script"
 		}
-		if j.Trial.Simple != "" {
-			release = j.Trial.Simple
+		if j.SelfTest.Simple != "" {
+			release = j.SelfTest.Simple
 		}
 		say("locked for trial by %s, extended and released by %s, and found to be there and gone", form, release)
 		if j.WakeUp.Heard {

@@ -26,17 +26,17 @@ func healthy(n int) (all []node.Facts) {
 			},
 			Config:  node.Config{Fsync: "always", FsyncInRewrite: true, MinReplicas: "0"},
 			Samples: watched(time.Millisecond, 1), Connections: node.Connections{RunIDs: []string{fmt.Sprintf("run%d", i)}, Databases: []int64{0}, Named: -1},
-			Trial:  node.Trial{Value: fmt.Sprintf("v%d", i), Verb: node.Release},
-			Rights: node.Rights{User: "app"},
+			SelfTest: node.SelfTest{Value: fmt.Sprintf("v%d", i), Verb: node.Release},
+			Rights:   node.Rights{User: "app"},
 		})
 	}
 	return all
 }
 
 // noScripts is what the user lacks who may run none.
-var noScripts = []node.Denial{
-	{Need: node.ToLock, Name: "EVAL", Command: "EVAL on the lock's key", Said: "User app has no permissions to run the 'eval' command"},
-	{Need: node.ToLock, Name: "EVALSHA", Command: "EVALSHA on the lock's key", Said: "User app has no permissions to run the 'evalsha' command"},
+var noScripts = []node.MissingRight{
+	{Purpose: node.ToLock, Name: "EVAL", Command: "EVAL on the lock's key", Said: "User app has no permissions to run the 'eval' command"},
+	{Purpose: node.ToLock, Name: "EVALSHA", Command: "EVALSHA on the lock's key", Said: "User app has no permissions to run the 'evalsha' command"},
 }
 
 // watched are samples over a second of a clock of that rate.
@@ -110,14 +110,14 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 		"wrong password": {wrong: func(all []node.Facts) { all[1] = node.Facts{Node: "n1", Err: pool.Error("WRONGPASS invalid")} },
 			want: Error, check: "reachable", says: []string{"check the user name and password"}},
 		"cut": {wrong: func(all []node.Facts) {
-			all[1].Cut, all[1].Trial.Err, all[1].ConfigErr = context.DeadlineExceeded, context.DeadlineExceeded, context.DeadlineExceeded
+			all[1].Cut, all[1].SelfTest.Err, all[1].ConfigErr = context.DeadlineExceeded, context.DeadlineExceeded, context.DeadlineExceeded
 		}, want: Error, check: "reachable", says: []string{"not all is known"}},
 		"replica":  {wrong: func(all []node.Facts) { all[1].Server.Role = "slave" }, want: Error, check: "role", says: []string{"REPLICAOF NO ONE"}},
 		"cluster":  {wrong: func(all []node.Facts) { all[1].Server.Mode = "cluster" }, want: Error, check: "role", says: []string{"cluster-enabled no"}},
 		"sentinel": {wrong: func(all []node.Facts) { all[1].Server.Mode = "sentinel" }, want: Error, check: "role", says: []string{"Sentinel"}},
 		"the same run id": {wrong: func(all []node.Facts) { all[1].Server.RunID = "run0" },
 			want: Error, check: "distinct", says: []string{"same server as n0", "votes twice"}},
-		"the value of another": {wrong: func(all []node.Facts) { all[1].Server.RunID, all[1].Trial.Found = "", "v0" },
+		"the value of another": {wrong: func(all []node.Facts) { all[1].Server.RunID, all[1].SelfTest.Found = "", "v0" },
 			want: Error, check: "distinct", says: []string{"same server as n0"}},
 		"a Sentinel with masters": {wrong: func(all []node.Facts) {
 			all[1].Server.Mode, all[1].Server.Masters = "sentinel", []string{"10.0.0.1:6379 (mymaster)"}
@@ -133,28 +133,30 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			want: Note, check: "database", says: []string{"in database 5", "not known"}},
 		"no database known": {wrong: func(all []node.Facts) { all[1].Connections.Err = noperm },
 			want: Note, check: "unknown", says: []string{"CLIENT INFO: NOPERM", "+client|info"}},
-		"does otherwise": {wrong: func(all []node.Facts) { all[1].Trial.Verb, all[1].Trial.Wrong = node.Acquire, "it ignores NX" },
+		"does otherwise": {wrong: func(all []node.Facts) { all[1].SelfTest.Verb, all[1].SelfTest.Wrong = node.Acquire, "it ignores NX" },
 			want: Error, check: "trial", says: []string{"it ignores NX", "exclusion"}},
 		"no message": {wrong: func(all []node.Facts) { all[1].WakeUp = node.WakeUp{Tried: true, Waited: time.Second} },
 			want: Warning, check: "pubsub", says: []string{"did not arrive within 1s", "speed"}},
 		"cannot subscribe": {wrong: func(all []node.Facts) { all[1].WakeUp.Err = fmt.Errorf("%w: %w", pool.ErrNotSent, pool.ErrNoConn) },
 			want: Warning, check: "pubsub", says: []string{"PoolSize"}},
-		"releases simply": {wrong: func(all []node.Facts) { all[1].Trial.Simple = "DELEX" }, want: Warning, check: "scripts", says: []string{"released by DELEX", "waiters are not told"}},
+		"releases simply": {wrong: func(all []node.Facts) { all[1].SelfTest.Simple = "DELEX" }, want: Warning, check: "scripts", says: []string{"released by DELEX", "waiters are not told"}},
 		"renamed, in use": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToLock, Name: "SET", Command: "SET on the lock's key", Said: "ERR Command 'SET' not found", Unknown: true}}
-			all[1].Trial.Err = pool.Error("ERR unknown command 'SET'")
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToLock, Name: "SET", Command: "SET on the lock's key", Said: "ERR Command 'SET' not found", Unknown: true}}
+			all[1].SelfTest.Err = pool.Error("ERR unknown command 'SET'")
 		}, want: Error, check: "commands", says: []string{"does not have SET", "take rename-command SET out of its configuration file"}},
 		"renamed, not in use": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToQueue, Name: "ZADD", Said: "ERR Command 'ZADD' not found", Unknown: true}, {Need: node.ToQueue, Name: "ZREM", Said: "ERR Command 'ZREM' not found", Unknown: true}}
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToQueue, Name: "ZADD", Said: "ERR Command 'ZADD' not found", Unknown: true}, {Purpose: node.ToQueue, Name: "ZREM", Said: "ERR Command 'ZREM' not found", Unknown: true}}
 		}, want: Note, check: "commands", says: []string{"does not have ZADD, ZREM", "take rename-command ZADD, rename-command ZREM out"}},
 		"evicts, and could bless": {wrong: func(all []node.Facts) {
 			all[1].Server.Policy, all[1].Server.Version, all[1].Server.Major, all[1].Server.Minor = "volatile-ttl", "8.12.0", 8, 12
 		}, want: Warning, check: "eviction", says: []string{"noeviction", "BLESS SET <key> NO-EVICT", "no locks"}},
 		"may not ping": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToPing, Name: "PING", Command: "PING", Said: "User app has no permissions to run the 'ping' command"}}
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToPing, Name: "PING", Command: "PING", Said: "User app has no permissions to run the 'ping' command"}}
 		}, want: Warning, check: "rights", says: []string{"may not use PING", "speed", "remedy: ACL SETUSER app +ping"}},
 		"loading": {wrong: func(all []node.Facts) { all[1].Server.Loading = 1 }, want: Error, check: "loading", says: []string{"until it has"}},
-		"trial refused": {wrong: func(all []node.Facts) { all[1].Trial.Verb, all[1].Trial.Err = node.Acquire, pool.Error("OOM command") },
+		"trial refused": {wrong: func(all []node.Facts) {
+			all[1].SelfTest.Verb, all[1].SelfTest.Err = node.Acquire, pool.Error("OOM command")
+		},
 			want: Error, check: "trial", says: []string{"failed to lock", "raise maxmemory"}},
 		"evicts": {wrong: func(all []node.Facts) {
 			all[1].Server.Policy, all[1].Server.Max, all[1].Server.Evicted = "allkeys-lru", 1<<30, 7
@@ -184,31 +186,31 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			want: Error, check: "latency", says: []string{"450ms", "400ms", "WithNodeTimeout"}},
 		"farther than is good": {wrong: func(all []node.Facts) { all[1].Samples = blind(210 * time.Millisecond) }, want: Warning, check: "latency"},
 		"may not unlock": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToLock, Command: "DEL on the lock's key", Said: "no permissions"}}
-			all[1].Trial.Verb, all[1].Trial.Err = node.Release, noperm
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToLock, Command: "DEL on the lock's key", Said: "no permissions"}}
+			all[1].SelfTest.Verb, all[1].SelfTest.Err = node.Release, noperm
 		}, want: Error, check: "rights", says: []string{"the user app", "DEL on", "ACL SETUSER app ~app:* +set +get +del"}},
 		"may not lock, and may not ask": {wrong: func(all []node.Facts) {
-			all[1].Rights.User, all[1].Trial.Verb, all[1].Trial.Err = "", node.Extend, noperm
+			all[1].Rights.User, all[1].SelfTest.Verb, all[1].SelfTest.Err = "", node.Extend, noperm
 		}, want: Error, check: "rights", says: []string{"its user", "extend", "ACL SETUSER <user>"}},
 		"may run no script, and locks natively": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing, all[1].Trial.Simple = noScripts, "DELIFEQ"
+			all[1].Rights.Missing, all[1].SelfTest.Simple = noScripts, "DELIFEQ"
 		}, want: Warning, check: "rights", says: []string{"the user app", "EVAL on", "speed", "locks with WithFair", "remedy: ACL SETUSER app +eval +evalsha"}},
 		"may run no script, and the trial was not ended": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing, all[1].Trial.Verb = noScripts, node.Acquire
+			all[1].Rights.Missing, all[1].SelfTest.Verb = noScripts, node.Acquire
 		}, want: Error, check: "rights", says: []string{"+eval +evalsha"}},
 		"may run no script by its hash": {wrong: func(all []node.Facts) { all[1].Rights.Missing = noScripts[1:] },
 			want: Warning, check: "rights", says: []string{"EVALSHA on", "in another way", "remedy: ACL SETUSER app +evalsha"}},
 		"may run no script, and waits with WithFair": {wrong: func(all []node.Facts) {
-			all[1].Rights.User, all[1].Trial = "", node.Trial{Verb: node.Turn, Option: "WithFair", Err: pool.Error("NOPERM User app has no permissions to run the 'eval' command")}
+			all[1].Rights.User, all[1].SelfTest = "", node.SelfTest{Verb: node.AcquireInTurn, Option: "WithFair", Err: pool.Error("NOPERM User app has no permissions to run the 'eval' command")}
 		}, set: func(s *Settings) { s.Fair = true }, want: Error, check: "rights", says: []string{"grants nothing", "+eval +evalsha"}},
 		"may not listen": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToWake, Command: "SUBSCRIBE", Said: "no"}}
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToWake, Command: "SUBSCRIBE", Said: "no"}}
 		}, want: Warning, check: "rights", says: []string{"&{app:*}:wake*", "not told"}},
 		"may not queue": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToQueue, Command: "ZADD", Said: "no"}}
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToQueue, Command: "ZADD", Said: "no"}}
 		}, want: Note, check: "rights", says: []string{"+zadd", "WithFair"}},
 		"may not queue, and must": {wrong: func(all []node.Facts) {
-			all[1].Rights.Missing = []node.Denial{{Need: node.ToQueue, Command: "ZADD", Said: "no"}}
+			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToQueue, Command: "ZADD", Said: "no"}}
 		}, set: func(s *Settings) { s.Fair = true }, want: Error, check: "rights"},
 		"may not see": {wrong: func(all []node.Facts) {
 			all[1].Server, all[1].ServerErr = node.Server{Uptime: -1, AOF: -1, Loading: -1, Max: -1, MaxClient: -1, Major: -1}, noperm
@@ -263,18 +265,18 @@ func TestWithoutAMajorityLockingIsImpossible(t *testing.T) {
 func TestTheRightsOfARemedyAreThoseThatAreMissing(t *testing.T) {
 	key, command, channel := "User app has no permissions to access the 'k' key", "User app has no permissions to run the 'time' command", "User app has no permissions to access the 'c' channel"
 	for name, c := range map[string]struct {
-		denials []node.Denial
+		denials []node.MissingRight
 		prefix  string
 		version int64
 		want    string
 	}{
-		"a command":           {[]node.Denial{{Need: node.ToFence, Name: "TIME", Said: command}}, "app:", 0, "ACL SETUSER app +time"},
-		"a command and keys":  {[]node.Denial{{Need: node.ToFence, Name: "TIME", Said: command}, {Need: node.ToFence, Name: "GET", Said: key}}, "app:", 0, "ACL SETUSER app ~{app:*}:* +time"},
-		"keys":                {[]node.Denial{{Need: node.ToLock, Name: "SET", Said: key}}, "app:", 0, "ACL SETUSER app ~app:*"},
-		"keys, and no prefix": {[]node.Denial{{Need: node.ToLock, Name: "SET", Said: key}}, "", 0, "ACL SETUSER app ~redlock-check:*; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix in place of redlock-check:"},
-		"a channel":           {[]node.Denial{{Need: node.ToWake, Name: "SUBSCRIBE", Said: channel}}, "app:", 0, "ACL SETUSER app &{app:*}:wake*"},
-		"nothing known":       {[]node.Denial{{Need: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 0, "ACL SETUSER app ~{app:*}:* &{app:*}:wake* +get +set +publish +subscribe +unsubscribe"},
-		"no channels in 6.0":  {[]node.Denial{{Need: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 6, "ACL SETUSER app ~{app:*}:* +get +set +publish +subscribe +unsubscribe"},
+		"a command":           {[]node.MissingRight{{Purpose: node.ToFence, Name: "TIME", Said: command}}, "app:", 0, "ACL SETUSER app +time"},
+		"a command and keys":  {[]node.MissingRight{{Purpose: node.ToFence, Name: "TIME", Said: command}, {Purpose: node.ToFence, Name: "GET", Said: key}}, "app:", 0, "ACL SETUSER app ~{app:*}:* +time"},
+		"keys":                {[]node.MissingRight{{Purpose: node.ToLock, Name: "SET", Said: key}}, "app:", 0, "ACL SETUSER app ~app:*"},
+		"keys, and no prefix": {[]node.MissingRight{{Purpose: node.ToLock, Name: "SET", Said: key}}, "", 0, "ACL SETUSER app ~redlock-check:*; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix in place of redlock-check:"},
+		"a channel":           {[]node.MissingRight{{Purpose: node.ToWake, Name: "SUBSCRIBE", Said: channel}}, "app:", 0, "ACL SETUSER app &{app:*}:wake*"},
+		"nothing known":       {[]node.MissingRight{{Purpose: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 0, "ACL SETUSER app ~{app:*}:* &{app:*}:wake* +get +set +publish +subscribe +unsubscribe"},
+		"no channels in 6.0":  {[]node.MissingRight{{Purpose: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 6, "ACL SETUSER app ~{app:*}:* +get +set +publish +subscribe +unsubscribe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all, s := healthy(1), settings

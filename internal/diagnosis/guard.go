@@ -40,7 +40,7 @@ func (j *judge) standing(f *facts) standing {
 func (j *judge) guard() {
 	m := j.Marker
 	switch {
-	case j.MarkerErr != nil, j.Cut != nil, j.Trial.Skipped != "":
+	case j.MarkerErr != nil, j.Cut != nil, j.SelfTest.Skipped != "":
 		return // or it is told of elsewhere
 	case !j.guarded():
 		j.passedBy()

@@ -108,7 +108,7 @@ func TestAMarkerThatCannotBeReadIsNoMarker(t *testing.T) {
 // native commands lock there says nothing about the guard's scripts.
 func TestNativeLocksWithoutTheGuardAreNoProofThatTheGuardWorks(t *testing.T) {
 	for name, c := range map[string]struct {
-		missing []node.Denial
+		missing []node.MissingRight
 		guarded bool // the guard's scripts were tried
 		want    Severity
 		check   string
@@ -121,7 +121,7 @@ func TestNativeLocksWithoutTheGuardAreNoProofThatTheGuardWorks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, all := settings, marked(3)
 			s.Guard = ourGuard
-			all[1].Rights.Missing, all[1].Trial.Simple, all[1].Trial.Guarded = c.missing, "DELIFEQ", c.guarded
+			all[1].Rights.Missing, all[1].SelfTest.Simple, all[1].SelfTest.Guarded = c.missing, "DELIFEQ", c.guarded
 			found := others(Judge(all, s))
 			if len(found) != 1 || found[0].Severity != c.want || found[0].Check != c.check || !strings.Contains(found[0].String(), c.says) {
 				t.Errorf("want one %v about %s that says %q, got %v", c.want, c.check, c.says, found)

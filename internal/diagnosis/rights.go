@@ -22,7 +22,7 @@ type lack struct {
 // grant is the command that gives what is missing and no more. What is missing is in what
 // the server said: it looks at the command first, then at keys and channels, and takes no
 // pattern for a user who may use all of them.
-func (j *judge) grant(n node.Need, l lack) string {
+func (j *judge) grant(n node.Purpose, l lack) string {
 	prefix := cmp.Or(j.Prefix, "redlock-check:")
 	acl := n.ACL(prefix)
 	about := func(text, what string) bool { return strings.Contains(text, what) }
@@ -65,8 +65,8 @@ func (l lack) deniedOf(commands string) string {
 }
 
 func (j *judge) rights() {
-	lacks := make(map[node.Need]*lack)
-	of := func(n node.Need) *lack {
+	lacks := make(map[node.Purpose]*lack)
+	of := func(n node.Purpose) *lack {
 		if lacks[n] == nil {
 			lacks[n] = new(lack)
 		}
@@ -76,13 +76,13 @@ func (j *judge) rights() {
 		if d.Unknown {
 			continue
 		}
-		l := of(d.Need)
+		l := of(d.Purpose)
 		if l.what == nil {
 			d.Command = "use " + d.Command
 		}
 		l.what, l.names, l.said = append(l.what, d.Command), append(l.names, d.Name), append(l.said, d.Said)
 	}
-	if t, need := &j.Trial, j.needOfTrial(); mayNot(t.Err) && lacks[need] == nil {
+	if t, need := &j.SelfTest, j.needOfTrial(); mayNot(t.Err) && lacks[need] == nil {
 		l := of(need)
 		l.what, l.names, l.said = []string{t.Verb.String()}, []string{""}, []string{t.Err.Error()}
 	}
@@ -90,7 +90,7 @@ func (j *judge) rights() {
 	if j.Rights.User != "" {
 		who = "the user " + j.Rights.User
 	}
-	report := func(s Severity, n node.Need, endangers string) {
+	report := func(s Severity, n node.Purpose, endangers string) {
 		if l := lacks[n]; l != nil {
 			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(l.what, ", "), l.said[0]), endangers, j.grant(n, *l))
 		}
@@ -112,18 +112,18 @@ func (j *judge) rights() {
 
 // needOfTrial is what the user lacks who may not do what the trial tried last. No lock does
 // without scripts where an option does not.
-func (j *judge) needOfTrial() node.Need {
-	if t := &j.Trial; mayNot(t.Err) && strings.Contains(t.Err.Error(), "'eval") { // or 'evalsha'
+func (j *judge) needOfTrial() node.Purpose {
+	if t := &j.SelfTest; mayNot(t.Err) && strings.Contains(t.Err.Error(), "'eval") { // or 'evalsha'
 		return node.ToLock
 	}
-	return j.Trial.NeedOf()
+	return j.SelfTest.Purpose()
 }
 
 // locksWork reports whether the trial showed that locks with these options work, although
 // a right is missing that they need on other servers. The guard's scripts, which nothing
 // stands in for, must have been tried.
 func (j *judge) locksWork() bool {
-	t := &j.Trial
+	t := &j.SelfTest
 	passed := t.Err == nil && t.Wrong == "" && t.Verb == node.Release // the last verb of all
 	return passed && (t.Guarded || !j.guarded())
 }

@@ -37,8 +37,8 @@ func (j *judge) distinct(i int) {
 		other := &j.all[k]
 		switch {
 		case j.Server.RunID != "" && j.Server.RunID == other.Server.RunID:
-		case j.Trial.Found != "" && j.Trial.Found == other.Trial.Value:
-		case other.Trial.Found != "" && other.Trial.Found == j.Trial.Value:
+		case j.SelfTest.Found != "" && j.SelfTest.Found == other.SelfTest.Value:
+		case other.SelfTest.Found != "" && other.SelfTest.Found == j.SelfTest.Value:
 		default:
 			continue
 		}
@@ -154,7 +154,7 @@ func (j *judge) version() {
 	switch major := j.Server.Major; {
 	case j.NativeRefused:
 		j.add(Note, "version", "it does not take SET with both NX and GET", "speed: a lock is acquired by a script", "Redis 7, or Valkey")
-	case major >= 0 && major < 7 && j.Trial.Skipped != "":
+	case major >= 0 && major < 7 && j.SelfTest.Skipped != "":
 		j.add(Note, "version", "it is older than Redis 7, which takes SET with both NX and GET", "speed: a lock is acquired by a script", "Redis 7, or Valkey")
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // trial is about the locks that were taken to see whether they can be.
 func (j *judge) trial() {
-	t := &j.Trial
+	t := &j.SelfTest
 	switch {
 	case t.Wrong != "":
 		j.add(Error, "trial", fmt.Sprintf("a lock for trial%s went wrong when it was asked to %v: %s", with(t.Option), t.Verb, t.Wrong),
@@ -36,7 +36,7 @@ func with(option string) string {
 
 // scripts is about servers, services and proxies that refuse them.
 func (j *judge) scripts() {
-	t := &j.Trial
+	t := &j.SelfTest
 	switch {
 	case j.Cut != nil, j.renamed():
 	case t.Err != nil && !mayNot(t.Err) && node.FormRefused(t.Err):
@@ -60,9 +60,9 @@ func (j *judge) scripts() {
 // renamed reports whether the trial failed at a command that the server lacks, other than
 // those that run scripts.
 func (j *judge) renamed() bool {
-	return j.Trial.Err != nil && strings.Contains(strings.ToLower(j.Trial.Err.Error()), "unknown") &&
-		slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool {
-			return d.Need == j.Trial.NeedOf() && d.Unknown && !runsScripts(d.Name)
+	return j.SelfTest.Err != nil && strings.Contains(strings.ToLower(j.SelfTest.Err.Error()), "unknown") &&
+		slices.ContainsFunc(j.Rights.Missing, func(d node.MissingRight) bool {
+			return d.Purpose == j.SelfTest.Purpose() && d.Unknown && !runsScripts(d.Name)
 		})
 }
 
@@ -70,12 +70,12 @@ func runsScripts(command string) bool { return command == "EVAL" || command == "
 
 // mayNotRun reports whether the user may not run a script by its text, and so none.
 func (j *judge) mayNotRun() bool {
-	return slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool { return d.Name == "EVAL" && !d.Unknown })
+	return slices.ContainsFunc(j.Rights.Missing, func(d node.MissingRight) bool { return d.Name == "EVAL" && !d.Unknown })
 }
 
 // lacks reports whether the user lacks a right, or the server a command.
-func (j *judge) lacks(n node.Need) bool {
-	return slices.ContainsFunc(j.Rights.Missing, func(d node.Denial) bool { return d.Need == n })
+func (j *judge) lacks(n node.Purpose) bool {
+	return slices.ContainsFunc(j.Rights.Missing, func(d node.MissingRight) bool { return d.Purpose == n })
 }
 
 // pubsub is about the message that a release publishes for those who wait.

@@ -31,7 +31,7 @@ import (
 //	claim_position.go  the position in the wait queue
 type Claim struct {
 	group      *Group
-	lease      node.Lease
+	lease      node.Entry
 	fence      node.Fence    // part of lease, if it has one
 	timeout    time.Duration // for a command, while the nodes are not slow
 	maxTimeout time.Duration // for a command, while they are; see SetMaxTimeout
@@ -39,21 +39,21 @@ type Claim struct {
 	mu          sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	states      []nodeState
 	released    bool
-	minHold     time.Duration // see SetMinHold; written with the group's mutex held, too
-	minHoldEnds time.Time     // until then the keys are not deleted; zero if they may be
-	announce    bool          // releases notify the waiters
-	flag        node.Mark     // the waiter flag that Wait and Turn leave
-	requeue     bool          // the release puts the position back into the wait queue
-	nextAttempt bool          // the next attempt has begun, and tells the nodes its position itself
-	reached     int           // nodes that answered Turn
-	missed      int           // nodes that did not, as far as is known
-	unsettled   int           // nodes that are not settled, once released
-	retakeUntil time.Time     // until then nodes without the value are asked again
-	noRetake    bool          // they are never asked again
-	abandoned   atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
-	askTimer    *time.Timer   // runs askDenied
-	askPause    time.Duration // before the timer fires
-	askPending  bool          // the timer is set
+	minHold     time.Duration   // see SetMinHold; written with the group's mutex held, too
+	minHoldEnds time.Time       // until then the keys are not deleted; zero if they may be
+	announce    bool            // releases notify the waiters
+	flag        node.WaiterFlag // the waiter flag that Wait and Turn leave
+	requeue     bool            // the release puts the position back into the wait queue
+	nextAttempt bool            // the next attempt has begun, and tells the nodes its position itself
+	reached     int             // nodes that answered Turn
+	missed      int             // nodes that did not, as far as is known
+	unsettled   int             // nodes that are not settled, once released
+	retakeUntil time.Time       // until then nodes without the value are asked again
+	noRetake    bool            // they are never asked again
+	abandoned   atomic.Bool     // Settle gave up: releases are not repeated; set with mu held
+	askTimer    *time.Timer     // runs askDenied
+	askPause    time.Duration   // before the timer fires
+	askPending  bool            // the timer is set
 
 	older, newer *Claim // in Group.requeuing, protected by the group's mutex
 }
@@ -74,7 +74,7 @@ func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
 // NewClaimIn is NewClaim in storage that was not used before.
 func (g *Group) NewClaimIn(storage *Storage, key, value string, timeout time.Duration) *Claim {
 	c := &storage.claim
-	c.group, c.lease, c.timeout = g, g.scripts.NewLease(key, value), timeout
+	c.group, c.lease, c.timeout = g, g.scripts.NewEntry(key, value), timeout
 	c.states = slices.Grow(storage.states[:0], len(g.nodes))[:len(g.nodes)]
 	return c
 }
@@ -83,11 +83,11 @@ func (g *Group) NewClaimIn(storage *Storage, key, value string, timeout time.Dur
 func (c *Claim) Value() string { return c.lease.Value() }
 
 // Replace names the value that Swap replaces. It comes before Swap.
-func (c *Claim) Replace(former string) { c.lease = c.lease.Instead(former) }
+func (c *Claim) Replace(former string) { c.lease = c.lease.Replacing(former) }
 
 // Fair has the release notify the first in the wait queue, as a release after Turn does.
 // lease is how long a node keeps a position.
-func (c *Claim) Fair(lease time.Duration) { c.flag.Line.Lease = lease }
+func (c *Claim) Fair(lease time.Duration) { c.flag.Position.TTL = lease }
 
 // Fence gives the claim a fencing token, before it asks for anything. The nodes
 // remember the token for life.
@@ -104,15 +104,15 @@ func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
 // Wait asks like Acquire. A node where the lock is taken says for how long, and leaves
 // the waiter flag. If the lock is released there before the flag expires, the release
 // notifies the waiter.
-func (c *Claim) Wait(ctx context.Context, ttl time.Duration, flag node.Mark) *Round {
+func (c *Claim) Wait(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
 	c.flag = flag // the claim is not shared yet
 	return c.begin(newRound(ctx, node.Wait, c, ttl, c.callTimeout()))
 }
 
 // Turn asks like Wait, but a node refuses while another waiter is first in the wait queue.
-func (c *Claim) Turn(ctx context.Context, ttl time.Duration, flag node.Mark) *Round {
+func (c *Claim) Turn(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
 	c.flag = flag // the claim is not shared yet
-	return c.begin(newRound(ctx, node.Turn, c, ttl, c.callTimeout()))
+	return c.begin(newRound(ctx, node.AcquireInTurn, c, ttl, c.callTimeout()))
 }
 
 // Swap asks every node that has the value named by Replace to store the claim's value

@@ -175,16 +175,16 @@ func (c *Claim) nextCall(i int, last *call) *call {
 
 // fillRequest builds the request verb about the claim. If it is a release, the claim's
 // mutex is held.
-func (c *Claim) fillRequest(r *node.Request, verb node.Verb, lease node.Lease, ttl time.Duration) {
-	var flag node.Mark
+func (c *Claim) fillRequest(r *node.Request, verb node.Verb, lease node.Entry, ttl time.Duration) {
+	var flag node.WaiterFlag
 	switch {
-	case verb == node.Wait || verb == node.Turn:
+	case verb == node.Wait || verb == node.AcquireInTurn:
 		flag = c.flag
-	case verb == node.Release && (c.announce || c.flag.Line.Ticket > 0):
-		if flag.Self = c.group.releaserID; c.flag.Line.Ticket > 0 {
-			flag.Self = c.group.waiterID
+	case verb == node.Release && (c.announce || c.flag.Position.Ticket > 0):
+		if flag.ID = c.group.releaserID; c.flag.Position.Ticket > 0 {
+			flag.ID = c.group.waiterID
 		}
-		flag.Line.Ticket, flag.Line.Lease, flag.Line.Back = c.flag.Line.Ticket, c.flag.Line.Lease, c.requeue
+		flag.Position.Ticket, flag.Position.TTL, flag.Position.Requeue = c.flag.Position.Ticket, c.flag.Position.TTL, c.requeue
 	}
 	r.Set(verb, lease, ttl, flag)
 }
@@ -194,7 +194,7 @@ func (c *Claim) backgroundCall(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
 	lease := c.lease
 	if verb == node.Acquire { // on a node that lost the key of a lock that is held
-		lease = lease.Again()
+		lease = lease.Retake()
 	}
 	c.fillRequest(request, verb, lease, ttl)
 	deadline := node.MakeDeadline(context.Background(), c.callTimeout())

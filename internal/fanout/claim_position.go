@@ -34,7 +34,7 @@ func (c *Claim) withdrawPosition(p Position) {
 	if p.Ticket == 0 {
 		return
 	}
-	c.flag.Line.Ticket = max(c.flag.Line.Ticket, p.Ticket)
+	c.flag.Position.Ticket = max(c.flag.Position.Ticket, p.Ticket)
 	until := time.Now().Add(quorum.Lifetime(p.TTL, c.group.drift))
 	for i := range c.states {
 		c.states[i].maybeSet = true
@@ -49,7 +49,7 @@ func (c *Claim) withdrawPosition(p Position) {
 // expires.
 func (c *Claim) LeaveQueue(value string) {
 	c.mu.Lock()
-	left := Position{Ticket: c.flag.Line.Ticket, TTL: c.flag.Line.Lease}
+	left := Position{Ticket: c.flag.Position.Ticket, TTL: c.flag.Position.TTL}
 	c.mu.Unlock()
 	if left.Ticket > 0 {
 		c.group.LeaveQueue(c.lease.Key(), value, c.timeout, left)
@@ -81,8 +81,8 @@ func (g *Group) LeaveQueue(key, value string, timeout time.Duration, p Position)
 func (c *Claim) dropPosition(ticket int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.requeue && c.flag.Line.Ticket <= ticket { // a larger one is of a waiter that came meanwhile
-		c.requeue, c.flag.Line.Ticket = false, ticket
+	if c.requeue && c.flag.Position.Ticket <= ticket { // a larger one is of a waiter that came meanwhile
+		c.requeue, c.flag.Position.Ticket = false, ticket
 	}
 }
 
@@ -105,7 +105,7 @@ func (c *Claim) Reached() (answered, failed int) {
 // countTurn counts for Reached. c.mu is held.
 func (c *Claim) countTurn(verb node.Verb, answered bool) {
 	switch {
-	case verb != node.Turn:
+	case verb != node.AcquireInTurn:
 	case answered:
 		c.reached++
 	default:

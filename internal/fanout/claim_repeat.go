@@ -34,7 +34,7 @@ func (c *Claim) releaseRequest() *node.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.requeue && c.nextAttempt {
-		return node.NewRequest(node.Release, c.lease, 0, node.Mark{})
+		return node.NewRequest(node.Release, c.lease, 0, node.WaiterFlag{})
 	}
 	request := new(node.Request)
 	verb, ttl := c.releaseVerb()

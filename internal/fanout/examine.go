@@ -32,7 +32,7 @@ func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts 
 	var id [8]byte
 	rand.Read(id[:]) // never fails, see crypto/rand
 	name := "redlock-check:" + hex.EncodeToString(id[:])
-	x := node.Exam{
+	x := node.Examination{
 		Fair: e.Fair, Fencing: e.Fencing, Guard: g.guard,
 		Patience: e.Patience, Period: e.Period, Origin: time.Now(),
 		Key: e.Prefix + name,

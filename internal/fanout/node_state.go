@@ -73,7 +73,7 @@ func (s *nodeState) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		s.held, s.heldUntil = true, until
 		s.maybeSet = true
 		s.noteMayLive(until)
-	case node.Taken, node.Queued, node.Stale, node.Absent:
+	case node.Taken, node.Queued, node.TokenTooSmall, node.Absent:
 		// Maybe set all the same: the command may have been carried out twice on the way. A
 		// release on a node that says "taken" costs little, and covers that.
 		s.held, s.maybeSet = false, true
@@ -135,7 +135,7 @@ func (s *nodeState) noteMayLive(until time.Time) { s.mayLiveUntil = later(s.mayL
 func (s *nodeState) acquireUnknown(a node.Answer, life time.Duration) {
 	s.keyLifetime = max(s.keyLifetime, life)
 	s.noteMayLive(a.At.Add(s.keyLifetime).Add(life))
-	s.unknownSince, s.answeredThen = later(s.unknownSince, a.At), max(s.answeredThen, a.Work)
+	s.unknownSince, s.answeredThen = later(s.unknownSince, a.At), max(s.answeredThen, a.AnsweredTime)
 }
 
 // extensionUnknown notes that the outcome of an extension is unknown. An extension never sets

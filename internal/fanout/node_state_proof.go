@@ -52,14 +52,14 @@ func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duratio
 	if by.Sub(s.unknownSince)-s.keyLifetime > maxUnknown {
 		return true
 	}
-	return s.answeredLongEnough(n.Pulse(), by, since)
+	return s.answeredLongEnough(n.Liveness(), by, since)
 }
 
 // answeredLongEnough is unknownIsOver for an acquire of unknown outcome on a node that answers
 // as p says. Answers that came after by tell about the time before it.
-func (s *nodeState) answeredLongEnough(p node.Pulse, by time.Time, since time.Duration) bool {
-	answered := p.Work - s.answeredThen - since - max(0, p.Heard.Sub(by))
-	return p.Answers && p.Heard.After(s.unknownSince) && answered >= s.keyLifetime && (by.Sub(p.Since) >= min(p.Hush, s.keyLifetime) || answered >= 2*s.keyLifetime)
+func (s *nodeState) answeredLongEnough(p node.Liveness, by time.Time, since time.Duration) bool {
+	answered := p.AnsweredTime - s.answeredThen - since - max(0, p.LastAnswer.Sub(by))
+	return p.Answers && p.LastAnswer.After(s.unknownSince) && answered >= s.keyLifetime && (by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime) || answered >= 2*s.keyLifetime)
 }
 
 // unknownFor is how long an answered release will still prove nothing, 0 if that is not
@@ -68,7 +68,7 @@ func (s *nodeState) unknownFor(n *node.Node) time.Duration {
 	if s.outstanding > 0 || s.unknownSince.IsZero() {
 		return 0
 	}
-	p := n.Pulse()
-	answered := p.Work - s.answeredThen
-	return max(0, s.keyLifetime-answered, min(time.Until(p.Since.Add(min(p.Hush, s.keyLifetime))), 2*s.keyLifetime-answered))
+	p := n.Liveness()
+	answered := p.AnsweredTime - s.answeredThen
+	return max(0, s.keyLifetime-answered, min(time.Until(p.AnsweringSince.Add(min(p.LastSilence, s.keyLifetime))), 2*s.keyLifetime-answered))
 }

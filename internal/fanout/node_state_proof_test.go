@@ -16,21 +16,21 @@ func TestUnknownOutcomeIsOverOnceTheNodeHasAnsweredForLongEnough(t *testing.T) {
 	unknownSince := time.Now()
 	end := unknownSince.Add(time.Hour) // when the release was sent
 	// answering is a node without a silence that has been answering for so long since then.
-	answering := func(d time.Duration) node.Pulse {
-		return node.Pulse{Answers: true, Heard: end, Work: before + d, Since: unknownSince.Add(-before)}
+	answering := func(d time.Duration) node.Liveness {
+		return node.Liveness{Answers: true, LastAnswer: end, AnsweredTime: before + d, AnsweringSince: unknownSince.Add(-before)}
 	}
 	// after is answering with a silence that took hush and ended so long before end.
-	after := func(hush, ended, d time.Duration) node.Pulse {
+	after := func(hush, ended, d time.Duration) node.Liveness {
 		p := answering(d)
-		p.Hush, p.Since = hush, end.Add(-ended)
+		p.LastSilence, p.AnsweringSince = hush, end.Add(-ended)
 		return p
 	}
-	heard := func(p node.Pulse, at time.Time) node.Pulse { p.Heard = at; return p }
+	heard := func(p node.Liveness, at time.Time) node.Liveness { p.LastAnswer = at; return p }
 	silent := answering(2 * life)
 	silent.Answers = false
 
 	for name, c := range map[string]struct {
-		pulse node.Pulse
+		pulse node.Liveness
 		since time.Duration
 		over  bool
 	}{

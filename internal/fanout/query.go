@@ -27,7 +27,7 @@ type query struct {
 // leaves a waiter flag, so that a release within flagTTL is published. If ctx ends first
 // Inspect returns nil. When the last node has answered or was given up it calls ended.
 func (g *Group) Inspect(ctx context.Context, key string, timeout, flagTTL time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	request := node.NewRequest(node.Inspect, node.NewLease(key, ""), 0, node.Mark{TTL: flagTTL})
+	request := node.NewRequest(node.Inspect, node.NewEntry(key, ""), 0, node.WaiterFlag{TTL: flagTTL})
 	requests := make([]*node.Request, len(g.nodes))
 	for i := range requests {
 		requests[i] = request
@@ -43,11 +43,11 @@ func (g *Group) Inspect(ctx context.Context, key string, timeout, flagTTL time.D
 func (g *Group) Delete(ctx context.Context, key string, values []string, timeout time.Duration, ended func()) []node.Answer {
 	// No waiter leaves flags with this id. So the release notifies every waiter, those of this
 	// process, too.
-	flag := node.Mark{Self: newWaiterID(), Line: node.Line{Lease: timeout}}
+	flag := node.WaiterFlag{ID: newWaiterID(), Position: node.QueuePosition{TTL: timeout}}
 	requests := make([]*node.Request, len(g.nodes))
 	for i, value := range values {
 		if value != "" {
-			requests[i] = node.NewRequest(node.Release, g.scripts.NewLease(key, value), 0, flag)
+			requests[i] = node.NewRequest(node.Release, g.scripts.NewEntry(key, value), 0, flag)
 		}
 	}
 	all := func([]node.Answer) bool { return false }

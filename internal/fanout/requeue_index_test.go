@@ -16,7 +16,7 @@ func TestLeavingTheWaitQueueCostsTheSameHoweverManyClaimsAreUnsettled(t *testing
 		g := NewGroup(nil, 0.01, 0, nil) // without nodes, only the bookkeeping takes time
 		for i := range others {
 			c := g.NewClaim(fmt.Sprint(i), fmt.Sprint("value", i), time.Second)
-			c.flag.Line.Ticket, c.requeue = 7, true
+			c.flag.Position.Ticket, c.requeue = 7, true
 			g.track(c)
 		}
 		var took []time.Duration

@@ -122,8 +122,8 @@ func (r Result) largestHolder() (most int) {
 // knows, or "".
 func (r Result) OtherWaiter() string {
 	for i := range r.calls {
-		if a, answered := r.Answer(i); answered && a.Awaited != "" {
-			return a.Awaited
+		if a, answered := r.Answer(i); answered && a.NextWaiter != "" {
+			return a.NextWaiter
 		}
 	}
 	return ""
@@ -141,7 +141,7 @@ func (r Result) NewestToken() int64 {
 		case !answered, a.Status == node.Granted:
 			seen = append(seen, 0)
 		case a.Micros > 0:
-			seen = append(seen, a.Newest)
+			seen = append(seen, a.LargestToken)
 		default: // it does not count, whatever is proposed
 			seen = append(seen, math.MaxInt64)
 		}
@@ -171,7 +171,7 @@ func (r Result) TokenTooOld(token int64) bool {
 // TokenTooSmall is the number of nodes where the lock is free, and the token was too small.
 func (r Result) TokenTooSmall() (n int) {
 	for i := range r.calls {
-		if a, answered := r.Answer(i); answered && a.Status == node.Stale {
+		if a, answered := r.Answer(i); answered && a.Status == node.TokenTooSmall {
 			n++
 		}
 	}

@@ -115,7 +115,7 @@ func (r *Round) count(c *call) {
 	switch c.answer.Status {
 	case node.Granted, node.Extended, node.Deleted:
 		r.tally.Yes++
-	case node.Taken, node.Queued, node.Stale, node.Absent:
+	case node.Taken, node.Queued, node.TokenTooSmall, node.Absent:
 		r.tally.No++
 	case node.Failed:
 		r.tally.Failed++

@@ -14,7 +14,7 @@ func (g *Group) track(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.unsettled[c.lease.Value()] = c
-	if c.requeue && c.flag.Line.Ticket > 0 {
+	if c.requeue && c.flag.Position.Ticket > 0 {
 		g.requeuing.add(c)
 	}
 }

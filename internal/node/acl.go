@@ -21,20 +21,20 @@ var acls = [...]ACL{
 }
 
 // ACL returns what a user needs for locks whose keys begin with prefix.
-func (n Need) ACL(prefix string) ACL {
+func (n Purpose) ACL(prefix string) ACL {
 	a := acls[n]
 	fill := strings.NewReplacer("{prefix}", prefix)
 	return ACL{fill.Replace(a.Keys), fill.Replace(a.Channels), a.Commands}
 }
 
 // of is all of it in one line.
-func (n Need) of(prefix string) string {
+func (n Purpose) of(prefix string) string {
 	a := n.ACL(prefix)
 	return strings.Join(strings.Fields(a.Keys+" "+a.Channels+" "+a.Commands), " ")
 }
 
 // need is what an option needs besides what every lock does.
-func need(option string) Need {
+func purposeOf(option string) Purpose {
 	switch option {
 	case "WithFair":
 		return ToQueue
@@ -47,4 +47,4 @@ func need(option string) Need {
 }
 
 // NeedOf is what the user of a trial that failed lacks, if rights are what it lacks.
-func (t *Trial) NeedOf() Need { return need(t.Option) }
+func (t *SelfTest) Purpose() Purpose { return purposeOf(t.Option) }

@@ -11,50 +11,50 @@ import (
 type Status uint8
 
 const (
-	Failed   Status = iota // nothing usable: see Answer.Err
-	Granted                // Acquire, Wait, Turn, Swap: the key holds the value
-	Taken                  // Acquire, Wait, Turn, Extend, Inspect, Swap: another value holds the key
-	Queued                 // Turn: the key is free, and others come first
-	Stale                  // Acquire, Wait, Turn: the key is free, and the token too small
-	Extended               // Extend: the key held the value and was prolonged
-	Deleted                // Release: the key held the value and is gone; Expire: or will be, when its time has passed
-	Absent                 // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
+	Failed        Status = iota // nothing usable: see Answer.Err
+	Granted                     // Acquire, Wait, Turn, Swap: the key holds the value
+	Taken                       // Acquire, Wait, Turn, Extend, Inspect, Swap: another value holds the key
+	Queued                      // Turn: the key is free, and others come first
+	TokenTooSmall               // Acquire, Wait, Turn: the key is free, and the token too small
+	Extended                    // Extend: the key held the value and was prolonged
+	Deleted                     // Release: the key held the value and is gone; Expire: or will be, when its time has passed
+	Absent                      // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
 )
 
 // An Answer is what became of a request on one node.
 type Answer struct {
-	Status Status
-	Found  bool // Acquire, Wait, Turn, if Granted: the key held the value before
-	Before bool // the node had answered well before
+	Status     Status
+	Found      bool // Acquire, Wait, Turn, if Granted: the key held the value before
+	WellBefore bool // the node had answered well before
 	// InClient is set on the answer to a call that was given up while it was
 	// with the client: Receiver.Late follows.
 	InClient bool
 	// Lost is set if the request was sent before, on a connection that ended, or in a form
 	// that was refused without proof: what became of that is unknown, whatever the status
 	// says. It was given up before At.
-	Lost    bool
-	Holder  string        // the value found, if Taken
-	TTL     time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
-	Last    int64         // Turn: the largest ticket that the node has seen
-	First   int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
-	Waiting int64         // Inspect: how many stand in line
-	Newest  int64         // with a fencing token, and not granted: the newest that the node has seen
-	Micros  int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if that is no news
+	Lost         bool
+	Holder       string        // the value found, if Taken
+	TTL          time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
+	Last         int64         // Turn: the largest ticket that the node has seen
+	First        int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
+	Waiting      int64         // Inspect: how many stand in line
+	LargestToken int64         // with a fencing token, and not granted: the newest that the node has seen
+	Micros       int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if that is no news
 	// Awaited is set on the answer to a release if somebody else waits: who.
-	Awaited string
-	Err     error     // why it Failed
-	At      time.Time // when it was known
+	NextWaiter string
+	Err        error     // why it Failed
+	At         time.Time // when it was known
 	// Work is how long the node had been answering by then, in all; see [Pulse].
-	Work time.Duration
+	AnsweredTime time.Duration
 }
 
 // answer reads a reply.
 func (r *Request) answer(reply any, err error) Answer {
 	if err != nil {
-		return Answer{Err: discreet(err)}
+		return Answer{Err: redact(err)}
 	}
 	if !r.fenced() {
-		return r.short(r.read(reply))
+		return r.rejectLong(r.read(reply))
 	}
 	rest, fence, ok := r.unfence(reply)
 	if !ok {
@@ -64,13 +64,13 @@ func (r *Request) answer(reply any, err error) Answer {
 	if a.Err == nil && (fence.Status != Failed || fence.Err != nil) {
 		a = Answer{Status: fence.Status, Err: fence.Err, Last: a.Last, First: a.First}
 	}
-	a.Newest, a.Micros = fence.Newest, fence.Micros
-	return r.short(a)
+	a.LargestToken, a.Micros = fence.LargestToken, fence.Micros
+	return r.rejectLong(a)
 }
 
 // short refuses an answer that says that the lock is held by what is no lock's value. An
 // extension is denied all the same, and so is a swap.
-func (r *Request) short(a Answer) Answer {
+func (r *Request) rejectLong(a Answer) Answer {
 	if len(a.Holder) > longestValue && r.Verb != Extend && r.Verb != Swap {
 		return Answer{Err: errData}
 	}
@@ -89,7 +89,7 @@ func (r *Request) read(reply any) Answer {
 		case nil:
 			return Answer{Status: Granted}
 		case string: // to Wait, from a form that does not tell for how long
-			if held == r.lease.value {
+			if held == r.entry.value {
 				// An earlier send of this very attempt took effect: its reply
 				// was lost, or it went through another name of the same server.
 				// Nobody else knows the value.
@@ -103,20 +103,20 @@ func (r *Request) read(reply any) Answer {
 		}
 		switch a := holderOf(list); {
 		case a.Status != Taken:
-		case a.Holder == r.lease.value:
+		case a.Holder == r.entry.value:
 			return Answer{Status: Granted, Found: true}
 		default:
 			return a
 		}
-	case Turn:
+	case AcquireInTurn:
 		if last, granted := reply.(int64); granted {
 			return Answer{Status: Granted, Last: last}
 		}
 		var a Answer
 		if list, ok := lua.Turn.Reply(reply); ok {
-			a = queuedBehind(list)
+			a = queueOf(list)
 		}
-		if a.Status == Taken && a.Holder == r.lease.value { // as with Wait
+		if a.Status == Taken && a.Holder == r.entry.value { // as with Wait
 			return Answer{Status: Granted, Found: true, Last: a.Last}
 		}
 		if a.Status != Failed {
@@ -132,7 +132,7 @@ func (r *Request) read(reply any) Answer {
 		case nil: // to SET IFEQ GET, as are the texts
 			return Answer{Status: Absent}
 		case string:
-			if held == r.lease.value {
+			if held == r.entry.value {
 				return Answer{Status: Extended}
 			}
 			return Answer{Status: Taken, Holder: held}
@@ -140,7 +140,7 @@ func (r *Request) read(reply any) Answer {
 	case Release:
 		switch n := reply.(type) {
 		case string:
-			return Answer{Status: Deleted, Awaited: n}
+			return Answer{Status: Deleted, NextWaiter: n}
 		case int64:
 			if n == 1 {
 				return Answer{Status: Deleted}
@@ -157,7 +157,7 @@ func (r *Request) read(reply any) Answer {
 		case nil: // to SET IFEQ GET, as are the texts
 			return Answer{Status: Absent}
 		case string:
-			if held == r.lease.value {
+			if held == r.entry.value {
 				return Answer{Status: Deleted}
 			}
 			return Answer{Status: Absent}
@@ -172,7 +172,7 @@ func (r *Request) read(reply any) Answer {
 		case nil: // to SET IFEQ GET, as are the texts
 			return Answer{Status: Absent}
 		case string: // our value is there from an earlier send of this attempt
-			if held == *r.lease.former || held == r.lease.value {
+			if held == *r.entry.former || held == r.entry.value {
 				return Answer{Status: Granted}
 			}
 			return Answer{Status: Taken, Holder: held}
@@ -223,7 +223,7 @@ func inspected(reply lua.Reply) Answer {
 }
 
 // queuedBehind reads why it is not our turn.
-func queuedBehind(reply lua.Reply) Answer {
+func queueOf(reply lua.Reply) Answer {
 	a := holderOf(reply)
 	last, ok1 := reply.Get("last").(int64)
 	first, ok2 := reply.Get("first").(int64)

@@ -84,17 +84,17 @@ func says(verb Verb, reply any) Status {
 	switch {
 	case (verb == Acquire || verb == Wait) && (reply == nil || reply == ours),
 		verb == Wait && kinds == "si" && list[0] == ours,
-		verb == Turn && kinds == "siii" && list[0] == ours && list[1] != int64(-2),
-		verb == Turn && isNumber,
+		verb == AcquireInTurn && kinds == "siii" && list[0] == ours && list[1] != int64(-2),
+		verb == AcquireInTurn && isNumber,
 		verb == Swap && (isNumber && number == 1 || reply == ours || reply == former):
 		return Granted
 	case (verb == Acquire || verb == Wait) && isText, verb == Wait && kinds == "si",
-		verb == Turn && kinds == "siii" && list[1] != int64(-2),
+		verb == AcquireInTurn && kinds == "siii" && list[1] != int64(-2),
 		verb == Extend && isText && reply != ours,
 		verb == Swap && isText,
 		verb == Inspect && kinds == "sii" && list[1] != int64(-2):
 		return Taken
-	case verb == Turn && kinds == "siii":
+	case verb == AcquireInTurn && kinds == "siii":
 		return Queued
 	case verb == Extend && (isNumber && number == 1 || reply == ours):
 		return Extended
@@ -131,7 +131,7 @@ func FuzzReplyOfEveryVerb(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v byte, b []byte) {
 		verb := Verb(v) % (ping + 1)
 		reply := shape(&b, 0)
-		r := NewRequest(verb, NewLease("key", ours).Instead(former), ttl, Mark{Self: "me", TTL: time.Second})
+		r := NewRequest(verb, NewEntry("key", ours).Replacing(former), ttl, WaiterFlag{ID: "me", TTL: time.Second})
 		a := r.answer(reply, nil)
 		if want := says(verb, reply); a.Status != want {
 			t.Fatalf("%v, %#v: status %d, want %d (%v)", verb, reply, a.Status, want, a.Err)
@@ -172,9 +172,9 @@ func saysFenced(verb Verb, reply any) Status {
 	switch {
 	case verb == Wait && counts(reply):
 		return Granted
-	case verb == Turn && n == 2 && counts(list[1]):
+	case verb == AcquireInTurn && n == 2 && counts(list[1]):
 		return says(verb, list[0])
-	case n != map[Verb]int{Wait: 4, Turn: 6}[verb] || !counts(list[n-1]):
+	case n != map[Verb]int{Wait: 4, AcquireInTurn: 6}[verb] || !counts(list[n-1]):
 		return Failed
 	}
 	digits, ok := list[n-2].(string)
@@ -184,7 +184,7 @@ func saysFenced(verb Verb, reply any) Status {
 	status := says(verb, list[:n-2])
 	switch {
 	case status != Failed && list[1] == int64(-3): // whatever value comes with it
-		return Stale
+		return TokenTooSmall
 	case status != Failed && list[1] == int64(-4):
 		return Failed
 	}
@@ -203,19 +203,19 @@ func FuzzReplyWithAToken(f *testing.F) {
 		"\x08\x06\x02\x04\x05\x04\x09\x04\x03\x04\x11" + micros, "\x08\x06\x03\x00\x04\xfd\x04\x09\x04\x03\x04\x11" + micros,
 		"\x08\x06\x03\x00\x04\xfe\x04\x09\x04\x03\x04\x11" + micros, "\x08\x06\x03\x00\x04\xfc\x04\x09\x04\x03\x04\x11" + micros,
 	} {
-		for _, verb := range []Verb{Acquire, Wait, Turn} {
+		for _, verb := range []Verb{Acquire, Wait, AcquireInTurn} {
 			f.Add(byte(verb), []byte(b))
 		}
 	}
 	f.Fuzz(func(t *testing.T, v byte, b []byte) {
-		verb := Verb(v) % (Turn + 1)
+		verb := Verb(v) % (AcquireInTurn + 1)
 		reply := shape(&b, 0)
 		if list, ok := reply.([]any); ok && len(list) > 2 { // the counter is the likeliest to be wrong
 			if digits, ok := list[len(list)-2].(int64); ok {
 				list[len(list)-2] = strconv.FormatInt(digits, 10)
 			}
 		}
-		r := NewRequest(verb, NewLease("key", ours).Fenced(new(Fence), 7, time.Hour), ttl, Mark{Self: "me", TTL: time.Second})
+		r := NewRequest(verb, NewEntry("key", ours).Fenced(new(Fence), 7, time.Hour), ttl, WaiterFlag{ID: "me", TTL: time.Second})
 		a := r.answer(reply, nil)
 		if want := saysFenced(verb, reply); a.Status != want {
 			t.Fatalf("%v, %#v: status %d, want %d (%v)", verb, reply, a.Status, want, a.Err)
@@ -223,7 +223,7 @@ func FuzzReplyWithAToken(f *testing.F) {
 		if failed := a.Status == Failed; failed != (a.Err != nil) {
 			t.Fatalf("%v, %#v: status %d and error %v", verb, reply, a.Status, a.Err)
 		}
-		if a.Newest < 0 || a.Newest > maxToken || a.Micros < 0 || a.Micros == lua.NoNews || a.Micros > maxToken {
+		if a.LargestToken < 0 || a.LargestToken > maxToken || a.Micros < 0 || a.Micros == lua.NoNews || a.Micros > maxToken {
 			t.Fatalf("%v, %#v: %+v", verb, reply, a)
 		}
 	})

@@ -27,13 +27,13 @@ type Call struct {
 	Index    int // for the receiver: which node this is
 
 	// Protected by Node.mu.
-	state      callState
-	lost       bool      // it was sent before, on a connection that ended or in another form; see Answer.Lost
-	repeats    uint8     // how often it was sent again; see resend.go
-	list       int32     // of those in flights, the one that has it
-	prev, next *Call     // there
-	over       time.Time // when it is given up there
-	broke      *error    // how the last connection ended on which it was sent, nil if none did
+	state         callState
+	lost          bool      // it was sent before, on a connection that ended or in another form; see Answer.Lost
+	repeats       uint8     // how often it was sent again; see resend.go
+	list          int32     // of those in flights, the one that has it
+	prev, next    *Call     // there
+	giveUpAt      time.Time // when it is given up there
+	connectionErr *error    // how the last connection ended on which it was sent, nil if none did
 
 	// For a client that calls back; it has the call meanwhile.
 	node *Node

@@ -27,7 +27,7 @@ const (
 // WAIT for replicas that do not exist while the next one is asked. A user who may not WAIT
 // sees less. Clients that pipeline have one connection, which others need: they are asked
 // on that. What fails here is found out elsewhere.
-func (x *exam) survey() {
+func (x *examination) survey() {
 	c := &x.facts.Connections
 	c.Named = databaseIn(x.facts.Node)
 	if id := x.facts.Server.RunID; id != "" {
@@ -42,7 +42,7 @@ func (x *exam) survey() {
 		defer cancel()
 		reply, err := x.node.pool.Do(ctx, args...)
 		text, _ := reply.(string)
-		return text, discreet(err)
+		return text, redact(err)
 	}
 	seen := make(map[string]bool) // connections
 	for i := range sample {

@@ -12,7 +12,7 @@ import (
 
 // An Exam is what an examination needs to know. All nodes get the same, but for
 // Value and Own.
-type Exam struct {
+type Examination struct {
 	Fair     bool          // locks are waited for with WithFair
 	Fencing  bool          // locks have tokens
 	Guard    Guard         // of locks; zero if restarts are not guarded
@@ -37,8 +37,8 @@ var errExamined = errors.New("the client has not returned from an earlier examin
 //
 // It goes past the gate, which is for calls that come by the thousand. There is one
 // examination of a node at a time, so a client that does not return holds one.
-func (n *Node) Examine(ctx context.Context, e Exam) Facts {
-	x := &exam{Exam: e, node: n, ctx: ctx, facts: Facts{Node: n.String()}, sides: make(map[string]bool)}
+func (n *Node) Examine(ctx context.Context, e Examination) Facts {
+	x := &examination{Examination: e, node: n, ctx: ctx, facts: Facts{Node: n.String()}, sides: make(map[string]bool)}
 	wait, cancel := context.WithTimeout(ctx, e.Patience)
 	defer cancel()
 	select {
@@ -49,9 +49,9 @@ func (n *Node) Examine(ctx context.Context, e Exam) Facts {
 		return x.facts
 	}
 	defer x.busy.Wait()
-	defer x.clean()
+	defer x.cleanUp()
 	x.run()
-	x.lend()
+	x.freeConnection()
 	if x.facts.Err == nil {
 		x.facts.Cut = x.broken
 	}
@@ -59,8 +59,8 @@ func (n *Node) Examine(ctx context.Context, e Exam) Facts {
 }
 
 // An exam is an examination under way.
-type exam struct {
-	Exam
+type examination struct {
+	Examination
 	node   *Node
 	ctx    context.Context
 	facts  Facts
@@ -69,24 +69,24 @@ type exam struct {
 	sides  map[string]bool // side keys; true for those that were set
 	tested []string        // keys of the self-test that may be set
 
-	lending *wakeUp        // a subscription, which may have the only connection
-	busy    sync.WaitGroup // calls that keep connections busy, see survey
+	subscription *wakeUp        // a subscription, which may have the only connection
+	busy         sync.WaitGroup // calls that keep connections busy, see survey
 }
 
-func (x *exam) guarded() bool { return x.Guard != Guard{} }
+func (x *examination) guarded() bool { return x.Guard != Guard{} }
 
 // ask puts one question. Error replies are answers.
-func (x *exam) ask(args ...any) (any, error) {
+func (x *examination) ask(args ...any) (any, error) {
 	if x.broken != nil {
 		return nil, x.broken
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, x.Patience)
 	defer cancel()
 	reply, err := x.node.pool.Do(ctx, args...)
-	err = discreet(err)
-	if errors.Is(err, pool.ErrNoConn) && x.lend() {
+	err = redact(err)
+	if errors.Is(err, pool.ErrNoConn) && x.freeConnection() {
 		reply, err = x.node.pool.Do(ctx, args...)
-		err = discreet(err)
+		err = redact(err)
 	}
 	switch {
 	case err == nil, isRefusal(err) && !errors.Is(err, pool.ErrNotSent):
@@ -103,7 +103,7 @@ func (x *exam) ask(args ...any) (any, error) {
 	return reply, err
 }
 
-func (x *exam) run() {
+func (x *examination) run() {
 	if err := x.greet(); err != nil {
 		x.facts.Err = err
 		return
@@ -111,16 +111,16 @@ func (x *exam) run() {
 	x.inquire()
 	f := &x.facts
 	if why := f.Server.noMaster(); why != "" {
-		f.Trial.Skipped = why
+		f.SelfTest.Skipped = why
 		f.RightsErr = errors.New("it is not asked, since " + why)
 	} else {
 		x.selfTest()
-		x.take()
+		x.storeValue()
 		x.rights()
 	}
 	x.survey()
 	x.watchClock()
-	if f.Trial.Skipped == "" {
+	if f.SelfTest.Skipped == "" {
 		f.Marker, f.MarkerErr = x.marker() // late, since a quarantine runs out meanwhile
 	}
 }
@@ -142,7 +142,7 @@ func (s *Server) noMaster() string {
 }
 
 // greet finds out whether anything can be asked.
-func (x *exam) greet() error {
+func (x *examination) greet() error {
 	_, err := x.ask("PING")
 	switch {
 	case x.broken != nil:
@@ -154,7 +154,7 @@ func (x *exam) greet() error {
 }
 
 // inquire asks what the server says about itself.
-func (x *exam) inquire() {
+func (x *examination) inquire() {
 	f := &x.facts
 	f.Server = parseInfo("")
 	reply, err := x.ask("INFO")
@@ -192,7 +192,7 @@ func (x *exam) inquire() {
 
 // watchClock reads the server's clock over the period, and so measures round trips.
 // A refusal takes a round trip, too.
-func (x *exam) watchClock() {
+func (x *examination) watchClock() {
 	pause := time.NewTicker(max(x.Period/(samples-1), time.Millisecond))
 	defer pause.Stop()
 	for i := range samples {

@@ -50,7 +50,7 @@ func examine(t *testing.T, replies map[string]any) (f Facts, s *scripted) {
 	t.Helper()
 	s = &scripted{replies: replies}
 	synctest.Test(t, func(t *testing.T) {
-		e := Exam{Patience: time.Second, Period: time.Second, Origin: time.Now(), Key: "trial", Value: "value", TTL: 5 * time.Second}
+		e := Examination{Patience: time.Second, Period: time.Second, Origin: time.Now(), Key: "trial", Value: "value", TTL: 5 * time.Second}
 		f = New(s).Examine(context.Background(), e)
 	})
 	return f, s
@@ -65,7 +65,7 @@ func TestAServerThatLoadsItsDataIsAskedForNoLock(t *testing.T) {
 		"PING": pool.Error("LOADING Redis is loading the dataset in memory"),
 		"INFO": "# Server\r\nredis_version:7.0.15\r\nrole:master\r\nloading:1\r\n",
 	})
-	if f.Err != nil || f.Server.Loading != 1 || f.Trial.Skipped == "" || s.has("SET") || s.has("EVAL") {
+	if f.Err != nil || f.Server.Loading != 1 || f.SelfTest.Skipped == "" || s.has("SET") || s.has("EVAL") {
 		t.Errorf("got %+v after %q", f, s.asked)
 	}
 }
@@ -80,7 +80,7 @@ func TestAnOldServerIsAskedInTheFormsThatItKnows(t *testing.T) {
 		"ACL WHOAMI": "default",
 		"TIME":       []any{"1000", "500000"},
 	})
-	if !f.NativeRefused || f.Server.Major != 6 || f.Trial.Err == nil {
+	if !f.NativeRefused || f.Server.Major != 6 || f.SelfTest.Err == nil {
 		t.Errorf("got %+v", f)
 	}
 	if !s.has("ACL DRYRUN") || !s.has("ZADD {trial}:queue") || f.Rights.User != "default" {

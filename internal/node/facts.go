@@ -18,7 +18,7 @@ type Facts struct {
 	Samples       []Sample
 	ClockErr      error // Samples have round trips, and no clock
 	Connections   Connections
-	Trial         Trial
+	SelfTest      SelfTest
 	WakeUp        WakeUp
 	Marker        Marker
 	MarkerErr     error
@@ -74,7 +74,7 @@ type Sample struct {
 
 // A Trial is a lock that was taken, extended and released under keys of its own. What
 // the server said was compared with what was there afterwards.
-type Trial struct {
+type SelfTest struct {
 	Skipped string // why there was none
 	Value   string // what this node was asked to store, under a key that all nodes have
 	Found   string // what it had there instead: the value of another node
@@ -96,27 +96,27 @@ type WakeUp struct {
 
 // Rights are what the user may do, of all that the lock may send.
 type Rights struct {
-	User    string   // "" if unknown
-	Missing []Denial // by the order of needs
-	Untried []string // commands that could not be tried without leaving something behind
+	User    string         // "" if unknown
+	Missing []MissingRight // by the order of needs
+	Untried []string       // commands that could not be tried without leaving something behind
 }
 
 // A Need is what rights are for.
-type Need uint8
+type Purpose uint8
 
 const (
-	ToLock  Need = iota // nothing works without
-	ToWake              // those who wait are told of a release
-	ToQueue             // WithFair
-	ToFence             // WithFencing
-	ToGuard             // WithRestartGuard
-	ToBound             // a large text under a lock's name is not moved
-	ToPing              // a node that did not answer, and a subscription, are looked after
+	ToLock  Purpose = iota // nothing works without
+	ToWake                 // those who wait are told of a release
+	ToQueue                // WithFair
+	ToFence                // WithFencing
+	ToGuard                // WithRestartGuard
+	ToBound                // a large text under a lock's name is not moved
+	ToPing                 // a node that did not answer, and a subscription, are looked after
 )
 
 // A Denial is a right that is missing.
-type Denial struct {
-	Need    Need
+type MissingRight struct {
+	Purpose Purpose
 	Command string // and where: "ZADD on {key}:queue"
 	Name    string // of the command
 	Said    string // by the server

@@ -11,33 +11,33 @@ import (
 // A Fence is a fencing token on its way to the nodes; see fence.lua.
 type Fence struct {
 	counter, number any // boxed once
-	life            time.Duration
-	again           bool // the lock is held with it
+	ttl             time.Duration
+	retake          bool // the lock is held with it
 }
 
 // Fenced returns the lease with a fencing token, which is kept in f. A node that grants
 // it remembers the token for life from then on, or after the time that it stands for if
 // that is later.
-func (l Lease) Fenced(f *Fence, number int64, life time.Duration) Lease {
-	*f = Fence{counter: SideKey(l.Key(), "fence"), number: number, life: life}
-	l.fence = f
-	return l
+func (e Entry) Fenced(f *Fence, number int64, life time.Duration) Entry {
+	*f = Fence{counter: SideKey(e.Key(), "fence"), number: number, ttl: life}
+	e.fence = f
+	return e
 }
 
 // Again returns the lease of a lock that is held, for nodes that lost it.
-func (l Lease) Again() Lease {
-	if l.fence != nil {
-		again := *l.fence
-		again.again = true
-		l.fence = &again
+func (e Entry) Retake() Entry {
+	if e.fence != nil {
+		again := *e.fence
+		again.retake = true
+		e.fence = &again
 	}
-	return l
+	return e
 }
 
 func (f *Fence) token() int64 { return f.number.(int64) }
 
 // fenced reports whether the request carries a token.
-func (r *Request) fenced() bool { return r.lease.fence != nil && r.Verb.Takes() }
+func (r *Request) fenced() bool { return r.entry.fence != nil && r.Verb.Takes() }
 
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly
@@ -57,9 +57,9 @@ func (r *Request) unfence(reply any) (rest any, fence Answer, ok bool) {
 	switch {
 	case named:
 		micros = list.Get("micros")
-	case r.Verb == Turn && len(granted) == 2: // granted: the largest ticket, and the time
+	case r.Verb == AcquireInTurn && len(granted) == 2: // granted: the largest ticket, and the time
 		rest, micros = granted[0], granted[1]
-	case r.Verb != Turn: // granted
+	case r.Verb != AcquireInTurn: // granted
 		micros = reply
 	}
 	fence.Micros, ok = micros.(int64)
@@ -74,10 +74,10 @@ func (r *Request) unfence(reply any) (rest any, fence Answer, ok bool) {
 	}
 	text, ok := list.Get("newest").(string)
 	newest, err := strconv.ParseInt(text, 10, 64)
-	fence.Newest = newest
+	fence.LargestToken = newest
 	switch list.Get("left") {
 	case int64(lua.TooSmall):
-		fence.Status = Stale
+		fence.Status = TokenTooSmall
 	case int64(lua.TooLarge):
 		fence.Err = errBehind
 	}

@@ -18,9 +18,9 @@ func TestALateAnswerTellsTheTimeToWhoKnowsLess(t *testing.T) {
 		refused := func(delay time.Duration) {
 			fake.Set(fakenode.Faults{Uninterrupted: true, ReplyDelay: delay})
 			deadline := MakeDeadline(context.Background(), timeout)
-			lease := NewLease("k", "v").Fenced(new(Fence), 0, time.Hour)
+			entry := NewEntry("k", "v").Fenced(new(Fence), 0, time.Hour)
 			var r recorder
-			if err := n.Start(&Call{Request: NewRequest(Acquire, lease, ttl, Mark{}), Deadline: &deadline, Receiver: &r}); err != nil {
+			if err := n.Start(&Call{Request: NewRequest(Acquire, entry, ttl, WaiterFlag{}), Deadline: &deadline, Receiver: &r}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(delay + time.Millisecond)

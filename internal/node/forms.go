@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 
 	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/pool"
@@ -28,55 +29,55 @@ const (
 
 // preferred is the form to try first on a server that has all scripts.
 func (r *Request) preferred() form {
-	if r.Verb == Acquire && r.lease.scripts.guarded {
+	if r.Verb == Acquire && r.entry.scripts.guarded {
 		return evalsha
 	}
 	return preferred[r.Verb]
 }
 
 // preferred is the same by verb, where restarts are not guarded.
-var preferred = [...]form{Acquire: native, Wait: evalsha, Turn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
+var preferred = [...]form{Acquire: native, Wait: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
 
 // Known is what is known about a server, until it changes. All nodes of a process on the
 // same client may share it: it is safe for concurrent use.
 type Known struct {
-	noNative flag            // it refused SET with NX and GET
-	long     flag            // it has a text that is no lock's: see longestValue
-	noHash   flag            // it refused EVALSHA, and not EVAL
-	proven   flag            // a release was seen to work; see probe
-	loaded   [lua.Count]flag // it has the script
-	kept     [ping + 1]kept  // the form that worked when a better one was refused, native for none
+	noNative atomic.Bool             // it refused SET with NX and GET
+	longText atomic.Bool             // it has a text that is no lock's: see longestValue
+	noHash   atomic.Bool             // it refused EVALSHA, and not EVAL
+	proven   atomic.Bool             // a release was seen to work; see probe
+	loaded   [lua.Count]atomic.Bool  // it has the script
+	working  [ping + 1]atomic.Uint32 // the form that worked when a better one was refused, native for none
 }
 
-func (l *Known) forget() {
-	for _, f := range []*flag{&l.noNative, &l.long, &l.noHash, &l.proven} {
+func (k *Known) forget() {
+	for _, f := range []*atomic.Bool{&k.noNative, &k.longText, &k.noHash, &k.proven} {
 		f.Store(false)
 	}
-	for i := range l.loaded {
-		l.loaded[i].Store(false)
+	for i := range k.loaded {
+		k.loaded[i].Store(false)
 	}
-	for i := range l.kept {
-		l.kept[i].Store(uint32(native))
+	for i := range k.working {
+		k.working[i].Store(uint32(native))
 	}
 }
 
 // form chooses how to put a request.
 func (n *Node) form(r *Request) form {
-	kept := form(n.kept[r.Verb].Load())
+	kept := form(n.working[r.Verb].Load())
 	switch {
 	case r.preferred() == native && (r.Verb == ping || n.takesNative()): // a ping is no script
 		return native
 	case kept == native:
 		return n.run(r, evalsha, eval)
 	case kept == short:
-		return n.plain(r)
+		return n.shortForm(r)
 	}
 	return kept
 }
 
 // takesNative reports whether to take a lock by a native command. One that finds a long
 // text moves all of it, every time.
-func (n *Node) takesNative() bool { return !n.noNative.Load() && !n.long.Load() }
+func (n *Node) takesNative() bool { return !n.noNative.Load() && !n.longText.Load() }
 
 // run chooses between the hash of a script and its text. A script that this node has not
 // seen yet goes out as text, which loads it: asking by the hash first would cost a round
@@ -90,8 +91,8 @@ func (n *Node) run(r *Request, hash, text form) form {
 
 // plain is the form of a release that tells nobody, and of a waiter's attempt that leaves
 // no mark: those who wait ask again by themselves. A waiter asks as TryLock does then.
-func (n *Node) plain(r *Request) form {
-	if r.Verb == Wait && !r.lease.scripts.guarded && !r.fenced() && n.takesNative() {
+func (n *Node) shortForm(r *Request) form {
+	if r.Verb == Wait && !r.entry.scripts.guarded && !r.fenced() && n.takesNative() {
 		return native
 	}
 	return n.run(r, shortsha, short)
@@ -103,11 +104,11 @@ func (n *Node) plain(r *Request) form {
 func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	switch {
 	case err == nil:
-		n.worked(r, f)
+		n.noteWorked(r, f)
 	case f == native && r.Verb != ping && refusesNative(err):
 		n.noNative.Store(true)
 		if r.Verb == Wait {
-			return n.plain(r), true
+			return n.shortForm(r), true
 		}
 		return n.form(r), true
 	case (f == evalsha || f == shortsha) && notLoaded(err):
@@ -119,13 +120,13 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 		}
 		return eval, true
 	case refusesForm(r, err):
-		return n.instead(r, f)
+		return n.formAfter(r, f)
 	}
 	return f, false
 }
 
 // worked notes that a form did.
-func (n *Node) worked(r *Request, f form) {
+func (n *Node) noteWorked(r *Request, f form) {
 	switch f {
 	case evalOnly, shortOnly:
 		n.noHash.Store(true)
@@ -138,7 +139,7 @@ func (n *Node) worked(r *Request, f form) {
 		f = short
 		fallthrough
 	case f == short, f == setIfeq, f == delex, f == delifeq:
-		n.kept[r.Verb].Store(uint32(f))
+		n.working[r.Verb].Store(uint32(f))
 	}
 	if r.Verb == Release && !n.proven.Load() {
 		n.proven.Store(true)
@@ -146,7 +147,7 @@ func (n *Node) worked(r *Request, f form) {
 }
 
 // instead is the form that comes after one that was refused.
-func (n *Node) instead(r *Request, f form) (next form, again bool) {
+func (n *Node) formAfter(r *Request, f form) (next form, again bool) {
 	switch {
 	case f == evalsha:
 		return evalOnly, true
@@ -156,8 +157,8 @@ func (n *Node) instead(r *Request, f form) (next form, again bool) {
 		switch {
 		case r.Verb == Extend, r.Verb == Expire, r.Verb == Swap:
 			return setIfeq, true
-		case r.Verb == Release, r.Verb == Wait && r.mark.TTL > 0:
-			return n.plain(r), true
+		case r.Verb == Release, r.Verb == Wait && r.flag.TTL > 0:
+			return n.shortForm(r), true
 		}
 	case r.Verb == Release && f != delifeq:
 		return max(f+1, delex), true

@@ -188,7 +188,7 @@ func TestWithoutScriptsAValueIsSwappedAndLeftToExpireByNativeCommands(t *testing
 		onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
 			put := func(verb Verb, value, former string, want Status) {
 				t.Helper()
-				wantStatus(t, askRequest(n, NewRequest(verb, NewLease("k", value).Instead(former), ttl/2, Mark{})), want)
+				wantStatus(t, askRequest(n, NewRequest(verb, NewEntry("k", value).Replacing(former), ttl/2, WaiterFlag{})), want)
 			}
 			for range 2 {
 				put(Swap, "new", "v", Absent)
@@ -218,7 +218,7 @@ func TestWhereEveryReleaseIsRefusedNothingIsLocked(t *testing.T) {
 			return nil
 		}
 		onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
-			for _, verb := range []Verb{Acquire, Wait, Turn} {
+			for _, verb := range []Verb{Acquire, Wait, AcquireInTurn} {
 				a := ask(t, n, verb, "k", "v")
 				wantStatus(t, a, Failed)
 				if !ends(a.Err) || Remedy(a.Err) == "" || !errors.Is(a.Err, pool.ErrNotSent) || !a.Answered() {
@@ -300,11 +300,11 @@ func TestWhatNeedsScriptsNamesTheOptionWhereTheyAreRefused(t *testing.T) {
 	guarded := Guard{Nodes: 3, Longest: ttl, Quarantine: 2 * ttl}.Scripts()
 	for option, c := range map[string]struct {
 		verb  Verb
-		lease Lease
+		lease Entry
 	}{
-		"WithFair":         {Turn, NewLease("k", "v")},
-		"WithFencing":      {Wait, NewLease("k", "v").Fenced(new(Fence), 7, ttl)},
-		"WithRestartGuard": {Acquire, guarded.NewLease("k", "v")},
+		"WithFair":         {AcquireInTurn, NewEntry("k", "v")},
+		"WithFencing":      {Wait, NewEntry("k", "v").Fenced(new(Fence), 7, ttl)},
+		"WithRestartGuard": {Acquire, guarded.NewEntry("k", "v")},
 	} {
 		for _, text := range refusalsOfForms {
 			refuse := func(args []any) error {
@@ -314,7 +314,7 @@ func TestWhatNeedsScriptsNamesTheOptionWhereTheyAreRefused(t *testing.T) {
 				return nil
 			}
 			onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
-				a := askRequest(n, NewRequest(c.verb, c.lease, ttl, Mark{Self: "me", TTL: ttl}))
+				a := askRequest(n, NewRequest(c.verb, c.lease, ttl, WaiterFlag{ID: "me", TTL: ttl}))
 				wantStatus(t, a, Failed)
 				want := option
 				if strings.HasPrefix(text, "NOPERM") {
@@ -349,4 +349,4 @@ func TestALongTextUnderALocksNameIsDataAndIsNotReadAgain(t *testing.T) {
 }
 
 // ends reports whether a node that has never answered well ends a wait with the error.
-func ends(err error) bool { return causeOf(err).end >= mended }
+func ends(err error) bool { return causeOf(err).end >= untilFixed }

@@ -43,7 +43,7 @@ type Marker struct {
 }
 
 // marker asks for the marker, also where restarts are not guarded: others may do so.
-func (x *exam) marker() (m Marker, err error) {
+func (x *examination) marker() (m Marker, err error) {
 	reply, err := x.ask("GET", markerKey)
 	if err != nil {
 		return m, err

@@ -197,7 +197,7 @@ func (l *listing) put(ctx context.Context, args []any) (any, error) {
 	go func() { // ends when the client returns
 		defer close(returned)
 		reply, err := l.node.pool.Do(ctx, args...)
-		answered <- result{reply, discreet(err)}
+		answered <- result{reply, redact(err)}
 	}()
 	select {
 	case r := <-answered:

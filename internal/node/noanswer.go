@@ -16,10 +16,10 @@ type noAnswer struct {
 
 // before is what the connections of c, or dials of others, met. n.mu is held.
 func (n *Node) before(c *Call) error {
-	if c.broke != nil {
-		return *c.broke
+	if c.connectionErr != nil {
+		return *c.connectionErr
 	}
-	return n.trouble
+	return n.dialErr
 }
 
 // explain returns err, or what the client says of a call that it gave up itself, with what
@@ -80,16 +80,16 @@ func (e noAnswer) As(target any) bool {
 // troubled notes why a command could not be sent, if its error says so: a dial may end
 // long after the deadlines of all who waited for it. It is known until the node answers.
 // n.mu is held.
-func (n *Node) troubled(a *Answer) {
+func (n *Node) noteDialErr(a *Answer) {
 	if a.Err == nil {
-		n.trouble = nil
+		n.dialErr = nil
 		return
 	}
 	switch unsent := errors.Is(a.Err, pool.ErrNotSent); {
 	case !unsent && a.Answered():
-		n.trouble = nil
+		n.dialErr = nil
 	case unsent && !errors.As(a.Err, new(noAnswer)) && saysWhy(a.Err):
-		n.trouble = a.Err
+		n.dialErr = a.Err
 	}
 }
 

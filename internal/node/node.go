@@ -22,12 +22,7 @@ const maxWorkers = 128
 // maxAhead bounds the calls that are with a client that queues by itself. It is more
 // than a node that answers needs to be busy, and what one that has just frozen gets
 // before the first deadline has come.
-const maxAhead = 1024
-
-type (
-	flag = atomic.Bool
-	kept = atomic.Uint32 // a form
-)
+const maxWithSubmitter = 1024
 
 // A Node is one Redis node. It is safe for concurrent use.
 type Node struct {
@@ -50,35 +45,35 @@ type Node struct {
 
 	*Known // about the server
 
-	made   time.Time    // the node
-	offset atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
-	told   atomic.Int64 // when it said so last, in microseconds since made; set after offset
+	made     time.Time    // the node
+	offset   atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
+	offsetAt atomic.Int64 // when it said so last, in microseconds since made; set after offset
 
 	examined chan struct{} // has room for one: an examination is under way
 	listing  chan struct{} // the same for a listing
 
-	mu      sync.Mutex // protects the rest; never held while the client is called
-	gate    gate
-	health  health
-	flying  flights // calls neither answered nor given up
-	workers int     // that have a call
-	ahead   int     // calls that are with the submitter
-	queue   []*Call // calls without a worker, or beyond maxAhead, oldest first
-	parked  parking // workers without a call
-	resends resends // calls to be sent again
-	trouble error   // see troubled
+	mu            sync.Mutex // protects the rest; never held while the client is called
+	breaker       breaker
+	health        health
+	inFlight      inFlightCalls // calls neither answered nor given up
+	workers       int           // that have a call
+	withSubmitter int           // calls that are with the submitter
+	queue         []*Call       // calls without a worker, or beyond maxAhead, oldest first
+	idle          idleWorkers   // workers without a call
+	resends       resends       // calls to be sent again
+	dialErr       error         // see troubled
 }
 
 // New returns the node behind p.
 func New(p pool.Pool) *Node {
 	n := &Node{pool: p, Known: new(Known), made: time.Now(), examined: make(chan struct{}, 1), listing: make(chan struct{}, 1)}
-	n.gate.since = n.made
+	n.breaker.answeringSince = n.made
 	n.submitter, _ = p.(pool.Submitter)
 	if _, ok := p.(pool.Bounded); ok {
 		n.bounded = n.submitter == nil
 	}
-	n.flying.init(n, n.giveUp)
-	n.parked.init(n.unpark)
+	n.inFlight.init(n, n.giveUp)
+	n.idle.init(n.endIdle)
 	return n
 }
 
@@ -90,8 +85,8 @@ func (n *Node) String() string { return n.pool.String() }
 // instead: then nothing was sent and the receiver hears nothing.
 func (n *Node) Start(c *Call) error {
 	n.mu.Lock()
-	ok, probe := n.gate.admit(c)
-	busy := n.gate.busy()
+	ok, probe := n.breaker.admit(c)
+	busy := n.breaker.busy()
 	next := c
 	if probe {
 		// The refused call pays for a PING and gets as long as it had.
@@ -113,26 +108,26 @@ func (n *Node) Start(c *Call) error {
 // deadline. Elsewhere, and where calls wait for a worker already, it is Start.
 func (n *Node) Run(c *Call) error {
 	n.mu.Lock()
-	ok, _ := n.gate.admit(c)
+	ok, _ := n.breaker.admit(c)
 	if !ok || !n.bounded || n.workers == maxWorkers {
-		if n.gate.probe == c { // admitted again below
-			n.gate.probe = nil
+		if n.breaker.probe == c { // admitted again below
+			n.breaker.probe = nil
 		}
 		n.mu.Unlock()
 		return n.Start(c)
 	}
-	n.flying.add(c)
+	n.inFlight.add(c)
 	n.workers++
 	c.state = sent
 	n.mu.Unlock()
 
-	defer n.leave() // also if a hook of the user's panics, and he recovers
+	defer n.endRun() // also if a hook of the user's panics, and he recovers
 	n.converse(c)
 	return nil
 }
 
 // leave gives up the place of a worker.
-func (n *Node) leave() {
+func (n *Node) endRun() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if next := n.dequeue(); next != nil {
@@ -145,7 +140,7 @@ func (n *Node) leave() {
 // launch hands a call to a worker. Where there are none it reports whether to submit
 // the call. n.mu is held.
 func (n *Node) launch(c *Call) (submit bool) {
-	n.flying.add(c)
+	n.inFlight.add(c)
 	return n.dispatch(c, false)
 }
 
@@ -154,7 +149,7 @@ func (n *Node) launch(c *Call) (submit bool) {
 func (n *Node) dispatch(c *Call, again bool) (submit bool) {
 	full := n.workers == maxWorkers
 	if n.submitter != nil {
-		full = n.ahead >= maxAhead && c != n.gate.probe
+		full = n.withSubmitter >= maxWithSubmitter && c != n.breaker.probe
 	}
 	switch {
 	case full && again:
@@ -165,13 +160,13 @@ func (n *Node) dispatch(c *Call, again bool) (submit bool) {
 		n.queue = append(n.queue, c)
 		return false
 	case n.submitter != nil:
-		n.ahead++
+		n.withSubmitter++
 		c.state = sent
 		return true
 	}
 	n.workers++
 	c.state = sent
-	if w := n.parked.take(); w != nil {
+	if w := n.idle.take(); w != nil {
 		w <- c
 		return false
 	}
@@ -179,12 +174,12 @@ func (n *Node) dispatch(c *Call, again bool) (submit bool) {
 	return false
 }
 
-var pingRequest = NewRequest(ping, NewLease("", ""), 0, Mark{})
+var pingRequest = NewRequest(ping, NewEntry("", ""), 0, WaiterFlag{})
 
 func (n *Node) newProbe(refused *Call) *Call {
 	deadline := MakeDeadline(context.Background(), time.Until(refused.Deadline.at))
-	n.gate.probe = &Call{Request: pingRequest, Deadline: &deadline, Receiver: nobody{}}
-	return n.gate.probe
+	n.breaker.probe = &Call{Request: pingRequest, Deadline: &deadline, Receiver: nobody{}}
+	return n.breaker.probe
 }
 
 // nobody waits for a probe: the gate sees its answer.
@@ -198,26 +193,26 @@ func (n *Node) finish(c *Call, a Answer) {
 	n.mu.Lock()
 	late := c.state == givenUp
 	if !late {
-		n.flying.remove(c)
+		n.inFlight.remove(c)
 	}
 	a.At = time.Now()
-	n.hearTime(c.Request, &a, late)
-	n.gate.returned(c, &a, a.At)
-	a.Work = n.gate.work(a.At)
+	n.noteTime(c.Request, &a, late)
+	n.breaker.returned(c, &a, a.At)
+	a.AnsweredTime = n.breaker.answeredTimeBy(a.At)
 	if a.Lost = c.lost; a.Answered() {
-		n.connectionsLast()
+		n.connectionLasted()
 	}
 	if a.Err != nil {
 		a.Err = n.explain(c, a.Err)
 	}
-	n.troubled(&a)
-	a.Before = n.health.well
+	n.noteDialErr(&a)
+	a.WellBefore = n.health.well
 	changed, failure := n.health.note(&a), a.Err
 	if !n.health.reported {
 		failure = nil
 	}
 	c.state = done
-	refused := n.turnAway()
+	refused := n.rejectQueued()
 	due := n.returned()
 	n.mu.Unlock()
 
@@ -252,7 +247,7 @@ func (n *Node) returned() (due *Call) {
 		return nil
 	}
 	if due = n.dequeue(); due == nil {
-		n.ahead--
+		n.withSubmitter--
 	}
 	return due
 }
@@ -260,8 +255,8 @@ func (n *Node) returned() (due *Call) {
 // turnAway takes the calls out of the queue if the gate has closed: they were
 // admitted before, but would only add to what the node holds. Those that were sent
 // before, and are to be sent again, stay: they hold something there already. n.mu is held.
-func (n *Node) turnAway() (refused []*Call) {
-	if len(n.queue) == 0 || !n.gate.closed() {
+func (n *Node) rejectQueued() (refused []*Call) {
+	if len(n.queue) == 0 || !n.breaker.isOpen() {
 		return nil
 	}
 	var stay []*Call
@@ -270,8 +265,8 @@ func (n *Node) turnAway() (refused []*Call) {
 			stay = append(stay, c)
 			continue
 		}
-		n.flying.remove(c)
-		n.gate.neverSent(c)
+		n.inFlight.remove(c)
+		n.breaker.neverSent(c)
 		c.state = done
 		refused = append(refused, c)
 	}
@@ -296,26 +291,26 @@ func (n *Node) dequeue() *Call {
 func (n *Node) giveUp() {
 	n.mu.Lock()
 	now := time.Now()
-	if n.flying.late(now) {
+	if n.inFlight.firedLate(now) {
 		n.mu.Unlock()
 		return
 	}
-	overdue := n.flying.due(now)
+	overdue := n.inFlight.takeOverdue(now)
 	answers := make([]Answer, len(overdue))
 	changed, waited, failure := false, false, error(nil)
 	for i, c := range overdue {
 		a := &answers[i]
 		*a = Answer{Err: n.noAnswer(c), InClient: c.state == sent, Lost: c.lost, At: now}
 		if a.InClient {
-			n.gate.gaveUp(c, now)
+			n.breaker.gaveUp(c, now)
 		} else {
-			n.gate.neverSent(c)
+			n.breaker.neverSent(c)
 			waited = true
 		}
 		if a.Lost && !a.InClient {
-			n.gate.unanswered(c, now)
+			n.breaker.countUnanswered(c, now)
 		}
-		a.Work = n.gate.work(now)
+		a.AnsweredTime = n.breaker.answeredTimeBy(now)
 		changed, failure = n.health.note(a) || changed, a.Err
 		c.state = givenUp
 	}
@@ -323,7 +318,7 @@ func (n *Node) giveUp() {
 		n.queue = slices.DeleteFunc(n.queue, func(c *Call) bool { return c.state != queued })
 		n.resends.paused = slices.DeleteFunc(n.resends.paused, func(c *Call) bool { return c.state != paused })
 	}
-	refused := n.turnAway()
+	refused := n.rejectQueued()
 	n.mu.Unlock()
 
 	for i, c := range overdue {
@@ -337,7 +332,7 @@ func (n *Node) giveUp() {
 func (n *Node) report(changed bool, failure error, refused []*Call) {
 	if len(refused) > 0 {
 		n.mu.Lock()
-		busy := n.gate.busy()
+		busy := n.breaker.busy()
 		n.mu.Unlock()
 		for _, c := range refused {
 			c.Receiver.Answer(c, Answer{Err: busy, At: time.Now()})
@@ -349,27 +344,27 @@ func (n *Node) report(changed bool, failure error, refused []*Call) {
 }
 
 // A Pulse is what is known of how a node answers.
-type Pulse struct {
-	Answers bool          // it answered the last that was asked of it
-	Heard   time.Time     // when it was heard last
-	Work    time.Duration // how long it has been answering until then, in all
-	Since   time.Time     // the end of its last silence, or when the Node was made
-	Hush    time.Duration // how long that silence had been; 0 if there was none
+type Liveness struct {
+	Answers        bool          // it answered the last that was asked of it
+	LastAnswer     time.Time     // when it was heard last
+	AnsweredTime   time.Duration // how long it has been answering until then, in all
+	AnsweringSince time.Time     // the end of its last silence, or when the Node was made
+	LastSilence    time.Duration // how long that silence had been; 0 if there was none
 }
 
 // Pulse returns what is known of how the node answers.
-func (n *Node) Pulse() Pulse {
+func (n *Node) Liveness() Liveness {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	g := &n.gate
-	return Pulse{Answers: !g.hushed(), Heard: g.heard, Work: g.answered(), Since: g.since, Hush: g.hush}
+	b := &n.breaker
+	return Liveness{Answers: !b.isSilent(), LastAnswer: b.lastAnswer, AnsweredTime: b.answeredTime(), AnsweringSince: b.answeringSince, LastSilence: b.lastSilence}
 }
 
 // unpark runs on the timer of n.parked.
-func (n *Node) unpark() {
+func (n *Node) endIdle() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.parked.tick()
+	n.idle.tick()
 }
 
 // Stop lets go of the timers and of the workers without a call. Calls that are
@@ -378,6 +373,6 @@ func (n *Node) unpark() {
 func (n *Node) Stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.flying.stopIfEmpty()
-	n.parked.close()
+	n.inFlight.stopIfEmpty()
+	n.idle.close()
 }

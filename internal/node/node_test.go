@@ -53,7 +53,7 @@ func (r *recorder) count() int {
 }
 
 func call(verb Verb, key, value string, r *recorder) *Call {
-	request := NewRequest(verb, NewLease(key, value), ttl, Mark{Self: "me", TTL: time.Second})
+	request := NewRequest(verb, NewEntry(key, value), ttl, WaiterFlag{ID: "me", TTL: time.Second})
 	deadline := MakeDeadline(context.Background(), timeout)
 	return &Call{Request: request, Deadline: &deadline, Receiver: r}
 }
@@ -197,7 +197,7 @@ func TestNoscriptIsFoundAnywhereInTheText(t *testing.T) {
 
 func TestUnexpectedReplyIsAnErrorAndNotAVote(t *testing.T) {
 	for _, verb := range []Verb{Acquire, Extend, Release, Inspect} {
-		r := NewRequest(verb, NewLease("k", "v"), ttl, Mark{})
+		r := NewRequest(verb, NewEntry("k", "v"), ttl, WaiterFlag{})
 		for _, reply := range []any{[]any{}, []any{"v", "1"}, 1.5, true} {
 			if a := r.answer(reply, nil); a.Status != Failed || a.Err == nil {
 				t.Errorf("%v: reply %v gives %+v", verb, reply, a)
@@ -222,24 +222,24 @@ func TestTTLIsRoundedUpToWholeMilliseconds(t *testing.T) {
 }
 
 func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
-	mark := Mark{Self: "me", TTL: time.Second, Line: Line{Ticket: 3}}
+	flag := WaiterFlag{ID: "me", TTL: time.Second, Position: QueuePosition{Ticket: 3}}
 	var r Request
 	for i, next := range []struct {
 		verb Verb
 		ttl  time.Duration
-		mark Mark
+		mark WaiterFlag
 	}{
-		{Acquire, ttl, Mark{}}, {Release, 0, mark}, {Acquire, ttl, Mark{}}, {Wait, ttl, mark}, {Extend, ttl / 2, Mark{}},
-		{Turn, ttl, mark}, {Release, 0, Mark{}}, {Inspect, 0, Mark{}}, {Acquire, time.Millisecond, Mark{}},
+		{Acquire, ttl, WaiterFlag{}}, {Release, 0, flag}, {Acquire, ttl, WaiterFlag{}}, {Wait, ttl, flag}, {Extend, ttl / 2, WaiterFlag{}},
+		{AcquireInTurn, ttl, flag}, {Release, 0, WaiterFlag{}}, {Inspect, 0, WaiterFlag{}}, {Acquire, time.Millisecond, WaiterFlag{}},
 	} {
 		if i%2 == 0 {
 			if r.Clear(); !reflect.DeepEqual(r, Request{ttl: r.ttl}) {
 				t.Errorf("%+v is left", r)
 			}
 		}
-		lease := NewLease("k", fmt.Sprint(next))
-		r.Set(next.verb, lease, next.ttl, next.mark)
-		fresh := NewRequest(next.verb, lease, next.ttl, next.mark)
+		entry := NewEntry("k", fmt.Sprint(next))
+		r.Set(next.verb, entry, next.ttl, next.mark)
+		fresh := NewRequest(next.verb, entry, next.ttl, next.mark)
 		for f := preferred[next.verb]; f <= eval; f++ {
 			if got, want := r.command(f), fresh.command(f); !reflect.DeepEqual(got, want) {
 				t.Errorf("%v: got %v, want %v", next, got, want)

@@ -38,7 +38,7 @@ func TestErrorsThatComeBeforeExecutionProveThatNothingWasDone(t *testing.T) {
 		"ERR ACL failure in script: User worker has no permissions to run the 'get' command script: 1234, on @user_script:1.",
 		"ERR Unknown Redis command called from script script: 1234, on @user_script:1.",
 	} {
-		for _, verb := range []Verb{Acquire, Wait, Turn, Extend} {
+		for _, verb := range []Verb{Acquire, Wait, AcquireInTurn, Extend} {
 			if !NothingDone(verb, fmt.Errorf("wrapped: %w", pool.Error(text))) {
 				t.Errorf("%v: %q does not", verb, text)
 			}

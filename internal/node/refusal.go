@@ -20,10 +20,10 @@ type cause struct {
 type end uint8
 
 const (
-	passes  end = iota // never: it may pass by itself
-	lasts              // when the node has met nothing else for a while: nobody knows that it passes
-	mended             // after a while, too; at once if the node has never answered well, so that a new setup fails at once
-	settled            // at once: time does not change it
+	passes     end = iota // never: it may pass by itself
+	lasts                 // when the node has met nothing else for a while: nobody knows that it passes
+	untilFixed            // after a while, too; at once if the node has never answered well, so that a new setup fails at once
+	permanent             // at once: time does not change it
 )
 
 // causeOf finds what stands behind err, which is not nil. Replies that nobody knows last:

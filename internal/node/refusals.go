@@ -12,7 +12,7 @@ const OutOfCluster = "set cluster-enabled no in its configuration file and on it
 
 // rightsOf says what the user of an option needs besides what every lock does.
 func rightsOf(option string) string {
-	return option + " needs more rights than a lock without it: ACL SETUSER <user> +eval +evalsha " + need(option).of("<prefix>") + "; SECURITY.md lists all"
+	return option + " needs more rights than a lock without it: ACL SETUSER <user> +eval +evalsha " + purposeOf(option).of("<prefix>") + "; SECURITY.md lists all"
 }
 
 // Remedies that several refusals have.
@@ -35,7 +35,7 @@ const (
 // others may contain in words comes last.
 var refusals = []refusal{
 	{"GUARDQUARANTINE", passes, "it votes again by itself"},
-	{"GUARDMISMATCH", mended, "all clients of a node must use the same number of nodes and the same WithRestartGuard; to change that, stop them, DEL redlock:node on every node, and start"},
+	{"GUARDMISMATCH", untilFixed, "all clients of a node must use the same number of nodes and the same WithRestartGuard; to change that, stop them, DEL redlock:node on every node, and start"},
 	{"CLOCKBEHIND", passes, "set the clock of this node: it takes no fencing tokens until then"},
 
 	// Of the server itself, for a while.
@@ -52,35 +52,35 @@ var refusals = []refusal{
 	// Of a cluster.
 	{"CLUSTERDOWN", passes, aCluster},
 	{"TRYAGAIN", passes, aCluster},
-	{"MOVED ", settled, aCluster},
-	{"ASK ", settled, aCluster},
-	{"CROSSSLOT", settled, aCluster},
-	{"hash to the same slot", settled, aCluster},
-	{"non local key", settled, aCluster},
-	{"in cluster mode", mended, aCluster},
+	{"MOVED ", permanent, aCluster},
+	{"ASK ", permanent, aCluster},
+	{"CROSSSLOT", permanent, aCluster},
+	{"hash to the same slot", permanent, aCluster},
+	{"non local key", permanent, aCluster},
+	{"in cluster mode", untilFixed, aCluster},
 
 	// Of who we are and what we may do.
-	{"DENIED", mended, "this server is in protected mode and takes connections of its own machine only: give its default user a password"},
-	{"user executing the script can't", mended, rightsOfScripts},
-	{"acl failure in script", mended, rightsOfScripts},
-	{"NOPERM", mended, "allow its ACL user SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the lock's keys"},
-	{"WRONGPASS", mended, "check the user name and password of this node's client"},
-	{"NOAUTH", mended, "give this node's client a password"},
-	{"invalid password", mended, "check the password of this node's client"},
-	{"called without any password configured", mended, noPassword},
-	{"no password is set", mended, noPassword},
-	{"db index is out of range", mended, database},
-	{"invalid db index", mended, database},
-	{"WRONGTYPE", settled, "a data key has the lock's name: choose another name or a prefix"},
+	{"DENIED", untilFixed, "this server is in protected mode and takes connections of its own machine only: give its default user a password"},
+	{"user executing the script can't", untilFixed, rightsOfScripts},
+	{"acl failure in script", untilFixed, rightsOfScripts},
+	{"NOPERM", untilFixed, "allow its ACL user SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the lock's keys"},
+	{"WRONGPASS", untilFixed, "check the user name and password of this node's client"},
+	{"NOAUTH", untilFixed, "give this node's client a password"},
+	{"invalid password", untilFixed, "check the password of this node's client"},
+	{"called without any password configured", untilFixed, noPassword},
+	{"no password is set", untilFixed, noPassword},
+	{"db index is out of range", untilFixed, database},
+	{"invalid db index", untilFixed, database},
+	{"WRONGTYPE", permanent, "a data key has the lock's name: choose another name or a prefix"},
 
 	// Of commands. The scripts of Redis, Redict, Valkey and KeyDB each have words of
 	// their own, and so have services and proxies.
-	{"unknown command", mended, lacksCommand},
-	{"command called from", mended, lacksCommand},
-	{"find scripting engine", mended, "this server runs without Lua, and scripts need it: load that module"},
+	{"unknown command", untilFixed, lacksCommand},
+	{"command called from", untilFixed, lacksCommand},
+	{"find scripting engine", untilFixed, "this server runs without Lua, and scripts need it: load that module"},
 	{"undeclared key", lasts, declaredKeys},
 	{"keys array", lasts, declaredKeys},
-	{"unsupported command", mended, notOffered},
+	{"unsupported command", untilFixed, notOffered},
 	{"not support", lasts, notOffered}, // "for your account", "ed"
 	{"not available", lasts, notOffered},
 	{"not allowed", lasts, notOffered},

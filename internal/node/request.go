@@ -8,15 +8,15 @@ import (
 type Verb uint8
 
 const (
-	Acquire Verb = iota // set the key to the value if it is free
-	Wait                // the same, and if it is not free say for how long, and that we wait
-	Turn                // the same as Wait, but others who stand in line come first
-	Extend              // prolong the key if it holds the value
-	Release             // delete the key if it holds the value
-	Inspect             // look at the key
-	Swap                // put the value in the place of another one that the key holds, and prolong the key
-	Expire              // have the key expire after the TTL if it holds the value: a release that leaves it for so long
-	ping                // anything at all
+	Acquire       Verb = iota // set the key to the value if it is free
+	Wait                      // the same, and if it is not free say for how long, and that we wait
+	AcquireInTurn             // the same as Wait, but others who stand in line come first
+	Extend                    // prolong the key if it holds the value
+	Release                   // delete the key if it holds the value
+	Inspect                   // look at the key
+	Swap                      // put the value in the place of another one that the key holds, and prolong the key
+	Expire                    // have the key expire after the TTL if it holds the value: a release that leaves it for so long
+	ping                      // anything at all
 )
 
 func (v Verb) String() string {
@@ -24,7 +24,7 @@ func (v Verb) String() string {
 }
 
 // Takes reports whether the verb sets the key if it is free.
-func (v Verb) Takes() bool { return v == Acquire || v == Wait || v == Turn }
+func (v Verb) Takes() bool { return v == Acquire || v == Wait || v == AcquireInTurn }
 
 // Sets reports whether the key may hold the value after the verb, and not before.
 func (v Verb) Sets() bool { return v.Takes() || v == Swap }
@@ -34,7 +34,7 @@ func (v Verb) Releases() bool { return v == Release || v == Expire }
 
 // A Lease is what one attempt to take a lock writes on the nodes. The value is
 // unique to the attempt.
-type Lease struct {
+type Entry struct {
 	key, value any // boxed once: every request carries them
 	scripts    *Scripts
 	former     *string // the value that Swap replaces
@@ -42,92 +42,92 @@ type Lease struct {
 }
 
 // NewLease returns the lease that stores value under key.
-func NewLease(key, value string) Lease { return unguarded.NewLease(key, value) }
+func NewEntry(key, value string) Entry { return unguarded.NewEntry(key, value) }
 
 // NewLease returns a lease that is asked for with these scripts.
-func (s *Scripts) NewLease(key, value string) Lease {
-	return Lease{key: key, value: value, scripts: s}
+func (s *Scripts) NewEntry(key, value string) Entry {
+	return Entry{key: key, value: value, scripts: s}
 }
 
 // Instead returns the lease for a Swap with the value that the key holds now.
-func (l Lease) Instead(former string) Lease {
-	l.former = &former
-	return l
+func (e Entry) Replacing(former string) Entry {
+	e.former = &former
+	return e
 }
 
 // Key returns the key on the nodes.
-func (l Lease) Key() string { return l.key.(string) }
+func (e Entry) Key() string { return e.key.(string) }
 
 // Value returns what the key holds.
-func (l Lease) Value() string { return l.value.(string) }
+func (e Entry) Value() string { return e.value.(string) }
 
 // A Request is one question, the same for every node. Its arguments are built
 // once and shared by all of them.
 type Request struct {
-	Verb  Verb
-	TTL   time.Duration // rounded up to whole milliseconds on the wire
-	ttl   any           // TTL as it goes out, boxed, or that of a request before this one
-	life  any           // the same for a fencing token
-	lease Lease
-	mark  Mark
-	first []any  // in the form that nearly every server takes
-	room  [9]any // for first, if it is as short as those of a lock that nobody else wants, with a token or without
+	Verb          Verb
+	TTL           time.Duration // rounded up to whole milliseconds on the wire
+	ttl           any           // TTL as it goes out, boxed, or that of a request before this one
+	tokenTTL      any           // the same for a fencing token
+	entry         Entry
+	flag          WaiterFlag
+	preferredArgs []any  // in the form that nearly every server takes
+	buf           [9]any // for first, if it is as short as those of a lock that nobody else wants, with a token or without
 }
 
 // A Mark is what those who wait for a lock leave on the nodes, so that its
 // release is published. The zero Mark leaves nothing, and tells nobody.
-type Mark struct {
-	Self any           // a string: who waits, or who releases; see release.lua
-	TTL  time.Duration // of the mark
-	Line Line          // Turn, and the release of what it took
+type WaiterFlag struct {
+	ID       any           // a string: who waits, or who releases; see release.lua
+	TTL      time.Duration // of the mark
+	Position QueuePosition // Turn, and the release of what it took
 }
 
 // A Line is what a Locker tells the nodes about its callers who stand in line for
 // a lock. They have tickets, in ascending order; only the first of them asks, and
 // the nodes keep one place for all of them. See turn.lua.
-type Line struct {
-	Ticket int64         // of the first, 0 if it has none yet
-	Next   int64         // of the second, 0 if there is none, or none yet
-	Last   int64         // the largest
-	Count  int64         // of callers
-	Lease  time.Duration // how long the place is kept without being asked for; Release: not 0 if others may stand in line
-	Back   bool          // Release: it goes back to its place
+type QueuePosition struct {
+	Ticket  int64         // of the first, 0 if it has none yet
+	Next    int64         // of the second, 0 if there is none, or none yet
+	Last    int64         // the largest
+	Count   int64         // of callers
+	TTL     time.Duration // how long the place is kept without being asked for; Release: not 0 if others may stand in line
+	Requeue bool          // Release: it goes back to its place
 }
 
 // NewRequest builds the question verb about lease. Release and Inspect ignore
 // the ttl. Only Wait, Turn and Release need a mark; Inspect leaves one if it has a TTL.
-func NewRequest(verb Verb, lease Lease, ttl time.Duration, mark Mark) *Request {
+func NewRequest(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) *Request {
 	r := new(Request)
-	r.Set(verb, lease, ttl, mark)
+	r.Set(verb, entry, ttl, flag)
 	return r
 }
 
 // Set does what NewRequest does, in memory of the caller. A Request that was set must
 // not be copied. It may be set anew when nobody has it any more: most have the same TTL
 // as the one before, and then it is not boxed again.
-func (r *Request) Set(verb Verb, lease Lease, ttl time.Duration, mark Mark) {
-	if verb == Acquire && lease.fence != nil {
-		verb, mark = Wait, Mark{} // no native command takes a token
+func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) {
+	if verb == Acquire && entry.fence != nil {
+		verb, flag = Wait, WaiterFlag{} // no native command takes a token
 	}
-	r.Verb, r.TTL, r.lease, r.mark = verb, ttl, lease, mark
+	r.Verb, r.TTL, r.entry, r.flag = verb, ttl, entry, flag
 	if ms := millis(ttl); verb != Release && r.ttl != ms {
 		r.ttl = ms
 	}
 	if r.fenced() {
-		if ms := millis(lease.fence.life); r.life != ms {
-			r.life = ms
+		if ms := millis(entry.fence.ttl); r.tokenTTL != ms {
+			r.tokenTTL = ms
 		}
 	}
-	r.first = r.args(r.room[:0], r.preferred())
+	r.preferredArgs = r.args(r.buf[:0], r.preferred())
 }
 
 // Clear lets go of all that the request was about.
-func (r *Request) Clear() { *r = Request{ttl: r.ttl, life: r.life} }
+func (r *Request) Clear() { *r = Request{ttl: r.ttl, tokenTTL: r.tokenTTL} }
 
 // command is the request in one form, to be read only.
 func (r *Request) command(f form) []any {
 	if f == r.preferred() {
-		return r.first
+		return r.preferredArgs
 	}
 	return r.args(nil, f)
 }
@@ -138,28 +138,28 @@ func (r *Request) args(to []any, f form) []any {
 	case r.Verb == ping:
 		return append(to, "PING")
 	case f == native:
-		return append(to, "SET", r.lease.key, r.lease.value, "NX", "GET", "PX", r.ttl)
+		return append(to, "SET", r.entry.key, r.entry.value, "NX", "GET", "PX", r.ttl)
 	case f == setIfeq && r.Verb == Swap:
-		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", *r.lease.former, "GET", "PX", r.ttl)
+		return append(to, "SET", r.entry.key, r.entry.value, "IFEQ", *r.entry.former, "GET", "PX", r.ttl)
 	case f == setIfeq: // it never sets a key that is gone, either
-		return append(to, "SET", r.lease.key, r.lease.value, "IFEQ", r.lease.value, "GET", "PX", r.ttl)
+		return append(to, "SET", r.entry.key, r.entry.value, "IFEQ", r.entry.value, "GET", "PX", r.ttl)
 	case f == delex:
-		return append(to, "DELEX", r.lease.key, "IFEQ", r.lease.value)
+		return append(to, "DELEX", r.entry.key, "IFEQ", r.entry.value)
 	case f == delifeq:
-		return append(to, "DELIFEQ", r.lease.key, r.lease.value)
+		return append(to, "DELIFEQ", r.entry.key, r.entry.value)
 	}
-	mark := &r.mark
+	flag := &r.flag
 	if f >= shortsha {
-		mark = new(Mark)
+		flag = new(WaiterFlag)
 	}
 	script := r.script(f)
-	text := &r.lease.scripts.all[script]
+	text := &r.entry.scripts.all[script]
 	if f == evalsha || f == shortsha {
 		to = append(to, "EVALSHA", text.SHA)
 	} else {
 		to = append(to, "EVAL", text.Text)
 	}
-	return r.scriptArgs(to, script, mark)
+	return r.scriptArgs(to, script, flag)
 }
 
 // millis rounds up: 0 would mean "delete now" to PEXPIRE and an error to SET,

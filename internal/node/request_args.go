@@ -4,114 +4,114 @@ import "github.com/quorumlock/quorumlock/internal/node/lua"
 
 // scriptArgs appends the number of keys, the keys and the arguments of a script, in the order
 // of its spec in package lua. TestArgumentsHaveTheirNamesOfTheSpec compares them.
-func (r *Request) scriptArgs(to []any, script lua.Script, mark *Mark) []any {
+func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []any {
 	count := len(to)
-	to = r.keys(append(to, nil), mark)
+	to = r.keys(append(to, nil), flag)
 	to[count] = int64(len(to) - count - 1)
 	switch script {
 	case lua.Wait:
-		return r.waitArgs(to, mark)
+		return r.waitArgs(to, flag)
 	case lua.FencedWait:
-		return r.fencedWaitArgs(to, mark)
+		return r.fencedWaitArgs(to, flag)
 	case lua.Turn:
-		return r.turnArgs(to, mark)
+		return r.turnArgs(to, flag)
 	case lua.FencedTurn:
-		return r.fencedTurnArgs(to, mark)
+		return r.fencedTurnArgs(to, flag)
 	case lua.Release, lua.Short:
-		return r.releaseArgs(to, mark)
+		return r.releaseArgs(to, flag)
 	case lua.Inspect:
-		return append(to, millis(mark.TTL))
+		return append(to, millis(flag.TTL))
 	case lua.Swap:
-		return append(to, r.lease.value, r.ttl, *r.lease.former)
+		return append(to, r.entry.value, r.ttl, *r.entry.former)
 	}
-	return append(to, r.lease.value, r.ttl)
+	return append(to, r.entry.value, r.ttl)
 }
 
 // keys appends every key that the script touches. The last ones are left out where the
 // request does not need them.
-func (r *Request) keys(to []any, mark *Mark) []any {
-	side := func(what string) any { return SideKey(r.lease.Key(), what) }
-	to = append(to, r.lease.key)
-	if r.Verb.Takes() && r.lease.scripts.guarded {
+func (r *Request) keys(to []any, flag *WaiterFlag) []any {
+	side := func(what string) any { return SideKey(r.entry.Key(), what) }
+	to = append(to, r.entry.key)
+	if r.Verb.Takes() && r.entry.scripts.guarded {
 		to = append(to, markerKey, quarantineKey)
 	}
 	if r.fenced() {
-		to = append(to, r.lease.fence.counter)
+		to = append(to, r.entry.fence.counter)
 	}
-	inLine := false
+	withQueue := false
 	switch r.Verb {
 	case Wait:
-		if mark.TTL > 0 {
+		if flag.TTL > 0 {
 			to = append(to, side("wait"))
 		}
 	case Release:
-		if mark.Self != nil {
+		if flag.ID != nil {
 			to = append(to, side("wait"))
-			inLine = mark.Line.Lease > 0 || mark.Line.Ticket > 0
+			withQueue = flag.Position.TTL > 0 || flag.Position.Ticket > 0
 		}
-	case Turn, Inspect:
-		to, inLine = append(to, side("wait")), true
+	case AcquireInTurn, Inspect:
+		to, withQueue = append(to, side("wait")), true
 	}
-	if inLine {
+	if withQueue {
 		to = append(to, side("queue"), side("lease"))
 	}
 	return to
 }
 
-func (r *Request) waitArgs(to []any, mark *Mark) []any {
-	to = append(to, r.lease.value, r.ttl)
-	if mark.TTL > 0 {
-		to = append(to, mark.Self, millis(mark.TTL))
+func (r *Request) waitArgs(to []any, flag *WaiterFlag) []any {
+	to = append(to, r.entry.value, r.ttl)
+	if flag.TTL > 0 {
+		to = append(to, flag.ID, millis(flag.TTL))
 	}
 	return to
 }
 
-func (r *Request) fencedWaitArgs(to []any, mark *Mark) []any {
-	fence := r.lease.fence
-	to = append(to, r.lease.value, r.ttl, fence.number, r.life)
+func (r *Request) fencedWaitArgs(to []any, flag *WaiterFlag) []any {
+	fence := r.entry.fence
+	to = append(to, r.entry.value, r.ttl, fence.number, r.tokenTTL)
 	switch {
-	case mark.TTL > 0:
-		to = append(to, mark.Self, millis(mark.TTL))
-	case fence.again:
+	case flag.TTL > 0:
+		to = append(to, flag.ID, millis(flag.TTL))
+	case fence.retake:
 		to = append(to, "", int64(0)) // the mark, which has its place before what follows
 	}
-	return r.again(to)
+	return r.retakeArg(to)
 }
 
-func (r *Request) turnArgs(to []any, mark *Mark) []any {
-	return r.lineArgs(append(to, r.lease.value, r.ttl), mark)
+func (r *Request) turnArgs(to []any, flag *WaiterFlag) []any {
+	return r.queueArgs(append(to, r.entry.value, r.ttl), flag)
 }
 
-func (r *Request) fencedTurnArgs(to []any, mark *Mark) []any {
-	return r.again(r.lineArgs(append(to, r.lease.value, r.ttl, r.lease.fence.number, r.life), mark))
+func (r *Request) fencedTurnArgs(to []any, flag *WaiterFlag) []any {
+	return r.retakeArg(r.queueArgs(append(to, r.entry.value, r.ttl, r.entry.fence.number, r.tokenTTL), flag))
 }
 
 // lineArgs appends those of turn.lua that are about the line.
-func (r *Request) lineArgs(to []any, mark *Mark) []any {
-	line := &mark.Line
-	return append(to, mark.Self, millis(mark.TTL), line.Ticket, line.Next, line.Last, millis(line.Lease), line.Count)
+func (r *Request) queueArgs(to []any, flag *WaiterFlag) []any {
+	position := &flag.Position
+	return append(to, flag.ID, millis(flag.TTL), position.Ticket, position.Next, position.Last, millis(position.TTL), position.Count)
 }
 
 // again appends the argument that is given where a lock that is held was lost.
-func (r *Request) again(to []any) []any {
-	if r.lease.fence.again {
+func (r *Request) retakeArg(to []any) []any {
+	if r.entry.fence.retake {
 		to = append(to, "retake")
 	}
 	return to
 }
 
-func (r *Request) releaseArgs(to []any, mark *Mark) []any {
-	line := &mark.Line
-	to = append(to, r.lease.value)
-	if mark.Self == nil {
+func (r *Request) releaseArgs(to []any, flag *WaiterFlag) []any {
+	position := &flag.Position
+	to = append(to, r.entry.value)
+	if flag.ID == nil {
 		return to
 	}
-	to = append(to, mark.Self)
+	to = append(to, flag.ID)
 	switch {
-	case line.Back:
-		return append(to, line.Ticket, "back")
-	case line.Ticket > 0:
-		return append(to, line.Ticket)
+	case position.Requeue:
+		return append(to, position.Ticket, "back")
+	case position.Ticket > 0:
+		return append(to, position.Ticket)
 	}
 	return to
 }

@@ -12,16 +12,16 @@ import (
 
 // Every argument stands where its name stands in the spec: the values here are all different.
 func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
-	line := Line{Ticket: 11, Next: 12, Last: 13, Count: 14, Lease: 15 * time.Millisecond}
+	line := QueuePosition{Ticket: 11, Next: 12, Last: 13, Count: 14, TTL: 15 * time.Millisecond}
 	back := line
-	back.Back = true
-	mark := Mark{Self: "me", TTL: 16 * time.Millisecond, Line: line}
+	back.Requeue = true
+	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond, Position: line}
 	inLine := map[string]any{"waiter": "me", "flagTTL": int64(16), "ticket": int64(11), "next": int64(12), "last": int64(13),
 		"positionTTL": int64(15), "count": int64(14)}
 	token := map[string]any{"token": int64(17), "tokenTTL": int64(18)}
 	retake := map[string]any{"retake": "retake"}
-	plain, guarded := NewLease("k", "v").Instead("f"), guardedScripts.NewLease("k", "v").Instead("f")
-	fenced := func(l Lease) Lease { return l.Fenced(new(Fence), 17, 18*time.Millisecond) }
+	plain, guarded := NewEntry("k", "v").Replacing("f"), guardedScripts.NewEntry("k", "v").Replacing("f")
+	fenced := func(l Entry) Entry { return l.Fenced(new(Fence), 17, 18*time.Millisecond) }
 	queue := []string{"wait", "queue", "lease"}
 	took := map[string]any{"value": "v", "ttl": int64(19)}
 
@@ -29,34 +29,34 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	for _, c := range []struct {
 		verb   Verb
 		form   form
-		lease  Lease
-		mark   Mark
+		lease  Entry
+		mark   WaiterFlag
 		script lua.Script
 		keys   []string
 		args   []map[string]any
 	}{
-		{Acquire, evalsha, plain, mark, lua.Acquire, nil, []map[string]any{took}},
-		{Acquire, evalsha, guarded, mark, lua.Acquire, nil, []map[string]any{took}},
-		{Acquire, evalsha, fenced(plain), mark, lua.FencedWait, []string{"fence"}, []map[string]any{took, token}},
-		{Acquire, eval, fenced(guarded).Again(), mark, lua.FencedWait, []string{"fence"}, []map[string]any{took, token, retake, {"waiter": "", "flagTTL": int64(0)}}},
-		{Wait, evalsha, plain, Mark{}, lua.Wait, nil, []map[string]any{took}},
-		{Wait, evalsha, guarded, mark, lua.Wait, []string{"wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
-		{Wait, short, plain, mark, lua.Acquire, nil, []map[string]any{took}},
-		{Wait, eval, fenced(plain), mark, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, {"waiter": "me", "flagTTL": int64(16)}}},
-		{Wait, evalsha, fenced(guarded).Again(), mark, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, retake, {"waiter": "me", "flagTTL": int64(16)}}},
-		{Turn, evalsha, plain, mark, lua.Turn, queue, []map[string]any{took, inLine}},
-		{Turn, evalsha, fenced(plain), mark, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine}},
-		{Turn, evalsha, fenced(guarded).Again(), mark, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine, retake}},
-		{Extend, evalsha, plain, mark, lua.Extend, nil, []map[string]any{took}},
-		{Expire, evalsha, plain, mark, lua.Extend, nil, []map[string]any{took}},
-		{Swap, evalsha, plain, mark, lua.Swap, nil, []map[string]any{took, {"former": "f"}}},
-		{Release, evalsha, guarded, Mark{}, lua.Release, nil, []map[string]any{{"value": "v"}}},
-		{Release, evalsha, plain, Mark{Self: "me"}, lua.Release, []string{"wait"}, []map[string]any{{"value": "v", "releaser": "me"}}},
-		{Release, evalsha, plain, Mark{Self: "me", Line: Line{Lease: 1}}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me"}}},
-		{Release, evalsha, plain, mark, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11)}}},
-		{Release, evalsha, plain, Mark{Self: "me", Line: back}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "back": "back"}}},
-		{Release, short, plain, mark, lua.Short, nil, []map[string]any{{"value": "v"}}},
-		{Inspect, evalsha, plain, mark, lua.Inspect, queue, []map[string]any{{"flagTTL": int64(16)}}},
+		{Acquire, evalsha, plain, flag, lua.Acquire, nil, []map[string]any{took}},
+		{Acquire, evalsha, guarded, flag, lua.Acquire, nil, []map[string]any{took}},
+		{Acquire, evalsha, fenced(plain), flag, lua.FencedWait, []string{"fence"}, []map[string]any{took, token}},
+		{Acquire, eval, fenced(guarded).Retake(), flag, lua.FencedWait, []string{"fence"}, []map[string]any{took, token, retake, {"waiter": "", "flagTTL": int64(0)}}},
+		{Wait, evalsha, plain, WaiterFlag{}, lua.Wait, nil, []map[string]any{took}},
+		{Wait, evalsha, guarded, flag, lua.Wait, []string{"wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
+		{Wait, short, plain, flag, lua.Acquire, nil, []map[string]any{took}},
+		{Wait, eval, fenced(plain), flag, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, {"waiter": "me", "flagTTL": int64(16)}}},
+		{Wait, evalsha, fenced(guarded).Retake(), flag, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, retake, {"waiter": "me", "flagTTL": int64(16)}}},
+		{AcquireInTurn, evalsha, plain, flag, lua.Turn, queue, []map[string]any{took, inLine}},
+		{AcquireInTurn, evalsha, fenced(plain), flag, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine}},
+		{AcquireInTurn, evalsha, fenced(guarded).Retake(), flag, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine, retake}},
+		{Extend, evalsha, plain, flag, lua.Extend, nil, []map[string]any{took}},
+		{Expire, evalsha, plain, flag, lua.Extend, nil, []map[string]any{took}},
+		{Swap, evalsha, plain, flag, lua.Swap, nil, []map[string]any{took, {"former": "f"}}},
+		{Release, evalsha, guarded, WaiterFlag{}, lua.Release, nil, []map[string]any{{"value": "v"}}},
+		{Release, evalsha, plain, WaiterFlag{ID: "me"}, lua.Release, []string{"wait"}, []map[string]any{{"value": "v", "releaser": "me"}}},
+		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: QueuePosition{TTL: 1}}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me"}}},
+		{Release, evalsha, plain, flag, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11)}}},
+		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: back}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "back": "back"}}},
+		{Release, short, plain, flag, lua.Short, nil, []map[string]any{{"value": "v"}}},
+		{Inspect, evalsha, plain, flag, lua.Inspect, queue, []map[string]any{{"flagTTL": int64(16)}}},
 	} {
 		args := NewRequest(c.verb, c.lease, 19*time.Millisecond, c.mark).command(c.form)
 		call := called(t, args)
@@ -109,8 +109,8 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 
 // With a fencing token the first attempt has the memory of one without: see Request.room.
 func TestAFirstAttemptWithATokenFitsTheMemoryOfARequest(t *testing.T) {
-	r := NewRequest(Acquire, NewLease("k", "v").Fenced(new(Fence), 1, time.Hour), time.Second, Mark{})
-	if len(r.first) > len(r.room) || &r.first[0] != &r.room[0] {
-		t.Errorf("%d arguments have no room: %v", len(r.first), r.first)
+	r := NewRequest(Acquire, NewEntry("k", "v").Fenced(new(Fence), 1, time.Hour), time.Second, WaiterFlag{})
+	if len(r.preferredArgs) > len(r.buf) || &r.preferredArgs[0] != &r.buf[0] {
+		t.Errorf("%d arguments have no room: %v", len(r.preferredArgs), r.preferredArgs)
 	}
 }

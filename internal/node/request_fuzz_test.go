@@ -17,25 +17,25 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			f.Add(byte(verb), byte(form), "key", "value", int64(8*time.Second), int64(1), int64(2*time.Second+1), int64(7))
 		}
 	}
-	f.Add(byte(Turn), byte(evalsha), "{t}k}", "", int64(1<<63-1), int64(1<<63-1), int64(1<<63-1), int64(-1))
-	f.Fuzz(func(t *testing.T, v, by byte, key, value string, ttl, mark, lease, ticket int64) {
+	f.Add(byte(AcquireInTurn), byte(evalsha), "{t}k}", "", int64(1<<63-1), int64(1<<63-1), int64(1<<63-1), int64(-1))
+	f.Fuzz(func(t *testing.T, v, by byte, key, value string, ttl, flag, entry, ticket int64) {
 		verb, as := Verb(v)%(ping+1), form(by)%(eval+1)
-		if ttl <= 0 || mark <= 0 || lease <= 0 || as == native && preferred[verb] != native || as != native && verb == ping {
+		if ttl <= 0 || flag <= 0 || entry <= 0 || as == native && preferred[verb] != native || as != native && verb == ping {
 			t.Skip("nobody asks for it")
 		}
 		fenced := verb.Takes() && as != native && ticket%2 != 0
 		again := ticket%4 == 1
-		line := Line{Ticket: ticket, Lease: time.Duration(lease)}
-		m := Mark{Self: "me", TTL: time.Duration(mark), Line: line}
+		line := QueuePosition{Ticket: ticket, TTL: time.Duration(entry)}
+		m := WaiterFlag{ID: "me", TTL: time.Duration(flag), Position: line}
 		var r Request
-		l := NewLease(key, value).Instead("former")
+		l := NewEntry(key, value).Replacing("former")
 		if fenced {
-			l = l.Fenced(new(Fence), ticket, time.Duration(lease))
+			l = l.Fenced(new(Fence), ticket, time.Duration(entry))
 		}
 		if again {
-			l = l.Again()
+			l = l.Retake()
 		}
-		r.Set(verb, NewLease(key, "before").Instead("earlier").Fenced(new(Fence), 1, time.Minute), time.Minute, m)
+		r.Set(verb, NewEntry(key, "before").Replacing("earlier").Fenced(new(Fence), 1, time.Minute), time.Minute, m)
 		r.Set(verb, l, time.Duration(ttl), m) // in the same memory
 		args := r.command(as)
 		for i, arg := range args {
@@ -70,10 +70,10 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			if got := call.Arg("token"); got != ticket {
 				t.Fatalf("%v: the token is %v, want %d", verb, got, ticket)
 			}
-			wantMillis("tokenTTL", lease)
+			wantMillis("tokenTTL", entry)
 		}
 		if verb == Inspect {
-			wantMillis("flagTTL", mark)
+			wantMillis("flagTTL", flag)
 			return
 		}
 		if got := call.Arg("value"); got != value {
@@ -83,11 +83,11 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 			wantMillis("ttl", ttl)
 		}
 		switch {
-		case verb == Turn:
-			wantMillis("positionTTL", lease)
+		case verb == AcquireInTurn:
+			wantMillis("positionTTL", entry)
 			fallthrough
 		case verb == Wait:
-			wantMillis("flagTTL", mark)
+			wantMillis("flagTTL", flag)
 		case verb == Acquire && !fenced && len(call.Args()) != 2:
 			t.Fatalf("it leaves a mark: %v", args)
 		case verb == Swap && call.Arg("former") != "former":
@@ -117,7 +117,7 @@ func called(t *testing.T, args []any) lua.Call {
 var guardedScripts = Guard{Nodes: 3, Longest: time.Second, Quarantine: time.Second}.Scripts()
 
 // wantKeys is every key that a script touches.
-func wantKeys(verb Verb, key string, fenced bool, m Mark) []any {
+func wantKeys(verb Verb, key string, fenced bool, m WaiterFlag) []any {
 	keys := []any{key}
 	if fenced {
 		keys = append(keys, SideKey(key, "fence"))
@@ -125,7 +125,7 @@ func wantKeys(verb Verb, key string, fenced bool, m Mark) []any {
 	switch {
 	case verb == Acquire || verb == Extend || verb == Expire || verb == Swap:
 		return keys
-	case verb == Wait, verb == Release && m.Line.Lease == 0 && m.Line.Ticket <= 0:
+	case verb == Wait, verb == Release && m.Position.TTL == 0 && m.Position.Ticket <= 0:
 		return append(keys, SideKey(key, "wait"))
 	}
 	return append(keys, SideKey(key, "wait"), SideKey(key, "queue"), SideKey(key, "lease"))

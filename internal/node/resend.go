@@ -88,11 +88,11 @@ func endedUnsent(err error) bool {
 // answers others. Neither a worker nor the client has them meanwhile. It is protected by
 // Node.mu.
 type resends struct {
-	row    int     // connections that ended since the last answer
-	paused []*Call // oldest first
-	pause  time.Duration
-	timer  *time.Timer
-	armed  bool
+	endedInARow int     // connections that ended since the last answer
+	paused      []*Call // oldest first
+	pause       time.Duration
+	timer       *time.Timer
+	armed       bool
 }
 
 // resend notes that the connection ended on which a step of c was sent, and chooses what
@@ -101,7 +101,7 @@ type resends struct {
 func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.resends.row++
+	n.resends.endedInARow++
 	soon, most := uint8(atOnce), uint8(maxRepeats)
 	if unsent := errors.Is(err, pool.ErrNotSent); unsent {
 		soon, most = unsentAtOnce, maxUnsentRepeats
@@ -112,8 +112,8 @@ func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 		return false, false
 	}
 	c.repeats++
-	c.broke = &err
-	if n.resends.row <= atOnce && c.repeats <= soon {
+	c.connectionErr = &err
+	if n.resends.endedInARow <= atOnce && c.repeats <= soon {
 		return true, false
 	}
 	c.state = paused
@@ -144,12 +144,12 @@ func (n *Node) armResends(in time.Duration) {
 
 // connectionsLast notes that the node answered: what is paused need not wait. n.mu is
 // held.
-func (n *Node) connectionsLast() {
+func (n *Node) connectionLasted() {
 	r := &n.resends
-	if r.row == 0 {
+	if r.endedInARow == 0 {
 		return
 	}
-	r.row, r.pause = 0, 0
+	r.endedInARow, r.pause = 0, 0
 	if len(r.paused) > 0 {
 		n.armResends(0)
 	}
@@ -162,7 +162,7 @@ func (n *Node) sendAgain() {
 	r := &n.resends
 	r.armed = false
 	some := perTick
-	if r.row == 0 {
+	if r.endedInARow == 0 {
 		some = atOnce
 	}
 	some = min(some, len(r.paused))

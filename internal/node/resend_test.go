@@ -251,7 +251,7 @@ func TestEndedConnectionIsNoSilenceIfTheNodeAnswersOnAnother(t *testing.T) {
 			fake.EndIdle(1, never)
 			wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
 		}
-		if p := n.Pulse(); !p.Answers || p.Hush != 0 || p.Work < time.Minute {
+		if p := n.Liveness(); !p.Answers || p.LastSilence != 0 || p.AnsweredTime < time.Minute {
 			t.Errorf("%+v", p)
 		}
 	})
@@ -265,12 +265,12 @@ func TestEndedConnectionBeginsASilenceIfNoOtherIsToBeHad(t *testing.T) {
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
 		time.Sleep(time.Second / 2)
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Failed)
-		if p := n.Pulse(); p.Answers {
+		if p := n.Liveness(); p.Answers {
 			t.Errorf("%+v", p)
 		}
 		time.Sleep(time.Second / 2)
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
-		if p := n.Pulse(); !p.Answers || p.Hush < time.Second {
+		if p := n.Liveness(); !p.Answers || p.LastSilence < time.Second {
 			t.Errorf("%+v", p)
 		}
 	})
@@ -281,7 +281,7 @@ func TestPausedCallIsGivenUpAtItsDeadlineForGood(t *testing.T) {
 		h := &hangup{Node: fakenode.New("a")}
 		n := newNode(t, h)
 		var r recorder
-		request := NewRequest(Acquire, NewLease("k", "v"), ttl, Mark{})
+		request := NewRequest(Acquire, NewEntry("k", "v"), ttl, WaiterFlag{})
 		deadline := MakeDeadline(context.Background(), 2*firstPause+firstPause/2)
 		n.Start(&Call{Request: request, Deadline: &deadline, Receiver: &r})
 		time.Sleep(time.Minute)

@@ -9,25 +9,25 @@ import (
 
 // A right is a command that a lock may send, or that its scripts run.
 type right struct {
-	need Need
-	on   string // a side key, "key", a key of the node, or a channel, "wake"; "" for none
-	args []any  // the command, and what follows the name of the key
+	purpose Purpose
+	on      string // a side key, "key", a key of the node, or a channel, "wake"; "" for none
+	args    []any  // the command, and what follows the name of the key
 }
 
 // trialTTL stands for that of the trial.
-type trialTTL struct{}
+type testTTL struct{}
 
 // rights has every command of the scripts once for each kind of key that it touches.
 var rights = []right{
-	{ToLock, "key", []any{"SET", "value", "NX", "GET", "PX", trialTTL{}}},
+	{ToLock, "key", []any{"SET", "value", "NX", "GET", "PX", testTTL{}}},
 	{ToLock, "key", []any{"GET"}},
 	{ToLock, "key", []any{"DEL"}},
-	{ToLock, "key", []any{"PEXPIRE", trialTTL{}}},
+	{ToLock, "key", []any{"PEXPIRE", testTTL{}}},
 	{ToLock, "key", []any{"PTTL"}},
 	{ToLock, "key", []any{"EVAL"}},
 	{ToLock, "key", []any{"EVALSHA"}},
 
-	{ToWake, "wait", []any{"SET", "value", "PX", trialTTL{}}},
+	{ToWake, "wait", []any{"SET", "value", "PX", testTTL{}}},
 	{ToWake, "wait", []any{"GET"}},
 	{ToWake, "wake", []any{"PUBLISH", ""}},
 	{ToWake, "wake", []any{"SUBSCRIBE"}},
@@ -41,7 +41,7 @@ var rights = []right{
 	{ToQueue, "queue", []any{"ZREM", "member"}},
 	{ToQueue, "queue", []any{"ZSCORE", "member"}},
 	{ToQueue, "queue", []any{"EXISTS"}},
-	{ToQueue, "queue", []any{"PEXPIRE", trialTTL{}}},
+	{ToQueue, "queue", []any{"PEXPIRE", testTTL{}}},
 	{ToQueue, "queue", []any{"PTTL"}},
 	{ToQueue, "lease", []any{"HGET", "field"}},
 	{ToQueue, "lease", []any{"HSET", "field", "value"}},
@@ -52,11 +52,11 @@ var rights = []right{
 
 	{ToFence, "", []any{"TIME"}},
 	{ToFence, "fence", []any{"GET"}},
-	{ToFence, "fence", []any{"SET", "value", "PX", trialTTL{}}},
+	{ToFence, "fence", []any{"SET", "value", "PX", testTTL{}}},
 
 	// SET would change something here: it is asked for, and not tried.
 	{ToGuard, markerKey, []any{"SET", "value"}},
-	{ToGuard, quarantineKey, []any{"SET", "value", "PX", trialTTL{}}},
+	{ToGuard, quarantineKey, []any{"SET", "value", "PX", testTTL{}}},
 	{ToGuard, "", []any{"INFO", "server"}},
 	{ToGuard, markerKey, []any{"GET"}},
 	{ToGuard, quarantineKey, []any{"PTTL"}},
@@ -83,7 +83,7 @@ func (r right) String() string {
 }
 
 // command is the right put to use.
-func (r right) command(x *exam) []any {
+func (r right) command(x *examination) []any {
 	args := []any{r.args[0]}
 	switch r.args[0] {
 	case "EVAL":
@@ -103,7 +103,7 @@ func (r right) command(x *exam) []any {
 		}
 	}
 	for _, arg := range r.args[1:] {
-		if arg == (trialTTL{}) {
+		if arg == (testTTL{}) {
 			arg = millis(x.TTL)
 		}
 		args = append(args, arg)
@@ -113,7 +113,7 @@ func (r right) command(x *exam) []any {
 
 // rights finds out what the user may do: from Redis 7 on a server says so, if the
 // user may ask. Else it is tried.
-func (x *exam) rights() {
+func (x *examination) rights() {
 	f := &x.facts
 	reply, err := x.ask("ACL", "WHOAMI")
 	if user, ok := reply.(string); ok && err == nil {
@@ -128,22 +128,22 @@ func (x *exam) rights() {
 
 // dryRun asks for every right. It reports false where the server cannot or may not
 // tell.
-func (x *exam) dryRun(user string) bool {
-	var missing []Denial
+func (x *examination) dryRun(user string) bool {
+	var missing []MissingRight
 	for _, r := range rights {
-		if r.need == ToGuard && !x.guarded() {
+		if r.purpose == ToGuard && !x.guarded() {
 			continue
 		}
 		reply, err := x.ask(append([]any{"ACL", "DRYRUN", user}, r.command(x)...)...)
 		switch unknown := refusalHas(err, "not found"); {
 		case unknown: // it was disabled or renamed, which is no matter of rights
-			missing = append(missing, r.denial(err, true))
+			missing = append(missing, r.missing(err, true))
 		case err != nil:
 			x.facts.RightsErr = x.broken
 			return x.broken != nil
 		default:
 			if said, ok := reply.(string); ok && said != "OK" {
-				missing = append(missing, r.denial(pool.Error(said), false))
+				missing = append(missing, r.missing(pool.Error(said), false))
 			}
 		}
 	}
@@ -152,15 +152,15 @@ func (x *exam) dryRun(user string) bool {
 }
 
 // denial says that the right is missing.
-func (r right) denial(err error, unknown bool) Denial {
-	return Denial{Need: r.need, Command: r.String(), Name: r.args[0].(string), Said: word(errorReply(err)), Unknown: unknown}
+func (r right) missing(err error, unknown bool) MissingRight {
+	return MissingRight{Purpose: r.purpose, Command: r.String(), Name: r.args[0].(string), Said: word(errorReply(err)), Unknown: unknown}
 }
 
 // tryRights sends the commands that the trial's lock does not send anyway. Those that
 // would make a set or a hash without a TTL find a text under the name instead: the
 // server looks at the rights first, and then refuses the type. Where there is no text
 // they are not tried. What is denied stands in the server's ACL LOG afterwards.
-func (x *exam) tryRights() {
+func (x *examination) tryRights() {
 	there := x.sides
 	for _, side := range []string{"queue", "lease"} {
 		_, err := x.ask("SET", SideKey(x.Key, side), "value", "PX", millis(x.TTL))
@@ -171,7 +171,7 @@ func (x *exam) tryRights() {
 		var err error
 		name := r.args[0]
 		switch {
-		case r.need == ToLock && r.on != "", name == "UNSUBSCRIBE", r.need == ToGuard && (!x.guarded() || name == "SET"):
+		case r.purpose == ToLock && r.on != "", name == "UNSUBSCRIBE", r.purpose == ToGuard && (!x.guarded() || name == "SET"):
 			continue // the trial's lock needs it, or it goes with SUBSCRIBE, or nobody needs it
 		case (name == "ZADD" || name == "HSET") && !there[r.on]:
 			f.Untried = append(f.Untried, r.String())
@@ -188,7 +188,7 @@ func (x *exam) tryRights() {
 			there[r.on] = err == nil
 		}
 		if refusalHas(err, "NOPERM") || refusalHas(err, "unknown command") {
-			f.Missing = append(f.Missing, r.denial(err, !refusalHas(err, "NOPERM")))
+			f.Missing = append(f.Missing, r.missing(err, !refusalHas(err, "NOPERM")))
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestAPanicOnTheCallersGoroutineTakesNoWorker(t *testing.T) {
 				t.Errorf("the panic is %v", r)
 			}
 		}()
-		_ = n.Run(&Call{Request: NewRequest(Acquire, NewLease("k", "v"), time.Minute, Mark{}), Deadline: &deadline, Receiver: new(recorder)})
+		_ = n.Run(&Call{Request: NewRequest(Acquire, NewEntry("k", "v"), time.Minute, WaiterFlag{}), Deadline: &deadline, Receiver: new(recorder)})
 	}()
 	n.mu.Lock()
 	defer n.mu.Unlock()

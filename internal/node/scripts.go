@@ -17,14 +17,14 @@ func newScripts(guard *lua.Guard) *Scripts {
 
 // scriptOf is the script of a verb that needs no variant.
 var scriptOf = [...]lua.Script{
-	Acquire: lua.Acquire,
-	Wait:    lua.Wait,
-	Turn:    lua.Turn,
-	Extend:  lua.Extend,
-	Release: lua.Release,
-	Inspect: lua.Inspect,
-	Swap:    lua.Swap,
-	Expire:  lua.Extend, // it sets the time to live in the same way
+	Acquire:       lua.Acquire,
+	Wait:          lua.Wait,
+	AcquireInTurn: lua.Turn,
+	Extend:        lua.Extend,
+	Release:       lua.Release,
+	Inspect:       lua.Inspect,
+	Swap:          lua.Swap,
+	Expire:        lua.Extend, // it sets the time to live in the same way
 }
 
 // script is which script the request runs in one form.
@@ -32,7 +32,7 @@ func (r *Request) script(f form) lua.Script {
 	switch {
 	case f >= shortsha && r.Verb == Release:
 		return lua.Short
-	case r.fenced() && r.Verb == Turn:
+	case r.fenced() && r.Verb == AcquireInTurn:
 		return lua.FencedTurn
 	case r.fenced():
 		return lua.FencedWait

@@ -11,19 +11,19 @@ import (
 // no end. Only the key says so.
 
 type selfTest struct {
-	*exam
+	*examination
 	key         string
 	mine, other string // values of two who want the lock
 	scripts     *Scripts
 	token       int64 // the newest fencing token
 }
 
-func (x *exam) selfTest() {
-	t := &selfTest{exam: x, key: x.Own, mine: x.Value + ":a", other: x.Value + ":b"}
+func (x *examination) selfTest() {
+	t := &selfTest{examination: x, key: x.Own, mine: x.Value + ":a", other: x.Value + ":b"}
 	if t.prepare() && t.try() && t.wait() {
-		x.facts.Trial.Verb, x.facts.Trial.Option = Release, ""
+		x.facts.SelfTest.Verb, x.facts.SelfTest.Option = Release, ""
 	}
-	x.facts.Trial.Simple = x.node.simple()
+	x.facts.SelfTest.Simple = x.node.simpleRelease()
 }
 
 // prepare makes ready what the options need.
@@ -36,11 +36,11 @@ func (t *selfTest) prepare() bool {
 	if run := t.facts.Server.RunID; t.guarded() && run != "" {
 		// The marker of a server that was asked before: without it the guard would begin
 		// a quarantine.
-		marker := t.ownGuard(markerKey)
-		t.tested = append(t.tested, marker, t.ownGuard(quarantineKey))
+		marker := t.ownMarkerKey(markerKey)
+		t.tested = append(t.tested, marker, t.ownMarkerKey(quarantineKey))
 		if _, err := t.ask("SET", marker, run+" "+t.Guard.Settings(), "PX", millis(t.TTL)); err == nil {
 			t.scripts = t.Guard.Scripts()
-			t.facts.Trial.Guarded = true
+			t.facts.SelfTest.Guarded = true
 		}
 	}
 	if t.Fencing {
@@ -62,19 +62,19 @@ func parsedTime(reply any, err error) (time.Duration, error) {
 }
 
 // lease is what one attempt asks for.
-func (t *selfTest) lease(value string) Lease {
-	l := t.scripts.NewLease(t.key, value)
+func (t *selfTest) entry(value string) Entry {
+	entry := t.scripts.NewEntry(t.key, value)
 	if t.Fencing {
 		t.token++
-		l = l.Fenced(new(Fence), t.token, t.TTL)
+		entry = entry.Fenced(new(Fence), t.token, t.TTL)
 	}
-	return l
+	return entry
 }
 
 // option is the one that the verb is asked for.
 func (t *selfTest) option(verb Verb) string {
 	switch {
-	case verb == Turn:
+	case verb == AcquireInTurn:
 		return "WithFair"
 	case !verb.Sets():
 		return ""
@@ -88,7 +88,7 @@ func (t *selfTest) option(verb Verb) string {
 
 // failed notes why the self-test ends.
 func (t *selfTest) failed(verb Verb, option string, err error) bool {
-	f := &t.facts.Trial
+	f := &t.facts.SelfTest
 	f.Verb, f.Option = verb, option
 	if Quarantined(err) {
 		// The script ran on another server than the one that said who it is.
@@ -101,15 +101,15 @@ func (t *selfTest) failed(verb Verb, option string, err error) bool {
 
 // wrong notes what the server did otherwise than it was asked.
 func (t *selfTest) wrong(verb Verb, format string, args ...any) bool {
-	f := &t.facts.Trial
+	f := &t.facts.SelfTest
 	f.Verb, f.Option = verb, t.option(verb)
 	f.Wrong = fmt.Sprintf(format, args...)
 	return false
 }
 
 // do asks for one thing. ok is false if there is no answer to look at.
-func (t *selfTest) do(verb Verb, l Lease, ttl time.Duration, mark Mark) (a Answer, ok bool) {
-	a = t.put(NewRequest(verb, l, ttl, mark))
+func (t *selfTest) do(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) (a Answer, ok bool) {
+	a = t.put(NewRequest(verb, entry, ttl, flag))
 	if a.Err != nil {
 		return a, t.failed(verb, t.option(verb), a.Err)
 	}
@@ -149,16 +149,16 @@ func (t *selfTest) lives(verb Verb, ttl time.Duration, asked time.Time, before t
 
 // try is what TryLock, Extend and Unlock do.
 func (t *selfTest) try() bool {
-	mine, other := t.lease(t.mine), t.lease(t.other)
+	mine, other := t.entry(t.mine), t.entry(t.other)
 	// No lock is asked for where no release works.
-	if a, ok := t.do(Release, other, 0, Mark{}); !ok {
+	if a, ok := t.do(Release, other, 0, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Absent {
 		return t.wrong(Release, "it says that it deleted a key that nobody had set")
 	}
 
 	short, asked := t.TTL-t.TTL/4, time.Now()
-	a, ok := t.do(Acquire, mine, short, Mark{})
+	a, ok := t.do(Acquire, mine, short, WaiterFlag{})
 	switch {
 	case !ok:
 		return false
@@ -177,7 +177,7 @@ func (t *selfTest) try() bool {
 		return false
 	}
 
-	a, ok = t.do(Acquire, other, short, Mark{})
+	a, ok = t.do(Acquire, other, short, WaiterFlag{})
 	if !ok {
 		return false
 	}
@@ -193,13 +193,13 @@ func (t *selfTest) try() bool {
 		return t.wrong(Acquire, "it does not say who holds a lock")
 	}
 
-	if a, ok = t.do(Extend, other, t.TTL, Mark{}); !ok {
+	if a, ok = t.do(Extend, other, t.TTL, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Taken {
 		return t.wrong(Extend, "it does not compare: who does not hold the lock was not told so")
 	}
 	asked = time.Now()
-	if a, ok = t.do(Extend, mine, t.TTL, Mark{}); !ok {
+	if a, ok = t.do(Extend, mine, t.TTL, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Extended {
 		return t.wrong(Extend, "it does not extend a lock that is held")
@@ -207,17 +207,17 @@ func (t *selfTest) try() bool {
 	if _, ok = t.lives(Extend, t.TTL, asked, before); !ok {
 		return false
 	}
-	if a, ok = t.do(Release, other, 0, Mark{}); !ok {
+	if a, ok = t.do(Release, other, 0, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Absent {
 		return t.wrong(Release, "it does not compare: who did not hold the lock released it")
 	}
-	return t.release(mine, Mark{})
+	return t.release(mine, WaiterFlag{})
 }
 
 // release releases the lock, and looks whether it is gone.
-func (t *selfTest) release(l Lease, mark Mark) bool {
-	a, ok := t.do(Release, l, 0, mark)
+func (t *selfTest) release(entry Entry, flag WaiterFlag) bool {
+	a, ok := t.do(Release, entry, 0, flag)
 	if !ok {
 		return false
 	}
@@ -235,23 +235,23 @@ func (t *selfTest) release(l Lease, mark Mark) bool {
 
 // The names of two Lockers in marks, and who of the second waits.
 const (
-	holderName, waiterName = "check-a", "check-b"
-	waiter                 = waiterName + ".1"
+	holderID, waiterID = "check-a", "check-b"
+	callerID           = waiterID + ".1"
 )
 
 // wait is what Lock does: one has the lock, the other waits and is told of its release.
 func (t *selfTest) wait() bool {
 	verb, kept := Wait, t.TTL/2
-	hold, queue := Mark{Self: holderName + ".1", TTL: kept}, Mark{Self: waiter, TTL: kept}
-	release, channel := Mark{Self: holderName}, SideKey(t.key, "wake")
+	hold, queue := WaiterFlag{ID: holderID + ".1", TTL: kept}, WaiterFlag{ID: callerID, TTL: kept}
+	release, channel := WaiterFlag{ID: holderID}, SideKey(t.key, "wake")
 	if t.Fair {
-		verb = Turn
-		hold = Mark{Self: holderName, TTL: kept, Line: Line{Lease: kept, Count: 1}}
-		queue = Mark{Self: waiterName, TTL: kept, Line: Line{Lease: kept, Count: 1}}
-		release.Line.Lease = kept
-		channel += ":" + waiterName
+		verb = AcquireInTurn
+		hold = WaiterFlag{ID: holderID, TTL: kept, Position: QueuePosition{TTL: kept, Count: 1}}
+		queue = WaiterFlag{ID: waiterID, TTL: kept, Position: QueuePosition{TTL: kept, Count: 1}}
+		release.Position.TTL = kept
+		channel += ":" + waiterID
 	}
-	mine := t.lease(t.mine)
+	mine := t.entry(t.mine)
 	a, ok := t.do(verb, mine, t.TTL, hold)
 	if !ok {
 		return false
@@ -264,24 +264,24 @@ func (t *selfTest) wait() bool {
 		return t.wrong(verb, "it stores nothing: it granted a lock, and then there was no key, or another value in it")
 	}
 	if t.Fair {
-		queue.Line.Ticket = a.Last + 1
-		queue.Line.Last = queue.Line.Ticket
+		queue.Position.Ticket = a.Last + 1
+		queue.Position.Last = queue.Position.Ticket
 	}
-	if a, ok = t.do(verb, t.lease(t.other), t.TTL, queue); !ok {
+	if a, ok = t.do(verb, t.entry(t.other), t.TTL, queue); !ok {
 		return false
 	} else if a.Status != Taken || a.Holder != t.mine {
 		return t.wrong(verb, "it does not say to a waiter who holds the lock")
 	}
-	heard, err := t.subscribe(channel)
-	if t.facts.WakeUp.Err = err; heard != nil {
-		t.lending = heard
+	subscription, err := t.subscribe(channel)
+	if t.facts.WakeUp.Err = err; subscription != nil {
+		t.subscription = subscription
 	}
 	a, ok = t.do(Release, mine, 0, release)
 	if !ok {
-		t.lend()
+		t.freeConnection()
 		return false
 	}
-	t.hear(a.Awaited != "")
+	t.receive(a.NextWaiter != "")
 	if a.Status != Deleted {
 		return t.wrong(Release, "it did not find the lock that it had granted to a waiter")
 	}
@@ -292,44 +292,44 @@ func (t *selfTest) wait() bool {
 }
 
 // hear notes whether the message of the release arrived.
-func (t *selfTest) hear(published bool) {
-	w, heard := &t.facts.WakeUp, t.lending
-	switch t.lending = nil; {
-	case heard == nil:
+func (t *selfTest) receive(published bool) {
+	w, subscription := &t.facts.WakeUp, t.subscription
+	switch t.subscription = nil; {
+	case subscription == nil:
 	case !published:
-		heard.close()
+		subscription.close()
 	default:
 		begun := time.Now()
-		message, err := heard.message(t.exam)
+		message, err := subscription.message(t.examination)
 		*w = WakeUp{Tried: true, Heard: err == nil && message != "", Waited: time.Since(begun)}
 	}
 }
 
 // followUp grants the lock to the one who waits in the queue.
-func (t *selfTest) followUp(queue Mark) bool {
-	next := t.lease(t.other)
-	a, ok := t.do(Turn, next, t.TTL, queue)
+func (t *selfTest) followUp(queue WaiterFlag) bool {
+	next := t.entry(t.other)
+	a, ok := t.do(AcquireInTurn, next, t.TTL, queue)
 	if !ok {
 		return false
 	} else if a.Status != Granted {
-		return t.wrong(Turn, "it does not grant a lock to the first in its queue")
+		return t.wrong(AcquireInTurn, "it does not grant a lock to the first in its queue")
 	}
-	return t.release(next, Mark{Self: waiterName, Line: Line{Lease: t.TTL / 2, Ticket: queue.Line.Ticket}})
+	return t.release(next, WaiterFlag{ID: waiterID, Position: QueuePosition{TTL: t.TTL / 2, Ticket: queue.Position.Ticket}})
 }
 
 // lend gives up the subscription: the client has no other connection for a command.
-func (x *exam) lend() bool {
-	if x.lending == nil {
+func (x *examination) freeConnection() bool {
+	if x.subscription == nil {
 		return false
 	}
-	x.lending.close()
-	x.lending = nil
+	x.subscription.close()
+	x.subscription = nil
 	return true
 }
 
 // simple says how locks are released where scripts are refused, "" where they are not.
-func (n *Node) simple() string {
-	switch form(n.kept[Release].Load()) {
+func (n *Node) simpleRelease() string {
+	switch form(n.working[Release].Load()) {
 	case short:
 		return "a shorter script"
 	case delex:

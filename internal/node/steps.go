@@ -27,7 +27,7 @@ func IsProbe(value string) bool { return value == probeValue }
 // asked for on a node, a release was seen to work there. That takes a round trip, once, and
 // loads the script for the first release.
 func (r *Request) probe() *Request {
-	return NewRequest(Release, r.lease.scripts.NewLease(r.lease.Key(), probeValue), 0, Mark{Self: ""})
+	return NewRequest(Release, r.entry.scripts.NewEntry(r.entry.Key(), probeValue), 0, WaiterFlag{ID: ""})
 }
 
 var errTooLate = fmt.Errorf("%w: %w", pool.ErrNotSent, noAnswer{})
@@ -44,7 +44,7 @@ func (n *Node) begin(r *Request) step {
 // to the call.
 func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer, again bool) {
 	r := s.request
-	err = discreet(err) // before it is wrapped
+	err = redact(err) // before it is wrapped
 	f, again := n.learn(r, s.form, err)
 	if (again || s.refused != nil) && r == c.Request && isRefusal(err) && !NothingDone(r.Verb, err) {
 		// What the answer says will be about another form. Of this one nothing is known: a
@@ -64,7 +64,7 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 	}
 	a = r.answer(reply, s.failure(err))
 	if a.Err == errData { // which may have taken long
-		n.long.Store(true)
+		n.longText.Store(true)
 	}
 	if r == c.Request {
 		return step{}, a, false
@@ -91,11 +91,11 @@ func (s step) failure(err error) error {
 	refused := &formsRefused{error: err}
 	switch {
 	case !r.Verb.Takes():
-	case r.lease.scripts.guarded:
+	case r.entry.scripts.guarded:
 		refused.option = "WithRestartGuard"
 	case r.fenced():
 		refused.option = "WithFencing"
-	case r.Verb == Turn:
+	case r.Verb == AcquireInTurn:
 		refused.option = "WithFair"
 	}
 	return refused
@@ -112,7 +112,7 @@ func (e *formsRefused) Unwrap() error { return e.error }
 // cause says what to do about it. c is what is known of its text otherwise.
 func (e *formsRefused) cause(c cause) cause {
 	rights := refusalHas(e, "NOPERM") || refusalHas(e, "executing the script can't") || refusalHas(e, "ACL failure in script")
-	switch c.end = mended; {
+	switch c.end = untilFixed; {
 	case e.option != "" && rights:
 		c.remedy = rightsOf(e.option)
 	case e.option != "" && strings.Contains(strings.ToLower(errorReply(e)), "command called from"): // the script was run

@@ -7,10 +7,10 @@ import (
 
 // A wait ends after a while of refusals: so long, and so many.
 const (
-	enough      = 2 * time.Second
-	enoughTimes = 3
+	minRefusing = 2 * time.Second
+	minRefusals = 3
 	// apart is as much as the time between two refusals counts: nobody asked meanwhile.
-	apart = time.Second
+	maxGap = time.Second
 )
 
 // A Streak is what one node has refused to those who wait for one lock, one time after
@@ -20,10 +20,10 @@ const (
 //
 // It is pure: answers say when they came.
 type Streak struct {
-	times  int           // refusals in a row
-	last   time.Time     // the last of them
-	lasted time.Duration // how long they went on
-	now    bool          // the last of them needs no others
+	times     int           // refusals in a row
+	last      time.Time     // the last of them
+	lasted    time.Duration // how long they went on
+	permanent bool          // the last of them needs no others
 }
 
 // Note takes in an answer, one after the other. What is no answer, since the node was
@@ -42,16 +42,16 @@ func (s *Streak) Note(a Answer) {
 		return
 	}
 	if s.times > 0 {
-		s.lasted += min(max(a.At.Sub(s.last), 0), apart)
+		s.lasted += min(max(a.At.Sub(s.last), 0), maxGap)
 	}
 	s.times++
 	s.last = a.At
 	// Of a node that is busy Before is not known; what it said before was noted then.
-	s.now = c.end == settled || c.end == mended && !a.Before && !errors.Is(a.Err, ErrBusy)
+	s.permanent = c.end == permanent || c.end == untilFixed && !a.WellBefore && !errors.Is(a.Err, ErrBusy)
 }
 
 // Permanent reports whether waiting is in vain until somebody mends the node, or what
 // its client was told.
 func (s Streak) Permanent() bool {
-	return s.now || s.times >= enoughTimes && s.lasted >= enough
+	return s.permanent || s.times >= minRefusals && s.lasted >= minRefusing
 }

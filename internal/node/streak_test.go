@@ -66,7 +66,7 @@ func TestARefusalEndsAWaitWhenItHasLastedAndNotBefore(t *testing.T) {
 			at := time.Unix(1e9, 0)
 			for _, a := range c.story {
 				at = at.Add(a.after)
-				s.Note(Answer{Err: a.err, At: at, Before: a.before})
+				s.Note(Answer{Err: a.err, At: at, WellBefore: a.before})
 			}
 			if got := s.Permanent(); got != c.want {
 				t.Errorf("permanent: %v, want %v (%+v)", got, c.want, s)

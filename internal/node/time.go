@@ -3,7 +3,7 @@ package node
 import "time"
 
 // hearTime takes in what time it is for the node. n.mu is held.
-func (n *Node) hearTime(asked *Request, a *Answer, late bool) {
+func (n *Node) noteTime(asked *Request, a *Answer, late bool) {
 	at, known := a.At.Sub(n.made).Microseconds(), n.offset.Load()
 	offset := a.Micros - at
 	switch {
@@ -15,16 +15,16 @@ func (n *Node) hearTime(asked *Request, a *Answer, late bool) {
 	case late || known == 0 || a.Status != Granted || !asked.fenced():
 		return
 	default: // no news: its time is about that of the token
-		about := asked.lease.fence.token() - at
+		about := asked.entry.fence.token() - at
 		offset = min(max(known, about-near), about+near)
 	}
 	n.offset.Store(offset)
-	n.told.Store(at)
+	n.offsetAt.Store(at)
 }
 
 // fresh reports whether offset still holds.
 func (n *Node) fresh(now int64) bool {
-	return n.Fresh == 0 || now-n.told.Load() <= n.Fresh.Microseconds()
+	return n.Fresh == 0 || now-n.offsetAt.Load() <= n.Fresh.Microseconds()
 }
 
 // Micros is the time on the node's clock, in microseconds since 1970, as far as it

@@ -23,13 +23,13 @@ type failure struct {
 // failures are those that are known. The first that matches counts: a deadline comes
 // along with whatever was under way when it passed.
 var failures = []failure{
-	{is(pool.ErrClosed), cause{end: settled, remedy: "this node's client was closed: close it after the Locker"}},
+	{is(pool.ErrClosed), cause{end: permanent, remedy: "this node's client was closed: close it after the Locker"}},
 	{is(pool.ErrNoConn), cause{remedy: "all connections of this node's client are in use: give it more (PoolSize in go-redis, MaxActive in redigo), or use a client of their own for locks"}},
 
-	{as[x509.HostnameError], cause{end: mended, remedy: "the server's certificate is for another name: give the TLS configuration of this node's client the name that it is for, as ServerName"}},
-	{as[x509.UnknownAuthorityError], cause{end: mended, remedy: "the server's certificate is of an authority that this node's client does not know: give its TLS configuration that one, as RootCAs, or a file with it to the whole process, as SSL_CERT_FILE"}},
-	{as[x509.CertificateInvalidError], cause{end: mended, remedy: "the server's certificate is not valid: renew it, and see whether the clocks of both machines are right"}},
-	{as[*tls.CertificateVerificationError], cause{end: mended, remedy: "see what is wrong with the server's certificate"}},
+	{as[x509.HostnameError], cause{end: untilFixed, remedy: "the server's certificate is for another name: give the TLS configuration of this node's client the name that it is for, as ServerName"}},
+	{as[x509.UnknownAuthorityError], cause{end: untilFixed, remedy: "the server's certificate is of an authority that this node's client does not know: give its TLS configuration that one, as RootCAs, or a file with it to the whole process, as SSL_CERT_FILE"}},
+	{as[x509.CertificateInvalidError], cause{end: untilFixed, remedy: "the server's certificate is not valid: renew it, and see whether the clocks of both machines are right"}},
+	{as[*tls.CertificateVerificationError], cause{end: untilFixed, remedy: "see what is wrong with the server's certificate"}},
 	{as[tls.RecordHeaderError], cause{end: lasts, remedy: "the server speaks no TLS there: take the TLS configuration out of this node's client, or give it the TLS port"}},
 	{inWords("remote error: tls"), cause{end: lasts, remedy: "the server refuses the TLS of this node's client: it may want a certificate (Certificates in the TLS configuration), or another version"}},
 	{inWords("malformed reply", "can't parse", "invalid reply", "redigo: unexpected", "redigo: bad ", "redigo: malformed", "redigo: short response", "is this a Redis server?"),
@@ -54,7 +54,7 @@ const noAnswerAdvice = "see whether the server hangs, whether packets to it are 
 func unreachable(err error) (cause, bool) {
 	reply := isRefusal(err)
 	for _, f := range failures {
-		if (!reply || f.end == settled) && f.is(err) {
+		if (!reply || f.end == permanent) && f.is(err) {
 			return f.cause, true
 		}
 	}

@@ -113,9 +113,9 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 		remedy string
 		silent bool
 	}{
-		"unknown authority":     {greet(secure, &tls.Config{ServerName: "redis.example"}), mended, "RootCAs", false},
-		"another name":          {greet(secure, &tls.Config{ServerName: "r1", RootCAs: trusted}), mended, "ServerName", false},
-		"expired":               {greet(expired, &tls.Config{ServerName: "redis.example", RootCAs: trustedOld}), mended, "renew it", false},
+		"unknown authority":     {greet(secure, &tls.Config{ServerName: "redis.example"}), untilFixed, "RootCAs", false},
+		"another name":          {greet(secure, &tls.Config{ServerName: "r1", RootCAs: trusted}), untilFixed, "ServerName", false},
+		"expired":               {greet(expired, &tls.Config{ServerName: "redis.example", RootCAs: trustedOld}), untilFixed, "renew it", false},
 		"no client certificate": {greet(mutual, &tls.Config{ServerName: "redis.example", RootCAs: trusted}), lasts, "certificate", false},
 		"TLS to a plain port":   {greet(plain, &tls.Config{}), lasts, "speaks no TLS", false},
 		"closed":                {hungUp, passes, "whether its port wants TLS", false},
@@ -130,7 +130,7 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 		"HTTP, redigo":          {errors.New("redigo: unexpected response line (possible server error or unsupported concurrent read by application)"), lasts, "no Redis server", false},
 		"another reply":         {(&Request{Verb: Acquire}).answer([]any{}, nil).Err, lasts, "no Redis server", false},
 		"client is full":        {pool.ErrNoConn, passes, "PoolSize", false},
-		"client closed":         {pool.ErrClosed, settled, "after the Locker", false},
+		"client closed":         {pool.ErrClosed, permanent, "after the Locker", false},
 		"silence":               {noAnswer{}, passes, "hangs", true},
 		"silent while dialing":  {context.DeadlineExceeded, passes, "hangs", true},
 		"busy":                  {ErrBusy, passes, "hangs", true},
@@ -148,7 +148,7 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 				if name == "anything else" && errors.Is(err, context.DeadlineExceeded) {
 					continue
 				}
-				got := causeOf(discreet(err))
+				got := causeOf(redact(err))
 				if got.end != c.end || got.silent != c.silent || !strings.Contains(got.remedy, c.remedy) || (c.remedy == "") != (got.remedy == "") {
 					t.Errorf("%v: %+v", err, got)
 				}
@@ -163,10 +163,10 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 // What a server said counts for more than how the connection ended.
 func TestAReplyIsTheCauseWhateverCameWithIt(t *testing.T) {
 	err := fmt.Errorf("%w: %w: %w", context.DeadlineExceeded, io.EOF, pool.Error("NOAUTH Authentication required."))
-	if c := causeOf(err); c.end != mended || !strings.Contains(c.remedy, "password") {
+	if c := causeOf(err); c.end != untilFixed || !strings.Contains(c.remedy, "password") {
 		t.Errorf("%+v", c)
 	}
-	if c := causeOf(fmt.Errorf("%w: %w", pool.ErrClosed, err)); c.end != settled {
+	if c := causeOf(fmt.Errorf("%w: %w", pool.ErrClosed, err)); c.end != permanent {
 		t.Errorf("a closed client: %+v", c)
 	}
 }

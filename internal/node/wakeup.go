@@ -15,7 +15,7 @@ type wakeUp struct {
 
 // subscribe opens a subscription and waits until the server has joined it to the channel.
 // Both are nil for a client that cannot subscribe: it needs no right to.
-func (x *exam) subscribe(channel string) (*wakeUp, error) {
+func (x *examination) subscribe(channel string) (*wakeUp, error) {
 	s, ok := x.node.pool.(pool.Subscriber)
 	if !ok || x.broken != nil {
 		return nil, x.broken
@@ -26,7 +26,7 @@ func (x *exam) subscribe(channel string) (*wakeUp, error) {
 	subscription, err := s.Subscribe(ctx)
 	if err != nil {
 		cancel()
-		return nil, discreet(err)
+		return nil, redact(err)
 	}
 	w := &wakeUp{subscription, cancel}
 	err = subscription.Join(channel)
@@ -37,20 +37,20 @@ func (x *exam) subscribe(channel string) (*wakeUp, error) {
 	}
 	if err != nil {
 		w.end(err)
-		return nil, discreet(err)
+		return nil, redact(err)
 	}
 	return w, nil
 }
 
 // message waits for one, for as long as the exam is patient.
-func (w *wakeUp) message(x *exam) (string, error) {
+func (w *wakeUp) message(x *examination) (string, error) {
 	late := time.AfterFunc(x.Patience, w.cancel)
 	defer late.Stop()
 	for {
 		event, err := w.subscription.Receive()
 		if err != nil {
 			w.end(err)
-			return "", discreet(err)
+			return "", redact(err)
 		}
 		if event.Kind == pool.Message {
 			w.close()

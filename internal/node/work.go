@@ -20,7 +20,7 @@ func (n *Node) nextCall(w *worker) *Call {
 		return c
 	}
 	n.workers--
-	*w = n.parked.put(*w)
+	*w = n.idle.add(*w)
 	return nil
 }
 

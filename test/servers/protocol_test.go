@@ -54,15 +54,15 @@ func backends(t *testing.T, lib library, wrap func(pool.Pool) pool.Pool) []backe
 // ask puts one request and waits for its answer.
 func (b backend) ask(t testing.TB, verb node.Verb, key, value string, ttl time.Duration) node.Answer {
 	t.Helper()
-	return b.askAs(t, verb, key, value, ttl, node.Mark{Self: "me", TTL: ttl})
+	return b.askAs(t, verb, key, value, ttl, node.WaiterFlag{ID: "me", TTL: ttl})
 }
 
-func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time.Duration, mark node.Mark) node.Answer {
+func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time.Duration, mark node.WaiterFlag) node.Answer {
 	t.Helper()
-	return b.askFor(t, verb, node.NewLease(key, value), ttl, mark)
+	return b.askFor(t, verb, node.NewEntry(key, value), ttl, mark)
 }
 
-func (b backend) askFor(t testing.TB, verb node.Verb, lease node.Lease, ttl time.Duration, mark node.Mark) node.Answer {
+func (b backend) askFor(t testing.TB, verb node.Verb, lease node.Entry, ttl time.Duration, mark node.WaiterFlag) node.Answer {
 	t.Helper()
 	request := node.NewRequest(verb, lease, ttl, mark)
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
@@ -82,7 +82,7 @@ func (a answers) Late(*node.Call, node.Answer)            {}
 // to ask: what is compared is that they are those of the last write, which are
 // hours apart.
 func describe(a node.Answer) string {
-	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d, %d wait, token %d", a.Status, a.Holder, a.TTL.Hours(), a.Awaited, a.First, a.Last, a.Waiting, a.Newest)
+	text := fmt.Sprintf("status %d, holder %q, ttl %.0fh, awaited by %q, tickets from %d to %d, %d wait, token %d", a.Status, a.Holder, a.TTL.Hours(), a.NextWaiter, a.First, a.Last, a.Waiting, a.LargestToken)
 	if a.Err != nil {
 		text += ", refused"
 	}
@@ -160,8 +160,8 @@ func (b backend) act(t testing.TB, act int, key, value, former string, ttl time.
 		return "marked"
 	}
 	verb := []node.Verb{node.Acquire, node.Wait, node.Extend, node.Release, node.Inspect, node.Swap, node.Expire}[act-3]
-	lease := node.NewLease(key, value).Instead(former)
-	return describe(b.askFor(t, verb, lease, ttl, node.Mark{Self: "me", TTL: ttl}))
+	lease := node.NewEntry(key, value).Replacing(former)
+	return describe(b.askFor(t, verb, lease, ttl, node.WaiterFlag{ID: "me", TTL: ttl}))
 }
 
 // The line of those who wait, with places that expire. The model does not know it:
@@ -180,28 +180,28 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 	key := fmt.Sprint("line", seed)
 	var story []string
 	for range 25 {
-		verb := []node.Verb{node.Turn, node.Turn, node.Turn, node.Release, node.Release, node.Inspect}[random.IntN(6)]
+		verb := []node.Verb{node.AcquireInTurn, node.AcquireInTurn, node.AcquireInTurn, node.Release, node.Release, node.Inspect}[random.IntN(6)]
 		value := []string{"a", "b", "c"}[random.IntN(3)]
-		mark := node.Mark{Self: []string{"one", "two", "three"}[random.IntN(3)], Line: node.Line{
-			Ticket: int64(random.IntN(6)), Count: int64(random.IntN(50)), Lease: time.Duration(1+random.IntN(9)) * time.Hour,
+		mark := node.WaiterFlag{ID: []string{"one", "two", "three"}[random.IntN(3)], Position: node.QueuePosition{
+			Ticket: int64(random.IntN(6)), Count: int64(random.IntN(50)), TTL: time.Duration(1+random.IntN(9)) * time.Hour,
 		}}
-		mark.Line.Last = mark.Line.Ticket
-		if mark.Line.Ticket > 0 && random.IntN(2) == 0 {
-			mark.Line.Next = mark.Line.Ticket + int64(1+random.IntN(3))
-			mark.Line.Last = mark.Line.Next + int64(random.IntN(100))
+		mark.Position.Last = mark.Position.Ticket
+		if mark.Position.Ticket > 0 && random.IntN(2) == 0 {
+			mark.Position.Next = mark.Position.Ticket + int64(1+random.IntN(3))
+			mark.Position.Last = mark.Position.Next + int64(random.IntN(100))
 		}
 		if random.IntN(2) == 0 {
 			mark.TTL = time.Hour
 		}
 		if random.IntN(5) == 0 {
-			mark.Line.Lease = time.Millisecond
+			mark.Position.TTL = time.Millisecond
 		}
-		lease, token := node.NewLease(key, value), int64(-1)
+		lease, token := node.NewEntry(key, value), int64(-1)
 		if random.IntN(3) == 0 {
 			token = randomToken(random)
 			lease = lease.Fenced(new(node.Fence), token, time.Hour)
 		}
-		mark.Line.Back = verb == node.Release && mark.Line.Ticket > 0 && random.IntN(2) == 0
+		mark.Position.Requeue = verb == node.Release && mark.Position.Ticket > 0 && random.IntN(2) == 0
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
 		seen := make(map[string][]string)
 		for _, b := range all {
@@ -212,7 +212,7 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 		if len(seen) != 1 {
 			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
 		}
-		if mark.Line.Lease == time.Millisecond {
+		if mark.Position.TTL == time.Millisecond {
 			time.Sleep(3 * time.Millisecond) // so that it is over
 		}
 	}
@@ -256,9 +256,9 @@ func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
 	for range 25 {
 		value := []string{"a", "b", "c"}[random.IntN(3)]
 		token := randomToken(random)
-		lease := node.NewLease(key, value).Fenced(new(node.Fence), token, time.Duration(1+random.IntN(9))*time.Hour)
+		lease := node.NewEntry(key, value).Fenced(new(node.Fence), token, time.Duration(1+random.IntN(9))*time.Hour)
 		if random.IntN(4) == 0 {
-			lease = lease.Again()
+			lease = lease.Retake()
 		}
 		verb := []node.Verb{node.Acquire, node.Acquire, node.Wait, node.Release}[random.IntN(4)]
 		act := random.IntN(3)
@@ -268,7 +268,7 @@ func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
 			if act == 0 {
 				b.remove(key)
 			}
-			a := b.askFor(t, verb, lease, hours, node.Mark{Self: "me", TTL: hours})
+			a := b.askFor(t, verb, lease, hours, node.WaiterFlag{ID: "me", TTL: hours})
 			said := describe(a) + "; remembered: " + describe(b.ask(t, node.Inspect, "{"+key+"}:fence", "", 0))
 			seen[said] = append(seen[said], b.name)
 			if a.Status == node.Granted && b.name == "redis-server" {
@@ -290,8 +290,8 @@ func TestAGrantTellsTheTimeIfItIsNews(t *testing.T) {
 			keys := 0
 			grant := func(ahead time.Duration) int64 {
 				keys++
-				lease := node.NewLease(fmt.Sprint("told", keys), "a").Fenced(new(node.Fence), time.Now().Add(ahead).UnixMicro(), time.Hour)
-				a := b.askFor(t, node.Acquire, lease, time.Hour, node.Mark{})
+				lease := node.NewEntry(fmt.Sprint("told", keys), "a").Fenced(new(node.Fence), time.Now().Add(ahead).UnixMicro(), time.Hour)
+				a := b.askFor(t, node.Acquire, lease, time.Hour, node.WaiterFlag{})
 				if a.Status != node.Granted {
 					t.Fatalf("%s: %+v", b.name, a)
 				}

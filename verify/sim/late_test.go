@@ -15,10 +15,10 @@ func TestATurnThatComesLateLeavesNoKeyWithoutAnEnd(t *testing.T) {
 		model.lua = lua
 		n := node.New(model)
 		t.Cleanup(n.Stop)
-		lease := node.NewLease("job", "value")
+		lease := node.NewEntry("job", "value")
 		ask(t, n, query{verb: node.Acquire, lease: lease, ttl: time.Hour})
-		ask(t, n, query{verb: node.Turn, lease: lease, ttl: time.Hour,
-			mark: node.Mark{Self: "me", TTL: time.Hour, Line: node.Line{Ticket: 1, Last: 1, Count: 1, Lease: time.Hour}}})
+		ask(t, n, query{verb: node.AcquireInTurn, lease: lease, ttl: time.Hour,
+			mark: node.WaiterFlag{ID: "me", TTL: time.Hour, Position: node.QueuePosition{Ticket: 1, Last: 1, Count: 1, TTL: time.Hour}}})
 		for key, e := range model.store.keys {
 			if e.ends == 0 {
 				t.Errorf("%s: %s is there for ever", name, key)

@@ -156,7 +156,7 @@ func compare(t *testing.T, asModel *modelPool) {
 				t.Fatalf("seed %d: after\n%s\nthe model says %v", seed, strings.Join(told, "\n"), got)
 			}
 			kinds[said(q, want[len(want)-1-len(a)])]++
-			if q.mark.Line.Lease == time.Millisecond {
+			if q.mark.Position.TTL == time.Millisecond {
 				time.Sleep(3 * time.Millisecond) // so that it is over
 			}
 		}
@@ -194,9 +194,9 @@ func said(q query, reply any) string {
 // A query is one question about a lock.
 type query struct {
 	verb  node.Verb
-	lease node.Lease
+	lease node.Entry
 	ttl   time.Duration
-	mark  node.Mark
+	mark  node.WaiterFlag
 
 	guarded bool
 }
@@ -204,12 +204,12 @@ type query struct {
 // question draws one, of everything that a Locker may ask and a little more.
 func question(random *rand.Rand, key string) query {
 	in := func(n int) bool { return random.IntN(n) == 0 }
-	verbs := []node.Verb{node.Acquire, node.Wait, node.Turn, node.Turn, node.Extend, node.Release, node.Release, node.Inspect}
+	verbs := []node.Verb{node.Acquire, node.Wait, node.AcquireInTurn, node.AcquireInTurn, node.Extend, node.Release, node.Release, node.Inspect}
 	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
 	value := []string{"a", "b", "c"}[random.IntN(3)]
-	q.lease = node.NewLease(key, value)
+	q.lease = node.NewEntry(key, value)
 	if q.guarded = in(3); q.guarded {
-		q.lease = node.Guard{Nodes: 3 + random.IntN(20)/19, Longest: 9 * time.Hour, Quarantine: 10 * time.Hour}.Scripts().NewLease(key, value)
+		q.lease = node.Guard{Nodes: 3 + random.IntN(20)/19, Longest: 9 * time.Hour, Quarantine: 10 * time.Hour}.Scripts().NewEntry(key, value)
 	}
 	if in(3) {
 		// A minute ahead: whether it is nearly that of the server would depend on when it arrives.
@@ -219,12 +219,12 @@ func question(random *rand.Rand, key string) query {
 		}
 		q.lease = q.lease.Fenced(new(node.Fence), token, 24*time.Hour)
 		if in(4) {
-			q.lease = q.lease.Again()
+			q.lease = q.lease.Retake()
 		}
 	}
-	line := &q.mark.Line
-	q.mark.Self = []string{"one", "two", "two.1", "three"}[random.IntN(4)]
-	line.Ticket, line.Count, line.Lease = int64(random.IntN(6)), int64(random.IntN(50)), time.Duration(1+random.IntN(9))*time.Hour
+	line := &q.mark.Position
+	q.mark.ID = []string{"one", "two", "two.1", "three"}[random.IntN(4)]
+	line.Ticket, line.Count, line.TTL = int64(random.IntN(6)), int64(random.IntN(50)), time.Duration(1+random.IntN(9))*time.Hour
 	line.Last = line.Ticket
 	if line.Ticket > 0 && in(2) {
 		line.Next = line.Ticket + int64(1+random.IntN(3))
@@ -234,9 +234,9 @@ func question(random *rand.Rand, key string) query {
 		q.mark.TTL = time.Hour
 	}
 	if in(8) {
-		line.Lease = time.Millisecond
+		line.TTL = time.Millisecond
 	}
-	line.Back = q.verb == node.Release && line.Ticket > 0 && in(2)
+	line.Requeue = q.verb == node.Release && line.Ticket > 0 && in(2)
 	return q
 }
 

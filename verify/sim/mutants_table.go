@@ -70,8 +70,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "a node that is taken again counts at once",
-		edits: []edit{{"internal/fanout/round.go", "\tcase node.Taken, node.Queued, node.Stale, node.Absent:\n\t\tr.tally.No++\n",
-			"\tcase node.Absent:\n\t\tif r.request.Verb == node.Extend {\n\t\t\tr.tally.Yes++\n\t\t} else {\n\t\t\tr.tally.No++\n\t\t}\n\tcase node.Taken, node.Queued, node.Stale:\n\t\tr.tally.No++\n"}},
+		edits: []edit{{"internal/fanout/round.go", "\tcase node.Taken, node.Queued, node.TokenTooSmall, node.Absent:\n\t\tr.tally.No++\n",
+			"\tcase node.Absent:\n\t\tif r.request.Verb == node.Extend {\n\t\t\tr.tally.Yes++\n\t\t} else {\n\t\t\tr.tally.No++\n\t\t}\n\tcase node.Taken, node.Queued, node.TokenTooSmall:\n\t\tr.tally.No++\n"}},
 		rule: noRetaken, runs: 5000,
 	},
 	{
@@ -82,7 +82,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "every silence starts a doubt anew",
-		edits: []edit{{"internal/fanout/node_state_proof.go", "(by.Sub(p.Since) >= min(p.Hush, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.Since) >= s.keyLifetime"}},
+		edits: []edit{{"internal/fanout/node_state_proof.go", "(by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.AnsweringSince) >= s.keyLifetime"}},
 		rule:  closingEnds, runs: 100000,
 	},
 	{

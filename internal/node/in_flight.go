@@ -17,8 +17,8 @@ import (
 // walks along it. More lists are needed only for calls with shorter timeouts, one for
 // each time that deadlines went back by more than slack: never more than the longest
 // timeout has slacks, and mostly two or three.
-type flights struct {
-	lists  []flightList // at the end there is none that is empty
+type inFlightCalls struct {
+	lists  []callList // at the end there is none that is empty
 	timer  *time.Timer
 	armed  bool
 	at     time.Time // when the timer fires, if armed
@@ -28,9 +28,9 @@ type flights struct {
 }
 
 // A flightList is a list of calls, the first to be given up first.
-type flightList struct{ first, last *Call }
+type callList struct{ first, last *Call }
 
-func (f *flights) init(node fmt.Stringer, fire func()) { f.node, f.fire = node, fire }
+func (f *inFlightCalls) init(node fmt.Stringer, fire func()) { f.node, f.fire = node, fire }
 
 // slack is how much later than its deadline a call may be given up.
 //
@@ -41,19 +41,19 @@ const slack = 2 * time.Millisecond
 
 // add puts c at the end of a list, with the deadline of the last if that is not later by
 // more than slack.
-func (f *flights) add(c *Call) {
-	c.over = c.Deadline.at
+func (f *inFlightCalls) add(c *Call) {
+	c.giveUpAt = c.Deadline.at
 	for c.list = 0; ; c.list++ {
 		if int(c.list) == len(f.lists) {
-			f.lists = append(f.lists, flightList{})
+			f.lists = append(f.lists, callList{})
 		}
 		last := f.lists[c.list].last
 		if last == nil {
 			break
 		}
-		if ahead := last.over.Sub(c.over); ahead <= slack {
+		if ahead := last.giveUpAt.Sub(c.giveUpAt); ahead <= slack {
 			if ahead > 0 {
-				c.over = last.over
+				c.giveUpAt = last.giveUpAt
 			}
 			break
 		}
@@ -65,12 +65,12 @@ func (f *flights) add(c *Call) {
 		c.prev.next = c
 	}
 	l.last = c
-	if !f.armed || c.over.Before(f.at) {
-		f.arm(c.over)
+	if !f.armed || c.giveUpAt.Before(f.at) {
+		f.arm(c.giveUpAt)
 	}
 }
 
-func (f *flights) remove(c *Call) {
+func (f *inFlightCalls) remove(c *Call) {
 	l := &f.lists[c.list]
 	if c.prev == nil {
 		l.first = c.next
@@ -89,9 +89,9 @@ func (f *flights) remove(c *Call) {
 }
 
 // next returns the call that is to be given up first, nil if there is none.
-func (f *flights) next() (next *Call) {
+func (f *inFlightCalls) next() (next *Call) {
 	for _, l := range f.lists {
-		if l.first != nil && (next == nil || l.first.over.Before(next.over)) {
+		if l.first != nil && (next == nil || l.first.giveUpAt.Before(next.giveUpAt)) {
 			next = l.first
 		}
 	}
@@ -100,17 +100,17 @@ func (f *flights) next() (next *Call) {
 
 // due removes and returns the calls that are to be given up now, and sets the timer
 // for the next one. It is called when the timer has fired.
-func (f *flights) due(now time.Time) (overdue []*Call) {
+func (f *inFlightCalls) takeOverdue(now time.Time) (overdue []*Call) {
 	f.armed = false
 	for i := 0; i < len(f.lists); i++ { // remove takes away lists
-		for i < len(f.lists) && f.lists[i].first != nil && !f.lists[i].first.over.After(now) {
+		for i < len(f.lists) && f.lists[i].first != nil && !f.lists[i].first.giveUpAt.After(now) {
 			c := f.lists[i].first
 			f.remove(c)
 			overdue = append(overdue, c)
 		}
 	}
 	if next := f.next(); next != nil {
-		f.arm(next.over)
+		f.arm(next.giveUpAt)
 	}
 	return overdue
 }
@@ -121,15 +121,15 @@ const grace = 5 * time.Millisecond
 // late reports whether the timer came so late that calls get a grace: the process had no
 // processor, and neither had who reads the answers, which may lie in the socket. Then it
 // is set once more. It is called when the timer has fired.
-func (f *flights) late(now time.Time) bool {
+func (f *inFlightCalls) firedLate(now time.Time) bool {
 	next := f.next()
-	if f.graced = !f.graced && next != nil && now.Sub(next.over) >= grace; f.graced {
+	if f.graced = !f.graced && next != nil && now.Sub(next.giveUpAt) >= grace; f.graced {
 		f.arm(now.Add(grace))
 	}
 	return f.graced
 }
 
-func (f *flights) arm(at time.Time) {
+func (f *inFlightCalls) arm(at time.Time) {
 	f.armed, f.at = true, at
 	in := max(time.Until(at), 1) + random.Apart(f.node, "flights") // not 0 or less, see setTimer in package fanout
 	if f.timer == nil {
@@ -140,7 +140,7 @@ func (f *flights) arm(at time.Time) {
 }
 
 // stopIfEmpty lets go of a timer that has nothing left to do.
-func (f *flights) stopIfEmpty() {
+func (f *inFlightCalls) stopIfEmpty() {
 	if len(f.lists) == 0 && f.timer != nil {
 		f.timer.Stop()
 		f.armed = false

@@ -11,10 +11,10 @@ import (
 // without one only by a server which is not the one that was asked who it is.)
 
 // put asks what a lock asks, in the forms in which a lock asks it.
-func (x *exam) put(r *Request) Answer {
+func (x *examination) put(r *Request) Answer {
 	c := &Call{Request: r}
 	for s := (step{request: r, form: x.node.form(r)}); ; { // the self-test probes by itself
-		reply, err := x.ask(x.own(r.command(s.form))...)
+		reply, err := x.ask(x.withOwnMarker(r.command(s.form))...)
 		next, a, again := x.node.next(c, s, reply, err)
 		if !again {
 			return a
@@ -25,14 +25,14 @@ func (x *exam) put(r *Request) Answer {
 
 // own has a guard look at a marker of the examination in place of the one that all share:
 // to look at a node must not begin a quarantine.
-func (x *exam) own(command []any) []any {
+func (x *examination) withOwnMarker(command []any) []any {
 	var changed []any
 	for i, arg := range command {
 		if arg == any(markerKey) || arg == any(quarantineKey) {
 			if changed == nil {
 				changed = append(changed, command...)
 			}
-			changed[i] = x.ownGuard(arg.(string))
+			changed[i] = x.ownMarkerKey(arg.(string))
 		}
 	}
 	if changed != nil {
@@ -42,18 +42,18 @@ func (x *exam) own(command []any) []any {
 }
 
 // ownGuard is the key that stands for one of the guard's.
-func (x *exam) ownGuard(key string) string {
+func (x *examination) ownMarkerKey(key string) string {
 	return SideKey(x.Own, strings.TrimPrefix(key, "redlock:"))
 }
 
 // take sets the key that all nodes have the same, until the end: a node that finds the
 // value of another one there is that other one. (Nodes are examined at the same time, for
 // the whole period, so this misses only one that comes so late.)
-func (x *exam) take() {
-	t := &x.facts.Trial
+func (x *examination) storeValue() {
+	t := &x.facts.SelfTest
 	t.Value = x.Value
 	x.wrote = true // or may have, if there is no answer
-	a := x.put(NewRequest(Acquire, NewLease(x.Key, x.Value), x.TTL, Mark{}))
+	a := x.put(NewRequest(Acquire, NewEntry(x.Key, x.Value), x.TTL, WaiterFlag{}))
 	if a.Status == Taken {
 		t.Found = a.Holder
 	}
@@ -62,14 +62,14 @@ func (x *exam) take() {
 
 // clean deletes what there may be of the examination, also if it was interrupted. Where
 // it finds another node's value it must not, hence the script.
-func (x *exam) clean() {
+func (x *examination) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), x.Patience)
 	defer cancel()
 	if x.wrote {
-		lock := NewRequest(Release, NewLease(x.Key, x.Value), 0, Mark{})
+		lock := NewRequest(Release, NewEntry(x.Key, x.Value), 0, WaiterFlag{})
 		_, err := x.node.pool.Do(ctx, lock.command(eval)...)
 		switch {
-		case isRefusal(err) && x.facts.Trial.Found == "":
+		case isRefusal(err) && x.facts.SelfTest.Found == "":
 			// Without scripts nobody compares; but nobody else has this key.
 			_, _ = x.node.pool.Do(ctx, "DEL", x.Key)
 		case err != nil && !isRefusal(err):

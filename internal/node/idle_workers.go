@@ -4,11 +4,11 @@ import "time"
 
 // maxParked bounds the workers that wait for a call. More of them are of no use
 // to a node that is busy: there, workers go from call to call.
-const maxParked = 16
+const maxIdle = 16
 
 // parkPeriod is how long a node must have had no calls for its parked workers to
 // end, at least, and half of what it takes at most.
-const parkPeriod = time.Second
+const idlePeriod = time.Second
 
 // A worker is the way to a goroutine that is parked. It has room for one call.
 type worker chan *Call
@@ -18,7 +18,7 @@ type worker chan *Call
 // while a fresh one grows it anew for every command, which took a fifth of the
 // processor time of a lock. They end with the node, or when it had no calls for a
 // while, so that a Locker that is forgotten keeps none.
-type parking struct {
+type idleWorkers struct {
 	workers []worker // the last one parked is taken first
 	used    bool     // since the last tick
 	closed  bool
@@ -27,10 +27,10 @@ type parking struct {
 	fire    func()
 }
 
-func (p *parking) init(fire func()) { p.fire = fire }
+func (p *idleWorkers) init(fire func()) { p.fire = fire }
 
 // take returns a parked worker, or nil.
-func (p *parking) take() worker {
+func (p *idleWorkers) take() worker {
 	p.used = true
 	last := len(p.workers) - 1
 	if last < 0 {
@@ -43,8 +43,8 @@ func (p *parking) take() worker {
 
 // put parks the calling goroutine, which then waits for a call on the worker
 // that put returns. It returns nil if there is no place: the goroutine ends.
-func (p *parking) put(w worker) worker {
-	if p.closed || len(p.workers) == maxParked {
+func (p *idleWorkers) add(w worker) worker {
+	if p.closed || len(p.workers) == maxIdle {
 		return nil
 	}
 	if w == nil {
@@ -54,36 +54,36 @@ func (p *parking) put(w worker) worker {
 	if !p.armed {
 		p.armed = true
 		if p.timer == nil {
-			p.timer = time.AfterFunc(parkPeriod, p.fire)
+			p.timer = time.AfterFunc(idlePeriod, p.fire)
 		} else {
-			p.timer.Reset(parkPeriod)
+			p.timer.Reset(idlePeriod)
 		}
 	}
 	return w
 }
 
 // tick ends the parked workers if there was no call since the last tick.
-func (p *parking) tick() {
+func (p *idleWorkers) tick() {
 	if p.used && !p.closed {
 		p.used = false
-		p.timer.Reset(parkPeriod)
+		p.timer.Reset(idlePeriod)
 		return
 	}
 	p.armed = false
-	p.release()
+	p.endAll()
 }
 
-func (p *parking) release() {
+func (p *idleWorkers) endAll() {
 	for _, w := range p.workers {
 		close(w)
 	}
 	p.workers = nil
 }
 
-func (p *parking) close() {
+func (p *idleWorkers) close() {
 	p.closed = true
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.release()
+	p.endAll()
 }

@@ -17,12 +17,12 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			under := make(map[*Call]bool)
 			var mu sync.Mutex
-			var f flights
+			var f inFlightCalls
 			f.init(nil, func() {
 				mu.Lock()
 				defer mu.Unlock()
 				now := time.Now()
-				for _, c := range f.due(now) {
+				for _, c := range f.takeOverdue(now) {
 					after := now.Sub(c.Deadline.at)
 					if !under[c] || after < 0 || after > slack {
 						t.Errorf("seed %d: a call is given up %v after its deadline, under way: %v", seed, after, under[c])
@@ -69,7 +69,7 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 // Who was overtaken while it waited for a processor joins the last.
 func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights
+		var f inFlightCalls
 		f.init(nil, func() {})
 		var last *Call
 		for i := range 1000 {
@@ -87,7 +87,7 @@ func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
 // Two kinds of calls, whose timeouts differ, are two lists: nobody walks along one.
 func TestCallsWithSeveralTimeoutsAreAListEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights
+		var f inFlightCalls
 		f.init(nil, func() {})
 		var all []*Call
 		most := 0

@@ -18,24 +18,24 @@ type echo struct {
 }
 
 var echoes = []echo{
-	{"ERR unknown command 'AUTH', with args beginning with: '%s' '%s' ", "ERR unknown command 'AUTH'", mended},
-	{"ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `%s`, `%s`, ", "ERR unknown command `HELLO`", mended},
-	{"ERR unknown command 'EVALSHA', with args beginning with: %s %s", "unknown command 'EVALSHA'", mended},
-	{"ERR unknown command `EVALSHA` %s", "unknown command `EVALSHA`", mended},
-	{"ERR unknown command AUTH %s %s", "unknown command AUTH", mended},
-	{"ERR unknown command: AUTH %s", "unknown command: AUTH", mended},
-	{"ERR unknown or unsupported command 'AUTH' '%s'", "command 'AUTH'", mended},
-	{"ERR unsupported command `AUTH` `%s`", "unsupported command `AUTH`", mended},
-	{"ERR unsupported command, with arguments beginning with: %s", "unsupported command", mended},
-	{"ERR backend said: ERR unknown command 'AUTH', with args beginning with: '%s' ", "backend said: ERR unknown command 'AUTH'", mended},
+	{"ERR unknown command 'AUTH', with args beginning with: '%s' '%s' ", "ERR unknown command 'AUTH'", untilFixed},
+	{"ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `%s`, `%s`, ", "ERR unknown command `HELLO`", untilFixed},
+	{"ERR unknown command 'EVALSHA', with args beginning with: %s %s", "unknown command 'EVALSHA'", untilFixed},
+	{"ERR unknown command `EVALSHA` %s", "unknown command `EVALSHA`", untilFixed},
+	{"ERR unknown command AUTH %s %s", "unknown command AUTH", untilFixed},
+	{"ERR unknown command: AUTH %s", "unknown command: AUTH", untilFixed},
+	{"ERR unknown or unsupported command 'AUTH' '%s'", "command 'AUTH'", untilFixed},
+	{"ERR unsupported command `AUTH` `%s`", "unsupported command `AUTH`", untilFixed},
+	{"ERR unsupported command, with arguments beginning with: %s", "unsupported command", untilFixed},
+	{"ERR backend said: ERR unknown command 'AUTH', with args beginning with: '%s' ", "backend said: ERR unknown command 'AUTH'", untilFixed},
 	{"ERR unknown subcommand or wrong number of arguments for '%s'. Try ACL HELP.", "wrong number of arguments", lasts},
 	{"ERR Unknown subcommand or wrong number of arguments for '%s'. Try CLIENT HELP.", "Unknown subcommand", lasts},
 	{"ERR unknown subcommand '%s'. Try CLIENT HELP.", "ERR unknown subcommand", lasts},
 	{"ERR Syntax error in HELLO option '%s'", "ERR Syntax error in HELLO option", lasts},
 	{"ERR Unrecognized option or bad number of args for: '%s'", "ERR Unrecognized option", lasts},
 	{"ERR Error in ACL SETUSER modifier '%s': Syntax error", "ACL SETUSER modifier", lasts},
-	{"NOPERM User app has no permissions to access the '%s' key", "NOPERM User app has no permissions to access", mended},
-	{"NOPERM User app has no permissions to access the '%s' channel", "NOPERM User app", mended},
+	{"NOPERM User app has no permissions to access the '%s' key", "NOPERM User app has no permissions to access", untilFixed},
+	{"NOPERM User app has no permissions to access the '%s' channel", "NOPERM User app", untilFixed},
 	{"ERR Error running script (call to f_1): @user_script:1: user_script:1: bad argument \"%s\" to 'call'", "ERR Error running script (call to f_1)", lasts},
 	{"ERR upstream \"%s\" said: READONLY You can't write against a read only replica.", "READONLY You can't write", passes},
 	{"ERR command '%s' not support for your account", "not support for your account", lasts},
@@ -83,7 +83,7 @@ func TestNothingThatAServerEchoesOfArgumentsIsInAnError(t *testing.T) {
 		reply := pool.Error(e.fill(secret))
 		for i, wrap := range wrappings {
 			before := wrap(reply)
-			after := discreet(before)
+			after := redact(before)
 			wantNothingOf(t, secret, after)
 			if !strings.Contains(after.Error(), e.keeps) {
 				t.Errorf("of %q only %q is left", reply, after)
@@ -116,19 +116,19 @@ func TestAnErrorWithoutAnEchoIsLeftAsItIs(t *testing.T) {
 		"ERR unknown command 'FOO.BAR'",
 	} {
 		err := fmt.Errorf("wrapped: %w", pool.Error(text))
-		if got := discreet(err); got != err {
+		if got := redact(err); got != err {
 			t.Errorf("%q becomes %q", text, got)
 		}
 	}
 	for _, err := range []error{nil, noAnswer{}, errors.New(`dial tcp: lookup "r1": no such host`)} {
-		if got := discreet(err); got != err {
+		if got := redact(err); got != err {
 			t.Errorf("%v becomes %v", err, got)
 		}
 	}
 }
 
 func TestALongErrorReplyIsCutBetweenCharacters(t *testing.T) {
-	got := discreet(pool.Error("DENIED " + strings.Repeat("é", maxText))).Error()
+	got := redact(pool.Error("DENIED " + strings.Repeat("é", maxText))).Error()
 	if len(got) > maxText+len(cutOff) || strings.ToValidUTF8(got, "?") != got || !strings.HasPrefix(got, "DENIED é") {
 		t.Errorf("%q", got)
 	}
@@ -147,7 +147,7 @@ func FuzzEchoedArguments(f *testing.F) {
 		if strings.Contains(before+after, secret) || strings.Contains(e.text, before+secret) {
 			t.Skip("twice")
 		}
-		err := discreet(wrappings[int(how)%len(wrappings)](pool.Error(e.fill(before + secret + after))))
+		err := redact(wrappings[int(how)%len(wrappings)](pool.Error(e.fill(before + secret + after))))
 		wantNothingOf(t, secret, err)
 	})
 }

@@ -15,7 +15,7 @@ func closeGate(t *testing.T, n *Node) {
 	t.Helper()
 	time.Sleep(time.Millisecond) // since the last answer
 	var r recorder
-	for range gateLimit + 1 {
+	for range breakerLimit + 1 {
 		n.Start(call(Wait, "k", "v", &r))
 	}
 	time.Sleep(timeout)
@@ -56,7 +56,7 @@ func TestARefusalThatClosesTheGateOfANodeThatHadAnsweredEndsNoWaitAtOnce(t *test
 		}
 		time.Sleep(time.Millisecond)
 		var r recorder
-		for range 2 * gateLimit {
+		for range 2 * breakerLimit {
 			n.Start(call(Extend, "k", "v", &r))
 		}
 		synctest.Wait()
@@ -91,7 +91,7 @@ func TestWhereNoPingIsAnsweredACallFindsOutThatTheNodeIsBack(t *testing.T) {
 			n.Start(call(Inspect, "k", "", &r))
 			time.Sleep(probePause)
 		}
-		if sent, most := fake.Sent()-gateLimit-2, int(10*time.Second/timeout); sent > most {
+		if sent, most := fake.Sent()-breakerLimit-2, int(10*time.Second/timeout); sent > most {
 			t.Errorf("%d calls were sent while nothing is answered, more than one at a time", sent)
 		}
 		fake.Set(fakenode.Faults{})

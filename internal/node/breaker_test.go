@@ -125,7 +125,7 @@ func TestCallsThatWaitWhenTheGateClosesAreTurnedAway(t *testing.T) {
 		}
 		fake.Thaw()
 		synctest.Wait()
-		if got := fake.Count("acquire"); answers != calls || got > maxWorkers+gateLimit+1 || busy == 0 {
+		if got := fake.Count("acquire"); answers != calls || got > maxWorkers+breakerLimit+1 || busy == 0 {
 			t.Errorf("%d answers, %d of them busy; %d acquires took effect", answers, busy, got)
 		}
 	})
@@ -168,7 +168,7 @@ func TestOneLostConnectionAmongAnswersIsNotASilence(t *testing.T) {
 		wantStatus(t, ask(t, n, Acquire, "j", "v"), Granted)
 		time.Sleep(timeout)
 		synctest.Wait()
-		if p := n.Pulse(); !p.Answers || p.Hush != 0 {
+		if p := n.Liveness(); !p.Answers || p.LastSilence != 0 {
 			t.Errorf("a node that answers others counts as silent: %+v", p)
 		}
 	})
@@ -183,28 +183,28 @@ func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
 		time.Sleep(5 * timeout) // nobody knows whether it would have answered
 		fake.Freeze()
 		ask(t, n, Acquire, "k", "v")
-		if p := n.Pulse(); p.Answers || p.Work != 10*timeout {
+		if p := n.Liveness(); p.Answers || p.AnsweredTime != 10*timeout {
 			t.Errorf("a frozen node: %+v", p)
 		}
 		fake.Thaw()
 		ask(t, n, Acquire, "k", "v")
-		if p := n.Pulse(); !p.Answers || !p.Since.Equal(time.Now()) || p.Hush != timeout+Sampling || p.Work != 10*timeout {
+		if p := n.Liveness(); !p.Answers || !p.AnsweringSince.Equal(time.Now()) || p.LastSilence != timeout+Sampling || p.AnsweredTime != 10*timeout {
 			t.Errorf("a node that goes on: %+v", p)
 		}
 		time.Sleep(timeout)
-		if a := ask(t, n, Acquire, "k", "v"); a.Work != 11*timeout || n.Pulse().Work != a.Work {
-			t.Errorf("at work for %v, want 11 times the node timeout", a.Work)
+		if a := ask(t, n, Acquire, "k", "v"); a.AnsweredTime != 11*timeout || n.Liveness().AnsweredTime != a.AnsweredTime {
+			t.Errorf("at work for %v, want 11 times the node timeout", a.AnsweredTime)
 		}
 		time.Sleep(timeout) // the last answer is less than a sample away, so it counts
 		fake.Set(fakenode.Faults{Refuse: true})
 		ask(t, n, Acquire, "k", "v")
-		if p := n.Pulse(); p.Answers {
+		if p := n.Liveness(); p.Answers {
 			t.Errorf("a node that refuses connections: %+v", p)
 		}
 		time.Sleep(4 * timeout)
 		fake.Set(fakenode.Faults{})
 		ask(t, n, Acquire, "k", "v")
-		if p := n.Pulse(); !p.Answers || !p.Since.Equal(time.Now()) || p.Hush != 5*timeout || p.Work != 11*timeout {
+		if p := n.Liveness(); !p.Answers || !p.AnsweringSince.Equal(time.Now()) || p.LastSilence != 5*timeout || p.AnsweredTime != 11*timeout {
 			t.Errorf("after %v: %+v", 5*timeout, p)
 		}
 		time.Sleep(timeout)
@@ -214,7 +214,7 @@ func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
 		ask(t, n, Acquire, "k", "v")
 		fake.Thaw()
 		ask(t, n, Acquire, "k", "v")
-		if p := n.Pulse(); p.Hush != 4*timeout {
+		if p := n.Liveness(); p.LastSilence != 4*timeout {
 			t.Errorf("after one of %v, %v of answers and one of %v: %+v", 5*timeout, timeout, timeout, p)
 		}
 	})
@@ -254,7 +254,7 @@ func TestCallsAboveTheWorkersWaitAndAreNeverSentAfterTheirDeadline(t *testing.T)
 func parked(n *Node) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.parked.workers)
+	return len(n.idle.workers)
 }
 
 func TestNodeWithoutCallsLetsGoOfWorkersAndTimers(t *testing.T) {
@@ -266,10 +266,10 @@ func TestNodeWithoutCallsLetsGoOfWorkersAndTimers(t *testing.T) {
 		if got := parked(n); got != 1 {
 			t.Errorf("%d workers parked after calls one by one", got)
 		}
-		time.Sleep(2 * parkPeriod)
+		time.Sleep(2 * idlePeriod)
 		synctest.Wait()
-		if got := parked(n); n.workers != 0 || got != 0 || n.parked.armed || n.flying.armed || n.flying.next() != nil {
-			t.Errorf("workers %d and %d, timers %v and %v", n.workers, got, n.parked.armed, n.flying.armed)
+		if got := parked(n); n.workers != 0 || got != 0 || n.idle.armed || n.inFlight.armed || n.inFlight.next() != nil {
+			t.Errorf("workers %d and %d, timers %v and %v", n.workers, got, n.idle.armed, n.inFlight.armed)
 		}
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted) // and goes on when there are
 		n.Stop()
@@ -285,7 +285,7 @@ func TestNoMoreWorkersAreParkedThanAreOfUse(t *testing.T) {
 			n.Start(call(Acquire, "k", "v", &r))
 		}
 		synctest.Wait()
-		if got := parked(n); got > maxParked || r.count() != 100 {
+		if got := parked(n); got > maxIdle || r.count() != 100 {
 			t.Errorf("%d workers parked, %d answers", got, r.count())
 		}
 	})
@@ -299,19 +299,19 @@ func TestANodeThatFallsSilentGetsABoundedNumberOfCallsFromAClientThatQueues(t *t
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
 		fake.Freeze()
 		var r recorder
-		for i := range 3 * maxAhead {
+		for i := range 3 * maxWithSubmitter {
 			if err := n.Start(call(Acquire, fmt.Sprint("k", i), "v", &r)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if calls := fake.Calls(); calls != maxAhead {
-			t.Errorf("%d calls are with the client, want %d", calls, maxAhead)
+		if calls := fake.Calls(); calls != maxWithSubmitter {
+			t.Errorf("%d calls are with the client, want %d", calls, maxWithSubmitter)
 		}
 		fake.Thaw()
 		time.Sleep(timeout)
-		if got := r.count(); got != 3*maxAhead {
-			t.Errorf("%d of %d calls were answered", got, 3*maxAhead)
+		if got := r.count(); got != 3*maxWithSubmitter {
+			t.Errorf("%d of %d calls were answered", got, 3*maxWithSubmitter)
 		}
 		for _, a := range r.answers {
 			wantStatus(t, a, Granted)
@@ -326,7 +326,7 @@ func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing
 		fake.Set(fakenode.Faults{Uninterrupted: true})
 		fake.Freeze()
 		var r recorder
-		for i := range 2 * maxAhead {
+		for i := range 2 * maxWithSubmitter {
 			n.Start(call(Acquire, fmt.Sprint("k", i), "v", &r))
 		}
 		time.Sleep(timeout)
@@ -337,16 +337,16 @@ func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing
 				unsent++
 			}
 		}
-		if unsent != maxAhead {
-			t.Errorf("%d calls were not sent, want %d", unsent, maxAhead)
+		if unsent != maxWithSubmitter {
+			t.Errorf("%d calls were not sent, want %d", unsent, maxWithSubmitter)
 		}
 		time.Sleep(2 * probePause)
 		if a := ask(t, n, Acquire, "busy", "v"); !errors.Is(a.Err, ErrBusy) {
 			t.Errorf("the gate is open: %+v", a)
 		}
 		synctest.Wait()
-		if calls := fake.Calls(); calls != maxAhead+1 {
-			t.Errorf("%d calls are with the client, want one more than %d: a probe", calls, maxAhead)
+		if calls := fake.Calls(); calls != maxWithSubmitter+1 {
+			t.Errorf("%d calls are with the client, want one more than %d: a probe", calls, maxWithSubmitter)
 		}
 		fake.Thaw()
 		time.Sleep(timeout)
@@ -358,7 +358,7 @@ func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing
 func TestWhatWaitsForAConnectionUntilItsDeadlineClosesTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, neverConnected{fakenode.New("a")})
-		for range gateLimit + 1 {
+		for range breakerLimit + 1 {
 			if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, pool.ErrNotSent) {
 				t.Fatalf("%+v", a)
 			}
@@ -388,7 +388,7 @@ func TestAServerThatRefusesTheNativeFormIsProbedAllTheSame(t *testing.T) {
 				time.Sleep(time.Millisecond) // since it was heard
 				fake.Freeze()
 				var r recorder
-				for i := range gateLimit + 1 {
+				for i := range breakerLimit + 1 {
 					n.Start(call(Acquire, fmt.Sprint("k", i), "v", &r))
 				}
 				time.Sleep(timeout + 2*probePause)
@@ -416,7 +416,7 @@ func TestACallThatWasGivenUpInTheQueueMayBeUsedAgain(t *testing.T) {
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
 		fake.Set(fakenode.Faults{Delay: 2 * timeout})
 		var r recorder
-		for i := range maxAhead {
+		for i := range maxWithSubmitter {
 			c := call(Acquire, fmt.Sprint("k", i), "v", &r)
 			*c.Deadline = MakeDeadline(context.Background(), 10*timeout)
 			n.Start(c)
@@ -431,7 +431,7 @@ func TestACallThatWasGivenUpInTheQueueMayBeUsedAgain(t *testing.T) {
 		*c.Deadline = MakeDeadline(context.Background(), 10*timeout)
 		n.Start(c)
 		time.Sleep(10 * timeout)
-		if r.count() != maxAhead+2 || fake.Get("again") != "v" || fake.Count("acquire") != maxAhead+2 {
+		if r.count() != maxWithSubmitter+2 || fake.Get("again") != "v" || fake.Count("acquire") != maxWithSubmitter+2 {
 			t.Errorf("%d answers, %d commands", r.count(), fake.Count("acquire"))
 		}
 	})

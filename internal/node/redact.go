@@ -136,7 +136,7 @@ var usual = map[string]bool{
 
 // discreet returns err without what a server repeated of arguments. If there is
 // something, nothing is left of errors around it, whose text has it, too.
-func discreet(err error) error {
+func redact(err error) error {
 	if err == nil {
 		return nil
 	}
