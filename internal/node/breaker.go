@@ -9,43 +9,42 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// gateLimit is how many calls may be in the dark before the gate closes.
+// breakerLimit is how many calls may be unanswered before the circuit breaker opens.
 const breakerLimit = 64
 
 // ErrBusy is returned by Start for a node that does not answer: nothing was sent to it.
 var ErrBusy = errors.New("node does not answer; nothing sent while one probe is under way")
 
-// A gate keeps a node that does not answer from collecting calls. A client that
-// gives up at its deadline leaves commands of unknown fate behind; one that
-// cannot be interrupted leaves goroutines behind. With more than gateLimit of
-// either the gate is closed: calls are refused before they owe the node
-// anything, and one PING at a time finds out when it answers again. So what a
-// node can hold stays flat however long it hangs.
+// A breaker is a circuit breaker. It keeps a node that does not answer from collecting calls. A
+// client that gives up at its deadline leaves commands of unknown outcome behind. A client that
+// cannot be interrupted leaves goroutines behind. With more than breakerLimit of either the
+// breaker is open: calls are rejected before they leave anything with the node, and one PING at
+// a time finds out when the node answers again. So what a node can hold stays bounded however
+// long it hangs.
 //
-// The PINGs follow the demand: a refused call sets one off. Where there was no
-// demand for a while nothing is known, and the call itself goes through. So it does, one
-// at a time, where a proxy refuses PING.
+// A rejected call sends the PING. If no call came for a while the state of the node is unknown,
+// and the call itself goes through. So does one call at a time where a proxy refuses PING.
 type breaker struct {
 	unanswered     int           // calls without an answer since the last answer
-	unsent         bool          // since then one could not be sent: that, too, is a silence
+	unsent         bool          // a call could not be sent since then: that is a silence, too
 	outstanding    int           // calls that were given up and are still with the client
-	lastAnswer     time.Time     // the last answer
-	answeringSince time.Time     // when the node last broke a silence, or was made
-	lastSilence    time.Duration // how long that silence had been
-	silentSince    time.Time     // when the last silence began, at the earliest; see quietSince
-	answeredBefore time.Duration // how long the node had been answering before it, in all
-	probe          *Call         // under way, until the client returns
-	noPing         bool          // the last PING was refused, as a proxy does that takes none
-	proxyErr       error         // an error reply that may be a proxy's, if that is what became of the last call
+	lastAnswer     time.Time     // when it came
+	answeringSince time.Time     // the end of the last silence, or when the Node was made
+	lastSilence    time.Duration // how long that silence was
+	silentSince    time.Time     // when the last silence began, at the earliest; see silenceStart
+	answeredBefore time.Duration // how long the node had been answering before that silence, in all
+	probe          *Call         // in flight, until the client returns
+	noPing         bool          // the last PING was refused, as by a proxy that takes none
+	proxyErr       error         // the last call's error reply, if it may be a proxy's
 	lastFailure    time.Time     // when a call last ended without an answer
 }
 
-// Sampling is how often a node is asked at least while it matters how long its silences
-// are: as long as a command of unknown fate may still take effect there.
+// Sampling is how often a node is asked at least while the length of its silences matters: as
+// long as a command of unknown outcome may still take effect there.
 const Sampling = time.Second
 
-// quietSince is when a silence may have begun whose first call that was not answered is c:
-// after the last answer, and not much earlier than c where nobody asked.
+// silenceStart is when a silence may have begun whose first unanswered call is c: after the
+// last answer, and not much earlier than c if nothing was sent for a while.
 func (b *breaker) silenceStart(c *Call) time.Time {
 	if earliest := c.Deadline.from.Add(-Sampling); b.lastAnswer.Before(earliest) {
 		return earliest
@@ -55,13 +54,13 @@ func (b *breaker) silenceStart(c *Call) time.Time {
 
 const (
 	probePause = 100 * time.Millisecond // between probes
-	probeStale = time.Second            // after it, what was tried says nothing about now
+	probeStale = time.Second            // after it, the last failure says nothing about the node
 )
 
 func (b *breaker) isOpen() bool { return b.unanswered > breakerLimit || b.outstanding > breakerLimit }
 
-// admit decides about a call: let it through, or refuse it, and if probe is
-// true send a PING in its place.
+// admit lets a call through, or rejects it. If probe is true, a PING is to be sent in its
+// place.
 func (b *breaker) admit(c *Call) (ok, probe bool) {
 	switch {
 	case !b.isOpen():
@@ -90,15 +89,15 @@ func (b *breaker) returned(c *Call, a *Answer, now time.Time) {
 	switch {
 	case a.Answered():
 		if b.isSilent() {
-			rest := b.lastSilence - max(0, b.lastAnswer.Sub(b.answeringSince)) // that the silence before still calls for
+			rest := b.lastSilence - max(0, b.lastAnswer.Sub(b.answeringSince)) // of the silence before, which has not been outlasted yet
 			b.answeredBefore, b.lastSilence = b.answeredTime(), max(now.Sub(b.silentSince), rest)
 			b.unanswered, b.unsent, b.answeringSince = 0, false, now
 		}
 		b.lastAnswer = now
 	case late: // a late failure was counted when it was given up
 	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded) && !c.lost:
-		// A command that was refused before it was sent leaves nothing with the node. But
-		// the node answers nobody then: those before it may still be on their way.
+		// A command that was refused before it was sent leaves nothing with the node. But the
+		// node answers no command then: earlier ones may still be on their way.
 		if b.lastAnswer.Before(c.Deadline.from) && !b.isSilent() {
 			b.silentSince, b.unsent = b.silenceStart(c), true
 		}
@@ -111,15 +110,15 @@ func (b *breaker) returned(c *Call, a *Answer, now time.Time) {
 	}
 }
 
-// A busy error is ErrBusy with what a proxy said last, which answers for a server that
-// does not.
+// A busyError is ErrBusy with the last error of a proxy, which answers for a server that does
+// not.
 type busyError struct{ proxyErr error }
 
 func (e busyError) Error() string        { return fmt.Sprintf("%v; before that: %v", ErrBusy, e.proxyErr) }
 func (e busyError) Unwrap() error        { return e.proxyErr }
 func (e busyError) Is(target error) bool { return target == ErrBusy }
 
-// busy is the error of a call that is refused.
+// busy is the error of a call that is rejected.
 func (b *breaker) busy() error {
 	if b.proxyErr == nil {
 		return ErrBusy
@@ -134,14 +133,15 @@ func (b *breaker) gaveUp(c *Call, now time.Time) {
 	b.proxyErr = nil
 }
 
-// answered is how long the node has been answering, in all: from the end of each silence
-// until the last answer before the next one.
+// answeredTime is how long the node has been answering, in all: from the end of each silence
+// until the last answer before the next silence.
 func (b *breaker) answeredTime() time.Duration {
 	return b.answeredBefore + max(0, b.lastAnswer.Sub(b.answeringSince))
 }
 
-// work is answered for what was given up now: of the time since the last answer nothing
-// is known yet, and none of it may count for what comes after now.
+// answeredTimeBy is answeredTime for a call that is given up now. Whether the node answered
+// since the last answer is not known yet. The time since then counts as answered: it must not
+// count again for what comes after now.
 func (b *breaker) answeredTimeBy(now time.Time) time.Duration {
 	if b.isSilent() {
 		return b.answeredTime()
@@ -156,9 +156,8 @@ func (b *breaker) neverSent(c *Call) {
 	}
 }
 
-// unanswered counts a call for the silence of the node, unless the node
-// answered others since the call was started: then the fault is in the
-// connection.
+// countUnanswered counts a call for the silence of the node, unless the node answered another
+// call since this one was started: then the connection is at fault.
 func (b *breaker) countUnanswered(c *Call, now time.Time) {
 	b.lastFailure = now
 	if b.lastAnswer.Before(c.Deadline.from) {
@@ -169,5 +168,5 @@ func (b *breaker) countUnanswered(c *Call, now time.Time) {
 	}
 }
 
-// hushed reports whether nothing came back from the node since the last answer.
+// isSilent reports whether the node answered nothing since the last answer.
 func (b *breaker) isSilent() bool { return b.unanswered > 0 || b.unsent }

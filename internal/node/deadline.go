@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// A Deadline is the context that clients get: the values of the caller's
-// context (for tracing), a deadline of its own, and no cancellation, since an
-// acquire that is interrupted midway leaves a node in an unknown state, while
-// one that is let run its course can be undone at once.
+// A Deadline is the context that clients get: the values of the caller's context (for tracing),
+// a deadline of its own, and no cancellation. An acquire that is interrupted midway leaves a
+// node in an unknown state; one that is answered can be rolled back at once.
 //
-// It stands in for context.WithDeadline(context.WithoutCancel(ctx), at) because
-// it needs no timer: the node that gives up a call ends the context with it.
-// One Deadline serves all nodes of a round.
+// It replaces context.WithDeadline(context.WithoutCancel(ctx), at) because it needs no timer:
+// the node that gives up a call ends the context with it. One Deadline serves all nodes of a
+// round.
 type Deadline struct {
 	values context.Context
 	from   time.Time
@@ -30,7 +29,7 @@ func MakeDeadline(ctx context.Context, timeout time.Duration) Deadline {
 	return Deadline{values: ctx, from: now, at: now.Add(timeout)}
 }
 
-// Made is when it was made: what it bounds was not sent before.
+// Made is when the Deadline was made: no call with it was sent before.
 func (d *Deadline) Made() time.Time { return d.from }
 
 // Deadline implements context.Context.
@@ -52,8 +51,8 @@ func (d *Deadline) Done() <-chan struct{} {
 	return d.done
 }
 
-// Err implements context.Context. It reads the clock: a client that gives up by
-// the deadline asks before the node's timer has come round.
+// Err implements context.Context. It reads the clock: a client that gives up at the deadline
+// may ask before the node's timer fires.
 func (d *Deadline) Err() error {
 	d.mu.Lock()
 	passed := d.passed

@@ -5,16 +5,16 @@ import "time"
 // failPeriod is how long every call must have failed for a node to be reported.
 const failPeriod = time.Second
 
-// health notices that a node fails, for whoever looks after it. What a node may
-// hold, and whether anything is sent to it, is for the gate to say: a server that
-// refuses every command at once costs nothing and is no use all the same.
+// health notices that a node fails, to report it. What a node may hold, and whether anything is
+// sent to it, is the circuit breaker's business: a server that refuses every command at once
+// costs nothing and is of no use all the same.
 type health struct {
 	since    time.Time // of the first failure in a row; zero if the last call succeeded
 	reported bool
 	well     bool // a call has succeeded
 }
 
-// note takes in what became of a call, and reports whether that is news.
+// note records the answer to a call, and reports whether the state changed.
 func (h *health) note(a *Answer) (changed bool) {
 	switch {
 	case a.Err == nil || wrongType(a.Err): // the fault of one key

@@ -2,24 +2,24 @@ package node
 
 import "time"
 
-// maxParked bounds the workers that wait for a call. More of them are of no use
-// to a node that is busy: there, workers go from call to call.
+// maxIdle bounds the workers that wait for a call. More of them are of no use to a busy node,
+// where workers go from call to call.
 const maxIdle = 16
 
-// parkPeriod is how long a node must have had no calls for its parked workers to
-// end, at least, and half of what it takes at most.
+// idlePeriod is how long a node must have had no calls for its idle workers to end: at least so
+// long, and at most twice.
 const idlePeriod = time.Second
 
-// A worker is the way to a goroutine that is parked. It has room for one call.
+// A worker is the channel to a goroutine that waits for a call. It has room for one call.
 type worker chan *Call
 
-// parking keeps goroutines that have nothing to do for the next call. A client's
-// call chain is deep: a goroutine that was there before has the stack for it,
-// while a fresh one grows it anew for every command, which took a fifth of the
-// processor time of a lock. They end with the node, or when it had no calls for a
-// while, so that a Locker that is forgotten keeps none.
+// idleWorkers keeps goroutines that have nothing to do for the next call. A client's call chain
+// is deep. A goroutine that made calls before has the stack for it; a fresh one grows its stack
+// anew for every command, which took a fifth of the processor time of a lock. Idle workers end
+// with the node, or when it had no calls for a while. So a Locker that is dropped without Close
+// keeps none.
 type idleWorkers struct {
-	workers []worker // the last one parked is taken first
+	workers []worker // the last one added is taken first
 	used    bool     // since the last tick
 	closed  bool
 	timer   *time.Timer
@@ -29,7 +29,7 @@ type idleWorkers struct {
 
 func (p *idleWorkers) init(fire func()) { p.fire = fire }
 
-// take returns a parked worker, or nil.
+// take returns an idle worker, or nil.
 func (p *idleWorkers) take() worker {
 	p.used = true
 	last := len(p.workers) - 1
@@ -41,8 +41,8 @@ func (p *idleWorkers) take() worker {
 	return w
 }
 
-// put parks the calling goroutine, which then waits for a call on the worker
-// that put returns. It returns nil if there is no place: the goroutine ends.
+// add makes the calling goroutine idle: it then waits for a call on the worker that add
+// returns. It returns nil if there are enough idle workers: the goroutine ends.
 func (p *idleWorkers) add(w worker) worker {
 	if p.closed || len(p.workers) == maxIdle {
 		return nil
@@ -62,7 +62,7 @@ func (p *idleWorkers) add(w worker) worker {
 	return w
 }
 
-// tick ends the parked workers if there was no call since the last tick.
+// tick ends the idle workers if there was no call since the last tick.
 func (p *idleWorkers) tick() {
 	if p.used && !p.closed {
 		p.used = false

@@ -7,40 +7,39 @@ import (
 	"github.com/quorumlock/quorumlock/internal/random"
 )
 
-// flights lists the calls under way by deadline, with one timer for all of
-// them. A call that is answered in time, nearly every one, costs no timer: it
-// leaves the list, and the timer finds nothing to do, at most once per node
-// timeout.
+// inFlightCalls lists the calls in flight by deadline, with one timer for all of them. A call
+// that is answered in time costs no timer, and nearly every call is: it leaves the list, and
+// the timer finds nothing to do, at most once per node timeout.
 //
-// There are several lists, each in the order of deadlines. A call goes to the end of the
-// first one where it is in order: so calls with one timeout fill one list, and nobody
-// walks along it. More lists are needed only for calls with shorter timeouts, one for
-// each time that deadlines went back by more than slack: never more than the longest
-// timeout has slacks, and mostly two or three.
+// There are several lists, each in the order of deadlines. A call goes to the end of the first
+// list where it is in order. So calls with one timeout fill one list, and no call is searched
+// for. More lists are needed only for calls with shorter timeouts: one for each time that
+// deadlines went back by more than slack. There are never more than the longest timeout has
+// slacks, and mostly two or three.
 type inFlightCalls struct {
-	lists  []callList // at the end there is none that is empty
+	lists  []callList // the last one is not empty
 	timer  *time.Timer
 	armed  bool
 	at     time.Time // when the timer fires, if armed
-	graced bool      // it fires for calls that were given a grace
+	graced bool      // it fires for calls that got a grace
 	fire   func()
-	node   fmt.Stringer // that they fly to
+	node   fmt.Stringer // that the calls were sent to
 }
 
-// A flightList is a list of calls, the first to be given up first.
+// A callList is a list of calls, the first to be given up first.
 type callList struct{ first, last *Call }
 
 func (f *inFlightCalls) init(node fmt.Stringer, fire func()) { f.node, f.fire = node, fire }
 
 // slack is how much later than its deadline a call may be given up.
 //
-// Deadlines nearly always grow, but a goroutine that made one may wait for a processor
-// before it gets here. Without slack it would then walk past all the calls that
-// overtook it: with 512 callers on two cores that was a quarter of all that they did.
+// Deadlines nearly always grow. But a goroutine that made one may wait for a processor before
+// it gets here. Without slack it would then search past all the calls that overtook it: with
+// 512 callers on two cores that was a quarter of all work.
 const slack = 2 * time.Millisecond
 
-// add puts c at the end of a list, with the deadline of the last if that is not later by
-// more than slack.
+// add puts c at the end of a list. If the deadline of the last call there is later by no more
+// than slack, c gets that deadline.
 func (f *inFlightCalls) add(c *Call) {
 	c.giveUpAt = c.Deadline.at
 	for c.list = 0; ; c.list++ {
@@ -98,11 +97,11 @@ func (f *inFlightCalls) next() (next *Call) {
 	return next
 }
 
-// due removes and returns the calls that are to be given up now, and sets the timer
-// for the next one. It is called when the timer has fired.
+// takeOverdue removes and returns the calls that are to be given up now, and sets the timer for
+// the next one. It is called when the timer has fired.
 func (f *inFlightCalls) takeOverdue(now time.Time) (overdue []*Call) {
 	f.armed = false
-	for i := 0; i < len(f.lists); i++ { // remove takes away lists
+	for i := 0; i < len(f.lists); i++ { // remove shortens f.lists
 		for i < len(f.lists) && f.lists[i].first != nil && !f.lists[i].first.giveUpAt.After(now) {
 			c := f.lists[i].first
 			f.remove(c)
@@ -115,12 +114,12 @@ func (f *inFlightCalls) takeOverdue(now time.Time) (overdue []*Call) {
 	return overdue
 }
 
-// grace is how long calls are kept whose timer came later than their deadline by as much.
+// grace is how much longer calls are kept if the timer fired late by as much.
 const grace = 5 * time.Millisecond
 
-// late reports whether the timer came so late that calls get a grace: the process had no
-// processor, and neither had who reads the answers, which may lie in the socket. Then it
-// is set once more. It is called when the timer has fired.
+// firedLate reports whether the timer fired so late that calls get a grace: the process had no
+// processor, and neither had the goroutine that reads the answers, which may lie in the socket.
+// Then the timer is set once more. It is called when the timer has fired.
 func (f *inFlightCalls) firedLate(now time.Time) bool {
 	next := f.next()
 	if f.graced = !f.graced && next != nil && now.Sub(next.giveUpAt) >= grace; f.graced {
@@ -139,7 +138,7 @@ func (f *inFlightCalls) arm(at time.Time) {
 	}
 }
 
-// stopIfEmpty lets go of a timer that has nothing left to do.
+// stopIfEmpty stops a timer that has nothing left to do.
 func (f *inFlightCalls) stopIfEmpty() {
 	if len(f.lists) == 0 && f.timer != nil {
 		f.timer.Stop()

@@ -1,6 +1,5 @@
-// Package node speaks to one Redis node: it knows the commands and scripts of
-// the lock and the differences between servers, and it bounds what a node that
-// does not answer can hold.
+// Package node talks to one Redis node. It knows the commands and scripts of the lock and the
+// differences between servers, and it bounds what a node that does not answer can hold.
 package node
 
 import (
@@ -14,13 +13,13 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// maxWorkers bounds the calls that are with the client at once, and so the
-// goroutines per node. Client pools rarely have more connections; calls above
-// it wait in a queue, without a goroutine, until their deadline.
+// maxWorkers bounds the calls that are with the client at once, and so the goroutines per node.
+// Client pools rarely have more connections. Further calls wait in a queue, without a
+// goroutine, until their deadline.
 const maxWorkers = 128
 
-// maxAhead bounds the calls that are with a client that queues by itself. It is more
-// than a node that answers needs to be busy, and what one that has just frozen gets
+// maxWithSubmitter bounds the calls that are with a client that queues by itself. It is more
+// than a node that answers needs to be busy, and more than a node that has just frozen gets
 // before the first deadline has come.
 const maxWithSubmitter = 1024
 
@@ -39,29 +38,29 @@ type Node struct {
 	// not block. It is set before the first call.
 	NoConn func()
 
-	// Fresh is for how long what the node said about its time says what time it is now; 0
-	// is for ever. Our clock may be faster than the node's. It is set before the first call.
+	// Fresh is for how long the node's last statement of its time is used; 0 is for ever. Our
+	// clock may be faster than the node's. It is set before the first call.
 	Fresh time.Duration
 
 	*Known // about the server
 
 	made     time.Time    // the node
-	offset   atomic.Int64 // its clock, less microseconds since made; 0 if it did not say
-	offsetAt atomic.Int64 // when it said so last, in microseconds since made; set after offset
+	offset   atomic.Int64 // its clock, less microseconds since made; 0 if unknown
+	offsetAt atomic.Int64 // when the node stated it last, in microseconds since made; set after offset
 
-	examined chan struct{} // has room for one: an examination is under way
-	listing  chan struct{} // the same for a listing
+	examined chan struct{} // has room for one examination
+	listing  chan struct{} // has room for one listing
 
 	mu            sync.Mutex // protects the rest; never held while the client is called
 	breaker       breaker
 	health        health
 	inFlight      inFlightCalls // calls neither answered nor given up
-	workers       int           // that have a call
+	workers       int           // with a call
 	withSubmitter int           // calls that are with the submitter
 	queue         []*Call       // calls without a worker, or beyond maxAhead, oldest first
-	idle          idleWorkers   // workers without a call
+	idle          idleWorkers   // without a call
 	resends       resends       // calls to be sent again
-	dialErr       error         // see troubled
+	dialErr       error         // see noteDialErr
 }
 
 // New returns the node behind p.
@@ -80,16 +79,16 @@ func New(p pool.Pool) *Node {
 // String names the node, without credentials.
 func (n *Node) String() string { return n.pool.String() }
 
-// Start sends the call's request and returns at once; what becomes of it is
-// told to the receiver. If the gate is closed it returns an error that matches ErrBusy
-// instead: then nothing was sent and the receiver hears nothing.
+// Start sends the call's request and returns at once. The receiver gets the answer. If the
+// circuit breaker is open, Start returns an error that matches ErrBusy instead: then nothing
+// was sent and the receiver is not called.
 func (n *Node) Start(c *Call) error {
 	n.mu.Lock()
 	ok, probe := n.breaker.admit(c)
 	busy := n.breaker.busy()
 	next := c
 	if probe {
-		// The refused call pays for a PING and gets as long as it had.
+		// A PING replaces the rejected call, and gets the time that the call had left.
 		next = n.newProbe(c)
 	}
 	submit := (ok || probe) && n.launch(next)
@@ -103,9 +102,9 @@ func (n *Node) Start(c *Call) error {
 	return nil
 }
 
-// Run is Start on the goroutine of the caller, who has nothing else to wait for: it
-// returns when the call was answered or given up, where the client is bounded by the
-// deadline. Elsewhere, and where calls wait for a worker already, it is Start.
+// Run is Start on the goroutine of the caller, if the caller has nothing else to wait for. If
+// the client is bounded by the deadline, Run returns when the call was answered or given up.
+// Otherwise, and if calls wait for a worker already, it is Start.
 func (n *Node) Run(c *Call) error {
 	n.mu.Lock()
 	ok, _ := n.breaker.admit(c)
@@ -121,31 +120,31 @@ func (n *Node) Run(c *Call) error {
 	c.state = sent
 	n.mu.Unlock()
 
-	defer n.endRun() // also if a hook of the user's panics, and he recovers
+	defer n.endRun() // also if a hook of the user panics, and the user recovers
 	n.converse(c)
 	return nil
 }
 
-// leave gives up the place of a worker.
+// endRun returns the worker slot that Run took.
 func (n *Node) endRun() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if next := n.dequeue(); next != nil {
-		go n.work(next) // with this one's place; ends as others do
+		go n.work(next) // in this slot; ends as other workers do
 	} else {
 		n.workers--
 	}
 }
 
-// launch hands a call to a worker. Where there are none it reports whether to submit
-// the call. n.mu is held.
+// launch hands a call to a worker. If the client needs none, it reports whether to submit the
+// call. n.mu is held.
 func (n *Node) launch(c *Call) (submit bool) {
 	n.inFlight.add(c)
 	return n.dispatch(c, false)
 }
 
-// dispatch is launch for a call that is in flight already. One that was sent before
-// is the first to be sent again. n.mu is held.
+// dispatch is launch for a call that is in flight already. A call that was sent before goes to
+// the front of the queue. n.mu is held.
 func (n *Node) dispatch(c *Call, again bool) (submit bool) {
 	full := n.workers == maxWorkers
 	if n.submitter != nil {
@@ -170,7 +169,7 @@ func (n *Node) dispatch(c *Call, again bool) (submit bool) {
 		w <- c
 		return false
 	}
-	go n.work(c) // ends when it finds no more calls and no place to park
+	go n.work(c) // ends when it finds no more calls and there are enough idle workers
 	return false
 }
 
@@ -182,13 +181,13 @@ func (n *Node) newProbe(refused *Call) *Call {
 	return n.breaker.probe
 }
 
-// nobody waits for a probe: the gate sees its answer.
+// nobody receives the answer of a probe: only the breaker uses it.
 type nobody struct{}
 
 func (nobody) Answer(*Call, Answer) {}
 func (nobody) Late(*Call, Answer)   {}
 
-// finish tells the receiver what became of c.
+// finish passes the answer to the receiver of c.
 func (n *Node) finish(c *Call, a Answer) {
 	n.mu.Lock()
 	late := c.state == givenUp
@@ -225,12 +224,12 @@ func (n *Node) finish(c *Call, a Answer) {
 		c.Receiver.Answer(c, a)
 	}
 	n.report(changed, failure, refused)
-	if a.Err != nil && n.NoConn != nil && errors.Is(a.Err, pool.ErrNoConn) { // also if it says so late
+	if a.Err != nil && n.NoConn != nil && errors.Is(a.Err, pool.ErrNoConn) { // also if the client says so late
 		n.NoConn()
 	}
 }
 
-// backfill submits a call in the place of one that is paused.
+// backfill submits a call in place of one that is paused.
 func (n *Node) backfill() {
 	n.mu.Lock()
 	due := n.returned()
@@ -240,8 +239,8 @@ func (n *Node) backfill() {
 	}
 }
 
-// returned notes that the submitter returned a call, and returns one that it may have
-// now, if any waits. n.mu is held.
+// returned notes that the submitter returned a call, and returns the next queued call that it
+// may have now, if there is one. n.mu is held.
 func (n *Node) returned() (due *Call) {
 	if n.submitter == nil {
 		return nil
@@ -252,9 +251,9 @@ func (n *Node) returned() (due *Call) {
 	return due
 }
 
-// turnAway takes the calls out of the queue if the gate has closed: they were
-// admitted before, but would only add to what the node holds. Those that were sent
-// before, and are to be sent again, stay: they hold something there already. n.mu is held.
+// rejectQueued takes the calls out of the queue if the breaker has opened: they were admitted
+// before, but would only add to what the node holds. Calls that were sent before, and are to be
+// sent again, stay: they have left something there already. n.mu is held.
 func (n *Node) rejectQueued() (refused []*Call) {
 	if len(n.queue) == 0 || !n.breaker.isOpen() {
 		return nil
@@ -276,7 +275,7 @@ func (n *Node) rejectQueued() (refused []*Call) {
 
 func (n *Node) dequeue() *Call {
 	if len(n.queue) == 0 {
-		n.queue = nil // let go of the array that was sliced away
+		n.queue = nil // free the array that was sliced away
 		return nil
 	}
 	c := n.queue[0]
@@ -286,8 +285,7 @@ func (n *Node) dequeue() *Call {
 	return c
 }
 
-// giveUp ends the calls whose deadline has come. It runs on the timer of
-// n.flying.
+// giveUp ends the calls whose deadline has come. It runs on the timer of n.inFlight.
 func (n *Node) giveUp() {
 	n.mu.Lock()
 	now := time.Now()
@@ -314,7 +312,7 @@ func (n *Node) giveUp() {
 		changed, failure = n.health.note(a) || changed, a.Err
 		c.state = givenUp
 	}
-	if waited { // they must not be found there when they are used for something else
+	if waited { // the queues must not refer to calls whose memory is reused
 		n.queue = slices.DeleteFunc(n.queue, func(c *Call) bool { return c.state != queued })
 		n.resends.paused = slices.DeleteFunc(n.resends.paused, func(c *Call) bool { return c.state != paused })
 	}
@@ -328,7 +326,7 @@ func (n *Node) giveUp() {
 	n.report(changed, failure, refused)
 }
 
-// report tells those concerned what calls have led to.
+// report answers the calls that were rejected, and calls Changed.
 func (n *Node) report(changed bool, failure error, refused []*Call) {
 	if len(refused) > 0 {
 		n.mu.Lock()
@@ -343,16 +341,16 @@ func (n *Node) report(changed bool, failure error, refused []*Call) {
 	}
 }
 
-// A Pulse is what is known of how a node answers.
+// Liveness is what is known of how a node answers.
 type Liveness struct {
-	Answers        bool          // it answered the last that was asked of it
-	LastAnswer     time.Time     // when it was heard last
-	AnsweredTime   time.Duration // how long it has been answering until then, in all
+	Answers        bool          // it answered the last call
+	LastAnswer     time.Time     // when it came
+	AnsweredTime   time.Duration // how long the node has been answering until then, in all
 	AnsweringSince time.Time     // the end of its last silence, or when the Node was made
-	LastSilence    time.Duration // how long that silence had been; 0 if there was none
+	LastSilence    time.Duration // how long that silence was; 0 if there was none
 }
 
-// Pulse returns what is known of how the node answers.
+// Liveness returns what is known of how the node answers.
 func (n *Node) Liveness() Liveness {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -360,16 +358,15 @@ func (n *Node) Liveness() Liveness {
 	return Liveness{Answers: !b.isSilent(), LastAnswer: b.lastAnswer, AnsweredTime: b.answeredTime(), AnsweringSince: b.answeringSince, LastSilence: b.lastSilence}
 }
 
-// unpark runs on the timer of n.parked.
+// endIdle runs on the timer of n.idle.
 func (n *Node) endIdle() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.idle.tick()
 }
 
-// Stop lets go of the timers and of the workers without a call. Calls that are
-// under way still end at their deadline, and so does the node work, without
-// keeping anything in reserve.
+// Stop stops the timers and the idle workers. Calls in flight still end at their deadline. The
+// node still makes calls after Stop, without keeping anything in reserve.
 func (n *Node) Stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

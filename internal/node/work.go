@@ -6,13 +6,13 @@ func (n *Node) work(c *Call) {
 	for c != nil {
 		n.converse(c)
 		if c = n.nextCall(&w); c == nil && w != nil {
-			c = <-w // parked; nil when it is to end
+			c = <-w // idle; nil when it is to end
 		}
 	}
 }
 
-// nextCall returns a call from the queue. If there is none it parks the worker,
-// or sets it to nil to end it.
+// nextCall returns a call from the queue. If there is none it makes the worker idle, or sets it
+// to nil to end it.
 func (n *Node) nextCall(w *worker) *Call {
 	n.mu.Lock()
 	defer n.mu.Unlock()
