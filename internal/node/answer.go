@@ -21,30 +21,31 @@ const (
 	Absent                      // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
 )
 
-// An Answer is what became of a request on one node.
+// An Answer is the outcome of a request on one node.
 type Answer struct {
 	Status     Status
 	Found      bool // Acquire, Wait, Turn, if Granted: the key held the value before
-	WellBefore bool // the node had answered well before
-	// InClient is set on the answer to a call that was given up while it was
-	// with the client: Receiver.Late follows.
+	WellBefore bool // an earlier call succeeded
+	// InClient is set on the answer to a call that was given up while the client had it:
+	// Receiver.Late follows.
 	InClient bool
-	// Lost is set if the request was sent before, on a connection that ended, or in a form
-	// that was refused without proof: what became of that is unknown, whatever the status
+	// Lost is set if the request was sent before, on a connection that ended, or in a form that
+	// was refused without proof. Then the outcome of that send is unknown, whatever the status
 	// says. It was given up before At.
 	Lost         bool
 	Holder       string        // the value found, if Taken
 	TTL          time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
 	Last         int64         // Turn: the largest ticket that the node has seen
 	First        int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
-	Waiting      int64         // Inspect: how many stand in line
-	LargestToken int64         // with a fencing token, and not granted: the newest that the node has seen
-	Micros       int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if that is no news
-	// Awaited is set on the answer to a release if somebody else waits: who.
+	Waiting      int64         // Inspect: how many callers are in the queue
+	LargestToken int64         // with a fencing token, and not granted: the largest that the node has seen
+	Micros       int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if it is near the token
+	// NextWaiter is set on the answer to a release if another waiter was notified: its waiter
+	// id.
 	NextWaiter string
 	Err        error     // why it Failed
 	At         time.Time // when it was known
-	// Work is how long the node had been answering by then, in all; see [Pulse].
+	// AnsweredTime is how long the node had been answering by then, in all: see [Liveness].
 	AnsweredTime time.Duration
 }
 
@@ -68,7 +69,7 @@ func (r *Request) answer(reply any, err error) Answer {
 	return r.rejectLong(a)
 }
 
-// short refuses an answer that says that the lock is held by what is no lock's value. An
+// rejectLong refuses an answer that says that the holder is longer than any value of a lock. An
 // extension is denied all the same, and so is a swap.
 func (r *Request) rejectLong(a Answer) Answer {
 	if len(a.Holder) > longestValue && r.Verb != Extend && r.Verb != Swap {
@@ -90,9 +91,8 @@ func (r *Request) read(reply any) Answer {
 			return Answer{Status: Granted}
 		case string: // to Wait, from a form that does not tell for how long
 			if held == r.entry.value {
-				// An earlier send of this very attempt took effect: its reply
-				// was lost, or it went through another name of the same server.
-				// Nobody else knows the value.
+				// An earlier send of this attempt took effect: its reply was lost, or it went
+				// through another name of the same server. No other client knows the value.
 				return Answer{Status: Granted, Found: true}
 			}
 			return Answer{Status: Taken, Holder: held}
@@ -189,8 +189,8 @@ func (r *Request) read(reply any) Answer {
 	return r.unexpected(reply)
 }
 
-// longest is a century in milliseconds. A key that lives longer lives for ever: PTTL
-// can say more than a time.Duration holds, and pauses are added to what it holds.
+// longest is a century in milliseconds. A key that lives longer counts as living for ever: PTTL
+// can say more than a time.Duration holds, and pauses are added to that.
 const longest = 100 * 365 * 24 * int64(time.Hour/time.Millisecond)
 
 // holderOf reads which value holds a key, and for how long.
@@ -201,14 +201,14 @@ func holderOf(reply lua.Reply) Answer {
 	case !ok1 || !ok2:
 		return Answer{}
 	case ms == 0:
-		ms = 1 // PTTL rounds down; 0 is for answers that do not tell
+		ms = 1 // PTTL rounds down; 0 means unknown
 	case ms < 0 || ms > longest:
 		ms = -1
 	}
 	return Answer{Status: Taken, Holder: held, TTL: time.Duration(ms) * time.Millisecond}
 }
 
-// inspected reads the same, and how many wait.
+// inspected reads the same, and how many callers wait.
 func inspected(reply lua.Reply) Answer {
 	a := holderOf(reply)
 	waiting, ok := reply.Get("waiting").(int64)
@@ -222,7 +222,7 @@ func inspected(reply lua.Reply) Answer {
 	return a
 }
 
-// queuedBehind reads why it is not our turn.
+// queueOf reads why it is not the head of the queue.
 func queueOf(reply lua.Reply) Answer {
 	a := holderOf(reply)
 	last, ok1 := reply.Get("last").(int64)
@@ -237,8 +237,8 @@ func queueOf(reply lua.Reply) Answer {
 	return a
 }
 
-// Answered reports whether the server itself spoke: a reply, or a refusal. An error of
-// a proxy is no answer of the server, which may be frozen behind it.
+// Answered reports whether the server itself replied, if only with a refusal. An error of a
+// proxy is no answer of the server, which may be frozen behind it.
 func (a Answer) Answered() bool {
 	return a.Err == nil || refused(a.Err)
 }

@@ -8,23 +8,23 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A Fence is a fencing token on its way to the nodes; see fence.lua.
+// A Fence is a fencing token on its way to the nodes: see fence.lua.
 type Fence struct {
 	counter, number any // boxed once
 	ttl             time.Duration
-	retake          bool // the lock is held with it
+	retake          bool // the lock is held with this token
 }
 
-// Fenced returns the lease with a fencing token, which is kept in f. A node that grants
-// it remembers the token for life from then on, or after the time that it stands for if
-// that is later.
+// Fenced returns the entry with a fencing token, which is kept in f. A node that grants the
+// token remembers it for life: from then on, or from the time that the token stands for,
+// whichever is later.
 func (e Entry) Fenced(f *Fence, number int64, life time.Duration) Entry {
 	*f = Fence{counter: SideKey(e.Key(), "fence"), number: number, ttl: life}
 	e.fence = f
 	return e
 }
 
-// Again returns the lease of a lock that is held, for nodes that lost it.
+// Retake returns the entry of a lock that is held, for nodes that lost it.
 func (e Entry) Retake() Entry {
 	if e.fence != nil {
 		again := *e.fence
@@ -41,14 +41,15 @@ func (r *Request) fenced() bool { return r.entry.fence != nil && r.Verb.Takes() 
 
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly
-	near     = 100_000   // microseconds that the node's time is from the token at most, if it is no news
+	near     = 100_000   // if the node's time is no more microseconds from the token, the reply does not have it
 )
 
 // errBehind is a refusal like those of servers.
 const errBehind = pool.Error("CLOCKBEHIND the fencing token is more than a day ahead of this server")
 
-// unfence takes off what fence.lua adds to a reply: what the node knows about tokens,
-// and as status and error why it does not take this one. No time is 0.
+// unfence separates what fence.lua adds to a reply: what the node knows about tokens, and as
+// status and error why it does not take this token. Micros is 0 if the reply does not have the
+// time.
 func (r *Request) unfence(reply any) (rest any, fence Answer, ok bool) {
 	script := r.script(evalsha)
 	list, named := script.Reply(reply)

@@ -9,8 +9,8 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A form is a way to put a request to a server. Some servers, services and proxies refuse
-// the best one: then the next is tried, within the same call, and the first that works is
+// A form is a way to put a request to a server. Some servers, services and proxies refuse the
+// best form. Then the next one is tried, within the same call, and the first that works is
 // remembered.
 type form uint8
 
@@ -19,8 +19,8 @@ const (
 	evalsha               // the script, by its hash
 	eval                  // the script, by its text, which also loads it
 	evalOnly              // the same, after the hash was refused
-	shortsha              // a shorter script, by its hash: see plain
-	short                 // and by its text
+	shortsha              // a shorter script, by its hash: see shortForm
+	short                 // the same, by its text
 	shortOnly             // the same, after the hash was refused
 	setIfeq               // SET IFEQ GET PX: Redis 8.4, Valkey 8.1
 	delex                 // DELEX IFEQ: Redis 8.4
@@ -38,14 +38,14 @@ func (r *Request) preferred() form {
 // preferred is the same by verb, where restarts are not guarded.
 var preferred = [...]form{Acquire: native, Wait: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
 
-// Known is what is known about a server, until it changes. All nodes of a process on the
-// same client may share it: it is safe for concurrent use.
+// Known is what is known about a server, until it changes. All nodes of a process on the same
+// client may share it: it is safe for concurrent use.
 type Known struct {
 	noNative atomic.Bool             // it refused SET with NX and GET
-	longText atomic.Bool             // it has a text that is no lock's: see longestValue
+	longText atomic.Bool             // a key has a text that is no lock's: see longestValue
 	noHash   atomic.Bool             // it refused EVALSHA, and not EVAL
 	proven   atomic.Bool             // a release was seen to work; see probe
-	loaded   [lua.Count]atomic.Bool  // it has the script
+	loaded   [lua.Count]atomic.Bool  // the script was sent
 	working  [ping + 1]atomic.Uint32 // the form that worked when a better one was refused, native for none
 }
 
@@ -75,13 +75,13 @@ func (n *Node) form(r *Request) form {
 	return kept
 }
 
-// takesNative reports whether to take a lock by a native command. One that finds a long
-// text moves all of it, every time.
+// takesNative reports whether to take a lock by a native command. A native command that finds a
+// long text moves all of it, every time.
 func (n *Node) takesNative() bool { return !n.noNative.Load() && !n.longText.Load() }
 
-// run chooses between the hash of a script and its text. A script that this node has not
-// seen yet goes out as text, which loads it: asking by the hash first would cost a round
-// trip to hear that it is unknown.
+// run chooses between the hash of a script and its text. A script that this node has not been
+// sent yet goes out as text, which loads it: to send the hash first would cost a round trip to
+// learn that it is unknown.
 func (n *Node) run(r *Request, hash, text form) form {
 	if n.loaded[r.script(hash)].Load() && !n.noHash.Load() {
 		return hash
@@ -89,8 +89,8 @@ func (n *Node) run(r *Request, hash, text form) form {
 	return text
 }
 
-// plain is the form of a release that tells nobody, and of a waiter's attempt that leaves
-// no mark: those who wait ask again by themselves. A waiter asks as TryLock does then.
+// shortForm is the form of a release that notifies no waiter, and of a waiter's attempt that
+// leaves no flag: then waiters retry on their own. A waiter asks as TryLock does.
 func (n *Node) shortForm(r *Request) form {
 	if r.Verb == Wait && !r.entry.scripts.guarded && !r.fenced() && n.takesNative() {
 		return native
@@ -98,9 +98,9 @@ func (n *Node) shortForm(r *Request) form {
 	return n.run(r, shortsha, short)
 }
 
-// learn notes what a reply says about the server, and chooses the form to try next if it
-// was a refusal of the form. That ends: what comes next is later in the order above, but
-// for a script that the server lost, and after that no script is asked for by its hash.
+// learn notes what a reply says about the server, and chooses the form to try next if the form
+// was refused. That ends: what comes next is later in the order above. The only exception is a
+// script that the server lost, and after that no script is asked for by its hash.
 func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	switch {
 	case err == nil:
@@ -112,9 +112,9 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 		}
 		return n.form(r), true
 	case (f == evalsha || f == shortsha) && notLoaded(err):
-		// The server is not the one that the script was loaded into: restarted,
-		// failed over, upgraded, flushed. Whatever else was learned about it is
-		// forgotten with the script, and what it refused is tried again.
+		// The server is not the one that the script was loaded into: it restarted, failed over,
+		// was upgraded or flushed. What else was learned about it is forgotten with the script,
+		// and what it refused is tried again.
 		if n.forget(); f == shortsha {
 			return n.form(r), true
 		}
@@ -125,7 +125,7 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	return f, false
 }
 
-// worked notes that a form did.
+// noteWorked notes that a form worked.
 func (n *Node) noteWorked(r *Request, f form) {
 	switch f {
 	case evalOnly, shortOnly:
@@ -146,7 +146,7 @@ func (n *Node) noteWorked(r *Request, f form) {
 	}
 }
 
-// instead is the form that comes after one that was refused.
+// formAfter is the form that comes after one that was refused.
 func (n *Node) formAfter(r *Request, f form) (next form, again bool) {
 	switch {
 	case f == evalsha:
@@ -166,31 +166,30 @@ func (n *Node) formAfter(r *Request, f form) (next form, again bool) {
 	return f, false
 }
 
-// States of a server in which it refuses what it takes at other times. They are looked
-// for first, since their texts say what was "not allowed" or is "disabled", too.
+// States of a server in which it refuses what it takes at other times. They are looked for
+// first, since their texts, too, say "not allowed" or "disabled".
 var passing = []string{"LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "TRYAGAIN",
 	"NOAUTH", "WRONGPASS", "DENIED", "EXECABORT", "WRONGTYPE", "NOSCRIPT", "GUARD"}
 
-// Words that a server, a service or a proxy has for a command that it does not know or
-// does not let through, or for a script that it does not like, before it carries anything
-// out. A word that is not here costs a lock, and never its safety: nothing is locked where
-// no release works.
+// Words of a server, a service or a proxy for a command that it does not know or does not let
+// through, or for a script that it does not accept, before it carries anything out. A missing
+// word here costs a lock, and never its safety: nothing is locked where no release works.
 var formWords = []string{"unknown command", "invalid command", "unrecognized command", "unsupported", "not support", "not available",
 	"not allowed", "not permitted", "not implemented", "disabled", "forbidden", "prohibited", "noperm", "undeclared", "non local key",
 	"keys array", "compiling script", "scripting engine", "called from script", "called from lua script"}
 
-// Words for rights that a script lacks halfway. What it did by then it cannot undo; only
-// those who wait have done nothing that counts (wait.lua writes last).
+// Words for rights that a script lacks halfway. What it did by then it cannot undo. Only a wait
+// has done nothing that counts (wait.lua writes last).
 var halfway = []string{"executing the script can't", "acl failure in script"}
 
-// refusesForm reports whether an error reply is about how something was asked, and not
-// about what was asked for, so that another form may be taken.
+// refusesForm reports whether an error reply is about how a command was sent, and not about
+// what it asks for. Then another form may be tried.
 func refusesForm(r *Request, err error) bool {
 	text := errorReply(err)
-	if text == "" || errors.Is(err, pool.ErrNotSent) { // a refusal of the greeting
+	if text == "" || errors.Is(err, pool.ErrNotSent) { // a refusal of the handshake
 		return false
 	}
-	text, _, _ = strings.Cut(text, "with args beginning with") // what follows is ours
+	text, _, _ = strings.Cut(text, "with args beginning with") // what follows are our arguments
 	has := func(text string, words []string) bool {
 		for _, word := range words {
 			if strings.Contains(text, word) {
@@ -209,6 +208,6 @@ func refusesForm(r *Request, err error) bool {
 // errData is the answer about a key that holds more than a lock's value.
 const errData = pool.Error("WRONGTYPE a text under the lock's name is longer than the value of any lock")
 
-// longestValue is more than the value of any lock has, ours and those of other libraries;
-// see held.lua.
+// longestValue is longer than the value of any lock, of ours and of other libraries: see
+// held.lua.
 const longestValue = 512

@@ -13,20 +13,20 @@ const (
 	quarantineKey = "redlock:quarantine"
 )
 
-// A Guard says how nodes that may have forgotten locks are kept from granting any; see
-// guard.lua. The zero Guard keeps none.
+// A Guard says how nodes that may have forgotten locks are kept from granting any: see
+// guard.lua. The zero Guard does nothing.
 type Guard struct {
 	Nodes      int
 	Longest    time.Duration // TTL of all locks
-	Quarantine time.Duration // how long one that was forgotten may be held
+	Quarantine time.Duration // how long a forgotten lock may still be held
 }
 
-// Settings are what all who lock on a node must have in common, as its marker has them.
+// Settings are what all clients of a node must have in common, as its marker has them.
 func (g Guard) Settings() string {
 	return fmt.Sprintf("%d %d %d", g.Nodes, millis(g.Longest), millis(g.Quarantine))
 }
 
-// Scripts returns the scripts of nodes that are guarded so, or not guarded.
+// Scripts returns the scripts with this guard, or without one.
 func (g Guard) Scripts() *Scripts {
 	if g == (Guard{}) {
 		return unguarded
@@ -34,15 +34,15 @@ func (g Guard) Scripts() *Scripts {
 	return newScripts(&lua.Guard{Quarantine: millis(g.Quarantine), Settings: g.Settings()})
 }
 
-// A Marker is what guards have left on a node. The zero Marker is that of a node which
-// nobody has locked on with a guard, or which lost it.
+// A Marker is what guards have left on a node. The zero Marker is that of a node where no guard
+// was used, or which lost its marker.
 type Marker struct {
-	RunID    string        // of the server that granted locks last
-	Settings string        // of those who lock there
-	Left     time.Duration // for which it grants no locks; negative if for ever
+	RunID    string        // of the server that granted the last lock
+	Settings string        // of the clients that lock there
+	Left     time.Duration // for how long it grants no locks; negative if for ever
 }
 
-// marker asks for the marker, also where restarts are not guarded: others may do so.
+// marker asks for the marker, even without a guard: other clients may have one.
 func (x *examination) marker() (m Marker, err error) {
 	reply, err := x.ask("GET", markerKey)
 	if err != nil {

@@ -11,10 +11,11 @@ import (
 
 // noAnswer is the error of a call that was given up at its deadline.
 type noAnswer struct {
-	before error // what the node was heard to fail with last, or nil
+	before error // the last error that said more, or nil
 }
 
-// before is what the connections of c, or dials of others, met. n.mu is held.
+// before is the error that ended the last connection of c, or the last dial error of the node.
+// n.mu is held.
 func (n *Node) before(c *Call) error {
 	if c.connectionErr != nil {
 		return *c.connectionErr
@@ -22,8 +23,8 @@ func (n *Node) before(c *Call) error {
 	return n.dialErr
 }
 
-// explain returns err, or what the client says of a call that it gave up itself, with what
-// is known besides. n.mu is held.
+// explain returns err, or, if the client gave the call up itself, an error with what is known
+// besides. n.mu is held.
 func (n *Node) explain(c *Call, err error) error {
 	before := n.before(c)
 	switch {
@@ -56,9 +57,9 @@ func (e noAnswer) Error() string {
 
 func (noAnswer) Timeout() bool { return true }
 
-// Is and As let what came before be seen, as Unwrap would. But that is what befell
-// another command, or another send: that one was not sent, or refused. Of this one
-// nothing is known, and an error that says otherwise would leave a key.
+// Is and As show the error before, as Unwrap would, with exceptions. That error is of another
+// command, or another send: that one was not sent, or refused. The outcome of this call is
+// unknown, and an error that says otherwise would leave a key.
 func (e noAnswer) Is(target error) bool {
 	switch target {
 	case context.DeadlineExceeded:
@@ -77,9 +78,9 @@ func (e noAnswer) As(target any) bool {
 	return e.before != nil && errors.As(e.before, target)
 }
 
-// troubled notes why a command could not be sent, if its error says so: a dial may end
-// long after the deadlines of all who waited for it. It is known until the node answers.
-// n.mu is held.
+// noteDialErr notes why a command could not be sent, if its error says so: a dial may end long
+// after the deadlines of all calls that waited for it. It is kept until the node answers. n.mu
+// is held.
 func (n *Node) noteDialErr(a *Answer) {
 	if a.Err == nil {
 		n.dialErr = nil
@@ -93,7 +94,7 @@ func (n *Node) noteDialErr(a *Answer) {
 	}
 }
 
-// saysWhy reports whether an error tells more than that there was no time.
+// saysWhy reports whether an error says more than that time ran out.
 func saysWhy(err error) bool {
 	return strings.Trim(noTime.Replace(err.Error()), ": \n") != ""
 }

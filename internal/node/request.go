@@ -9,13 +9,13 @@ type Verb uint8
 
 const (
 	Acquire       Verb = iota // set the key to the value if it is free
-	Wait                      // the same, and if it is not free say for how long, and that we wait
-	AcquireInTurn             // the same as Wait, but others who stand in line come first
+	Wait                      // the same; if it is not free the node says for how long, and a waiter flag is left
+	AcquireInTurn             // the same as Wait, but waiters before us in the queue come first
 	Extend                    // prolong the key if it holds the value
 	Release                   // delete the key if it holds the value
 	Inspect                   // look at the key
-	Swap                      // put the value in the place of another one that the key holds, and prolong the key
-	Expire                    // have the key expire after the TTL if it holds the value: a release that leaves it for so long
+	Swap                      // replace the former value, if the key holds it, and prolong the key
+	Expire                    // let the key expire after the TTL if it holds the value: a release that leaves it for so long
 	ping                      // anything at all
 )
 
@@ -29,11 +29,11 @@ func (v Verb) Takes() bool { return v == Acquire || v == Wait || v == AcquireInT
 // Sets reports whether the key may hold the value after the verb, and not before.
 func (v Verb) Sets() bool { return v.Takes() || v == Swap }
 
-// Releases reports whether the lock is given up with the verb.
+// Releases reports whether the verb gives the lock up.
 func (v Verb) Releases() bool { return v == Release || v == Expire }
 
-// A Lease is what one attempt to take a lock writes on the nodes. The value is
-// unique to the attempt.
+// An Entry is the key and the value of one attempt to take a lock. The value is unique to the
+// attempt.
 type Entry struct {
 	key, value any // boxed once: every request carries them
 	scripts    *Scripts
@@ -41,15 +41,15 @@ type Entry struct {
 	fence      *Fence  // nil without
 }
 
-// NewLease returns the lease that stores value under key.
+// NewEntry returns the entry with this key and value.
 func NewEntry(key, value string) Entry { return unguarded.NewEntry(key, value) }
 
-// NewLease returns a lease that is asked for with these scripts.
+// NewEntry returns an entry whose requests use these scripts.
 func (s *Scripts) NewEntry(key, value string) Entry {
 	return Entry{key: key, value: value, scripts: s}
 }
 
-// Instead returns the lease for a Swap with the value that the key holds now.
+// Replacing returns the entry for a Swap. former is the value that the key holds now.
 func (e Entry) Replacing(former string) Entry {
 	e.former = &former
 	return e
@@ -61,50 +61,51 @@ func (e Entry) Key() string { return e.key.(string) }
 // Value returns what the key holds.
 func (e Entry) Value() string { return e.value.(string) }
 
-// A Request is one question, the same for every node. Its arguments are built
-// once and shared by all of them.
+// A Request is one question, the same for every node. Its arguments are built once and shared
+// by all of them.
 type Request struct {
 	Verb          Verb
 	TTL           time.Duration // rounded up to whole milliseconds on the wire
-	ttl           any           // TTL as it goes out, boxed, or that of a request before this one
+	ttl           any           // TTL on the wire, boxed; maybe still that of the request before
 	tokenTTL      any           // the same for a fencing token
 	entry         Entry
 	flag          WaiterFlag
-	preferredArgs []any  // in the form that nearly every server takes
-	buf           [9]any // for first, if it is as short as those of a lock that nobody else wants, with a token or without
+	preferredArgs []any  // those of the preferred form
+	buf           [9]any // for preferredArgs if they fit, as those of an uncontended lock do, with a token or without
 }
 
-// A Mark is what those who wait for a lock leave on the nodes, so that its
-// release is published. The zero Mark leaves nothing, and tells nobody.
+// A WaiterFlag is what a waiter leaves on the nodes, so that the release of the lock is
+// published. A release has one, too, to notify the waiters. The zero WaiterFlag leaves nothing,
+// and notifies no waiter.
 type WaiterFlag struct {
-	ID       any           // a string: who waits, or who releases; see release.lua
-	TTL      time.Duration // of the mark
-	Position QueuePosition // Turn, and the release of what it took
+	ID       any           // a string: the waiter id, or that of the Locker that releases; see release.lua
+	TTL      time.Duration // of the flag
+	Position QueuePosition // for AcquireInTurn, and the release of what it took
 }
 
-// A Line is what a Locker tells the nodes about its callers who stand in line for
-// a lock. They have tickets, in ascending order; only the first of them asks, and
-// the nodes keep one place for all of them. See turn.lua.
+// A QueuePosition is what a Locker tells the nodes about its callers in the wait queue of a
+// lock. The callers have tickets, in ascending order. Only the first of them asks, and the
+// nodes keep one position for all of them. See turn.lua.
 type QueuePosition struct {
 	Ticket  int64         // of the first, 0 if it has none yet
 	Next    int64         // of the second, 0 if there is none, or none yet
 	Last    int64         // the largest
 	Count   int64         // of callers
-	TTL     time.Duration // how long the place is kept without being asked for; Release: not 0 if others may stand in line
-	Requeue bool          // Release: it goes back to its place
+	TTL     time.Duration // how long the position is kept without being asked for; Release: not 0 if there may be a queue
+	Requeue bool          // Release: back to the position
 }
 
-// NewRequest builds the question verb about lease. Release and Inspect ignore
-// the ttl. Only Wait, Turn and Release need a mark; Inspect leaves one if it has a TTL.
+// NewRequest builds the question verb about an entry. Release and Inspect ignore the ttl. Only
+// Wait, AcquireInTurn and Release need a flag; Inspect leaves one if it has a TTL.
 func NewRequest(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) *Request {
 	r := new(Request)
 	r.Set(verb, entry, ttl, flag)
 	return r
 }
 
-// Set does what NewRequest does, in memory of the caller. A Request that was set must
-// not be copied. It may be set anew when nobody has it any more: most have the same TTL
-// as the one before, and then it is not boxed again.
+// Set does what NewRequest does, in memory of the caller. A Request that was set must not be
+// copied. It may be set anew when nothing uses it any more. Most requests have the same TTL as
+// the one before; then it is not boxed again.
 func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) {
 	if verb == Acquire && entry.fence != nil {
 		verb, flag = Wait, WaiterFlag{} // no native command takes a token
@@ -121,7 +122,7 @@ func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag
 	r.preferredArgs = r.args(r.buf[:0], r.preferred())
 }
 
-// Clear lets go of all that the request was about.
+// Clear drops the references to all that the request was about.
 func (r *Request) Clear() { *r = Request{ttl: r.ttl, tokenTTL: r.tokenTTL} }
 
 // command is the request in one form, to be read only.

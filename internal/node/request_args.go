@@ -73,7 +73,7 @@ func (r *Request) fencedWaitArgs(to []any, flag *WaiterFlag) []any {
 	case flag.TTL > 0:
 		to = append(to, flag.ID, millis(flag.TTL))
 	case fence.retake:
-		to = append(to, "", int64(0)) // the mark, which has its place before what follows
+		to = append(to, "", int64(0)) // no flag; the spec has its arguments before retake
 	}
 	return r.retakeArg(to)
 }
@@ -86,13 +86,13 @@ func (r *Request) fencedTurnArgs(to []any, flag *WaiterFlag) []any {
 	return r.retakeArg(r.queueArgs(append(to, r.entry.value, r.ttl, r.entry.fence.number, r.tokenTTL), flag))
 }
 
-// lineArgs appends those of turn.lua that are about the line.
+// queueArgs appends the arguments about the wait queue.
 func (r *Request) queueArgs(to []any, flag *WaiterFlag) []any {
 	position := &flag.Position
 	return append(to, flag.ID, millis(flag.TTL), position.Ticket, position.Next, position.Last, millis(position.TTL), position.Count)
 }
 
-// again appends the argument that is given where a lock that is held was lost.
+// retakeArg appends the argument for a lock that is held and was lost here.
 func (r *Request) retakeArg(to []any) []any {
 	if r.entry.fence.retake {
 		to = append(to, "retake")

@@ -14,51 +14,51 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A connection that was idle may have been closed by the server (its timeout, a restart)
-// or by a balancer, and most clients find that out with the next command. Adapters never
-// repeat a command, so it is repeated here, within its deadline: on another connection
-// it has its answer a moment later.
+// A connection that was idle may have been closed by the server (its timeout, a restart) or by
+// a balancer. Most clients notice with the next command. Adapters never repeat a command, so it
+// is repeated here, within its deadline: on another connection it is answered a moment later.
 //
-// Every verb may be repeated, since what it does is tied to a value that nobody else
-// has. An acquire that finds its value was granted the first time. An extension prolongs
-// the key once more. A release that finds nothing is told as such, with Answer.Lost: then
-// it may be the one before that deleted the key.
+// Every verb may be repeated, since its effect is tied to a value that no other client has. An
+// acquire that finds its value was granted the first time. An extension prolongs the key once
+// more. A release that finds nothing is reported as such, with Answer.Lost: the release before
+// it may have deleted the key.
 //
-// What became of the sends before is unknown all the same: they may take effect late, as
-// a call may that was given up. That is Answer.Lost, too. See nodeState.learn in package
-// fanout for what follows from it.
+// The outcome of the earlier sends is unknown all the same: they may take effect late, as a
+// call may that was given up. That is Answer.Lost, too. See nodeState.learn in package fanout
+// for what follows from it.
 //
-// An idle connection that ended is no silence of the node, or one that is asked less
-// often than a balancer allows would never be clean: only a call that is not answered in
-// the end makes one, from when it began.
+// An idle connection that ended is no silence of the node. Otherwise a node that is asked less
+// often than a balancer allows would never count as answering reliably. Only a call that is not
+// answered in the end makes a silence, from when the call began.
 
 const (
-	// atOnce is how many connections in a row may end before repeats are paced, on the
-	// node and for one call: a client's pool may be full of connections that ended.
+	// atOnce is how many connections in a row may end before repeats are paced, on the node and
+	// for one call: a client's pool may be full of connections that ended.
 	atOnce = 64
-	// maxRepeats bounds what is sent for one call. A server or a proxy that hangs up at
-	// one command, and answers others, gets no more.
+	// maxRepeats bounds how often one call is sent again. A server or a proxy that closes the
+	// connection at one command, and answers others, gets no more.
 	maxRepeats = atOnce + 48
 
-	// The same for connections that ended before the command was sent. A client may hold
-	// idle ones that it has not greeted yet; but a server that has no room hangs up, too.
+	// The same for connections that ended before the command was sent. A client may hold idle
+	// connections that have had no handshake yet. But a server without room closes connections,
+	// too.
 	unsentAtOnce     = 8
 	maxUnsentRepeats = 16
 
 	// perTick is how many calls are sent again at a time while no connection lasts.
 	perTick = 8
 
-	firstPause = time.Millisecond // before the first of them; it doubles
+	firstPause = time.Millisecond // before the first resend; it doubles
 	maxPause   = 10 * time.Millisecond
 )
 
-// connectionEnded reports whether a call failed with a connection that there was. Then
-// another one may be better.
+// connectionEnded reports whether a call failed because an existing connection ended. Then
+// another connection may be better.
 //
-// A timeout is no such end: time has passed, and more of it will for the next one. (A
-// TCP connection that the kernel gave up is one: that is ETIMEDOUT, not a deadline.) An
-// error reply is an answer, a proxy's too: it has waited for its server, and tells so.
-// A dial that failed is the client's to repeat.
+// A timeout is no such end: time has passed, and the next attempt would take as long. (A TCP
+// connection that the kernel gave up is one: that is ETIMEDOUT, not a deadline.) An error reply
+// is an answer, a proxy's too: the proxy has waited for its server, and says so. A dial that
+// failed is the client's to repeat.
 func connectionEnded(err error) bool {
 	if err == nil || errors.As(err, new(pool.Error)) {
 		return false
@@ -84,8 +84,8 @@ func endedUnsent(err error) bool {
 	return false
 }
 
-// resends are the calls that are to be sent again, once the pause is over or the node
-// answers others. Neither a worker nor the client has them meanwhile. It is protected by
+// resends are the calls that are to be sent again, when the pause is over or the node answers
+// another call. Until then neither a worker nor the client has them. It is protected by
 // Node.mu.
 type resends struct {
 	endedInARow int     // connections that ended since the last answer
@@ -95,9 +95,9 @@ type resends struct {
 	armed       bool
 }
 
-// resend notes that the connection ended on which a step of c was sent, and chooses what
-// comes next: to send it again at once, or after a pause, when the caller must not touch it any
-// more. Neither is true if the call has to end with err.
+// resend notes that the connection ended on which a step of c was sent. It chooses what comes
+// next: to send it again at once, or after a pause; then the caller must not touch it any more.
+// If neither is true the call has to end with err.
 func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -105,7 +105,7 @@ func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 	soon, most := uint8(atOnce), uint8(maxRepeats)
 	if unsent := errors.Is(err, pool.ErrNotSent); unsent {
 		soon, most = unsentAtOnce, maxUnsentRepeats
-	} else if c.state == sent && s.request == c.Request { // and no probe, which does nothing
+	} else if c.state == sent && s.request == c.Request { // no probe, which changes nothing
 		c.lost = true
 	}
 	if c.state != sent || c.repeats >= most || !time.Now().Before(c.Deadline.at) {
@@ -142,8 +142,7 @@ func (n *Node) armResends(in time.Duration) {
 	}
 }
 
-// connectionsLast notes that the node answered: what is paused need not wait. n.mu is
-// held.
+// connectionLasted notes that the node answered: paused calls need not wait. n.mu is held.
 func (n *Node) connectionLasted() {
 	r := &n.resends
 	if r.endedInARow == 0 {
@@ -155,8 +154,8 @@ func (n *Node) connectionLasted() {
 	}
 }
 
-// sendAgain sends some of the calls that are paused: a few to find out whether
-// connections last by now, many if they do. It runs on the timer.
+// sendAgain sends some of the paused calls: a few to find out whether connections last by now,
+// many if they do. It runs on the timer.
 func (n *Node) sendAgain() {
 	n.mu.Lock()
 	r := &n.resends

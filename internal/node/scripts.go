@@ -8,7 +8,7 @@ type Scripts struct {
 	all     [lua.Count]lua.Text
 }
 
-// unguarded are the scripts where nothing is known about restarts.
+// unguarded are the scripts without a restart guard.
 var unguarded = newScripts(nil)
 
 func newScripts(guard *lua.Guard) *Scripts {

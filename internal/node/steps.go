@@ -8,24 +8,23 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A step is what is with the client on behalf of a call: its request in some form, or
-// before it a probe.
+// A step is what the client has for a call: its request in some form, or before it a probe.
 type step struct {
 	request *Request
 	form    form
-	refused *error // of the form that was tried first, nil if that was not refused
+	refused *error // the error of the form that was tried first, nil if it was not refused
 }
 
-// probeValue is a value that nobody has: a label is never empty.
+// probeValue is a value that no lock has: an owner is never empty.
 const probeValue = "rl1:00000000000000000000000000000000:"
 
-// IsProbe reports whether a command is about that value.
+// IsProbe reports whether a value is that of a probe.
 func IsProbe(value string) bool { return value == probeValue }
 
-// probe is a release that finds nothing to delete. Servers and proxies that refuse every
-// form of release would grant locks that nobody can release. So before the first lock is
-// asked for on a node, a release was seen to work there. That takes a round trip, once, and
-// loads the script for the first release.
+// probe is a release that finds nothing to delete. Servers and proxies that refuse every form
+// of release would grant locks that cannot be released. So before the first lock is asked for
+// on a node, a release must have worked there. That takes a round trip, once, and loads the
+// script for the first release.
 func (r *Request) probe() *Request {
 	return NewRequest(Release, r.entry.scripts.NewEntry(r.entry.Key(), probeValue), 0, WaiterFlag{ID: ""})
 }
@@ -40,30 +39,29 @@ func (n *Node) begin(r *Request) step {
 	return step{request: r, form: n.form(r)}
 }
 
-// next takes in the reply to a step, and says what comes next: another step, or the answer
-// to the call.
+// next processes the reply to a step. It returns another step, or the answer to the call.
 func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer, again bool) {
 	r := s.request
 	err = redact(err) // before it is wrapped
 	f, again := n.learn(r, s.form, err)
 	if (again || s.refused != nil) && r == c.Request && isRefusal(err) && !NothingDone(r.Verb, err) {
-		// What the answer says will be about another form. Of this one nothing is known: a
-		// proxy has the same words for a command that it does not let through, and for one
-		// that it has sent on.
+		// The answer will be about another form. The outcome of this one is unknown: a proxy
+		// has the same words for a command that it does not let through, and for one that it
+		// has passed on.
 		n.mu.Lock()
 		c.lost = true
 		n.mu.Unlock()
 	}
 	if again {
 		if s.refused == nil && !notLoaded(err) && !(s.form == native && refusesNative(err)) {
-			refused := err // a variable of its own: err needs no memory
+			refused := err // a variable of its own, so that err is not allocated
 			s.refused = &refused
 		}
 		s.form = f
 		return s, Answer{}, true
 	}
 	a = r.answer(reply, s.failure(err))
-	if a.Err == errData { // which may have taken long
+	if a.Err == errData { // the transfer may have taken long
 		n.longText.Store(true)
 	}
 	if r == c.Request {
@@ -72,14 +70,14 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 	switch {
 	case a.Err != nil:
 		return step{}, Answer{Err: &unproven{a.Err}}, false
-	case c.Deadline.Err() != nil: // it may have been given up, and then nothing may be sent
+	case c.Deadline.Err() != nil: // the call may have been given up: then nothing may be sent
 		return step{}, Answer{Err: errTooLate}, false
 	}
 	return step{request: c.Request, form: n.form(c.Request)}, Answer{}, true
 }
 
-// failure is the error of a call whose last step ended with err. Where all forms were
-// refused, that of the first counts: the last ones are commands that few servers have.
+// failure is the error of a call whose last step ended with err. If all forms were refused, the
+// error of the first one counts: the last ones are commands that few servers have.
 func (s step) failure(err error) error {
 	r := s.request
 	if err == nil || s.form == native && s.refused == nil || !refusesForm(r, err) && !(s.form == setIfeq && refusesNative(err)) {
@@ -101,15 +99,15 @@ func (s step) failure(err error) error {
 	return refused
 }
 
-// A formsRefused error is that of a server which refuses all forms of a request.
+// A formsRefused error is the error of a server that refuses all forms of a request.
 type formsRefused struct {
 	error
-	option string // that has no other forms
+	option string // the option that has no other forms
 }
 
 func (e *formsRefused) Unwrap() error { return e.error }
 
-// cause says what to do about it. c is what is known of its text otherwise.
+// cause says what to do about it. c is the cause by its text.
 func (e *formsRefused) cause(c cause) cause {
 	rights := refusalHas(e, "NOPERM") || refusalHas(e, "executing the script can't") || refusalHas(e, "ACL failure in script")
 	switch c.end = untilFixed; {
@@ -125,7 +123,7 @@ func (e *formsRefused) cause(c cause) cause {
 	return c
 }
 
-// An unproven error is that of a call which was not made, since no release is known to
+// An unproven error is the error of a call that was not made because no release is known to
 // work on the node.
 type unproven struct{ error }
 
@@ -141,5 +139,5 @@ func (e *unproven) Error() string {
 // Unwrap says that the call itself was not sent.
 func (e *unproven) Unwrap() []error { return []error{pool.ErrNotSent, e.error} }
 
-// Trust takes for granted that releases work on the node: for tests that count commands.
+// Trust assumes that releases work on the node: for tests that count commands.
 func (n *Node) Trust() { n.proven.Store(true) }

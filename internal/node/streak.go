@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// A wait ends after a while of refusals: so long, and so many.
+// A wait ends when a node has refused for so long, and so many times.
 const (
 	minRefusing = 2 * time.Second
 	minRefusals = 3
-	// apart is as much as the time between two refusals counts: nobody asked meanwhile.
+	// maxGap is as much as the time between two refusals counts: nothing was asked in between.
 	maxGap = time.Second
 )
 
-// A Streak is what one node has refused to those who wait for one lock, one time after
-// the other. Credentials are rotated and rights are changed while services run, and for a
-// moment a node refuses who is allowed to. Those who wait in line outlast that, but not
-// what stays so: then there is an error to read.
+// A Streak is the refusals of one node in a row, to the waiters for one lock. Credentials are
+// rotated and rights are changed while services run, and for a moment a node refuses a user
+// that has the right. Waiters in the queue outlast that, but not a lasting refusal: then there
+// is an error to read.
 //
-// It is pure: answers say when they came.
+// It is pure: answers have their time.
 type Streak struct {
 	times     int           // refusals in a row
-	last      time.Time     // the last of them
+	last      time.Time     // of them
 	lasted    time.Duration // how long they went on
-	permanent bool          // the last of them needs no others
+	permanent bool          // the last of them is enough
 }
 
-// Note takes in an answer, one after the other. What is no answer, since the node was
-// silent, neither adds to a streak nor ends it.
+// Note records an answer, one after the other. A silence of the node neither adds to a streak
+// nor ends it.
 func (s *Streak) Note(a Answer) {
 	if a.Err == nil {
 		*s = Streak{}
@@ -46,12 +46,12 @@ func (s *Streak) Note(a Answer) {
 	}
 	s.times++
 	s.last = a.At
-	// Of a node that is busy Before is not known; what it said before was noted then.
+	// With ErrBusy, WellBefore is not known; an earlier answer was noted then.
 	s.permanent = c.end == permanent || c.end == untilFixed && !a.WellBefore && !errors.Is(a.Err, ErrBusy)
 }
 
-// Permanent reports whether waiting is in vain until somebody mends the node, or what
-// its client was told.
+// Permanent reports whether waiting is in vain until the node, or the configuration of its
+// client, is fixed.
 func (s Streak) Permanent() bool {
 	return s.permanent || s.times >= minRefusals && s.lasted >= minRefusing
 }

@@ -8,7 +8,7 @@ func (n *Node) noteTime(asked *Request, a *Answer, late bool) {
 	offset := a.Micros - at
 	switch {
 	case a.Micros > 0 && late && offset <= known && n.fresh(at):
-		// The node's clock is ahead of that by the time that the reply took. So a late reply
+		// The node's clock is ahead of this estimate by the time that the reply took. So a late reply
 		// counts only if the offset known so far is smaller, or no longer fresh.
 		return
 	case a.Micros > 0:
