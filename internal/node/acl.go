@@ -2,8 +2,8 @@ package node
 
 import "strings"
 
-// An ACL is what a user needs for one of the needs, and no more. SECURITY.md has the same
-// for locks whose names have the prefix "app:".
+// An ACL is the rights that one purpose needs, and no more. SECURITY.md has the same for locks
+// whose names have the prefix "app:".
 type ACL struct {
 	Keys     string // patterns, with {prefix} in them
 	Channels string // the same
@@ -33,7 +33,7 @@ func (n Purpose) of(prefix string) string {
 	return strings.Join(strings.Fields(a.Keys+" "+a.Channels+" "+a.Commands), " ")
 }
 
-// need is what an option needs besides what every lock does.
+// purposeOf is the purpose of the rights that an option needs, besides those of every lock.
 func purposeOf(option string) Purpose {
 	switch option {
 	case "WithFair":
@@ -46,5 +46,6 @@ func purposeOf(option string) Purpose {
 	return ToLock
 }
 
-// NeedOf is what the user of a trial that failed lacks, if rights are what it lacks.
+// Purpose is the purpose of the rights that the user of a self-test lacks, if it failed for
+// lack of rights.
 func (t *SelfTest) Purpose() Purpose { return purposeOf(t.Option) }

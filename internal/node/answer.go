@@ -7,15 +7,15 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
-// Status is what a node said.
+// Status is what a node answered.
 type Status uint8
 
 const (
 	Failed        Status = iota // nothing usable: see Answer.Err
-	Granted                     // Acquire, Wait, Turn, Swap: the key holds the value
-	Taken                       // Acquire, Wait, Turn, Extend, Inspect, Swap: another value holds the key
-	Queued                      // Turn: the key is free, and others come first
-	TokenTooSmall               // Acquire, Wait, Turn: the key is free, and the token too small
+	Granted                     // Acquire, Wait, AcquireInTurn, Swap: the key holds the value
+	Taken                       // Acquire, Wait, AcquireInTurn, Extend, Inspect, Swap: another value holds the key
+	Queued                      // AcquireInTurn: the key is free, and other waiters come first
+	TokenTooSmall               // Acquire, Wait, AcquireInTurn: the key is free, and the token too small
 	Extended                    // Extend: the key held the value and was prolonged
 	Deleted                     // Release: the key held the value and is gone; Expire: or will be, when its time has passed
 	Absent                      // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
@@ -24,7 +24,7 @@ const (
 // An Answer is the outcome of a request on one node.
 type Answer struct {
 	Status     Status
-	Found      bool // Acquire, Wait, Turn, if Granted: the key held the value before
+	Found      bool // Acquire, Wait, AcquireInTurn, if Granted: the key held the value before
 	WellBefore bool // an earlier call succeeded
 	// InClient is set on the answer to a call that was given up while the client had it:
 	// Receiver.Late follows.
@@ -34,9 +34,9 @@ type Answer struct {
 	// says. It was given up before At.
 	Lost         bool
 	Holder       string        // the value found, if Taken
-	TTL          time.Duration // Wait, Turn, Inspect: how long the key still lives, negative if for ever
-	Last         int64         // Turn: the largest ticket that the node has seen
-	First        int64         // Turn, if Taken or Queued: the ticket of the first in line, 0 if there is none
+	TTL          time.Duration // Wait, AcquireInTurn, Inspect: how long the key still lives, negative if for ever
+	Last         int64         // AcquireInTurn: the largest ticket that the node has seen
+	First        int64         // AcquireInTurn, if Taken or Queued: the ticket of the first in the queue, 0 if there is none
 	Waiting      int64         // Inspect: how many callers are in the queue
 	LargestToken int64         // with a fencing token, and not granted: the largest that the node has seen
 	Micros       int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if it is near the token

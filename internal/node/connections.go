@@ -13,20 +13,20 @@ import (
 
 const (
 	sample  = 4                      // connections that a client is made to use
-	heldFor = 250 * time.Millisecond // each of them, meanwhile
+	heldFor = 250 * time.Millisecond // each of them, that long
 	takes   = 2 * time.Millisecond   // for a call to take its connection, if the machine is not busy
 	tries   = 6                      // with a pause that doubles: 62 ms in all
 )
 
-// survey asks several connections of the client which server and which database they
-// are connected to. A balancer, or two masters under one name, give one connection this
-// server and the next one that; and a connection that somebody used before may have been
-// left in another database.
+// survey asks several connections of the client which server and which database they are
+// connected to. A balancer, or two masters under one name, connect one connection to this
+// server and the next one to another. And an earlier user of a connection may have left it in
+// another database.
 //
-// A client uses the same connection again as long as it is free. So each is kept busy by a
-// WAIT for replicas that do not exist while the next one is asked. A user who may not WAIT
-// sees less. Clients that pipeline have one connection, which others need: they are asked
-// on that. What fails here is found out elsewhere.
+// A client uses the same connection again as long as it is free. So each is kept busy by a WAIT
+// for replicas that do not exist while the next one is asked. A user without the right to WAIT
+// sees less. Clients that pipeline have one connection, which other calls need: they are asked
+// on that. What fails here is reported elsewhere.
 func (x *examination) survey() {
 	c := &x.facts.Connections
 	c.Named = databaseIn(x.facts.Node)
@@ -51,7 +51,7 @@ func (x *examination) survey() {
 				time.Sleep(takes << try)
 			}
 			text, err := do("CLIENT", "INFO")
-			if errors.Is(err, pool.ErrNoConn) { // it has no more, and the next question needs one
+			if errors.Is(err, pool.ErrNoConn) { // there are no more, and the next question needs one
 				x.busy.Wait()
 				return
 			}
@@ -77,7 +77,7 @@ func (x *examination) survey() {
 		if i == sample-1 || x.node.submitter != nil || x.ctx.Err() != nil {
 			return // one stays free
 		}
-		x.busy.Go(func() { _, _ = do("WAIT", int64(1000), heldFor.Milliseconds()) }) // ends by itself
+		x.busy.Go(func() { _, _ = do("WAIT", int64(1000), heldFor.Milliseconds()) }) // ends after heldFor
 	}
 }
 

@@ -10,8 +10,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// An Exam is what an examination needs to know. All nodes get the same, but for
-// Value and Own.
+// An Examination says how to examine nodes. All nodes get the same, but for Value and Own.
 type Examination struct {
 	Fair     bool          // locks are waited for with WithFair
 	Fencing  bool          // locks have tokens
@@ -19,10 +18,10 @@ type Examination struct {
 	Patience time.Duration // for the answer to one question
 	Period   time.Duration // over which the clock is watched
 	Origin   time.Time     // of the times in samples
-	Key      string        // that all nodes have the same: nobody else uses it
-	Value    string        // under it on this node
+	Key      string        // the same on all nodes: nothing else uses it
+	Value    string        // stored under Key on this node
 	Own      string        // the key of the self-test: no other node has it
-	TTL      time.Duration // of all keys: whatever happens, they are gone after it
+	TTL      time.Duration // of all keys: they are gone after it in any case
 }
 
 // samples is how often the clock is read.
@@ -30,13 +29,12 @@ const samples = 20
 
 var errExamined = errors.New("the client has not returned from an earlier examination yet")
 
-// Examine finds out about the node what can be asked. It puts one question after the
-// other, and none after one without an answer: a node that hangs holds it for one
-// patience. When it returns, what it wrote is gone, or, where the node does not say
-// so, goes by itself.
+// Examine finds out about the node what can be asked. It asks one question after the other, and
+// none after a question without an answer: a node that hangs delays it for one Patience. When
+// it returns, what it wrote is gone, or, if the node does not confirm that, expires.
 //
-// It goes past the gate, which is for calls that come by the thousand. There is one
-// examination of a node at a time, so a client that does not return holds one.
+// It bypasses the circuit breaker, which is for calls that come by the thousand. There is one
+// examination of a node at a time, so a client that does not return delays only one.
 func (n *Node) Examine(ctx context.Context, e Examination) Facts {
 	x := &examination{Examination: e, node: n, ctx: ctx, facts: Facts{Node: n.String()}, sides: make(map[string]bool)}
 	wait, cancel := context.WithTimeout(ctx, e.Patience)
@@ -58,7 +56,7 @@ func (n *Node) Examine(ctx context.Context, e Examination) Facts {
 	return x.facts
 }
 
-// An exam is an examination under way.
+// An examination is one under way.
 type examination struct {
 	Examination
 	node   *Node
@@ -75,7 +73,7 @@ type examination struct {
 
 func (x *examination) guarded() bool { return x.Guard != Guard{} }
 
-// ask puts one question. Error replies are answers.
+// ask asks one question. Error replies are answers.
 func (x *examination) ask(args ...any) (any, error) {
 	if x.broken != nil {
 		return nil, x.broken

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// parseInfo reads the reply to INFO. Servers and services leave out what they like.
+// parseInfo reads the reply to INFO. Servers and services leave fields out.
 func parseInfo(text string) Server {
 	fields := make(map[string]string)
 	for line := range strings.Lines(text) {
@@ -53,7 +53,7 @@ func parseInfo(text string) Server {
 		}
 	}
 	if s.RunID == "?" {
-		s.RunID = "" // or all such servers would be one
+		s.RunID = "" // or all such servers would count as one
 	}
 	s.Version = ownVersion(fields)
 	for i := 0; s.Mode == "sentinel" && fields[fmt.Sprint("master", i)] != ""; i++ {
@@ -62,8 +62,8 @@ func parseInfo(text string) Server {
 	return s
 }
 
-// ownVersion is the version as the server counts its own: those that descend from Redis
-// also say which one they are compatible with.
+// ownVersion is the version as the server counts its own: servers that descend from Redis also
+// say which version they are compatible with.
 func ownVersion(fields map[string]string) string {
 	for _, name := range []string{"valkey", "redict"} {
 		if v := fields[name+"_version"]; v != "" {
@@ -80,7 +80,7 @@ func ownVersion(fields map[string]string) string {
 	return version
 }
 
-// masterOf reads what a Sentinel says about a master: "name=x,status=ok,address=h:1,...".
+// masterOf reads a Sentinel's description of a master: "name=x,status=ok,address=h:1,...".
 func masterOf(line string) string {
 	fields := make(map[string]string)
 	for part := range strings.SplitSeq(line, ",") {
@@ -90,8 +90,8 @@ func masterOf(line string) string {
 	return fields["address"] + " (" + fields["name"] + ")"
 }
 
-// word returns a text of a server that may be shown in a line, or "?": it might
-// contain anything.
+// word returns a text of a server that may be shown in a line, or "?": it might contain
+// anything.
 func word(s string) string {
 	if len(s) > 200 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return "?"
@@ -99,7 +99,7 @@ func word(s string) string {
 	return s
 }
 
-// parseConfig takes the reply to CONFIG GET in: names and values, flat.
+// parseConfig reads the reply to CONFIG GET, names and values in turn, into found.
 func parseConfig(reply any, found map[string]string) error {
 	pairs, ok := reply.([]any)
 	if !ok || len(pairs)%2 != 0 {

@@ -10,17 +10,17 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
-// A listing is bounded at every step, so that a node with many keys serves others in
+// A listing is bounded at every step, so that a node with many keys serves other clients in
 // between: no step takes a server much more than a millisecond of its processor.
 const (
-	listScan  = 500              // keys that one SCAN walks over
+	listScan  = 500              // keys that one SCAN visits
 	listPage  = 64               // keys that one script looks at, at most
-	listSpend = 1000             // commands that it runs before it leaves the rest for the next one
+	listSpend = 1000             // commands that it runs before it leaves the rest for the next call
 	listPause = time.Millisecond // after each of them, at most
 
 	// LongestOurs is the longest value of a lock of ours that is listed, in bytes.
 	LongestOurs = 165
-	// LongestToken is that of locks of other libraries.
+	// LongestToken is the longest value of locks of other libraries that are listed.
 	LongestToken = 40
 )
 
@@ -29,7 +29,7 @@ var ErrTooMany = errors.New("too many names")
 
 var errListing = errors.New("the client has not returned from an earlier listing yet")
 
-// A Listing is what to list.
+// A Listing says what to list.
 type Listing struct {
 	Prefix   string                  // that keys begin with
 	Patience time.Duration           // for the answer to one question
@@ -37,13 +37,13 @@ type Listing struct {
 	Lock     func(value string) bool // whether a value is that of a lock
 }
 
-// List tells who holds the locks whose keys begin with a prefix, by key. It puts one
-// question after the other, and none after one that was not answered. What was locked or
-// released meanwhile may be in it or not.
+// List returns the holders of the locks whose keys begin with a prefix, by key. It asks one
+// question after the other, and none after a question that was not answered. What was locked or
+// released meanwhile may be included or not.
 //
-// It goes past the gate, as an examination does: there is one listing of a node at a time.
-// It returns when ctx ends, or soon after its patience, whatever the client does; returned
-// is called when the client has returned.
+// It bypasses the circuit breaker, as an examination does: there is one listing of a node at a
+// time. It returns when ctx ends, or soon after its patience, whatever the client does.
+// returned is called when the client has returned.
 func (n *Node) List(ctx context.Context, what Listing, returned func()) (map[string]Answer, error) {
 	l := &listing{Listing: what, node: n, ctx: ctx, found: make(map[string]Answer)}
 	select {
@@ -75,7 +75,7 @@ type listing struct {
 	node  *Node
 	ctx   context.Context
 	found map[string]Answer
-	hung  chan struct{} // closed when the client returns from what it was not waited for
+	hung  chan struct{} // closed when the client returns from a call that was given up
 }
 
 func (l *listing) run() error {
@@ -105,8 +105,8 @@ func (l *listing) run() error {
 	}
 }
 
-// scan asks for some of the keys. It returns those that may be locks and were not looked
-// at yet: a server may name a key twice.
+// scan asks for some of the keys. It returns those that may be locks and were not looked at
+// yet: a server may name a key twice.
 func (l *listing) scan(cursor string) (next string, keys []string, err error) {
 	reply, err := l.ask("SCAN", cursor, "MATCH", Glob(l.Prefix), "COUNT", int64(listScan))
 	if err != nil {
@@ -133,7 +133,7 @@ func (l *listing) scan(cursor string) (next string, keys []string, err error) {
 	return next, keys, nil
 }
 
-// look looks at keys, and returns how many of them it is done with.
+// look reads keys, and returns how many of them are done.
 func (l *listing) look(keys []string) (done int, err error) {
 	args := make([]any, 0, 3*len(keys)+6)
 	args = append(args, "EVAL", unguarded.all[lua.List].Text, int64(3*len(keys)))
@@ -167,13 +167,13 @@ func (l *listing) look(keys []string) (done int, err error) {
 	return len(replies) / 3, nil
 }
 
-// ask puts one question, once more where a connection ended that was idle for long: to
-// look twice changes nothing.
+// ask asks one question, and repeats it if a connection ended that was idle for long: to read
+// twice changes nothing.
 func (l *listing) ask(args ...any) (reply any, err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.Patience)
 	defer cancel()
 	begun := time.Now()
-	defer func() { time.Sleep(min(time.Since(begun)/2, listPause)) }() // others come first
+	defer func() { time.Sleep(min(time.Since(begun)/2, listPause)) }() // other clients come first
 	for range atOnce {
 		if reply, err = l.put(ctx, args); !connectionEnded(err) || ctx.Err() != nil || l.hung != nil {
 			break
@@ -187,7 +187,7 @@ func (l *listing) ask(args ...any) (reply any, err error) {
 	return reply, err
 }
 
-// put waits for the client, but not for one that does not heed its context.
+// put waits for the client, but not for a client that ignores its context.
 func (l *listing) put(ctx context.Context, args []any) (any, error) {
 	type result struct {
 		reply any
@@ -222,7 +222,7 @@ func Glob(prefix string) string {
 
 var globbed = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
-// A notListed error is that of a command which locks do not need, or need in another way.
+// A notListed error is that of a command which locks do not need, or need differently.
 type notListed struct {
 	error
 	command string
@@ -230,7 +230,7 @@ type notListed struct {
 
 func (e *notListed) Unwrap() error { return e.error }
 
-// cause says what to do about it. c is what is known of its text otherwise.
+// cause says what to do about it. c is the cause by its text.
 func (e *notListed) cause(c cause) cause {
 	const keys = "a listing reads every key that begins with its prefix, and \"{key}:queue\" and \"{key}:lease\": ask for a prefix that this user may read"
 	switch {

@@ -12,25 +12,25 @@ import (
 )
 
 // Servers repeat the arguments of a command that they do not know, and of some that they
-// refuse. Those of a renamed AUTH are the password, those of a renamed EVALSHA are the
-// value that releases a lock. So an error is shortened where it comes in, before
-// anything else sees it: what users log, or find with errors.As, has no argument in it.
+// refuse. The arguments of a renamed AUTH are the password; those of a renamed EVALSHA are the
+// value that releases a lock. So an error is redacted where it comes in, before anything else
+// sees it: what users log, or find with errors.As, has no argument in it.
 
 const (
-	maxText = 300 // bytes of an error reply; some servers explain themselves at length
+	maxText = 300 // bytes of an error reply; some servers send long explanations
 	cutOff  = "..."
 )
 
 var (
-	// unknownCommand comes before the name of the command, and that before its arguments.
+	// unknownCommand comes before the name of the command, and the name before the arguments.
 	unknownCommand = regexp.MustCompile(`(?i)\bun(?:known|supported|recogni[sz]ed)(?: or \w+| redis| redict| valkey)? command\b[:,]?\s*`)
 	commandName    = regexp.MustCompile("^(?:['\"`][A-Za-z][\\w.|-]{0,39}['\"`]|[A-Za-z][\\w.|-]{0,39})")
 	argsBegin      = regexp.MustCompile(`(?i)\barg(?:ument)?s beginning with`)
 	lockValue      = regexp.MustCompile("rl1:[0-9a-f]*[^\\s'\"`]*") // or the beginning of one
 )
 
-// harmless are the quoted words that are no arguments, or no secrets: names of commands
-// (those of subcommands go with them) and of settings.
+// harmless are the quoted words that are no arguments, or no secrets: names of commands (and so
+// those of subcommands) and of settings.
 var harmless = func() map[string]bool {
 	words := make(map[string]bool)
 	for _, r := range rights {
@@ -42,8 +42,8 @@ var harmless = func() map[string]bool {
 	return words
 }()
 
-// shorten leaves the code and the message of an error reply and the name of the command,
-// and takes out what may be an argument.
+// shorten leaves the code and the message of an error reply and the name of the command, and
+// removes what may be an argument.
 func shorten(text string) string {
 	if front, command, ok := cutArguments(text); ok {
 		text = hideNonce(hideQuoted(front)) + command
@@ -82,8 +82,7 @@ func cutArguments(text string) (front, command string, ok bool) {
 	return text, "", false
 }
 
-// hideQuoted hides all from the first quotation mark to the last: an argument may have
-// some in it.
+// hideQuoted hides all from the first quotation mark to the last: an argument may contain some.
 func hideQuoted(text string) string {
 	first, last := quoted(text)
 	if first < 0 {
@@ -99,8 +98,8 @@ func hideQuoted(text string) string {
 	return text[:first+1] + cutOff + text[last:]
 }
 
-// quoted finds the first quotation mark that opens something, and the last that closes
-// something; -1 if there is none.
+// quoted finds the first quotation mark that opens a quotation, and the last that closes one;
+// -1 if there is none.
 func quoted(text string) (first, last int) {
 	const marks = "'\"`"
 	within := func(i int) bool { // a word, as the apostrophe in "can't" is
@@ -122,11 +121,11 @@ func quoted(text string) (first, last int) {
 // hideNonce hides what releases a lock.
 func hideNonce(text string) string { return lockValue.ReplaceAllString(text, "rl1:"+cutOff) }
 
-// sentinels are what an error that was shortened still matches.
+// sentinels are what a redacted error still matches.
 var sentinels = []error{pool.ErrNotSent, pool.ErrNoConn, pool.ErrClosed, context.DeadlineExceeded, context.Canceled}
 
-// usual are errors of nodes that do not answer, which come by the thousand. No server has
-// a word in them.
+// usual are errors of nodes that do not answer, which come by the thousand. They contain no
+// word of a server.
 var usual = map[string]bool{
 	context.DeadlineExceeded.Error():                                  true,
 	context.Canceled.Error():                                          true,
@@ -134,8 +133,8 @@ var usual = map[string]bool{
 	pool.ErrNotSent.Error() + ": " + context.Canceled.Error():         true,
 }
 
-// discreet returns err without what a server repeated of arguments. If there is
-// something, nothing is left of errors around it, whose text has it, too.
+// redact returns err without the arguments that a server repeated. If there are some, the
+// errors around them are dropped, since their text has the arguments, too.
 func redact(err error) error {
 	if err == nil {
 		return nil
@@ -164,7 +163,7 @@ func redact(err error) error {
 	for _, e := range said {
 		left = append(left, pool.Error(shorten(string(e))))
 	}
-	if len(said) == 0 { // a client, or who uses it, made words of the reply
+	if len(said) == 0 { // a client, or a hook of it, made a text of the reply
 		left = append(left, errors.New(short))
 	}
 	return &shortened{left}

@@ -7,28 +7,26 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A cause is what stands behind an error, as far as somebody who waits, or who has to
-// mend it, wants to know.
+// A cause is the reason for an error, as far as it matters for a wait or for a remedy.
 type cause struct {
 	end    end
-	remedy string // "" if nobody knows one
-	silent bool   // nothing came back, and the error says no more than that
+	remedy string // "" if none is known
+	silent bool   // no answer came, and the error says no more than that
 }
 
-// end is when a cause ends a wait. A wait that ends is an error that somebody reads. But a
-// service that waits in line should outlast what its servers do in a moment.
+// end is when a cause ends a wait. A wait that ends returns an error that says why. But a
+// service that waits should outlast short troubles of its servers.
 type end uint8
 
 const (
-	passes     end = iota // never: it may pass by itself
-	lasts                 // when the node has met nothing else for a while: nobody knows that it passes
-	untilFixed            // after a while, too; at once if the node has never answered well, so that a new setup fails at once
-	permanent             // at once: time does not change it
+	passes     end = iota // never: it may pass
+	lasts                 // when the node has failed with nothing else for a while: nothing says that it passes
+	untilFixed            // after a while, too; at once if no call has succeeded yet, so that a new setup fails at once
+	permanent             // at once: waiting does not change it
 )
 
-// causeOf finds what stands behind err, which is not nil. Replies that nobody knows last:
-// every server and proxy has words of its own for what it does not do. Other errors that
-// nobody knows pass: networks heal.
+// causeOf finds the cause of err, which is not nil. Unknown replies last: every server and
+// proxy has its own words for what it does not do. Other unknown errors pass: networks heal.
 func causeOf(err error) cause {
 	if c, ok := unreachable(err); ok {
 		return c
@@ -58,8 +56,8 @@ func refusalOf(text string) cause {
 	return cause{end: lasts}
 }
 
-// matches reports whether a text has the words of the refusal anywhere: scripts and
-// proxies put words of their own first. A code in capitals has to be a word.
+// matches reports whether a text has the words of the refusal anywhere: scripts and proxies put
+// their own words first. A code in capitals has to be a word.
 func (r *refusal) matches(text, lower string) bool {
 	if strings.ToLower(r.text) == r.text {
 		return strings.Contains(lower, r.text)
@@ -75,8 +73,8 @@ func (r *refusal) matches(text, lower string) bool {
 	}
 }
 
-// Remedy says what to do about an error of a node, or "". Of a node that just does not
-// answer it says nothing: that is an error by itself.
+// Remedy says what to do about an error of a node, or "". For a node that just does not answer
+// it is "": the error says enough.
 func Remedy(err error) string {
 	c := causeOf(err)
 	if c.silent {
@@ -85,20 +83,18 @@ func Remedy(err error) string {
 	return c.remedy
 }
 
-// Advice is Remedy for somebody who looks for a fault: of silence, too, it says what may
-// be behind it.
+// Advice is Remedy for diagnosis: for silence, too, it says what may be the reason.
 func Advice(err error) string { return causeOf(err).remedy }
 
-// FormRefused reports whether an error says how a server, a service or a proxy dislikes to
-// be asked: that it knows no such command, or no such script.
+// FormRefused reports whether an error says that a server, a service or a proxy refused the
+// form of a command: it knows no such command, or no such script.
 func FormRefused(err error) bool {
 	var all *formsRefused
 	return errors.As(err, &all)
 }
 
-// isRefusal reports whether err is an error reply: the server read the command
-// and did not carry it out. (Our scripts write last, so a script that fails has
-// written nothing either.)
+// isRefusal reports whether err is an error reply: the server read the command and did not
+// carry it out. (Our scripts write last, so a script that fails has written nothing either.)
 func isRefusal(err error) bool {
 	var e pool.Error
 	return errors.As(err, &e)
@@ -110,7 +106,7 @@ func notLoaded(err error) bool { return refusalHas(err, "NOSCRIPT") }
 // refusesNative reports whether a server does not take SET with both NX and GET.
 func refusesNative(err error) bool { return refusalHas(err, "syntax error") }
 
-// Quarantined reports whether a server grants no locks since it may have forgotten some.
+// Quarantined reports whether a server grants no locks because it may have forgotten some.
 func Quarantined(err error) bool { return refusalHas(err, "GUARDQUARANTINE") }
 
 // wrongType reports whether a key holds something that is no lock.

@@ -2,7 +2,7 @@ package node
 
 // A refusal is a kind of error reply.
 type refusal struct {
-	text   string // in it. In small letters: however it is written
+	text   string // that the reply contains; small letters match capitals, too
 	end    end
 	remedy string
 }
@@ -10,14 +10,14 @@ type refusal struct {
 // OutOfCluster is what makes a node of a cluster a master of its own.
 const OutOfCluster = "set cluster-enabled no in its configuration file and on its command line, and restart it"
 
-// rightsOf says what the user of an option needs besides what every lock does.
+// rightsOf says which rights the user of an option needs besides those of every lock.
 func rightsOf(option string) string {
 	return option + " needs more rights than a lock without it: ACL SETUSER <user> +eval +evalsha " + purposeOf(option).of("<prefix>") + "; SECURITY.md lists all"
 }
 
 // Remedies that several refusals have.
 const (
-	// rightsOfScripts is for servers that let a user run a script, and not what is in it.
+	// rightsOfScripts is for servers that let a user run a script, but not the commands in it.
 	// See rightsOf for what is missing where that is known.
 	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair too"
 	noPassword      = "this server has no password: take it out of this node's client, or give the server one"
@@ -31,14 +31,14 @@ const (
 	moreClients     = "raise maxclients on this node, or use smaller client pools"
 )
 
-// refusals are the error replies that are known. The first that matches counts: what
-// others may contain in words comes last.
+// refusals are the known error replies. The first that matches counts: words that other replies
+// may contain come last.
 var refusals = []refusal{
 	{"GUARDQUARANTINE", passes, "it votes again by itself"},
 	{"GUARDMISMATCH", untilFixed, "all clients of a node must use the same number of nodes and the same WithRestartGuard; to change that, stop them, DEL redlock:node on every node, and start"},
 	{"CLOCKBEHIND", passes, "set the clock of this node: it takes no fencing tokens until then"},
 
-	// Of the server itself, for a while.
+	// Of the server, for a while.
 	{"READONLY", passes, "this is a replica: a lock needs masters"},
 	{"MASTERDOWN", passes, "this is a replica without its master: a lock needs masters"},
 	{"OOM", passes, "raise maxmemory or free memory on this node"},
@@ -59,7 +59,7 @@ var refusals = []refusal{
 	{"non local key", permanent, aCluster},
 	{"in cluster mode", untilFixed, aCluster},
 
-	// Of who we are and what we may do.
+	// Of the user and its rights.
 	{"DENIED", untilFixed, "this server is in protected mode and takes connections of its own machine only: give its default user a password"},
 	{"user executing the script can't", untilFixed, rightsOfScripts},
 	{"acl failure in script", untilFixed, rightsOfScripts},
@@ -73,8 +73,8 @@ var refusals = []refusal{
 	{"invalid db index", untilFixed, database},
 	{"WRONGTYPE", permanent, "a data key has the lock's name: choose another name or a prefix"},
 
-	// Of commands. The scripts of Redis, Redict, Valkey and KeyDB each have words of
-	// their own, and so have services and proxies.
+	// Of commands. Redis, Redict, Valkey and KeyDB each have words of their own for errors in
+	// scripts, and so have services and proxies.
 	{"unknown command", untilFixed, lacksCommand},
 	{"command called from", untilFixed, lacksCommand},
 	{"find scripting engine", untilFixed, "this server runs without Lua, and scripts need it: load that module"},
@@ -86,7 +86,7 @@ var refusals = []refusal{
 	{"not allowed", lasts, notOffered},
 	{"disabled", lasts, notOffered},
 
-	// Of proxies, about what is behind them, and of services.
+	// Of proxies, about the server behind them, and of services.
 	{"connection refused", passes, behindProxy},
 	{"connection reset", passes, behindProxy},
 	{"timed out", passes, behindProxy},

@@ -14,7 +14,7 @@ type right struct {
 	args    []any  // the command, and what follows the name of the key
 }
 
-// trialTTL stands for that of the trial.
+// testTTL stands for the TTL of the self-test.
 type testTTL struct{}
 
 // rights has every command of the scripts once for each kind of key that it touches.
@@ -36,7 +36,7 @@ var rights = []right{
 	{ToQueue, "wake:name", []any{"PUBLISH", ""}},
 	{ToQueue, "wake:name", []any{"SUBSCRIBE"}},
 	{ToQueue, "", []any{"TIME"}},
-	{ToQueue, "queue", []any{"ZRANGE", int64(0), int64(0)}}, // who comes next
+	{ToQueue, "queue", []any{"ZRANGE", int64(0), int64(0)}}, // the first waiter
 	{ToQueue, "queue", []any{"ZADD", int64(1), "member"}},
 	{ToQueue, "queue", []any{"ZREM", "member"}},
 	{ToQueue, "queue", []any{"ZSCORE", "member"}},
@@ -65,7 +65,7 @@ var rights = []right{
 	{ToPing, "", []any{"PING"}},
 }
 
-// String says what the right is, with "key" for whatever key.
+// String describes the right, with "key" for any key.
 func (r right) String() string {
 	name := r.args[0].(string)
 	switch r.on {
@@ -82,7 +82,7 @@ func (r right) String() string {
 	return name + " on {key}:" + r.on
 }
 
-// command is the right put to use.
+// command is a command that needs the right.
 func (r right) command(x *examination) []any {
 	args := []any{r.args[0]}
 	switch r.args[0] {
@@ -111,8 +111,8 @@ func (r right) command(x *examination) []any {
 	return args
 }
 
-// rights finds out what the user may do: from Redis 7 on a server says so, if the
-// user may ask. Else it is tried.
+// rights finds out what the user may do. Redis 7 and later say so, if the user may ask. Else
+// the commands are tried.
 func (x *examination) rights() {
 	f := &x.facts
 	reply, err := x.ask("ACL", "WHOAMI")
@@ -126,8 +126,8 @@ func (x *examination) rights() {
 	f.RightsErr = x.broken
 }
 
-// dryRun asks for every right. It reports false where the server cannot or may not
-// tell.
+// dryRun asks the server about every right. It reports false if the server cannot or may not
+// say.
 func (x *examination) dryRun(user string) bool {
 	var missing []MissingRight
 	for _, r := range rights {
@@ -136,7 +136,7 @@ func (x *examination) dryRun(user string) bool {
 		}
 		reply, err := x.ask(append([]any{"ACL", "DRYRUN", user}, r.command(x)...)...)
 		switch unknown := refusalHas(err, "not found"); {
-		case unknown: // it was disabled or renamed, which is no matter of rights
+		case unknown: // the command was disabled or renamed: no right is missing
 			missing = append(missing, r.missing(err, true))
 		case err != nil:
 			x.facts.RightsErr = x.broken
@@ -151,15 +151,15 @@ func (x *examination) dryRun(user string) bool {
 	return true
 }
 
-// denial says that the right is missing.
+// missing says that the right is missing.
 func (r right) missing(err error, unknown bool) MissingRight {
 	return MissingRight{Purpose: r.purpose, Command: r.String(), Name: r.args[0].(string), Said: word(errorReply(err)), Unknown: unknown}
 }
 
-// tryRights sends the commands that the trial's lock does not send anyway. Those that
-// would make a set or a hash without a TTL find a text under the name instead: the
-// server looks at the rights first, and then refuses the type. Where there is no text
-// they are not tried. What is denied stands in the server's ACL LOG afterwards.
+// tryRights sends the commands that the self-test's lock does not send anyway. Commands that
+// would make a set or a hash without a TTL find a text under the name instead: the server
+// checks the rights first, and then refuses the type. Where there is no text they are not
+// tried. Refused commands stand in the server's ACL LOG afterwards.
 func (x *examination) tryRights() {
 	there := x.sides
 	for _, side := range []string{"queue", "lease"} {
@@ -172,7 +172,7 @@ func (x *examination) tryRights() {
 		name := r.args[0]
 		switch {
 		case r.purpose == ToLock && r.on != "", name == "UNSUBSCRIBE", r.purpose == ToGuard && (!x.guarded() || name == "SET"):
-			continue // the trial's lock needs it, or it goes with SUBSCRIBE, or nobody needs it
+			continue // the self-test's lock needs it, or it goes with SUBSCRIBE, or no lock needs it
 		case (name == "ZADD" || name == "HSET") && !there[r.on]:
 			f.Untried = append(f.Untried, r.String())
 			continue
@@ -193,7 +193,7 @@ func (x *examination) tryRights() {
 	}
 }
 
-// errorReply returns the text of an error reply, without what others put in front.
+// errorReply returns the text of an error reply, without what other errors put in front.
 func errorReply(err error) string {
 	var e pool.Error
 	errors.As(err, &e)

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// The self-test does what locks with the options of this Locker do, under a key that no
-// other node has, and looks afterwards at what is there. Servers that only look like Redis
-// answer "granted" to commands whose options they ignore: then two hold the lock, or it has
-// no end. Only the key says so.
+// The self-test does what locks with the options of this Locker do, under a key that no other
+// node has, and compares the replies with what is there. Servers that only look like Redis
+// answer "granted" to commands whose options they ignore: then there are two holders, or the
+// lock has no end. Only the key shows it.
 
 type selfTest struct {
 	*examination
 	key         string
-	mine, other string // values of two who want the lock
+	mine, other string // values of two clients
 	scripts     *Scripts
-	token       int64 // the newest fencing token
+	token       int64 // the largest fencing token
 }
 
 func (x *examination) selfTest() {
@@ -26,7 +26,7 @@ func (x *examination) selfTest() {
 	x.facts.SelfTest.Simple = x.node.simpleRelease()
 }
 
-// prepare makes ready what the options need.
+// prepare sets up what the options need.
 func (t *selfTest) prepare() bool {
 	t.tested = []string{t.key}
 	for _, side := range []string{"wait", "queue", "lease", "fence"} {
@@ -34,8 +34,8 @@ func (t *selfTest) prepare() bool {
 	}
 	t.scripts = unguarded
 	if run := t.facts.Server.RunID; t.guarded() && run != "" {
-		// The marker of a server that was asked before: without it the guard would begin
-		// a quarantine.
+		// The marker of the server as it was asked before: without it the guard would begin a
+		// quarantine.
 		marker := t.ownMarkerKey(markerKey)
 		t.tested = append(t.tested, marker, t.ownMarkerKey(quarantineKey))
 		if _, err := t.ask("SET", marker, run+" "+t.Guard.Settings(), "PX", millis(t.TTL)); err == nil {
@@ -61,7 +61,7 @@ func parsedTime(reply any, err error) (time.Duration, error) {
 	return parseTime(reply)
 }
 
-// lease is what one attempt asks for.
+// entry is what one attempt asks for.
 func (t *selfTest) entry(value string) Entry {
 	entry := t.scripts.NewEntry(t.key, value)
 	if t.Fencing {
@@ -71,7 +71,7 @@ func (t *selfTest) entry(value string) Entry {
 	return entry
 }
 
-// option is the one that the verb is asked for.
+// option is the option that the verb is tried for.
 func (t *selfTest) option(verb Verb) string {
 	switch {
 	case verb == AcquireInTurn:
@@ -86,12 +86,12 @@ func (t *selfTest) option(verb Verb) string {
 	return ""
 }
 
-// failed notes why the self-test ends.
+// failed records why the self-test ends.
 func (t *selfTest) failed(verb Verb, option string, err error) bool {
 	f := &t.facts.SelfTest
 	f.Verb, f.Option = verb, option
 	if Quarantined(err) {
-		// The script ran on another server than the one that said who it is.
+		// The script ran on another server than the one that stated its run id.
 		t.facts.Connections.RunIDs = added(t.facts.Connections.RunIDs, "another")
 		return false
 	}
@@ -99,7 +99,7 @@ func (t *selfTest) failed(verb Verb, option string, err error) bool {
 	return false
 }
 
-// wrong notes what the server did otherwise than it was asked.
+// wrong records what the server did differently from what it was asked.
 func (t *selfTest) wrong(verb Verb, format string, args ...any) bool {
 	f := &t.facts.SelfTest
 	f.Verb, f.Option = verb, t.option(verb)
@@ -107,7 +107,7 @@ func (t *selfTest) wrong(verb Verb, format string, args ...any) bool {
 	return false
 }
 
-// do asks for one thing. ok is false if there is no answer to look at.
+// do makes one call. ok is false if there is no answer to check.
 func (t *selfTest) do(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) (a Answer, ok bool) {
 	a = t.put(NewRequest(verb, entry, ttl, flag))
 	if a.Err != nil {
@@ -116,7 +116,7 @@ func (t *selfTest) do(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag
 	return a, true
 }
 
-// holder looks who has the key, "" for nobody.
+// holder reads the value of the key, "" if there is none.
 func (t *selfTest) holder(verb Verb) (value string, ok bool) {
 	reply, err := t.ask("GET", t.key)
 	if err != nil {
@@ -126,8 +126,8 @@ func (t *selfTest) holder(verb Verb) (value string, ok bool) {
 	return value, true
 }
 
-// lives looks for how long the key lives, and reports whether that is as it was asked
-// for, at asked, and longer than before.
+// lives reads how long the key still lives. ok reports whether that is as it was asked for, at
+// asked, and longer than before.
 func (t *selfTest) lives(verb Verb, ttl time.Duration, asked time.Time, before time.Duration) (left time.Duration, ok bool) {
 	reply, err := t.ask("PTTL", t.key)
 	if err != nil {
@@ -215,7 +215,7 @@ func (t *selfTest) try() bool {
 	return t.release(mine, WaiterFlag{})
 }
 
-// release releases the lock, and looks whether it is gone.
+// release releases the lock, and checks that it is gone.
 func (t *selfTest) release(entry Entry, flag WaiterFlag) bool {
 	a, ok := t.do(Release, entry, 0, flag)
 	if !ok {
@@ -233,13 +233,14 @@ func (t *selfTest) release(entry Entry, flag WaiterFlag) bool {
 	return true
 }
 
-// The names of two Lockers in marks, and who of the second waits.
+// The ids of two Lockers, and the waiter id of a caller of the second.
 const (
 	holderID, waiterID = "check-a", "check-b"
 	callerID           = waiterID + ".1"
 )
 
-// wait is what Lock does: one has the lock, the other waits and is told of its release.
+// wait is what Lock does: one client has the lock, the other waits and is notified of its
+// release.
 func (t *selfTest) wait() bool {
 	verb, kept := Wait, t.TTL/2
 	hold, queue := WaiterFlag{ID: holderID + ".1", TTL: kept}, WaiterFlag{ID: callerID, TTL: kept}
@@ -291,7 +292,7 @@ func (t *selfTest) wait() bool {
 	return true
 }
 
-// hear notes whether the message of the release arrived.
+// receive records whether the message of the release arrived.
 func (t *selfTest) receive(published bool) {
 	w, subscription := &t.facts.WakeUp, t.subscription
 	switch t.subscription = nil; {
@@ -305,7 +306,7 @@ func (t *selfTest) receive(published bool) {
 	}
 }
 
-// followUp grants the lock to the one who waits in the queue.
+// followUp grants the lock to the waiter in the queue.
 func (t *selfTest) followUp(queue WaiterFlag) bool {
 	next := t.entry(t.other)
 	a, ok := t.do(AcquireInTurn, next, t.TTL, queue)
@@ -317,7 +318,7 @@ func (t *selfTest) followUp(queue WaiterFlag) bool {
 	return t.release(next, WaiterFlag{ID: waiterID, Position: QueuePosition{TTL: t.TTL / 2, Ticket: queue.Position.Ticket}})
 }
 
-// lend gives up the subscription: the client has no other connection for a command.
+// freeConnection closes the subscription: the client has no other connection for a command.
 func (x *examination) freeConnection() bool {
 	if x.subscription == nil {
 		return false
@@ -327,7 +328,7 @@ func (x *examination) freeConnection() bool {
 	return true
 }
 
-// simple says how locks are released where scripts are refused, "" where they are not.
+// simpleRelease says how locks are released if scripts are refused, "" if they are not.
 func (n *Node) simpleRelease() string {
 	switch form(n.working[Release].Load()) {
 	case short:

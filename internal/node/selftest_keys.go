@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// What an examination writes is under keys that nobody else uses, and every key has a TTL
-// from the same command on: whatever is refused afterwards, nothing is left behind. (A
-// server that ignores the TTL is told to delete the key, and a guard's marker is rewritten
-// without one only by a server which is not the one that was asked who it is.)
+// What an examination writes is under keys that nothing else uses, and every key has a TTL from
+// the command that sets it. Whatever is refused afterwards, nothing is left behind. (A server
+// that ignores the TTL is told to delete the key. A guard's marker is rewritten without a TTL
+// only by a server with another run id than the one that was asked for it.)
 
 // put asks what a lock asks, in the forms in which a lock asks it.
 func (x *examination) put(r *Request) Answer {
@@ -23,8 +23,8 @@ func (x *examination) put(r *Request) Answer {
 	}
 }
 
-// own has a guard look at a marker of the examination in place of the one that all share:
-// to look at a node must not begin a quarantine.
+// withOwnMarker replaces the marker that all clients share by one of the examination: to
+// examine a node must not begin a quarantine.
 func (x *examination) withOwnMarker(command []any) []any {
 	var changed []any
 	for i, arg := range command {
@@ -41,14 +41,14 @@ func (x *examination) withOwnMarker(command []any) []any {
 	return command
 }
 
-// ownGuard is the key that stands for one of the guard's.
+// ownMarkerKey is the key that replaces one of the guard's.
 func (x *examination) ownMarkerKey(key string) string {
 	return SideKey(x.Own, strings.TrimPrefix(key, "redlock:"))
 }
 
-// take sets the key that all nodes have the same, until the end: a node that finds the
-// value of another one there is that other one. (Nodes are examined at the same time, for
-// the whole period, so this misses only one that comes so late.)
+// storeValue sets the key that is the same on all nodes, until the end. A node that finds the
+// value of another node there is the same server. (Nodes are examined at the same time, for the
+// whole period, so this misses a node only if it is as late as that.)
 func (x *examination) storeValue() {
 	t := &x.facts.SelfTest
 	t.Value = x.Value
@@ -60,8 +60,8 @@ func (x *examination) storeValue() {
 	x.facts.NativeRefused = x.node.noNative.Load()
 }
 
-// clean deletes what there may be of the examination, also if it was interrupted. Where
-// it finds another node's value it must not, hence the script.
+// cleanUp deletes the keys of the examination, even if it was interrupted. It must not delete
+// another node's value, hence the script.
 func (x *examination) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), x.Patience)
 	defer cancel()
@@ -70,15 +70,15 @@ func (x *examination) cleanUp() {
 		_, err := x.node.pool.Do(ctx, lock.command(eval)...)
 		switch {
 		case isRefusal(err) && x.facts.SelfTest.Found == "":
-			// Without scripts nobody compares; but nobody else has this key.
+			// Without scripts nothing compares the values. But no other client has this key.
 			_, _ = x.node.pool.Do(ctx, "DEL", x.Key)
 		case err != nil && !isRefusal(err):
-			return // it goes by itself
+			return // the key expires
 		}
 	}
 	for side, set := range x.sides {
 		if set {
-			_, _ = x.node.pool.Do(ctx, "DEL", SideKey(x.Key, side)) // or it goes by itself, too
+			_, _ = x.node.pool.Do(ctx, "DEL", SideKey(x.Key, side)) // or it expires, too
 		}
 	}
 	for _, key := range x.tested {

@@ -20,8 +20,8 @@ type failure struct {
 	cause
 }
 
-// failures are those that are known. The first that matches counts: a deadline comes
-// along with whatever was under way when it passed.
+// failures are the known ones. The first that matches counts: a deadline accompanies whatever
+// was in progress when it passed.
 var failures = []failure{
 	{is(pool.ErrClosed), cause{end: permanent, remedy: "this node's client was closed: close it after the Locker"}},
 	{is(pool.ErrNoConn), cause{remedy: "all connections of this node's client are in use: give it more (PoolSize in go-redis, MaxActive in redigo), or use a client of their own for locks"}},
@@ -70,7 +70,7 @@ func as[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// inWords finds what clients say in words only.
+// inWords matches errors that clients have only as texts.
 func inWords(texts ...string) func(error) bool {
 	return func(err error) bool {
 		text := err.Error()
@@ -88,14 +88,14 @@ func notFound(err error) bool {
 	return errors.As(err, &e) && e.IsNotFound
 }
 
-// hungUp reports whether a connection ended. Servers and proxies end those that they do
-// not want, and what they said before is often lost with them.
+// hungUp reports whether a connection ended. Servers and proxies close connections that they do
+// not want, and what they said before is often lost.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		inWords("EOF", "connection reset", "broken pipe", "forcibly closed")(err)
 }
 
-// notReached reports whether there was no connection yet when the time was over.
+// notReached reports whether there was no connection yet when time ran out.
 func notReached(err error) bool {
 	return errors.Is(err, pool.ErrNotSent) && (errors.Is(err, context.DeadlineExceeded) || timedOut(err))
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A wakeUp is a subscription as those have who wait, to one channel.
+// A wakeUp is a subscription to one channel, as a waiter has it.
 type wakeUp struct {
 	subscription pool.Subscription
 	cancel       context.CancelFunc
 }
 
-// subscribe opens a subscription and waits until the server has joined it to the channel.
-// Both are nil for a client that cannot subscribe: it needs no right to.
+// subscribe opens a subscription and waits until the server has joined it to the channel. Both
+// results are nil for a client that cannot subscribe: it needs no right to do so.
 func (x *examination) subscribe(channel string) (*wakeUp, error) {
 	s, ok := x.node.pool.(pool.Subscriber)
 	if !ok || x.broken != nil {
@@ -42,7 +42,7 @@ func (x *examination) subscribe(channel string) (*wakeUp, error) {
 	return w, nil
 }
 
-// message waits for one, for as long as the exam is patient.
+// message waits for a message, for as long as the Patience of the examination.
 func (w *wakeUp) message(x *examination) (string, error) {
 	late := time.AfterFunc(x.Patience, w.cancel)
 	defer late.Stop()
@@ -62,8 +62,8 @@ func (w *wakeUp) message(x *examination) (string, error) {
 // close ends the subscription.
 func (w *wakeUp) close() { w.end(nil) }
 
-// end is close after an error of Receive or Join. Close of a subscription comes after its
-// context has ended and Receive has said so.
+// end is close after an error of Receive or Join. A subscription is closed after its context
+// has ended and Receive has returned an error.
 func (w *wakeUp) end(err error) {
 	w.cancel()
 	for err == nil {
