@@ -27,7 +27,7 @@ func (n Purpose) ACL(prefix string) ACL {
 	return ACL{fill.Replace(a.Keys), fill.Replace(a.Channels), a.Commands}
 }
 
-// of is all of it in one line.
+// of is the whole ACL in one line.
 func (n Purpose) of(prefix string) string {
 	a := n.ACL(prefix)
 	return strings.Join(strings.Fields(a.Keys+" "+a.Channels+" "+a.Commands), " ")

@@ -89,7 +89,7 @@ func (r *Request) read(reply any) Answer {
 		switch held := reply.(type) {
 		case nil:
 			return Answer{Status: Granted}
-		case string: // to Wait, from a form that does not tell for how long
+		case string: // to Wait, from a form that does not say for how long
 			if held == r.entry.value {
 				// An earlier send of this attempt took effect: its reply was lost, or it went
 				// through another name of the same server. No other client knows the value.

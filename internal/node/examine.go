@@ -123,8 +123,7 @@ func (x *examination) run() {
 	}
 }
 
-// noMaster says why there is no lock for trial: what would be refused says less than
-// this.
+// noMaster says why there is no self-test: that says more than what a server would refuse.
 func (s *Server) noMaster() string {
 	switch {
 	case s.Mode == "sentinel":

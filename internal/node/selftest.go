@@ -154,7 +154,7 @@ func (t *selfTest) try() bool {
 	if a, ok := t.do(Release, other, 0, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Absent {
-		return t.wrong(Release, "it says that it deleted a key that nobody had set")
+		return t.wrong(Release, "it says that it deleted a key that was never set")
 	}
 
 	short, asked := t.TTL-t.TTL/4, time.Now()
@@ -163,9 +163,9 @@ func (t *selfTest) try() bool {
 	case !ok:
 		return false
 	case a.Holder == "OK":
-		return t.wrong(Acquire, "it ignores GET of SET NX GET: nobody learns from it who holds a lock")
+		return t.wrong(Acquire, "it ignores GET of SET NX GET: the holder of a lock cannot be found out")
 	case a.Status != Granted:
-		return t.wrong(Acquire, "it does not grant a lock that nobody has")
+		return t.wrong(Acquire, "it does not grant a lock that is free")
 	}
 	if held, ok := t.holder(Acquire); !ok {
 		return false
@@ -190,13 +190,13 @@ func (t *selfTest) try() bool {
 	case a.Status == Granted:
 		return t.wrong(Acquire, "it ignores GET of SET NX GET: a second lock was granted while there was the first")
 	case a.Status != Taken || a.Holder != t.mine:
-		return t.wrong(Acquire, "it does not say who holds a lock")
+		return t.wrong(Acquire, "it does not name the holder of a lock")
 	}
 
 	if a, ok = t.do(Extend, other, t.TTL, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Taken {
-		return t.wrong(Extend, "it does not compare: who does not hold the lock was not told so")
+		return t.wrong(Extend, "it does not compare: an extension by a client that does not hold the lock was not denied")
 	}
 	asked = time.Now()
 	if a, ok = t.do(Extend, mine, t.TTL, WaiterFlag{}); !ok {
@@ -210,7 +210,7 @@ func (t *selfTest) try() bool {
 	if a, ok = t.do(Release, other, 0, WaiterFlag{}); !ok {
 		return false
 	} else if a.Status != Absent {
-		return t.wrong(Release, "it does not compare: who did not hold the lock released it")
+		return t.wrong(Release, "it does not compare: a client that did not hold the lock released it")
 	}
 	return t.release(mine, WaiterFlag{})
 }
@@ -257,7 +257,7 @@ func (t *selfTest) wait() bool {
 	if !ok {
 		return false
 	} else if a.Status != Granted {
-		return t.wrong(verb, "it does not grant a lock that nobody has")
+		return t.wrong(verb, "it does not grant a lock that is free")
 	}
 	if held, ok := t.holder(verb); !ok {
 		return false
@@ -271,7 +271,7 @@ func (t *selfTest) wait() bool {
 	if a, ok = t.do(verb, t.entry(t.other), t.TTL, queue); !ok {
 		return false
 	} else if a.Status != Taken || a.Holder != t.mine {
-		return t.wrong(verb, "it does not say to a waiter who holds the lock")
+		return t.wrong(verb, "it does not name the holder of the lock to a waiter")
 	}
 	subscription, err := t.subscribe(channel)
 	if t.facts.WakeUp.Err = err; subscription != nil {

@@ -7,7 +7,7 @@ import (
 
 // What an examination writes is under keys that nothing else uses, and every key has a TTL from
 // the command that sets it. Whatever is refused afterwards, nothing is left behind. (A server
-// that ignores the TTL is told to delete the key. A guard's marker is rewritten without a TTL
+// that ignores the TTL gets a command to delete the key. A guard's marker is rewritten without a TTL
 // only by a server with another run id than the one that was asked for it.)
 
 // put asks what a lock asks, in the forms in which a lock asks it.
