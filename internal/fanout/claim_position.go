@@ -8,7 +8,7 @@ import (
 )
 
 // What a claim does about the position of this group in the wait queue of a fair lock; see
-// turn.lua.
+// acquire_in_turn.lua.
 
 // A Position is what the nodes were told about the position of this group in the wait queue
 // of a lock.

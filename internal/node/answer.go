@@ -113,7 +113,7 @@ func (r *Request) read(reply any) Answer {
 			return Answer{Status: Granted, Last: last}
 		}
 		var a Answer
-		if list, ok := lua.Turn.Reply(reply); ok {
+		if list, ok := lua.AcquireInTurn.Reply(reply); ok {
 			a = queueOf(list)
 		}
 		if a.Status == Taken && a.Holder == r.entry.value { // as with Wait

@@ -85,7 +85,7 @@ type WaiterFlag struct {
 
 // A QueuePosition is what a Locker tells the nodes about its callers in the wait queue of a
 // lock. The callers have tickets, in ascending order. Only the first of them asks, and the
-// nodes keep one position for all of them. See turn.lua.
+// nodes keep one position for all of them. See acquire_in_turn.lua.
 type QueuePosition struct {
 	Ticket  int64         // of the first, 0 if it has none yet
 	Next    int64         // of the second, 0 if there is none, or none yet

@@ -13,9 +13,9 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 		return r.waitArgs(to, flag)
 	case lua.FencedWait:
 		return r.fencedWaitArgs(to, flag)
-	case lua.Turn:
+	case lua.AcquireInTurn:
 		return r.turnArgs(to, flag)
-	case lua.FencedTurn:
+	case lua.FencedAcquireInTurn:
 		return r.fencedTurnArgs(to, flag)
 	case lua.Release, lua.Short:
 		return r.releaseArgs(to, flag)
@@ -109,7 +109,7 @@ func (r *Request) releaseArgs(to []any, flag *WaiterFlag) []any {
 	to = append(to, flag.ID)
 	switch {
 	case position.Requeue:
-		return append(to, position.Ticket, "back")
+		return append(to, position.Ticket, "requeue")
 	case position.Ticket > 0:
 		return append(to, position.Ticket)
 	}

@@ -13,8 +13,8 @@ import (
 // Every argument stands where its name stands in the spec: the values here are all different.
 func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	line := QueuePosition{Ticket: 11, Next: 12, Last: 13, Count: 14, TTL: 15 * time.Millisecond}
-	back := line
-	back.Requeue = true
+	requeue := line
+	requeue.Requeue = true
 	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond, Position: line}
 	inLine := map[string]any{"waiter": "me", "flagTTL": int64(16), "ticket": int64(11), "next": int64(12), "last": int64(13),
 		"positionTTL": int64(15), "count": int64(14)}
@@ -44,9 +44,9 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 		{Wait, short, plain, flag, lua.Acquire, nil, []map[string]any{took}},
 		{Wait, eval, fenced(plain), flag, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, {"waiter": "me", "flagTTL": int64(16)}}},
 		{Wait, evalsha, fenced(guarded).Retake(), flag, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, retake, {"waiter": "me", "flagTTL": int64(16)}}},
-		{AcquireInTurn, evalsha, plain, flag, lua.Turn, queue, []map[string]any{took, inLine}},
-		{AcquireInTurn, evalsha, fenced(plain), flag, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine}},
-		{AcquireInTurn, evalsha, fenced(guarded).Retake(), flag, lua.FencedTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine, retake}},
+		{AcquireInTurn, evalsha, plain, flag, lua.AcquireInTurn, queue, []map[string]any{took, inLine}},
+		{AcquireInTurn, evalsha, fenced(plain), flag, lua.FencedAcquireInTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine}},
+		{AcquireInTurn, evalsha, fenced(guarded).Retake(), flag, lua.FencedAcquireInTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine, retake}},
 		{Extend, evalsha, plain, flag, lua.Extend, nil, []map[string]any{took}},
 		{Expire, evalsha, plain, flag, lua.Extend, nil, []map[string]any{took}},
 		{Swap, evalsha, plain, flag, lua.Swap, nil, []map[string]any{took, {"former": "f"}}},
@@ -54,7 +54,7 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 		{Release, evalsha, plain, WaiterFlag{ID: "me"}, lua.Release, []string{"wait"}, []map[string]any{{"value": "v", "releaser": "me"}}},
 		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: QueuePosition{TTL: 1}}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me"}}},
 		{Release, evalsha, plain, flag, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11)}}},
-		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: back}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "back": "back"}}},
+		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: requeue}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "requeue": "requeue"}}},
 		{Release, short, plain, flag, lua.Short, nil, []map[string]any{{"value": "v"}}},
 		{Inspect, evalsha, plain, flag, lua.Inspect, queue, []map[string]any{{"flagTTL": int64(16)}}},
 	} {

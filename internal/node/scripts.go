@@ -19,7 +19,7 @@ func newScripts(guard *lua.Guard) *Scripts {
 var scriptOf = [...]lua.Script{
 	Acquire:       lua.Acquire,
 	Wait:          lua.Wait,
-	AcquireInTurn: lua.Turn,
+	AcquireInTurn: lua.AcquireInTurn,
 	Extend:        lua.Extend,
 	Release:       lua.Release,
 	Inspect:       lua.Inspect,
@@ -33,7 +33,7 @@ func (r *Request) script(f form) lua.Script {
 	case f >= shortsha && r.Verb == Release:
 		return lua.Short
 	case r.fenced() && r.Verb == AcquireInTurn:
-		return lua.FencedTurn
+		return lua.FencedAcquireInTurn
 	case r.fenced():
 		return lua.FencedWait
 	case f >= shortsha && r.Verb == Wait:

@@ -1,7 +1,7 @@
 /*
  * The line of those who wait (WithFair): first come first served, and it moves on.
  *
- * In the model: W processes with one caller each, and N nodes that do what turn.lua
+ * In the model: W processes with one caller each, and N nodes that do what acquire_in_turn.lua
  * and release.lua do. An attempt goes to the nodes one by one, in any order, and
  * leaves out any; others act between any two. Who has no ticket draws one from the
  * answers of his attempt. Who was granted too few nodes gives them back, and goes
@@ -119,7 +119,7 @@ inline registered(w) {
 	}
 }
 
-/* turn.lua on node n for w. */
+/* acquire_in_turn.lua on node n for w. */
 inline turn(n, w) {
 	if :: ticket[w] > last[n] -> last[n] = ticket[w] :: else fi;
 	if :: ticket[w] > 0 -> stand(n, w) :: else fi;

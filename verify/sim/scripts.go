@@ -42,15 +42,15 @@ type model struct {
 }
 
 var models = map[lua.Script]model{
-	lua.Acquire:    {"acquire", acquire},
-	lua.Wait:       {"wait", wait},
-	lua.FencedWait: {"wait", wait},
-	lua.Turn:       {"turn", turn},
-	lua.FencedTurn: {"turn", turn},
-	lua.Extend:     {"extend", extend},
-	lua.Release:    {"release", release},
-	lua.Inspect:    {"inspect", inspect},
-	lua.Short:      {"short", short},
+	lua.Acquire:             {"acquire", acquire},
+	lua.Wait:                {"wait", wait},
+	lua.FencedWait:          {"wait", wait},
+	lua.AcquireInTurn:       {"turn", turn},
+	lua.FencedAcquireInTurn: {"turn", turn},
+	lua.Extend:              {"extend", extend},
+	lua.Release:             {"release", release},
+	lua.Inspect:             {"inspect", inspect},
+	lua.Short:               {"short", short},
 }
 
 // A known script is one whose text was read before: there are few, and they are long.
@@ -194,7 +194,7 @@ func release(s command) any {
 		return deleted
 	}
 	self, queue, lease := s.text("releaser"), s.key("queue"), s.key("lease")
-	if s.given("back") {
+	if s.given("requeue") {
 		if left := s.pttl(lease); ours && left > 0 {
 			if _, there := s.hget(lease, self); there {
 				s.zadd(queue, s.number("ticket"), self)

@@ -1,7 +1,7 @@
 -- Looks at several keys without touching them: which of them are locks, which value holds
 -- each, for how long, and how many callers wait for it.
 -- KEYS come in threes, one three for each key to look at: KEYS.queue[i] is the queue of
--- KEYS.lock[i], for i = 1, 4, 7 and so on. See turn.lua.
+-- KEYS.lock[i], for i = 1, 4, 7 and so on. See acquire_in_turn.lua.
 -- ARGV.longestOurs   the longest value of a lock of ours
 -- ARGV.longestToken  the longest value of a lock of another library
 -- ARGV.most          how many commands may be run before the rest is left for the next call

@@ -1,12 +1,12 @@
 -- Deletes the key if, and only if, this value holds it, and notifies the waiters, if there
 -- are any. held.lua comes before this.
 -- KEYS.wait is the waiter flag, "{key}:wait". Without it no waiter is notified.
--- KEYS.queue and KEYS.lease are the wait queue (see turn.lua), given if the lock was taken
+-- KEYS.queue and KEYS.lease are the wait queue (see acquire_in_turn.lua), given if the lock was taken
 -- with regard to it.
 -- ARGV.releaser  the id of the Locker that releases; the waiter id in a flag that its
 --                callers leave is that, a dot and a number
 -- ARGV.ticket    the ticket of the acquisition, if it had one: it leaves the queue
--- ARGV.back      given if it goes back to its position instead, since too few nodes granted
+-- ARGV.requeue   given if it goes back to its position instead, since too few nodes granted
 --                the lock; then no waiter is notified
 -- Replies  0 if the key is gone or holds another value, 1 if deleted, else the id of the
 --          first in the queue, or the waiter id in the flag, if it is not ARGV.releaser's
@@ -14,7 +14,7 @@
 -- "{key}:wake:" and its id. (A channel is no key: its name may be made of one.) The message
 -- says the same as the reply: the first in the queue, the releaser itself included, or else
 -- the waiter id in the flag. It is empty if that is the releaser's, or '*', a watcher's
--- (inspect.lua). A flag that ends with the dot names the first in the queue (turn.lua): that
+-- (inspect.lua). A flag that ends with the dot names the first in the queue (acquire_in_turn.lua): that
 -- waiter is next where this release does not look at the queue, or this server has lost it.
 -- A notification is a hint: an ACL user with the right to lock may have none to publish.
 local ours = held == ARGV.value
@@ -24,7 +24,7 @@ elseif not ARGV.ticket then
   return 0
 end
 
-if ARGV.back then
+if ARGV.requeue then
   -- Unless the waiter gave the position up since: then it has no field in KEYS.lease.
   local left = redis.call('PTTL', KEYS.lease)
   if ours and left > 0 and redis.call('HEXISTS', KEYS.lease, ARGV.releaser) == 1 then

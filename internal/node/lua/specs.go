@@ -22,14 +22,14 @@ type Script uint8
 const (
 	Acquire Script = iota
 	Wait
-	Turn
+	AcquireInTurn
 	Extend
 	Release
 	Inspect
 	Swap
-	FencedWait // Wait with a fencing token
-	FencedTurn // Turn with a fencing token
-	Short      // Release without notifying waiters
+	FencedWait          // Wait with a fencing token
+	FencedAcquireInTurn // AcquireInTurn with a fencing token
+	Short               // Release without notifying waiters
 	List
 	Count // of them
 )
@@ -76,14 +76,14 @@ var specs = [Count]spec{
 		args: words("value ttl waiter flagTTL"), reply: words("holder left")},
 	FencedWait: {taker: true, files: words("held findings fence wait"), keys: words("lock fence wait"),
 		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left newest micros")},
-	Turn: {taker: true, files: words("held findings turn"), keys: words("lock wait queue lease"),
+	AcquireInTurn: {taker: true, files: words("held findings acquire_in_turn"), keys: words("lock wait queue lease"),
 		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first")},
-	FencedTurn: {taker: true, files: words("held findings fence turn"), keys: words("lock fence wait queue lease"),
+	FencedAcquireInTurn: {taker: true, files: words("held findings fence acquire_in_turn"), keys: words("lock fence wait queue lease"),
 		args:  words("value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
 		reply: words("holder left last first newest micros")},
 	Extend:  {files: words("held extend"), keys: words("lock"), args: words("value ttl")},
 	Swap:    {files: words("held swap"), keys: words("lock"), args: words("value ttl former")},
-	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket back")},
+	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
 	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
 	List: {group: true, files: words("list"), keys: words("lock queue lease"),
@@ -101,7 +101,7 @@ func (s *spec) keysOf(guarded bool) []string {
 }
 
 func (s Script) String() string {
-	return [Count]string{"acquire", "wait", "turn", "extend", "release", "inspect", "swap", "fenced wait", "fenced turn", "short", "list"}[s]
+	return [Count]string{"acquire", "wait", "acquire in turn", "extend", "release", "inspect", "swap", "fenced wait", "fenced acquire in turn", "short", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.
