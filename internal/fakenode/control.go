@@ -129,7 +129,7 @@ func (n *Node) Label(key string) string {
 func (n *Node) Told(channel string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.told[channel]
+	return n.published[channel]
 }
 
 // TTL returns how long a key still lives, or 0.

@@ -23,22 +23,22 @@ import (
 type Node struct {
 	name string
 
-	mu      sync.Mutex // protects the rest; never held across a wait
-	keys    map[string]entry
-	scripts map[string]lua.Known // by hash
-	thawed  chan struct{}        // closed while not frozen
-	faults  Faults
-	log     []Command
-	calls   int // of Do that have not returned
-	refused int
-	told    map[string]int // messages by channel
-	starts  int            // of the server, which give it a run id
-	ended   int            // connections that ended while they were idle
-	late    time.Duration  // what is sent on these takes effect so late; negative: never
-	closed  bool           // the client
-	sent    int            // commands that Do was called with
+	mu        sync.Mutex // protects the rest; never held across a wait
+	keys      map[string]entry
+	scripts   map[string]lua.Known // by hash
+	thawed    chan struct{}        // closed while not frozen
+	faults    Faults
+	log       []Command
+	calls     int // of Do that have not returned
+	refused   int
+	published map[string]int // messages by channel
+	starts    int            // of the server, which give it a run id
+	ended     int            // connections that ended while they were idle
+	late      time.Duration  // what is sent on these takes effect so late; negative: never
+	closed    bool           // the client
+	sent      int            // commands that Do was called with
 
-	listening map[*subscription]bool
+	subscriptions map[*subscription]bool
 }
 
 // Faults say how a node misbehaves. The zero value is a healthy node.
@@ -53,7 +53,7 @@ type Faults struct {
 	LoseReplies   bool          // commands take effect, their replies vanish
 	Reset         bool          // the connection breaks at once; commands take effect all the same
 	Uninterrupted bool          // the client ignores its context, and gives up after ClientTimeout
-	Deaf          bool          // those who listen hear nothing
+	Deaf          bool          // subscriptions get no message
 	Ahead         time.Duration // how far its clock is ahead, as it says
 	NoNative      bool          // SET refuses NX together with GET, as before Redis 7
 }
@@ -78,7 +78,7 @@ type entry struct {
 
 // New returns a healthy, empty node.
 func New(name string) *Node {
-	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]lua.Known), told: make(map[string]int), listening: make(map[*subscription]bool)}
+	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]lua.Known), published: make(map[string]int), subscriptions: make(map[*subscription]bool)}
 	n.thawed = make(chan struct{})
 	close(n.thawed)
 	return n

@@ -34,7 +34,7 @@ func (n *Node) Subscribe(ctx context.Context) (pool.Subscription, error) {
 		return nil, errors.New("connection refused")
 	}
 	s := &subscription{node: n, ctx: ctx, events: make(chan event, 1000), broken: make(chan error, 1), channels: make(map[string]bool)}
-	n.listening[s] = true
+	n.subscriptions[s] = true
 	return s, nil
 }
 
@@ -104,14 +104,14 @@ func (s *subscription) Receive() (pool.Event, error) {
 func (s *subscription) Close() error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
-	delete(s.node.listening, s)
+	delete(s.node.subscriptions, s)
 	return nil
 }
 
 // publish tells all that listen. Node.mu is held.
 func (n *Node) publish(channel, message string) {
-	n.told[channel]++
-	for s := range n.listening {
+	n.published[channel]++
+	for s := range n.subscriptions {
 		if s.channels[channel] {
 			s.say(pool.Event{Kind: pool.Message, Channel: channel, Message: message})
 		}
@@ -129,7 +129,7 @@ func (n *Node) Publish(channel, message string) {
 func (n *Node) HangUp() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for s := range n.listening {
+	for s := range n.subscriptions {
 		s.hangUp(errors.New("connection reset by peer"))
 	}
 }
@@ -138,8 +138,8 @@ func (n *Node) HangUp() {
 func (n *Node) Listening() (connections, channels int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for s := range n.listening {
+	for s := range n.subscriptions {
 		channels += len(s.channels)
 	}
-	return len(n.listening), channels
+	return len(n.subscriptions), channels
 }

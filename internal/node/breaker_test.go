@@ -12,7 +12,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-func TestCallIsGivenUpAtItsDeadlineThoughTheClientIsStuck(t *testing.T) {
+func TestCallIsGivenUpAtItsDeadlineThoughTheClientHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		fake.Set(fakenode.Faults{Uninterrupted: true})
@@ -58,7 +58,7 @@ func flood(n *Node, r *recorder, perTimeout, rounds int) (refused int) {
 	return refused
 }
 
-func TestWhatAHangingNodeHoldsStaysFlatHoweverLongItHangs(t *testing.T) {
+func TestHangingNodeHoldsABoundedNumberOfCalls(t *testing.T) {
 	for name, faults := range map[string]fakenode.Faults{
 		"client that gives up": {},
 		"client that is stuck": {Uninterrupted: true},
@@ -75,7 +75,7 @@ func TestWhatAHangingNodeHoldsStaysFlatHoweverLongItHangs(t *testing.T) {
 				flood(n, &r, 50, 2)
 				sent := len(r.answers)
 				if sent != 100 {
-					t.Fatalf("%d calls sent before the gate closed, want 100", sent)
+					t.Fatalf("%d calls sent before the breaker opened, want 100", sent)
 				}
 				refused := flood(n, &r, 50, 100)
 				if refused != 5000 {
@@ -104,7 +104,7 @@ func TestWhatAHangingNodeHoldsStaysFlatHoweverLongItHangs(t *testing.T) {
 
 // A queue that is worked off against a node that hangs would send it every call
 // shortly before its deadline.
-func TestCallsThatWaitWhenTheGateClosesAreTurnedAway(t *testing.T) {
+func TestQueuedCallsAreRejectedWhenTheBreakerOpens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		fake.Freeze()
@@ -174,7 +174,7 @@ func TestOneLostConnectionAmongAnswersIsNotASilence(t *testing.T) {
 	})
 }
 
-func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
+func TestLivenessCountsFromTheEndOfASilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fake)
@@ -220,7 +220,7 @@ func TestNodeAnswersSinceTheEndOfItsSilence(t *testing.T) {
 	})
 }
 
-func TestCallsAboveTheWorkersWaitAndAreNeverSentAfterTheirDeadline(t *testing.T) {
+func TestQueuedCallIsNotSentAfterItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		fake.Set(fakenode.Faults{Uninterrupted: true})
@@ -251,24 +251,24 @@ func TestCallsAboveTheWorkersWaitAndAreNeverSentAfterTheirDeadline(t *testing.T)
 	})
 }
 
-func parked(n *Node) int {
+func idle(n *Node) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.idle.workers)
 }
 
-func TestNodeWithoutCallsLetsGoOfWorkersAndTimers(t *testing.T) {
+func TestNodeWithoutCallsKeepsNoWorkersAndTimers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the bubble fails on a goroutine that stays
 		n := New(fakenode.New("a"))
 		for range 1000 {
 			ask(t, n, Acquire, "k", "v")
 		}
-		if got := parked(n); got != 1 {
-			t.Errorf("%d workers parked after calls one by one", got)
+		if got := idle(n); got != 1 {
+			t.Errorf("%d workers idle after calls one by one", got)
 		}
 		time.Sleep(2 * idlePeriod)
 		synctest.Wait()
-		if got := parked(n); n.workers != 0 || got != 0 || n.idle.armed || n.inFlight.armed || n.inFlight.next() != nil {
+		if got := idle(n); n.workers != 0 || got != 0 || n.idle.armed || n.inFlight.armed || n.inFlight.next() != nil {
 			t.Errorf("workers %d and %d, timers %v and %v", n.workers, got, n.idle.armed, n.inFlight.armed)
 		}
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted) // and goes on when there are
@@ -277,7 +277,7 @@ func TestNodeWithoutCallsLetsGoOfWorkersAndTimers(t *testing.T) {
 	})
 }
 
-func TestNoMoreWorkersAreParkedThanAreOfUse(t *testing.T) {
+func TestIdleWorkersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, fakenode.New("a"))
 		var r recorder
@@ -285,14 +285,14 @@ func TestNoMoreWorkersAreParkedThanAreOfUse(t *testing.T) {
 			n.Start(call(Acquire, "k", "v", &r))
 		}
 		synctest.Wait()
-		if got := parked(n); got > maxIdle || r.count() != 100 {
-			t.Errorf("%d workers parked, %d answers", got, r.count())
+		if got := idle(n); got > maxIdle || r.count() != 100 {
+			t.Errorf("%d workers idle, %d answers", got, r.count())
 		}
 	})
 }
 
 // Until the first deadline nothing shows that a node has frozen.
-func TestANodeThatFallsSilentGetsABoundedNumberOfCallsFromAClientThatQueues(t *testing.T) {
+func TestSilentNodeGetsABoundedNumberOfSubmittedCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fakenode.Pipelined{Node: fake})
@@ -319,7 +319,7 @@ func TestANodeThatFallsSilentGetsABoundedNumberOfCallsFromAClientThatQueues(t *t
 	})
 }
 
-func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing.T) {
+func TestQueuedCallsOfASilentNodeAreNotSentAndAProbeIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fakenode.Pipelined{Node: fake})
@@ -342,7 +342,7 @@ func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing
 		}
 		time.Sleep(2 * probePause)
 		if a := ask(t, n, Acquire, "busy", "v"); !errors.Is(a.Err, ErrBusy) {
-			t.Errorf("the gate is open: %+v", a)
+			t.Errorf("the breaker is closed: %+v", a)
 		}
 		synctest.Wait()
 		if calls := fake.Calls(); calls != maxWithSubmitter+1 {
@@ -354,8 +354,8 @@ func TestCallsThatWaitedForASilentNodeWereNotSentAndAProbeGetsThrough(t *testing
 	})
 }
 
-// A server that is frozen accepts connections and greets nobody.
-func TestWhatWaitsForAConnectionUntilItsDeadlineClosesTheGate(t *testing.T) {
+// A server that is frozen accepts connections and answers no handshake.
+func TestCallsWithoutAConnectionUntilTheirDeadlineOpenTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, neverConnected{fakenode.New("a")})
 		for range breakerLimit + 1 {
@@ -364,7 +364,7 @@ func TestWhatWaitsForAConnectionUntilItsDeadlineClosesTheGate(t *testing.T) {
 			}
 		}
 		if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, ErrBusy) {
-			t.Errorf("the gate is open: %+v", a)
+			t.Errorf("the breaker is closed: %+v", a)
 		}
 	})
 }
@@ -393,7 +393,7 @@ func TestAServerThatRefusesTheNativeFormIsProbedAllTheSame(t *testing.T) {
 				}
 				time.Sleep(timeout + 2*probePause)
 				if a := ask(t, n, Acquire, "busy", "v"); !errors.Is(a.Err, ErrBusy) {
-					t.Fatalf("the gate is open: %+v", a)
+					t.Fatalf("the breaker is closed: %+v", a)
 				}
 				synctest.Wait()
 				if calls := fake.Calls(); calls != 1 {
@@ -407,9 +407,9 @@ func TestAServerThatRefusesTheNativeFormIsProbedAllTheSame(t *testing.T) {
 	}
 }
 
-// A call that was given up in the queue is nobody's any more, and may be another one by
-// the time that the queue has come to where it was.
-func TestACallThatWasGivenUpInTheQueueMayBeUsedAgain(t *testing.T) {
+// The memory of a call that was given up in the queue may be another call's by the time that
+// the queue comes to its position.
+func TestCallGivenUpInTheQueueMayBeReused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fakenode.Pipelined{Node: fake})

@@ -14,7 +14,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// scripted is a server that answers as it is told, by the beginning of a command.
+// scripted is a server with given answers, by the beginning of a command.
 // What is not listed is unknown to it.
 type scripted struct {
 	replies map[string]any
@@ -91,7 +91,7 @@ func TestAnOldServerIsAskedInTheFormsThatItKnows(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotLetInIsAskedNothingMore(t *testing.T) {
+func TestExaminationEndsWhenTheHandshakeIsRefused(t *testing.T) {
 	for _, refusal := range []error{
 		pool.Error("NOAUTH Authentication required."),
 		pool.Error("WRONGPASS invalid username-password pair"),

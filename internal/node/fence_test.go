@@ -9,9 +9,9 @@ import (
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
 
-// Who does not know the time is refused, so he must learn it also from a refusal that
-// came too late for that attempt. Of what he knows it takes nothing away.
-func TestALateAnswerTellsTheTimeToWhoKnowsLess(t *testing.T) {
+// A client that does not know the time is refused. So it must learn the time even from a
+// refusal that came too late for that attempt. A late answer never makes a known time worse.
+func TestLateAnswerSetsTheTimeOnlyIfLessWasKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fake)

@@ -235,7 +235,7 @@ func TestWhereEveryReleaseIsRefusedNothingIsLocked(t *testing.T) {
 	}
 }
 
-func TestAReleaseIsSeenToWorkOnceBeforeTheFirstLock(t *testing.T) {
+func TestReleaseMustWorkOnceBeforeTheFirstLock(t *testing.T) {
 	onPicky(t, func([]any) error { return nil }, func(t *testing.T, p *pickyNode, n *Node) {
 		p.Hold("k", "v", ttl) // that one's own value is not touched by it either
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
@@ -250,7 +250,7 @@ func TestAReleaseIsSeenToWorkOnceBeforeTheFirstLock(t *testing.T) {
 	})
 }
 
-// A server that is in trouble for a while is no server without scripts.
+// A server that fails for a while is no server without scripts.
 func TestAStateOfTheServerIsNoRefusalOfTheForm(t *testing.T) {
 	for _, text := range []string{
 		"LOADING Redis is loading the dataset in memory",
@@ -296,7 +296,7 @@ func TestWhereOnlyTheHashIsRefusedTheTextIsSentFromThenOn(t *testing.T) {
 }
 
 // Fair locks, fencing and the guard have no other form.
-func TestWhatNeedsScriptsNamesTheOptionWhereTheyAreRefused(t *testing.T) {
+func TestRefusedScriptsNameTheOptionThatNeedsThem(t *testing.T) {
 	guarded := Guard{Nodes: 3, Longest: ttl, Quarantine: 2 * ttl}.Scripts()
 	for option, c := range map[string]struct {
 		verb  Verb

@@ -66,7 +66,7 @@ func TestCallsAreGivenUpAtTheirDeadlineOrALittleLater(t *testing.T) {
 	}
 }
 
-// Who was overtaken while it waited for a processor joins the last.
+// A call that was overtaken while its goroutine waited for a processor joins the last one.
 func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f inFlightCalls
@@ -84,7 +84,7 @@ func TestACallThatWasOvertakenALittleGoesToTheEnd(t *testing.T) {
 	})
 }
 
-// Two kinds of calls, whose timeouts differ, are two lists: nobody walks along one.
+// Two kinds of calls, whose timeouts differ, are two lists: no call is searched for.
 func TestCallsWithSeveralTimeoutsAreAListEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f inFlightCalls

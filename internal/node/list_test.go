@@ -143,7 +143,7 @@ func TestAListingTakesNoReplyThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// It is not waited for, and holds one call, whoever asks again.
+// A listing does not wait for it, and it has one call, however often a listing is asked for.
 func TestAClientThatDoesNotReturnHoldsOneListing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keyspace{frozen: make(chan struct{})}

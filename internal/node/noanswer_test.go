@@ -32,7 +32,7 @@ func (s *slowDial) Do(ctx context.Context, args ...any) (any, error) {
 	return nil, fmt.Errorf("%w: %w: %w", pool.ErrNotSent, context.DeadlineExceeded, s.err)
 }
 
-func TestCallThatWasGivenUpSaysWhatTheDialMetBefore(t *testing.T) {
+func TestCallGivenUpReportsTheEarlierDialError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 		s := &slowDial{Node: fakenode.New("a"), err: refused}
@@ -64,7 +64,7 @@ func TestCallThatWasGivenUpSaysWhatTheDialMetBefore(t *testing.T) {
 }
 
 // The client's own bound may come before the node's.
-func TestCallThatItsClientGaveUpSaysWhatTheDialMetBefore(t *testing.T) {
+func TestCallGivenUpByItsClientReportsTheEarlierDialError(t *testing.T) {
 	for _, unsent := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			over := error(context.DeadlineExceeded)
@@ -86,7 +86,7 @@ func TestCallThatItsClientGaveUpSaysWhatTheDialMetBefore(t *testing.T) {
 	}
 }
 
-func TestWhatCameBeforeNeverProvesThatNothingWasDone(t *testing.T) {
+func TestEarlierErrorNeverProvesThatNothingWasDone(t *testing.T) {
 	for _, before := range []error{
 		nil, pool.ErrNotSent, pool.ErrClosed, ErrBusy, pool.Error("NOAUTH no"),
 		fmt.Errorf("%w: %w", pool.ErrNotSent, pool.Error("ERR max number of clients reached")),

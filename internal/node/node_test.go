@@ -26,7 +26,7 @@ func newNode(t *testing.T, p pool.Pool) *Node {
 	return n
 }
 
-// A recorder is a receiver that keeps what it is told.
+// A recorder is a receiver that keeps its answers.
 type recorder struct {
 	mu      sync.Mutex
 	answers []Answer

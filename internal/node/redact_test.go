@@ -41,10 +41,10 @@ var echoes = []echo{
 	{"ERR command '%s' not support for your account", "not support for your account", lasts},
 }
 
-// fill puts an argument in all its places.
+// fill inserts an argument everywhere it belongs.
 func (e echo) fill(argument string) string { return strings.ReplaceAll(e.text, "%s", argument) }
 
-// wrappings are errors that clients, and those who write adapters, make of a reply.
+// wrappings are errors that clients and adapters make of a reply.
 var wrappings = []func(reply pool.Error) error{
 	func(e pool.Error) error { return e },
 	func(e pool.Error) error { return fmt.Errorf("%w: %w", pool.ErrNotSent, e) },
@@ -54,7 +54,7 @@ var wrappings = []func(reply pool.Error) error{
 	func(e pool.Error) error { return fmt.Errorf("%w: %w", own{e}, pool.ErrNotSent) },
 }
 
-// own is an error of somebody who knows errors.As.
+// own is an error with an As method.
 type own struct{ reply pool.Error }
 
 func (o own) Error() string { return "own: " + string(o.reply) }

@@ -69,7 +69,7 @@ var wordings = []wording{
 	{"Upstash", "ERR Command is not available: 'EVAL'. See https://docs.example", lasts, "EVAL"},
 	{"a service", "ERR unsupported command `EVALSHA`", untilFixed, "EVAL"},
 	{"a service", "ERR command not allowed", lasts, "EVAL"},
-	{"a service", "ERR words that nobody has heard before", lasts, ""},
+	{"a service", "ERR words that no server has used before", lasts, ""},
 
 	{"twemproxy", "ERR Connection timed out", passes, "proxy"},
 	{"twemproxy", "ERR Connection refused", passes, "proxy"},
@@ -118,6 +118,6 @@ func TestOnlyRepliesAreRefusals(t *testing.T) {
 		t.Error("an error that is not the server's has a remedy")
 	}
 	if c := causeOf(errors.New("something else")); c.end != passes {
-		t.Error("an error that nobody knows ends a wait")
+		t.Error("an unknown error ends a wait")
 	}
 }

@@ -21,7 +21,7 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v, by byte, key, value string, ttl, flag, entry, ticket int64) {
 		verb, as := Verb(v)%(ping+1), form(by)%(eval+1)
 		if ttl <= 0 || flag <= 0 || entry <= 0 || as == native && preferred[verb] != native || as != native && verb == ping {
-			t.Skip("nobody asks for it")
+			t.Skip("never sent")
 		}
 		fenced := verb.Takes() && as != native && ticket%2 != 0
 		again := ticket%4 == 1
@@ -89,7 +89,7 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		case verb == Wait:
 			wantMillis("flagTTL", flag)
 		case verb == Acquire && !fenced && len(call.Args()) != 2:
-			t.Fatalf("it leaves a mark: %v", args)
+			t.Fatalf("it leaves a flag: %v", args)
 		case verb == Swap && call.Arg("former") != "former":
 			t.Fatalf("it replaces another value: %v", args)
 		}
@@ -154,7 +154,7 @@ func hashed(key string) string {
 	return key
 }
 
-// Side keys are known as such, end as they should, tell which lock they belong to, and
+// Side keys are known as such, end as they should, name the lock that they belong to, and
 // share its slot. The last is not to be had for keys with a "}" before or without a
 // hash tag, as in "}" or "{}x": no tag can have the slot of those.
 func FuzzSideKey(f *testing.F) {

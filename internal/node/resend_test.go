@@ -183,7 +183,7 @@ func TestNothingButAnEndedConnectionIsAskedAgain(t *testing.T) {
 }
 
 // A client may greet a connection only when it is needed first, and it was idle before.
-func TestConnectionThatEndedUnsentIsReplacedAndLeavesNoDoubt(t *testing.T) {
+func TestConnectionThatEndedUnsentIsReplacedAndLeavesNoUnknownOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		unsent := errors.Join(pool.ErrNotSent, &net.OpError{Op: "write", Err: syscall.EPIPE})
 		s := &failing{}
@@ -232,7 +232,7 @@ func (s *failing) Do(context.Context, ...any) (any, error) {
 }
 
 // What the repeat met says nothing about the send before it.
-func TestRefusedRepeatLeavesTheFirstSendInDoubt(t *testing.T) {
+func TestRefusedRepeatLeavesTheFirstSendUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.Join(pool.ErrNotSent, errors.New("connection refused"))
 		n := newNode(t, &failing{errs: []error{io.EOF, refused}})
@@ -242,7 +242,7 @@ func TestRefusedRepeatLeavesTheFirstSendInDoubt(t *testing.T) {
 	})
 }
 
-// A balancer that closes idle connections would else keep a doubt alive for ever.
+// A balancer that closes idle connections would otherwise keep an outcome unknown for ever.
 func TestEndedConnectionIsNoSilenceIfTheNodeAnswersOnAnother(t *testing.T) {
 	onClients(t, func(t *testing.T, n *Node, fake *fakenode.Node) {
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
@@ -258,7 +258,7 @@ func TestEndedConnectionIsNoSilenceIfTheNodeAnswersOnAnother(t *testing.T) {
 }
 
 // The server may be gone, and what was sent be on its way.
-func TestEndedConnectionBeginsASilenceIfNoOtherIsToBeHad(t *testing.T) {
+func TestEndedConnectionBeginsASilenceIfNoOtherIsAvailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &failing{errs: []error{nil, io.EOF, errors.Join(pool.ErrNotSent, syscall.ECONNREFUSED)}}
 		n := newNode(t, s)

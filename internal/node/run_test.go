@@ -8,7 +8,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 )
 
-// A hook of the user's client may panic. On his own goroutine he may recover.
+// A hook of the user's client may panic. The user may recover on the goroutine that called.
 type panicky struct{ *fakenode.Node }
 
 func (panicky) Bounded() {}

@@ -17,7 +17,7 @@ type story []struct {
 
 const (
 	wrongpass = pool.Error("WRONGPASS invalid username-password pair or user is disabled.")
-	strange   = pool.Error("ERR words that nobody has heard before")
+	strange   = pool.Error("ERR words that no server has used before")
 	loading   = pool.Error("LOADING Redis is loading the dataset in memory")
 	wrongKind = pool.Error("WRONGTYPE Operation against a key holding the wrong kind of value")
 )

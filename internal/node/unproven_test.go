@@ -12,8 +12,8 @@ import (
 // one that allows no scripts: what it says proves nothing.
 const unavailable = "ERR backend is not available"
 
-// Another form is tried, and the fate of the one before stays unknown.
-func TestAFormThatWasRefusedWithoutProofIsOfUnknownFate(t *testing.T) {
+// Another form is tried, and the outcome of the one before stays unknown.
+func TestFormRefusedWithoutProofHasAnUnknownOutcome(t *testing.T) {
 	for text, lost := range map[string]bool{unavailable: true, "ERR unknown command 'EVAL'": false} {
 		for _, verb := range []Verb{Wait, Extend} {
 			first := true
@@ -38,7 +38,7 @@ func TestAFormThatWasRefusedWithoutProofIsOfUnknownFate(t *testing.T) {
 }
 
 // The error is that of the first form. What became of the last is no better known for that.
-func TestTheLastFormMayBeOfUnknownFateWhereTheFirstWasRefused(t *testing.T) {
+func TestLastFormMayHaveAnUnknownOutcomeAfterARefusedFirst(t *testing.T) {
 	refuse := func(args []any) error {
 		if isScript(args) {
 			return pool.Error("ERR unknown command 'EVAL'")
@@ -54,7 +54,7 @@ func TestTheLastFormMayBeOfUnknownFateWhereTheFirstWasRefused(t *testing.T) {
 }
 
 // The next one is not sent then, since the deadline has passed. That says nothing of the first.
-func TestAFormThatIsRefusedLateIsOfUnknownFate(t *testing.T) {
+func TestFormRefusedLateHasAnUnknownOutcome(t *testing.T) {
 	refuse := func(args []any) error {
 		if isScript(args) {
 			time.Sleep(2 * timeout) // whatever the context says

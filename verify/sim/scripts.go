@@ -32,7 +32,7 @@ func (s command) number(name string) int64 { return number(s.call.Arg(name)) }
 // given reports whether there is an argument of that name.
 func (s command) given(name string) bool { return s.call.Arg(name) != nil }
 
-// wake is the channel on which those who wait are told.
+// wake is the channel of the waiters.
 func (s command) wake() string { return strings.TrimSuffix(s.key("wait"), "wait") + "wake" }
 
 // A model is what a script does, carried out on a store.
@@ -114,7 +114,7 @@ func wait(s command) any {
 	held, found := s.get(key)
 	fence := s.fence()
 	if found && held != s.text("value") && s.key("wait") != "" {
-		s.mark(s.key("wait"), s.text("waiter"), s.number("flagTTL"))
+		s.leaveFlag(s.key("wait"), s.text("waiter"), s.number("flagTTL"))
 	}
 	switch {
 	case found:
@@ -127,8 +127,8 @@ func wait(s command) any {
 	return fence.granted
 }
 
-// mark leaves a mark, for no less than the one that is there.
-func (s command) mark(key, value string, ttl int64) { s.set(key, value, max(ttl, s.pttl(key))) }
+// leaveFlag leaves the waiter flag, for no less than one that is there.
+func (s command) leaveFlag(key, value string, ttl int64) { s.set(key, value, max(ttl, s.pttl(key))) }
 
 func extend(s command) any {
 	key := s.key("lock")
@@ -147,13 +147,13 @@ func inspect(s command) any {
 	key := s.key("lock")
 	held, _ := s.get(key)
 	left := s.pttl(key)
-	mark, queue, lease := s.key("wait"), s.key("queue"), s.key("lease")
+	flag, queue, lease := s.key("wait"), s.key("queue"), s.key("lease")
 	if ttl := s.number("flagTTL"); ttl != 0 {
-		switch left := s.pttl(mark); {
+		switch left := s.pttl(flag); {
 		case left == -2:
-			s.set(mark, "*", ttl)
+			s.set(flag, "*", ttl)
 		case left >= 0 && left < ttl:
-			s.pexpire(mark, ttl)
+			s.pexpire(flag, ttl)
 		}
 	}
 	var waiting int64
@@ -166,7 +166,7 @@ func inspect(s command) any {
 	return []any{held, left, waiting}
 }
 
-// parseLease reads "until when a place counts, and how many wait under it".
+// parseLease reads "until when a position counts, and how many callers wait under it".
 func parseLease(kept string) (until, count int64, ok bool) {
 	first, second, ok := strings.Cut(kept, " ")
 	if !ok {
@@ -204,7 +204,7 @@ func release(s command) any {
 		return deleted
 	}
 	if s.given("ticket") {
-		if place, there := s.zscore(queue, self); !there || place <= s.number("ticket") {
+		if position, there := s.zscore(queue, self); !there || position <= s.number("ticket") {
 			s.zrem(queue, self)
 			s.hdel(lease, self)
 		}
@@ -215,34 +215,34 @@ func release(s command) any {
 			s.del(lease)
 		}
 	}
-	waits, marked := s.get(s.key("wait"))
-	if !marked {
+	flag, flagged := s.get(s.key("wait"))
+	if !flagged {
 		return deleted
 	}
 	wake := s.wake()
-	first, _, inLine := s.first(queue) // of no line, if it was not given
-	if !inLine {
-		first, inLine = strings.CutSuffix(waits, ".")
+	first, _, queued := s.first(queue) // of no queue, if it was not given
+	if !queued {
+		first, queued = strings.CutSuffix(flag, ".")
 	}
 	switch {
-	case inLine:
+	case queued:
 		s.publish(wake, first)
 		s.publish(wake+":"+first, first)
 		if ours && first != self {
 			return first
 		}
-	case waits == "*" || strings.HasPrefix(waits, self+"."):
+	case flag == "*" || strings.HasPrefix(flag, self+"."):
 		s.publish(wake, "")
 	default:
-		s.publish(wake, waits)
+		s.publish(wake, flag)
 		if ours {
-			return waits
+			return flag
 		}
 	}
 	return deleted
 }
 
-// short is release without telling anybody.
+// short is release without notifying waiters.
 func short(s command) any {
 	key := s.key("lock")
 	held, found := s.get(key)
@@ -255,9 +255,9 @@ func short(s command) any {
 
 func turn(s command) any {
 	key := s.key("lock")
-	mark, queue, lease, me := s.key("wait"), s.key("queue"), s.key("lease"), s.text("waiter")
+	flag, queue, lease, me := s.key("wait"), s.key("queue"), s.key("lease"), s.text("waiter")
 	now := s.micros / 1000
-	markTTL, ticket, next, largest := s.number("flagTTL"), s.number("ticket"), s.number("next"), s.number("last")
+	flagTTL, ticket, next, largest := s.number("flagTTL"), s.number("ticket"), s.number("next"), s.number("last")
 	kept, count := s.number("positionTTL"), s.number("count")
 
 	said, _ := s.hget(lease, "last")
@@ -287,33 +287,33 @@ func turn(s command) any {
 			s.pexpire(side, 2*kept)
 		}
 	}
-	first, at, somebody := s.first(queue)
-	leaveMark := func() {
-		if name := first; markTTL != 0 {
-			if !somebody {
+	first, at, waiting := s.first(queue)
+	leaveFlag := func() {
+		if name := first; flagTTL != 0 {
+			if !waiting {
 				name = me
 			}
-			s.mark(mark, name+".", markTTL)
+			s.leaveFlag(flag, name+".", flagTTL)
 		}
 	}
 
 	mine := func() bool { return ticket != 0 && first == me }
-	for somebody && !mine() {
-		place, _ := s.hget(lease, first)
-		until, _, _ := strings.Cut(place, " ")
+	for waiting && !mine() {
+		position, _ := s.hget(lease, first)
+		until, _, _ := strings.Cut(position, " ")
 		if end, err := strconv.ParseInt(until, 10, 64); err == nil && end > now {
 			break
 		}
 		s.zrem(queue, first)
 		s.hdel(lease, first)
-		first, at, somebody = s.first(queue)
+		first, at, waiting = s.first(queue)
 	}
 
-	if !somebody {
+	if !waiting {
 		at = 0
 	}
-	if found || somebody && !mine() {
-		leaveMark()
+	if found || waiting && !mine() {
+		leaveFlag()
 		return fence.onto(held, s.pttl(key), last, at)
 	}
 	if fence.refusal != 0 {
@@ -322,7 +322,7 @@ func turn(s command) any {
 	if ticket != 0 && next != 0 {
 		s.zadd(queue, next, me)
 		s.hset(lease, me, fmt.Sprintf("%d %d", now+kept, count-1))
-		leaveMark()
+		leaveFlag()
 	} else if ticket != 0 {
 		s.zrem(queue, me)
 	}

@@ -41,7 +41,7 @@ if ARGV.ticket ~= '0' then
   redis.call('ZADD', KEYS.queue, ARGV.ticket, me)
   redis.call('HSET', KEYS.lease, me, string.format('%.0f %s', now + ARGV.positionTTL, ARGV.count))
 end
-if redis.call('PTTL', KEYS.queue) < 2 * ARGV.positionTTL then -- other waiters may have a longer positionTTL
+if redis.call('PTTL', KEYS.queue) < 2 * ARGV.positionTTL then -- other waiters may have longer ones
   redis.call('PEXPIRE', KEYS.queue, 2 * ARGV.positionTTL)
 end
 if redis.call('PTTL', KEYS.lease) < 2 * ARGV.positionTTL then

@@ -1,5 +1,5 @@
--- Comes before acquire.lua, wait.lua and acquire_in_turn.lua where restarts are guarded. A server that
--- may have forgotten locks grants none until all of them have expired.
+-- Comes before acquire.lua, wait.lua and acquire_in_turn.lua where restarts are guarded. A
+-- server that may have forgotten locks grants none until all of them have expired.
 --
 -- The marker says which server the data is of. A server that restarted has another run id,
 -- whatever it kept of its data. So has a replica that took over: the marker is its former

@@ -1,8 +1,8 @@
 -- Deletes the key if, and only if, this value holds it, and notifies the waiters, if there
 -- are any. held.lua comes before this.
 -- KEYS.wait is the waiter flag, "{key}:wait". Without it no waiter is notified.
--- KEYS.queue and KEYS.lease are the wait queue (see acquire_in_turn.lua), given if the lock was taken
--- with regard to it.
+-- KEYS.queue and KEYS.lease are the wait queue (see acquire_in_turn.lua), given if the lock
+-- was taken with regard to it.
 -- ARGV.releaser  the id of the Locker that releases; the waiter id in a flag that its
 --                callers leave is that, a dot and a number
 -- ARGV.ticket    the ticket of the acquisition, if it had one: it leaves the queue
@@ -14,8 +14,9 @@
 -- "{key}:wake:" and its id. (A channel is no key: its name may be made of one.) The message
 -- says the same as the reply: the first in the queue, the releaser itself included, or else
 -- the waiter id in the flag. It is empty if that is the releaser's, or '*', a watcher's
--- (inspect.lua). A flag that ends with the dot names the first in the queue (acquire_in_turn.lua): that
--- waiter is next where this release does not look at the queue, or this server has lost it.
+-- (inspect.lua). A flag that ends with the dot names the first in the queue
+-- (acquire_in_turn.lua): that waiter is next where this release does not look at the queue,
+-- or this server has lost it.
 -- A notification is a hint: an ACL user with the right to lock may have none to publish.
 local ours = held == ARGV.value
 if ours then

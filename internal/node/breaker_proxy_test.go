@@ -10,8 +10,8 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// closeGate makes so many calls that are not answered well that no more are sent.
-func closeGate(t *testing.T, n *Node) {
+// openBreaker makes so many calls that are not answered well that no more are sent.
+func openBreaker(t *testing.T, n *Node) {
 	t.Helper()
 	time.Sleep(time.Millisecond) // since the last answer
 	var r recorder
@@ -21,21 +21,21 @@ func closeGate(t *testing.T, n *Node) {
 	time.Sleep(timeout)
 	synctest.Wait()
 	if n.Start(call(Wait, "k", "v", &r)) == nil {
-		t.Fatal("the gate is open")
+		t.Fatal("the breaker is closed")
 	}
 }
 
 // One error of a proxy, and then silence: the node is silent, and a wait for it goes on.
-func TestWhatAProxySaidBeforeTheNodeFellSilentIsNotSaidAgain(t *testing.T) {
+func TestErrorOfAProxyBeforeASilenceIsNotReportedDuringIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, fake)
 		ask(t, n, Inspect, "k", "")
 		time.Sleep(time.Millisecond)
-		fake.Set(fakenode.Faults{Error: "ERR words that nobody has heard before"})
+		fake.Set(fakenode.Faults{Error: "ERR words that no server has used before"})
 		ask(t, n, Wait, "k", "v")
 		fake.Set(fakenode.Faults{LoseRequests: true})
-		closeGate(t, n)
+		openBreaker(t, n)
 		if a := ask(t, n, Wait, "k", "v"); isRefusal(a.Err) {
 			t.Errorf("it says %v", a.Err)
 		}
@@ -44,7 +44,7 @@ func TestWhatAProxySaidBeforeTheNodeFellSilentIsNotSaidAgain(t *testing.T) {
 }
 
 // That nothing is sent any more makes it no node that has never answered well.
-func TestARefusalThatClosesTheGateOfANodeThatHadAnsweredEndsNoWaitAtOnce(t *testing.T) {
+func TestRefusalThatOpensTheBreakerAfterAnAnswerIsNotPermanent(t *testing.T) {
 	onPicky(t, func([]any) error { return nil }, func(t *testing.T, p *pickyNode, n *Node) {
 		n.Trust()
 		wantStatus(t, ask(t, n, Extend, "k", "v"), Absent)
@@ -52,7 +52,7 @@ func TestARefusalThatClosesTheGateOfANodeThatHadAnsweredEndsNoWaitAtOnce(t *test
 		var s Streak
 		s.Note(ask(t, n, Extend, "k", "v"))
 		if s.Permanent() {
-			t.Fatal("it is permanent before the gate closes")
+			t.Fatal("it is permanent before the breaker opens")
 		}
 		time.Sleep(time.Millisecond)
 		var r recorder
@@ -79,13 +79,13 @@ func (p noPing) Do(ctx context.Context, args ...any) (any, error) {
 	return p.Node.Do(ctx, args...)
 }
 
-func TestWhereNoPingIsAnsweredACallFindsOutThatTheNodeIsBack(t *testing.T) {
+func TestWithoutPingACallProbesASilentNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakenode.New("a")
 		n := newNode(t, noPing{fake})
 		ask(t, n, Inspect, "k", "")
 		fake.Set(fakenode.Faults{LoseRequests: true})
-		closeGate(t, n)
+		openBreaker(t, n)
 		var r recorder
 		for range 10 * time.Second / probePause {
 			n.Start(call(Inspect, "k", "", &r))
