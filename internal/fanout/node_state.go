@@ -28,7 +28,7 @@ type nodeState struct {
 	// The outcome of an acquire that was given up is unknown for a time. The time counts from
 	// here, or, while the call is outstanding, from when the client returns.
 	unknownSince time.Time
-	answeredThen time.Duration // how long the node had been answering by then, see node.Pulse
+	answeredThen time.Duration // how long the node had been answering by then, see node.Liveness
 	keyLifetime  time.Duration // of the lock's keys; so long a command may be on its way
 	// Until when the key may live if no command deletes it.
 	mayLiveUntil time.Time

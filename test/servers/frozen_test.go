@@ -105,7 +105,7 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 				}
 			})
 		}
-		time.Sleep(warmUp) // until everything that grows has grown: the gate has closed
+		time.Sleep(warmUp) // until everything that grows has grown: the circuit breaker has opened
 		early := measure(&open)
 		time.Sleep(load)
 		// What grew for a moment, as where everybody waits for the processor, goes again

@@ -61,7 +61,7 @@ func TestAFrozenNodeIsSentOnlySoMuchHoweverMuchWorkThereIs(t *testing.T) {
 		if failed.Load() > cycles.Load()/10 {
 			t.Errorf("%d of %d releases were not confirmed", failed.Load(), cycles.Load())
 		}
-		// 128 calls at a time, 64 of unknown fate that close the gate, and the
+		// 128 calls at a time, 64 of unknown outcome that open the circuit breaker, and the
 		// probes, with room to spare.
 		if n := dials.Load(); n > 400 {
 			t.Errorf("%d connections were made to a node that answers nothing", n)
