@@ -31,8 +31,8 @@ import (
 //	claim_position.go  the position in the wait queue
 type Claim struct {
 	group      *Group
-	lease      node.Entry
-	fence      node.Fence    // part of lease, if it has one
+	entry      node.Entry
+	fence      node.Fence    // part of entry, if it has one
 	timeout    time.Duration // for a command, while the nodes are not slow
 	maxTimeout time.Duration // for a command, while they are; see SetMaxTimeout
 
@@ -74,25 +74,25 @@ func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
 // NewClaimIn is NewClaim in storage that was not used before.
 func (g *Group) NewClaimIn(storage *Storage, key, value string, timeout time.Duration) *Claim {
 	c := &storage.claim
-	c.group, c.lease, c.timeout = g, g.scripts.NewEntry(key, value), timeout
+	c.group, c.entry, c.timeout = g, g.scripts.NewEntry(key, value), timeout
 	c.states = slices.Grow(storage.states[:0], len(g.nodes))[:len(g.nodes)]
 	return c
 }
 
 // Value is the value of the keys. It is a secret: with it the lock can be released.
-func (c *Claim) Value() string { return c.lease.Value() }
+func (c *Claim) Value() string { return c.entry.Value() }
 
 // Replace names the value that Swap replaces. It comes before Swap.
-func (c *Claim) Replace(former string) { c.lease = c.lease.Replacing(former) }
+func (c *Claim) Replace(former string) { c.entry = c.entry.Replacing(former) }
 
 // Fair has the release notify the first in the wait queue, as a release after Turn does.
-// lease is how long a node keeps a position.
-func (c *Claim) Fair(lease time.Duration) { c.flag.Position.TTL = lease }
+// ttl is how long a node keeps a position.
+func (c *Claim) Fair(ttl time.Duration) { c.flag.Position.TTL = ttl }
 
 // Fence gives the claim a fencing token, before it asks for anything. The nodes
 // remember the token for life.
 func (c *Claim) Fence(token int64, life time.Duration) {
-	c.lease = c.lease.Fenced(&c.fence, token, life)
+	c.entry = c.entry.Fenced(&c.fence, token, life)
 }
 
 // Acquire asks every node to set the key for ttl. The clients get the values of

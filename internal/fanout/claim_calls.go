@@ -175,7 +175,7 @@ func (c *Claim) nextCall(i int, last *call) *call {
 
 // fillRequest builds the request verb about the claim. If it is a release, the claim's
 // mutex is held.
-func (c *Claim) fillRequest(r *node.Request, verb node.Verb, lease node.Entry, ttl time.Duration) {
+func (c *Claim) fillRequest(r *node.Request, verb node.Verb, entry node.Entry, ttl time.Duration) {
 	var flag node.WaiterFlag
 	switch {
 	case verb == node.Wait || verb == node.AcquireInTurn:
@@ -186,17 +186,17 @@ func (c *Claim) fillRequest(r *node.Request, verb node.Verb, lease node.Entry, t
 		}
 		flag.Position.Ticket, flag.Position.TTL, flag.Position.Requeue = c.flag.Position.Ticket, c.flag.Position.TTL, c.requeue
 	}
-	r.Set(verb, lease, ttl, flag)
+	r.Set(verb, entry, ttl, flag)
 }
 
 // backgroundCall makes a call for which no round waits.
 func (c *Claim) backgroundCall(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
-	lease := c.lease
+	entry := c.entry
 	if verb == node.Acquire { // on a node that lost the key of a lock that is held
-		lease = lease.Retake()
+		entry = entry.Retake()
 	}
-	c.fillRequest(request, verb, lease, ttl)
+	c.fillRequest(request, verb, entry, ttl)
 	deadline := node.MakeDeadline(context.Background(), c.callTimeout())
 	sent := &call{claim: c}
 	sent.Call = node.Call{Request: request, Deadline: &deadline, Receiver: sent, Index: i}

@@ -52,7 +52,7 @@ func (c *Claim) LeaveQueue(value string) {
 	left := Position{Ticket: c.flag.Position.Ticket, TTL: c.flag.Position.TTL}
 	c.mu.Unlock()
 	if left.Ticket > 0 {
-		c.group.LeaveQueue(c.lease.Key(), value, c.timeout, left)
+		c.group.LeaveQueue(c.entry.Key(), value, c.timeout, left)
 	}
 }
 

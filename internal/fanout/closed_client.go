@@ -32,7 +32,7 @@ func (c *Claim) abandonNode(i int) {
 		until = later(until, time.Now().Add(2*s.keyLifetime))
 	}
 	if until.After(time.Now()) {
-		c.group.addLeftKey(i, leftKey{c.lease.Key(), until})
+		c.group.addLeftKey(i, leftKey{c.entry.Key(), until})
 	}
 	c.settle(i)
 }

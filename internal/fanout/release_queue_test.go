@@ -205,7 +205,7 @@ func TestSilentNodeGetsOneReleaseAtATime(t *testing.T) {
 		nodes[0].Set(fakenode.Faults{})
 		time.Sleep(500 * time.Millisecond)
 		for _, c := range claims {
-			if nodes[0].Get(c.lease.Key()) != "" {
+			if nodes[0].Get(c.entry.Key()) != "" {
 				t.Fatal("a key is left half a second after the node came back")
 			}
 		}

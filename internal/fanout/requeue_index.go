@@ -7,7 +7,7 @@ package fanout
 type requeueIndex map[string]*Claim
 
 func (x requeueIndex) add(c *Claim) {
-	key := c.lease.Key()
+	key := c.entry.Key()
 	if next := x[key]; next != nil {
 		c.older, next.newer = next, c
 	}
@@ -16,7 +16,7 @@ func (x requeueIndex) add(c *Claim) {
 
 // remove takes out c, if it is there.
 func (x requeueIndex) remove(c *Claim) {
-	key := c.lease.Key()
+	key := c.entry.Key()
 	switch {
 	case c.newer != nil:
 		c.newer.older = c.older

@@ -49,7 +49,7 @@ func TestRequeueIndexFindsTheClaimsOfAKeyAndForgetsThem(t *testing.T) {
 	for _, i := range []int{2, 4, 0, 1, 1, 3} { // from the middle, the front, the end, twice, the last
 		found := ""
 		for c := x["job"]; c != nil; c = c.older {
-			found += c.lease.Value()
+			found += c.entry.Value()
 		}
 		if found != left {
 			t.Errorf("before %d: %q, want %q", i, found, left)

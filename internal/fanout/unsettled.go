@@ -13,7 +13,7 @@ import (
 func (g *Group) track(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.unsettled[c.lease.Value()] = c
+	g.unsettled[c.entry.Value()] = c
 	if c.requeue && c.flag.Position.Ticket > 0 {
 		g.requeuing.add(c)
 	}
@@ -23,10 +23,10 @@ func (g *Group) track(c *Claim) {
 func (g *Group) untrack(c *Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.unsettled, c.lease.Value())
+	delete(g.unsettled, c.entry.Value())
 	g.requeuing.remove(c)
 	if !c.inMinHold() {
-		g.lastSettled[g.nextSettled] = c.lease.Value()
+		g.lastSettled[g.nextSettled] = c.entry.Value()
 		g.nextSettled = (g.nextSettled + 1) % len(g.lastSettled)
 	}
 	if len(g.unsettled) == 0 && g.allSettled != nil {
@@ -88,7 +88,7 @@ func (g *Group) abandonUnsettled() []error {
 	keys := make([][]string, len(g.nodes))
 	for _, c := range claims {
 		for _, i := range c.unsettledNodes() {
-			keys[i] = append(keys[i], c.lease.Key())
+			keys[i] = append(keys[i], c.entry.Key())
 		}
 		c.abandon()
 	}
