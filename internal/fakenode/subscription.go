@@ -71,7 +71,7 @@ func (s *subscription) Ping() error {
 
 func (s *subscription) say(e pool.Event) { s.tell(event{Event: e}) }
 
-// tell is like a socket: it carries what the server says, unless nobody reads.
+// tell is like a socket: it carries what the server sends, unless the client does not read.
 // Node.mu is held.
 func (s *subscription) tell(e event) {
 	if s.node.faults.Deaf || !isClosed(s.node.thawed) {

@@ -178,7 +178,7 @@ func saysFenced(verb Verb, reply any) Status {
 		return Failed
 	}
 	digits, ok := list[n-2].(string)
-	if newest, err := strconv.ParseUint(digits, 10, 53); !ok || err != nil || strings.HasPrefix(digits, "+") || newest >= 1<<53 {
+	if largest, err := strconv.ParseUint(digits, 10, 53); !ok || err != nil || strings.HasPrefix(digits, "+") || largest >= 1<<53 {
 		return Failed
 	}
 	status := says(verb, list[:n-2])

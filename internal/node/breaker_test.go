@@ -180,7 +180,7 @@ func TestLivenessCountsFromTheEndOfASilence(t *testing.T) {
 		n := newNode(t, fake)
 		time.Sleep(10 * timeout)
 		ask(t, n, Acquire, "k", "v")
-		time.Sleep(5 * timeout) // nobody knows whether it would have answered
+		time.Sleep(5 * timeout) // whether it would have answered is unknown
 		fake.Freeze()
 		ask(t, n, Acquire, "k", "v")
 		if p := n.Liveness(); p.Answers || p.AnsweredTime != 10*timeout {

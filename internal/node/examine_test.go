@@ -50,7 +50,7 @@ func examine(t *testing.T, replies map[string]any) (f Facts, s *scripted) {
 	t.Helper()
 	s = &scripted{replies: replies}
 	synctest.Test(t, func(t *testing.T) {
-		e := Examination{Patience: time.Second, Period: time.Second, Origin: time.Now(), Key: "trial", Value: "value", TTL: 5 * time.Second}
+		e := Examination{Patience: time.Second, Period: time.Second, Origin: time.Now(), Key: "test", Value: "value", TTL: 5 * time.Second}
 		f = New(s).Examine(context.Background(), e)
 	})
 	return f, s
@@ -74,7 +74,7 @@ func TestAnOldServerIsAskedInTheFormsThatItKnows(t *testing.T) {
 	f, s := examine(t, map[string]any{
 		"PING":       "PONG",
 		"INFO":       "redis_version:6.0.16\r\nrole:master\r\n",
-		"SET trial":  pool.Error("ERR syntax error"),
+		"SET test":   pool.Error("ERR syntax error"),
 		"SET {":      "OK",
 		"EVAL ":      nil,
 		"ACL WHOAMI": "default",
@@ -83,7 +83,7 @@ func TestAnOldServerIsAskedInTheFormsThatItKnows(t *testing.T) {
 	if !f.NativeRefused || f.Server.Major != 6 || f.SelfTest.Err == nil {
 		t.Errorf("got %+v", f)
 	}
-	if !s.has("ACL DRYRUN") || !s.has("ZADD {trial}:queue") || f.Rights.User != "default" {
+	if !s.has("ACL DRYRUN") || !s.has("ZADD {test}:queue") || f.Rights.User != "default" {
 		t.Errorf("rights: %+v after %q", f.Rights, s.asked)
 	}
 	if len(f.Samples) != samples || f.Samples[0].Clock != 1000500*time.Millisecond || f.Samples[samples-1].Sent < 900*time.Millisecond {
@@ -160,7 +160,7 @@ func TestAMarkerIsReadAsTheScriptReadsIt(t *testing.T) {
 		{"0af 3", "soon", Marker{"0af", "3", 0}, true},
 		{pool.Error("WRONGTYPE"), int64(-2), Marker{}, true},
 	} {
-		f, _ := examine(t, map[string]any{"PING": "PONG", "SET trial": nil, "GET " + markerKey: c.marker, "PTTL " + quarantineKey: c.left})
+		f, _ := examine(t, map[string]any{"PING": "PONG", "SET test": nil, "GET " + markerKey: c.marker, "PTTL " + quarantineKey: c.left})
 		if f.Marker != c.want || c.fails != (f.MarkerErr != nil) {
 			t.Errorf("%q, %v: got %+v, %v", c.marker, c.left, f.Marker, f.MarkerErr)
 		}

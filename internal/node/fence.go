@@ -73,14 +73,14 @@ func (r *Request) unfence(reply any) (rest any, fence Answer, ok bool) {
 	if !named {
 		return rest, fence, true
 	}
-	text, ok := list.Get("newest").(string)
-	newest, err := strconv.ParseInt(text, 10, 64)
-	fence.LargestToken = newest
+	text, ok := list.Get("largest").(string)
+	largest, err := strconv.ParseInt(text, 10, 64)
+	fence.LargestToken = largest
 	switch list.Get("left") {
 	case int64(lua.TooSmall):
 		fence.Status = TokenTooSmall
 	case int64(lua.TooLarge):
 		fence.Err = errBehind
 	}
-	return granted[:len(granted)-len(lua.Findings)], fence, ok && err == nil && newest >= 0 && newest <= maxToken
+	return granted[:len(granted)-len(lua.Findings)], fence, ok && err == nil && largest >= 0 && largest <= maxToken
 }

@@ -300,7 +300,7 @@ func TestRefusedScriptsNameTheOptionThatNeedsThem(t *testing.T) {
 	guarded := Guard{Nodes: 3, Longest: ttl, Quarantine: 2 * ttl}.Scripts()
 	for option, c := range map[string]struct {
 		verb  Verb
-		lease Entry
+		entry Entry
 	}{
 		"WithFair":         {AcquireInTurn, NewEntry("k", "v")},
 		"WithFencing":      {Wait, NewEntry("k", "v").Fenced(new(Fence), 7, ttl)},
@@ -314,7 +314,7 @@ func TestRefusedScriptsNameTheOptionThatNeedsThem(t *testing.T) {
 				return nil
 			}
 			onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
-				a := askRequest(n, NewRequest(c.verb, c.lease, ttl, WaiterFlag{ID: "me", TTL: ttl}))
+				a := askRequest(n, NewRequest(c.verb, c.entry, ttl, WaiterFlag{ID: "me", TTL: ttl}))
 				wantStatus(t, a, Failed)
 				want := option
 				if strings.HasPrefix(text, "NOPERM") {

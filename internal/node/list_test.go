@@ -133,7 +133,7 @@ func TestAListingTakesNoReplyThatMakesNoSense(t *testing.T) {
 		}
 	}
 	for what, reply := range map[string]any{
-		"nothing": nil, "nobody": []any{}, "two elements": []any{"v", int64(1)}, "no numbers": []any{"v", "1", int64(1)},
+		"nothing": nil, "no elements": []any{}, "two elements": []any{"v", int64(1)}, "no numbers": []any{"v", "1", int64(1)},
 		"more than asked for": []any{"v", int64(1), int64(0), "v", int64(1), int64(0)}, "no text": []any{int64(1), int64(1), int64(1)},
 	} {
 		k := &keyspace{keys: map[string]string{"a": "v"}, eval: func([]string) (any, error) { return reply, nil }}

@@ -177,15 +177,15 @@ var pingRequest = NewRequest(ping, NewEntry("", ""), 0, WaiterFlag{})
 
 func (n *Node) newProbe(refused *Call) *Call {
 	deadline := MakeDeadline(context.Background(), time.Until(refused.Deadline.at))
-	n.breaker.probe = &Call{Request: pingRequest, Deadline: &deadline, Receiver: nobody{}}
+	n.breaker.probe = &Call{Request: pingRequest, Deadline: &deadline, Receiver: noReceiver{}}
 	return n.breaker.probe
 }
 
-// nobody receives the answer of a probe: only the breaker uses it.
-type nobody struct{}
+// noReceiver is the receiver of a probe: only the breaker uses the answer.
+type noReceiver struct{}
 
-func (nobody) Answer(*Call, Answer) {}
-func (nobody) Late(*Call, Answer)   {}
+func (noReceiver) Answer(*Call, Answer) {}
+func (noReceiver) Late(*Call, Answer)   {}
 
 // finish passes the answer to the receiver of c.
 func (n *Node) finish(c *Call, a Answer) {

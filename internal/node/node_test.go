@@ -227,7 +227,7 @@ func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
 	for i, next := range []struct {
 		verb Verb
 		ttl  time.Duration
-		mark WaiterFlag
+		flag WaiterFlag
 	}{
 		{Acquire, ttl, WaiterFlag{}}, {Release, 0, flag}, {Acquire, ttl, WaiterFlag{}}, {Wait, ttl, flag}, {Extend, ttl / 2, WaiterFlag{}},
 		{AcquireInTurn, ttl, flag}, {Release, 0, WaiterFlag{}}, {Inspect, 0, WaiterFlag{}}, {Acquire, time.Millisecond, WaiterFlag{}},
@@ -238,8 +238,8 @@ func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
 			}
 		}
 		entry := NewEntry("k", fmt.Sprint(next))
-		r.Set(next.verb, entry, next.ttl, next.mark)
-		fresh := NewRequest(next.verb, entry, next.ttl, next.mark)
+		r.Set(next.verb, entry, next.ttl, next.flag)
+		fresh := NewRequest(next.verb, entry, next.ttl, next.flag)
 		for f := preferred[next.verb]; f <= eval; f++ {
 			if got, want := r.command(f), fresh.command(f); !reflect.DeepEqual(got, want) {
 				t.Errorf("%v: got %v, want %v", next, got, want)

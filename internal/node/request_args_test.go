@@ -12,10 +12,10 @@ import (
 
 // Every argument stands where its name stands in the spec: the values here are all different.
 func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
-	line := QueuePosition{Ticket: 11, Next: 12, Last: 13, Count: 14, TTL: 15 * time.Millisecond}
-	requeue := line
+	position := QueuePosition{Ticket: 11, Next: 12, Last: 13, Count: 14, TTL: 15 * time.Millisecond}
+	requeue := position
 	requeue.Requeue = true
-	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond, Position: line}
+	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond, Position: position}
 	inLine := map[string]any{"waiter": "me", "flagTTL": int64(16), "ticket": int64(11), "next": int64(12), "last": int64(13),
 		"positionTTL": int64(15), "count": int64(14)}
 	token := map[string]any{"token": int64(17), "tokenTTL": int64(18)}
@@ -29,8 +29,8 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	for _, c := range []struct {
 		verb   Verb
 		form   form
-		lease  Entry
-		mark   WaiterFlag
+		entry  Entry
+		flag   WaiterFlag
 		script lua.Script
 		keys   []string
 		args   []map[string]any
@@ -58,7 +58,7 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 		{Release, short, plain, flag, lua.Short, nil, []map[string]any{{"value": "v"}}},
 		{Inspect, evalsha, plain, flag, lua.Inspect, queue, []map[string]any{{"flagTTL": int64(16)}}},
 	} {
-		args := NewRequest(c.verb, c.lease, 19*time.Millisecond, c.mark).command(c.form)
+		args := NewRequest(c.verb, c.entry, 19*time.Millisecond, c.flag).command(c.form)
 		call := called(t, args)
 		what := fmt.Sprintf("%s, guarded %t: %v", c.script, call.Guard != nil, args[2:])
 		if call.Script != c.script {

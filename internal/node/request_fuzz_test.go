@@ -25,8 +25,8 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		}
 		fenced := verb.Takes() && as != native && ticket%2 != 0
 		again := ticket%4 == 1
-		line := QueuePosition{Ticket: ticket, TTL: time.Duration(entry)}
-		m := WaiterFlag{ID: "me", TTL: time.Duration(flag), Position: line}
+		position := QueuePosition{Ticket: ticket, TTL: time.Duration(entry)}
+		m := WaiterFlag{ID: "me", TTL: time.Duration(flag), Position: position}
 		var r Request
 		l := NewEntry(key, value).Replacing("former")
 		if fenced {

@@ -186,7 +186,7 @@ func (t *selfTest) try() bool {
 	case !ok:
 		return false
 	case held != t.mine:
-		return t.wrong(Acquire, "it ignores NX: a second lock took the place of the first")
+		return t.wrong(Acquire, "it ignores NX: a second lock replaced the first")
 	case a.Status == Granted:
 		return t.wrong(Acquire, "it ignores GET of SET NX GET: a second lock was granted while there was the first")
 	case a.Status != Taken || a.Holder != t.mine:

@@ -58,7 +58,7 @@ func TestARefusalEndsAWaitWhenItHasLastedAndNotBefore(t *testing.T) {
 		"many in a moment":                               {every(1000, ms, strange, true), false},
 		"a moment each hour, and nothing between":        {join(every(3, 50*ms, wrongpass, true), story{{time.Hour, wrongpass, true}}, every(3, 50*ms, wrongpass, true)), false},
 		"loading for a minute":                           {every(600, 100*ms, loading, false), false},
-		"nobody there for a minute":                      {every(600, 100*ms, fmt.Errorf("%w: connection refused", pool.ErrNotSent), false), false},
+		"not reached for a minute":                       {every(600, 100*ms, fmt.Errorf("%w: connection refused", pool.ErrNotSent), false), false},
 		"a clock that is set back":                       {every(30, -100*ms, strange, true), false},
 	} {
 		t.Run(name, func(t *testing.T) {

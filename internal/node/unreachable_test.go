@@ -93,12 +93,12 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 	mutual := overTLS(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert})
 	plain := serve(t, func(conn net.Conn) { fmt.Fprint(conn, "-ERR Protocol error\r\n") })
 	closing := serve(t, func(net.Conn) {})
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody.Close()
-	_, refused := net.Dial("tcp", nobody.Addr().String())
+	closed.Close()
+	_, refused := net.Dial("tcp", closed.Addr().String())
 	_, noSocket := net.Dial("unix", filepath.Join(t.TempDir(), "redis.sock"))
 	conn, err := net.Dial("tcp", closing)
 	if err != nil {

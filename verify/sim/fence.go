@@ -10,7 +10,7 @@ import (
 type fence struct {
 	command
 	on          bool
-	newest      string
+	largest     string
 	refusal     int64 // why the token is not taken, 0 if it is
 	granted     any   // what the script replies if it is
 	token, life int64
@@ -24,14 +24,14 @@ func (s command) fence() fence {
 		return fence{command: s}
 	}
 	retake := s.given("retake")
-	f := fence{command: s, on: true, newest: "0", token: s.number("token"), life: s.number("tokenTTL"), granted: s.micros}
+	f := fence{command: s, on: true, largest: "0", token: s.number("token"), life: s.number("tokenTTL"), granted: s.micros}
 	if off := f.token - s.micros; -100_000 <= off && off <= 100_000 {
 		f.granted = int64(lua.NoNews)
 	}
-	if newest, found := s.get(s.key("fence")); found {
-		f.newest = newest
+	if largest, found := s.get(s.key("fence")); found {
+		f.largest = largest
 	}
-	known, _ := strconv.ParseInt(f.newest, 10, 64)
+	known, _ := strconv.ParseInt(f.largest, 10, 64)
 	switch {
 	case retake: // of a lock that is held: nothing is handed out
 		f.token = max(f.token, known)
@@ -46,7 +46,7 @@ func (s command) fence() fence {
 // onto adds to a reply what is known about tokens.
 func (f fence) onto(reply ...any) any {
 	if f.on {
-		reply = append(reply, f.newest, f.micros)
+		reply = append(reply, f.largest, f.micros)
 	}
 	return reply
 }

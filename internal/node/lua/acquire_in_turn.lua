@@ -34,7 +34,7 @@ if tonumber(ARGV.last) > last then
   end
 end
 if held == ARGV.value then
-  return {holder = held, left = redis.call('PTTL', KEYS.lock), last = last, first = 0, newest = newest, micros = micros}
+  return {holder = held, left = redis.call('PTTL', KEYS.lock), last = last, first = 0, largest = largest, micros = micros}
 end
 granted = granted and {last, granted} or last
 if ARGV.ticket ~= '0' then
@@ -68,10 +68,10 @@ end
 
 if held or (head[1] and head[1] ~= mine) then
   leaveFlag()
-  return {holder = held or '', left = redis.call('PTTL', KEYS.lock), last = last, first = tonumber(head[2] or '0'), newest = newest, micros = micros}
+  return {holder = held or '', left = redis.call('PTTL', KEYS.lock), last = last, first = tonumber(head[2] or '0'), largest = largest, micros = micros}
 end
 if refusal then
-  return {holder = '', left = refusal, last = last, first = tonumber(head[2] or '0'), newest = newest, micros = micros}
+  return {holder = '', left = refusal, last = last, first = tonumber(head[2] or '0'), largest = largest, micros = micros}
 end
 if mine and ARGV.next ~= '0' then
   redis.call('ZADD', KEYS.queue, ARGV.next, me)

@@ -66,7 +66,7 @@ var guardKeys = []string{"node", "quarantine"}
 
 // Findings end the replies of a script that fence.lua may come before. Without a token they
 // are nil, and the reply ends before them.
-var Findings = []string{"newest", "micros"}
+var Findings = []string{"largest", "micros"}
 
 // specs are the order of everything that goes over the wire. The keys have the names that
 // side keys end with. Times are in milliseconds.
@@ -75,12 +75,12 @@ var specs = [Count]spec{
 	Wait: {taker: true, files: words("held findings wait"), keys: words("lock wait"),
 		args: words("value ttl waiter flagTTL"), reply: words("holder left")},
 	FencedWait: {taker: true, files: words("held findings fence wait"), keys: words("lock fence wait"),
-		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left newest micros")},
+		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left largest micros")},
 	AcquireInTurn: {taker: true, files: words("held findings acquire_in_turn"), keys: words("lock wait queue lease"),
 		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first")},
 	FencedAcquireInTurn: {taker: true, files: words("held findings fence acquire_in_turn"), keys: words("lock fence wait queue lease"),
 		args:  words("value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
-		reply: words("holder left last first newest micros")},
+		reply: words("holder left last first largest micros")},
 	Extend:  {files: words("held extend"), keys: words("lock"), args: words("value ttl")},
 	Swap:    {files: words("held swap"), keys: words("lock"), args: words("value ttl former")},
 	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},

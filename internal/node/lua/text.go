@@ -57,7 +57,7 @@ func build(guarded bool) (texts [Count]string) {
 			parts = append([]string{"guard"}, parts...)
 		}
 		for _, part := range parts {
-			source := "local newest, micros, granted, refusal, remember\n"
+			source := "local largest, micros, granted, refusal, remember\n"
 			if part != "findings" {
 				file, err := files.ReadFile(part + ".lua")
 				if err != nil {

@@ -99,10 +99,10 @@ func TestANameThatIsNotInTheSpecIsRefused(t *testing.T) {
 	one := &spec{keys: words("lock wait"), args: words("value"), reply: words("holder left")}
 	group := &spec{keys: one.keys, group: true}
 	for line, want := range map[string]string{
-		"redis.call('GET', KEYS.lock)\n":                         "redis.call('GET', KEYS[1])\n",
-		"return ARGV.value == KEYS.wait and CODE.free\n":         "return ARGV[1] == KEYS[2] and -2\n",
-		"  return {holder = f(1, 2), left = {3, 4}}\n":           "  return {f(1, 2), {3, 4}}\n",
-		"return {holder = '', left = 1, newest = n, micros = m}": "return {'', 1, n, m}",
+		"redis.call('GET', KEYS.lock)\n":                          "redis.call('GET', KEYS[1])\n",
+		"return ARGV.value == KEYS.wait and CODE.free\n":          "return ARGV[1] == KEYS[2] and -2\n",
+		"  return {holder = f(1, 2), left = {3, 4}}\n":            "  return {f(1, 2), {3, 4}}\n",
+		"return {holder = '', left = 1, largest = n, micros = m}": "return {'', 1, n, m}",
 		"KEYS.locks":                    "",
 		"ARGV.lock":                     "",
 		"CODE.none":                     "",

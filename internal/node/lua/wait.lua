@@ -12,7 +12,7 @@ if held and held ~= ARGV.value and KEYS.wait then
   redis.pcall('SET', KEYS.wait, ARGV.waiter, 'PX', type(left) == 'number' and math.max(left, ARGV.flagTTL) or ARGV.flagTTL)
 end
 if held or refusal then
-  return {holder = held or '', left = held and redis.call('PTTL', KEYS.lock) or refusal, newest = newest, micros = micros}
+  return {holder = held or '', left = held and redis.call('PTTL', KEYS.lock) or refusal, largest = largest, micros = micros}
 end
 if remember then
   remember()
