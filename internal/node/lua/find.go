@@ -1,9 +1,10 @@
 package lua
 
 import (
-	"regexp"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -13,8 +14,6 @@ type Known struct {
 	Guard  *Guard // nil if it is not guarded
 	SHA    string
 }
-
-var guardHeader = regexp.MustCompile(`^local quarantine, settings = (\d+), '([^']*)'\n`)
 
 // byText are the scripts by their text, with and without guard.
 var byText = [2]func() map[string]Script{
@@ -38,14 +37,25 @@ func Find(text string) (k Known, ok bool) {
 	if k.Script, ok = byText[0]()[text]; ok {
 		return k, true
 	}
-	header := guardHeader.FindStringSubmatch(text)
-	if header == nil {
+	guard, body, _ := strings.Cut(text, "\n")
+	if k.Guard, ok = readGuard(guard); !ok {
 		return Known{}, false
 	}
-	quarantine, err := strconv.ParseInt(header[1], 10, 64)
-	k.Guard = &Guard{quarantine, header[2]}
-	k.Script, ok = byText[1]()[text[len(header[0]):]]
-	return k, ok && err == nil
+	k.Script, ok = byText[1]()[body]
+	return k, ok
+}
+
+// readGuard reads what guardLine writes.
+func readGuard(line string) (g *Guard, ok bool) {
+	before, _, _ := strings.Cut(guardLine, "%d")
+	line, ok = strings.CutPrefix(line, before)
+	if !ok {
+		return nil, false
+	}
+	digits, rest, _ := strings.Cut(line, ", ")
+	quarantine, err := strconv.ParseInt(digits, 10, 64)
+	settings := strings.Trim(rest, "'")
+	return &Guard{quarantine, settings}, err == nil && rest == "'"+settings+"'"
 }
 
 // A Call is a script with what it is called with.
@@ -57,22 +67,49 @@ type Call struct {
 // Call is the script with its KEYS and its ARGV.
 func (k Known) Call(keys, args []any) Call { return Call{k, keys, args} }
 
-// Key returns the key of that name, "" if it was not given. A name that the script does not
-// have is not given.
+// Key returns the key of that name, "" if it was not given, or if the script has none of that
+// name. It panics if no script has.
 func (c Call) Key(name string) string {
+	keys, _ := allNames()
+	mustBeNamed(name, keys)
 	key, _ := named(specs[c.Script].keysOf(c.Guard != nil), c.keys, name).(string)
 	return key
 }
 
-// Arg returns the argument of that name, nil if it was not given. A name that the script
-// does not have is not given.
-func (c Call) Arg(name string) any { return named(specs[c.Script].args, c.args, name) }
+// Arg returns the argument of that name, nil if it was not given, or if the script has none
+// of that name. It panics if no script has.
+func (c Call) Arg(name string) any {
+	_, args := allNames()
+	mustBeNamed(name, args)
+	return named(specs[c.Script].args, c.args, name)
+}
 
 func named(names []string, values []any, name string) any {
 	if i := slices.Index(names, name); i >= 0 && i < len(values) {
 		return values[i]
 	}
 	return nil
+}
+
+// allNames are the names of the keys, and of the arguments, of all scripts.
+var allNames = sync.OnceValues(func() (keys, args map[string]bool) {
+	keys, args = make(map[string]bool), make(map[string]bool)
+	for i := range specs {
+		s := &specs[i]
+		for _, name := range s.keysOf(s.taker) {
+			keys[name] = true
+		}
+		for _, name := range s.args {
+			args[name] = true
+		}
+	}
+	return keys, args
+})
+
+func mustBeNamed(name string, names map[string]bool) {
+	if !names[name] {
+		panic(fmt.Sprintf("no script has the key or argument %q", name))
+	}
 }
 
 // Keys and Args return the keys and the arguments in their order.

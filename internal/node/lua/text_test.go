@@ -142,3 +142,21 @@ func TestFindKnowsEveryTextWithItsGuardAndNoOther(t *testing.T) {
 		}
 	}
 }
+
+// A model that asks for a name with a slip would read "not given" for ever.
+func TestANameThatNoScriptHasPanics(t *testing.T) {
+	c := Known{Script: Extend}.Call([]any{"k"}, []any{"v", int64(1)})
+	if c.Key("lock") != "k" || c.Arg("ttl") != int64(1) || c.Key("fence") != "" || c.Arg("retake") != nil {
+		t.Errorf("%+v is read wrongly", c)
+	}
+	for _, ask := range []func(){func() { c.Key("value") }, func() { c.Arg("lock") }} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("it is taken for one that was not given")
+				}
+			}()
+			ask()
+		}()
+	}
+}
