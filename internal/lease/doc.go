@@ -1,0 +1,32 @@
+// Package lease is what makes a grant into a held lock: how long it is certainly held,
+// the context that ends with it, its renewal, and its loss.
+//
+// A [Lease] is one of them. A [Keeper] has what the leases of one Locker share: the set of
+// those that are held, the renewal batches, and the watch for a suspend of the machine.
+// What is outside is behind two interfaces: [Keys], the keys on the nodes, and [Lock],
+// which renews, rolls back, leaves the wait queue and reports.
+//
+// # The end of a lease
+//
+// A lease ends once, with one cause: a majority denied it ([ErrLost]), its validity is over
+// ([ErrExpired]), it was released, handed over, or its Locker was closed. Then, in this
+// order:
+//
+//  1. With the mutex of the lease held: the cause is set, the deadline timer is stopped, and
+//     no node is taken again. If a release is to follow, or keys may outlive the lease, the
+//     keys expect a release from here on: Close waits for that, and cannot come between.
+//  2. Its context ends with the cause. From here on no mutex is held.
+//  3. A renewal under way ends.
+//  4. The Keeper forgets the lease, and takes it out of its renewal batch.
+//  5. [Lock.Ended]: what may outlive the lease is rolled back, and the next in the wait queue
+//     has its turn. A lease that was released gives both up with the release.
+//  6. [Lock.Lost] reports, unless it was released or handed over.
+//
+// Of leases that end together each is at 5 before the first is at 6.
+//
+// # Order of locks
+//
+// Lease.mu comes before the mutex of the Keys, Keeper.mu and renewals.mu. No two of these
+// three are held together, and nothing but the clock is called with Keeper.mu or renewals.mu
+// held. No method of Lock but Keys is called with any of them held.
+package lease
