@@ -97,7 +97,7 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 	}
 	var holder *Lock
 	if r.place, holder = l.queues(s).join(r.key, s); holder != nil {
-		holder.watched() // makes it end at its deadline also when nobody asks
+		holder.lease.EndOnTime() // makes it end at its deadline also when nobody asks
 	}
 	return r, nil
 }
@@ -122,7 +122,7 @@ func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
 	}
 	granted = true
 	if r.place.granted(k) {
-		k.watched()
+		k.lease.EndOnTime()
 	}
 	return k, nil
 }

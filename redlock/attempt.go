@@ -36,7 +36,7 @@ type outcome struct {
 // from any later moment can outlive the keys. On failure every node is asked to
 // delete the key, also those that did not answer.
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
-	lock := &Lock{locker: l, name: r.name, settings: r.settings, values: r.values, scoped: r.scoped, place: r.place}
+	lock := &Lock{locker: l, name: r.name, settings: r.settings, place: r.place}
 	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock.claim = claim
 	claim.SetMaxTimeout(r.patience())
@@ -47,9 +47,8 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	if r.fair {
 		lock.place = nil // it was given up by the time that the lock is released
 	}
-	lock.start = l.clock.Read()
-	lock.sent = lock.start
-	lock.validity = lock.capped(quorum.Validity(r.ttl, l.config.drift))
+	start := l.clock.Read()
+	lock.lease.Start(l.keeper, lock.grant(r.values, r.scoped), l.terms(r.settings), start)
 
 	r.ear.clear()
 	result, decided := l.ask(ctx, r, claim).Wait(ctx)
@@ -59,18 +58,18 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return nil, outcome{err: errInterrupted}
 	}
 	now := l.clock.Read()
-	elapsed := now.Since(lock.start)
+	elapsed, left := now.Since(start), lock.lease.Remaining(now)
 	// What was longer was no round trip, but a process that was stopped. Nor was a clock
 	// that was set.
-	took := min(now.Mono-lock.start.Mono, r.patience())
-	won := result.Outcome == quorum.Won && elapsed < lock.validity
+	took := min(now.Mono-start.Mono, r.patience())
+	won := result.Outcome == quorum.Won && left > 0
 	old := won && r.fencing && result.TokenTooOld(lock.token)
 	if won && !old {
 		if r.fair && r.place != nil {
 			r.place.draw(result.LastTicket(), 0)
 		}
-		claim.RetakeUntil(time.Now().Add(lock.validity - elapsed))
-		l.traceRound("lock", r.name, result.Yes, lock.start, nil)
+		claim.RetakeUntil(time.Now().Add(left))
+		l.traceRound("lock", r.name, result.Yes, start, nil)
 		if err := l.begin(lock); err != nil {
 			return lock, outcome{err: err} // and it is deleted at once
 		}
@@ -96,7 +95,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	}
 	o.remains, o.ours = claim.Leftovers(result)
 	claim.RollBackForRetry()
-	l.traceRound("lock", r.name, result.Yes, lock.start, o.err)
+	l.traceRound("lock", r.name, result.Yes, start, o.err)
 	return nil, o
 }
 

@@ -166,7 +166,7 @@ func TestLocksThatNobodyUnlocksAreForgotten(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		if n := len(f.held); n > 3000 { // 800 are valid at a time
+		if n := f.keeper.Held(); n > 3000 { // 800 are valid at a time
 			t.Errorf("%d locks are remembered", n)
 		}
 		time.Sleep(8 * time.Second)
@@ -288,45 +288,30 @@ func TestStragglerOfALockThatExpiredIsReleased(t *testing.T) {
 	})
 }
 
-func TestNothingIsRenewedOnceCloseHasBegun(t *testing.T) {
-	inBubble(t, 3, func(f *fixture) {
-		k := f.lock("job", WithKeepAlive())
-		f.together([]*Lock{k})
-		f.mu.Lock()
-		f.closed = true // Close goes on later
-		f.mu.Unlock()
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if _, _, running := f.waiting(); running > 0 || f.nodes[0].Count("extend") > 0 {
-			t.Errorf("%d goroutines, %d renewals", running, f.nodes[0].Count("extend"))
-		}
-		f.unlock(k)
-	})
-}
-
 func TestCloseWaitsForTheRenewalsUnderWay(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
-		var held []*Lock
-		for i := range 2 * maxRenewing {
-			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
-		}
-		f.together(held)
+		const renewing = 64 // at a time
+		held := f.together(3 * renewing)
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{Delay: 100 * time.Millisecond})
 		}
-		f.awaitDue()
+		for f.nodes[0].Count("extend") < renewing {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
 		f.Close(context.Background())
-		if _, _, running := f.waiting(); running > 0 {
-			t.Errorf("%d goroutines still renew", running)
+		if _, renewed := f.keeper.Close(); renewed != nil {
+			t.Error("renewals are still under way when Close returns")
 		}
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{})
 		}
-		if n := f.nodes[0].Count("extend"); n > maxRenewing {
-			t.Errorf("%d renewals, want the %d that were under way", n, maxRenewing)
-		}
 		for _, k := range held {
 			f.unlock(k)
+		}
+		time.Sleep(time.Minute)
+		if n := f.nodes[0].Count("extend"); n > 2*renewing {
+			t.Errorf("%d renewals, want those that were done and the %d that were under way", n, renewing)
 		}
 	})
 }
@@ -334,9 +319,7 @@ func TestCloseWaitsForTheRenewalsUnderWay(t *testing.T) {
 func TestCloseComesNotBetweenTheEndOfALockAndItsRelease(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
-		k.mu.Lock()
-		k.mark(ErrReleased) // as Unlock does, which goes on later
-		k.mu.Unlock()
+		k.lease.Release(f.clock.Read()) // as Unlock does, which goes on later
 		closed := make(chan error, 1)
 		go func() { closed <- f.Close(context.Background()) }()
 		synctest.Wait()
@@ -345,26 +328,27 @@ func TestCloseComesNotBetweenTheEndOfALockAndItsRelease(t *testing.T) {
 			f.t.Errorf("Close returns %v, and %d nodes have the key", err, f.carriers("job"))
 		default:
 		}
-		k.windUp()
 		k.claim.Release(context.Background())
 		if err := <-closed; err != nil {
 			f.t.Error(err)
 		}
 		f.wantCarriers("job", 0)
 	})
-	inBubble(t, 3, func(f *fixture) { // of unknown fate on one node, and expired
+	inBubble(t, 3, func(f *fixture) { // of unknown outcome on one node, and expired
 		f.nodes[2].Freeze()
 		k := f.lock("job")
-		time.Sleep(time.Until(k.Until()))
-		k.mu.Lock()
-		k.mark(ErrExpired)
-		k.mu.Unlock()
+		time.Sleep(time.Until(k.Until()) - 1)
+		k.lease.End(ErrHandedOver, true) // which rolls nothing back
+		if !k.claim.OutcomeUnknown() {
+			f.t.Error("the outcome is known")
+		}
+		k.claim.ExpectRelease() // as the end of a lease that expired does, whose roll back comes later
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := f.Close(ctx); err == nil {
 			f.t.Error("Close says that nothing is left")
 		}
-		k.windUp()
+		k.claim.RollBack()
 		f.nodes[2].Thaw()
 		time.Sleep(time.Minute) // the keys expire
 	})

@@ -33,7 +33,7 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 		return err
 	}
 	defer func() {
-		given := errors.Is(lock.checkFor(true), ErrReleased) // by fn
+		given := errors.Is(lock.lease.Check(true), ErrReleased) // by fn
 		// ctx may have ended; the release is still worth waiting for, which
 		// takes no longer than the node timeout.
 		unlockErr := lock.Unlock(context.WithoutCancel(ctx))
@@ -43,9 +43,9 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 			err = withLoss(name, err, lock.loss(unlockErr))
 		case given:
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: the function unlocked it itself", name, ErrLost))
-		case errors.Is(lock.check(), ErrClosed) && errors.Is(err, ErrClosed): // fn says so
+		case errors.Is(lock.lease.Check(false), ErrClosed) && errors.Is(err, ErrClosed): // fn says so
 			err = fmt.Errorf("redlock: do %q: %w", name, err)
-		case errors.Is(lock.check(), ErrClosed):
+		case errors.Is(lock.lease.Check(false), ErrClosed):
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w", name, ErrClosed))
 		}
 		if unlockErr != nil && !errors.Is(unlockErr, ErrNotHeld) {
@@ -75,10 +75,8 @@ func withLoss(name string, err, loss error) error {
 
 // loss says why a lock was lost.
 func (k *Lock) loss(unlockErr error) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.cause == nil || k.cause == ErrReleased {
-		return unlockErr // nobody noticed before
+	if cause := k.lease.Cause(); cause != nil && cause != ErrReleased {
+		return cause
 	}
-	return k.cause
+	return unlockErr // nobody noticed before
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/lease"
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
@@ -31,18 +32,18 @@ var (
 	ErrNotHeld = errors.New("lock is not held")
 
 	// ErrExpired, as a cause of Lock.Context(): the validity window ended.
-	ErrExpired = errors.New("lock expired")
+	ErrExpired = lease.ErrExpired
 
 	// ErrLost, as a cause of Lock.Context(): a majority no longer carries the
 	// lock. [Locker.Do] returns it for every loss while fn ran, except for ErrClosed.
-	ErrLost = errors.New("lock was lost")
+	ErrLost = lease.ErrLost
 
 	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
-	ErrReleased = errors.New("lock was released")
+	ErrReleased = lease.ErrReleased
 
 	// ErrHandedOver, as a cause of Lock.Context(): Lock.Handle was called. The lock
 	// goes on elsewhere, and this process does not hold it any more.
-	ErrHandedOver = errors.New("lock was handed over")
+	ErrHandedOver = lease.ErrHandedOver
 
 	// ErrNodeBusy is the error of one node that left more than 64 commands in a row
 	// unanswered. Only one PING at a time is sent to it until it answers.
@@ -53,7 +54,7 @@ var (
 	ErrQuarantine = errors.New("node is in quarantine")
 
 	// ErrClosed: the Locker was closed.
-	ErrClosed = errors.New("locker is closed")
+	ErrClosed = lease.ErrClosed
 )
 
 // A QuorumError says how the nodes answered when no majority agreed. It matches one of

@@ -72,23 +72,10 @@ func (k *Lock) Handle() ([]byte, error) {
 	if long := len(h.prefix) + len(h.name) + len(h.value) + numbers; long > maxHandle {
 		return nil, fmt.Errorf("redlock: hand over %.40q: the name and the prefix have %d bytes, which is too long for a handle: use a shorter name", k.name, len(h.prefix)+len(h.name))
 	}
-	cause := k.check()
-	k.mu.Lock()
-	now := k.locker.clock.Read()
-	h.left, h.held = k.remaining(now), max(now.Mono-k.start.Mono, 0)
-	switch {
-	case k.cause != nil:
-		cause = k.cause
-	case h.left <= 0: // just now
-		cause = k.whyExpired()
-	default:
-		k.mark(ErrHandedOver)
-	}
-	k.mu.Unlock()
-	if cause != nil {
+	var cause error
+	if h.left, h.held, cause = k.lease.HandOver(); cause != nil {
 		return nil, k.notHeld("hand over", cause)
 	}
-	k.windUp()
 	k.claim.LeaveQueue(newValue(k.locker.config.owner))
 	return h.encode(), nil
 }
@@ -126,7 +113,7 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 	}
 	defer l.leave()
 
-	lock := &Lock{locker: l, name: h.name, settings: s, values: ctx, token: h.token}
+	lock := &Lock{locker: l, name: h.name, settings: s, token: h.token}
 	claim := l.group.NewClaimIn(&lock.room, key, newValue(l.config.owner), s.nodeTimeout)
 	lock.claim = claim
 	claim.SetMaxTimeout(s.patience())
@@ -137,17 +124,16 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 	if s.fair {
 		claim.Fair(s.placeLease())
 	}
-	lock.sent = l.clock.Read()
-	lock.start = clock.Reading{Mono: lock.sent.Mono - h.held, Wall: lock.sent.Wall.Add(-h.held)}
-	ttl, validity, bounded := lock.prolonged(h.held)
-	if lock.validity = validity; bounded && validity <= noise {
-		return nil, fmt.Errorf("redlock: attach %q: %w: %w of %v", h.name, ErrNotHeld, errMaxHold, s.maxHold)
+	sent := l.clock.Read()
+	ttl, err := lock.lease.Resume(l.keeper, lock.grant(ctx, false), l.terms(s), sent, h.held)
+	if err != nil {
+		return nil, fmt.Errorf("redlock: attach %q: %w: %w of %v", h.name, ErrNotHeld, err, s.maxHold)
 	}
-	if err := l.swap(ctx, lock, ttl, h.left); err != nil {
+	if err := l.swap(ctx, lock, sent, ttl, h.left); err != nil {
 		claim.RollBack()
 		return nil, err
 	}
-	claim.RetakeUntil(time.Now().Add(lock.remaining(l.clock.Read()))) // nobody else has the lock yet
+	claim.RetakeUntil(time.Now().Add(lock.lease.Remaining(l.clock.Read()))) // nobody else has the lock yet
 	if err := l.begin(lock); err != nil {
 		return nil, err
 	}
@@ -160,7 +146,7 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 // swap repeats the round that takes a lock over until its outcome is certain. left was its
 // validity when it was handed over: once that has passed, and nobody has prolonged it, there
 // is nothing to hope for.
-func (l *Locker) swap(ctx context.Context, k *Lock, ttl, left time.Duration) error {
+func (l *Locker) swap(ctx context.Context, k *Lock, sent clock.Reading, ttl, left time.Duration) error {
 	var last error
 	for {
 		if ctx.Err() != nil {
@@ -173,18 +159,18 @@ func (l *Locker) swap(ctx context.Context, k *Lock, ttl, left time.Duration) err
 		}
 		now := l.clock.Read()
 		switch {
-		case result.Outcome == quorum.Won && k.remaining(now) > 0:
+		case result.Outcome == quorum.Won && k.lease.Remaining(now) > 0:
 			last = nil
 		case result.Denied():
 			last = newQuorumError("attach", k.name, ErrNotHeld, l.group, result)
 		default:
 			last = newQuorumError("attach", k.name, ErrNoQuorum, l.group, result)
 		}
-		again := last != nil && !result.Denied() && (result.Yes > 0 || now.Since(k.sent) < left)
+		again := last != nil && !result.Denied() && (result.Yes > 0 || now.Since(sent) < left)
 		l.traceRound("attach", k.name, result.Yes, begun, last)
 		result.Done()
 		switch pause := k.settings.delay(); {
-		case !again, k.remaining(now) <= pause:
+		case !again, k.lease.Remaining(now) <= pause:
 			return last
 		case !l.pause(ctx, pause) && ctx.Err() == nil:
 			return fmt.Errorf("redlock: attach %q: %w; the last attempt: %w", k.name, ErrClosed, last)

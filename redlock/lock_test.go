@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fakenode"
@@ -193,4 +194,13 @@ func TestOneFrozenNodeOfThreeCostsNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		f.wantCarriers("job", 0)
 	})
+}
+
+// A lock is one allocation with what its claim and its lease need. A few bytes more, and
+// the next size class of the allocator is a fifth larger.
+func TestLockFitsItsSizeClass(t *testing.T) {
+	const class, header = 1152, 8
+	if size := unsafe.Sizeof(Lock{}); unsafe.Sizeof(size) == 8 && size+header > class {
+		t.Errorf("a Lock has %d bytes, more than %d", size, class-header)
+	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fanout"
+	"github.com/quorumlock/quorumlock/internal/lease"
 	"github.com/quorumlock/quorumlock/internal/listen"
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/pool"
@@ -25,6 +26,7 @@ type Locker struct {
 	trace  Trace
 	logger *slog.Logger
 	clock  clock.Clock
+	keeper *lease.Keeper // of the leases of locks
 
 	reports reporter // to logger and trace
 
@@ -39,14 +41,10 @@ type Locker struct {
 	reached    atomic.Bool // a majority of nodes has answered an attempt
 	complained atomic.Bool // that none ever did; see unheard
 
-	mu       sync.Mutex // protects the rest
-	closed   bool
-	calls    int                // calls under way, and goroutines that renew
-	drained  chan struct{}      // made by Close, closed when calls is 0
-	held     map[*Lock]struct{} // locks that have not ended, as far as anybody noticed
-	sweepAt  int                // size of held at which to look for locks that expired unnoticed
-	sleep    sleepWatch
-	renewals renewals
+	mu      sync.Mutex // protects the rest
+	closed  bool
+	calls   int           // calls under way
+	drained chan struct{} // made by Close, closed when calls is 0
 }
 
 // New returns a Locker on the nodes behind pools. One node is allowed; an odd
@@ -78,14 +76,12 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		trace:   cfg.trace,
 		logger:  cfg.logger,
 		clock:   c,
+		keeper:  lease.NewKeeper(c),
 		lines:   newLines(),
 		closing: make(chan struct{}),
 
 		checking: make(chan struct{}, 1),
 		listing:  make(chan struct{}, 1),
-		held:     make(map[*Lock]struct{}),
-
-		renewals: renewals{moments: make(map[time.Duration]*moment)},
 	}
 	l.reports.logger = cfg.logger
 	l.lines.forsaken = l.stepOut
@@ -175,63 +171,6 @@ func (l *Locker) leave() {
 	}
 }
 
-// begin makes a granted lock known to its Locker.
-func (l *Locker) begin(k *Lock) error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		k.claim.RollBack()
-		return fmt.Errorf("redlock: lock %q: %w", k.name, ErrClosed)
-	}
-	l.held[k] = struct{}{}
-	full := len(l.held) > l.sweepAt
-	l.mu.Unlock()
-	if full {
-		l.sweep()
-	}
-	if k.settings.keepAlive {
-		k.keepAlive()
-	}
-	return nil
-}
-
-// sweep ends the locks that expired without anybody looking, and returns the
-// others. A lock that nobody unlocks and whose context nobody asked for has no
-// timer, so something must forget it. Doing so whenever the number has doubled
-// costs little per lock.
-func (l *Locker) sweep() (held []*Lock) {
-	l.mu.Lock()
-	all := make([]*Lock, 0, len(l.held))
-	for k := range l.held {
-		all = append(all, k)
-	}
-	l.sweepAt = max(2*len(all), 1024)
-	l.mu.Unlock()
-	var ended []*Lock
-	for _, k := range all {
-		if cause, just := k.expire(); just {
-			ended = append(ended, k)
-		} else if cause == nil {
-			held = append(held, k)
-		}
-	}
-	windUp(ended)
-	l.mu.Lock()
-	l.sweepAt = max(2*len(held), 1024)
-	l.mu.Unlock()
-	return held
-}
-
-// windUp winds up locks that ended together, all of them before it is told.
-func windUp(ended []*Lock) {
-	for _, k := range ended {
-		k.windUp()
-	}
-	for _, k := range ended {
-		k.tell(false)
-	}
-}
-
 // Close ends the Locker. Calls that wait for a lock return [ErrClosed]. Locks
 // that are held are not released, since whoever holds them may still be at
 // work: their contexts end with ErrClosed, renewals stop, and Unlock still
@@ -272,26 +211,21 @@ func (l *Locker) Close(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 
-	var ended []*Lock
-	for _, k := range l.sweep() {
-		if k.end(ErrClosed) {
-			ended = append(ended, k)
-		}
-	}
-	for _, k := range ended {
-		k.tell(false)
-	}
+	ended, renewed := l.keeper.Close()
 	var left []error
-	if drained != nil {
+	for _, done := range [...]<-chan struct{}{drained, renewed} {
+		if done == nil {
+			continue
+		}
 		select {
-		case <-drained:
+		case <-done:
 		case <-ctx.Done():
-			left = append(left, errors.New("calls are still under way"))
+			left = []error{errors.New("calls are still under way")}
 		}
 	}
 	var names []string
-	for _, k := range ended {
-		if !k.claim.Released() { // as one is whose [Pending] was cancelled
+	for _, lock := range ended {
+		if k := lock.(*leased); !k.claim.Released() { // as one is whose [Pending] was cancelled
 			names = append(names, k.name)
 		}
 	}

@@ -9,7 +9,11 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/lease"
 )
+
+// batches is at how many instants of a TTL a Locker renews locks of that TTL.
+const batches = 64
 
 func TestRenewalsComeWhenTheyAreDueWhateverTheTTL(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
@@ -33,7 +37,7 @@ func TestRenewalsComeWhenTheyAreDueWhateverTheTTL(t *testing.T) {
 		}
 		waits := make(map[wait]bool)
 		for _, k := range held {
-			third, slot := k.settings.ttl/3, k.settings.ttl/maxMoments
+			third, slot := k.settings.ttl/3, k.settings.ttl/batches
 			earliest := third/2 - slot
 			for i, at := range sent[k.name][1:] {
 				if mono := now.Mono - now.Wall.Sub(at); mono%slot != 0 {
@@ -89,7 +93,7 @@ func TestRenewalsOfManyLocksComeInCompany(t *testing.T) {
 		for _, n := range moments {
 			total, most = total+n, max(most, n)
 		}
-		if len(moments) > maxMoments || total < 3*locks {
+		if len(moments) > batches || total < 3*locks {
 			t.Errorf("%d renewals at %d moments", total, len(moments))
 		}
 		if most > locks/4 {
@@ -114,13 +118,9 @@ func TestRenewalsThatFailedComeBackSoonAndNotTogether(t *testing.T) {
 		}
 	}}
 	inBubble(t, 3, func(f *fixture) {
-		const locks, ttl = 500, 8 * time.Second
+		const locks, ttl = 500, 8 * time.Second // the default
 		tries = make(map[string][]time.Time)
-		var held []*Lock
-		for i := range locks {
-			held = append(held, f.lock(fmt.Sprint(i), WithTTL(ttl), WithKeepAlive()))
-		}
-		f.together(held)
+		held := f.together(locks)
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{Refuse: true}) // at once
 		}
@@ -176,15 +176,16 @@ func (c *clockLog) Read() clock.Reading {
 func TestTheDeadlineOfALockIsPutOffWithEveryRenewal(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		log := &clockLog{Clock: f.clock, reads: make(map[time.Time]bool)}
-		f.Locker.clock = log
+		f.Locker.clock, f.keeper = log, lease.NewKeeper(log)
 		k := f.lock("job", WithKeepAlive())
+		validity := k.lease.Remaining(f.clock.Read())
 		time.Sleep(time.Minute)
 		f.unlock(k)
 		log.mu.Lock()
 		defer log.mu.Unlock()
 		for _, c := range f.nodes[0].Log() {
-			if deadline := c.At.Add(k.validity); log.reads[deadline] {
-				t.Errorf("the timer came round %v after %q", k.validity, c.Does)
+			if deadline := c.At.Add(validity); log.reads[deadline] {
+				t.Errorf("the timer came round %v after %q", validity, c.Does)
 			}
 		}
 	})

@@ -49,7 +49,7 @@ func TestACallerMayHoldAMutexThatItsTraceTakesWhenItAsksAContext(t *testing.T) {
 				}()
 				select {
 				case <-asked:
-				case <-time.After(sleepPeriod / 2):
+				case <-time.After(suspendPeriod / 2):
 					t.Error("whoever asks waits for the Trace")
 				}
 				c.give()
@@ -123,7 +123,7 @@ func TestLocksAreRenewedInTimeThoughTheLoggerBlocks(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		full.read = make(chan struct{})
 		var held []*Lock
-		for i := range 5 * maxRenewing {
+		for i := range 320 { // 64 at a time
 			held = append(held, f.lock(fmt.Sprint(i), WithKeepAlive()))
 		}
 		f.nodes[0].Set(fakenode.Faults{Refuse: true})

@@ -24,14 +24,14 @@ var mutants = []mutant{
 	},
 	{
 		name: "validity counts from the reply",
-		edits: []edit{{"redlock/attempt.go", "\telapsed := now.Since(lock.start)\n",
-			"\tlock.sent = now\n\telapsed := now.Since(now)\n"}},
+		edits: []edit{{"redlock/attempt.go", "\telapsed, left := now.Since(start), lock.lease.Remaining(now)\n",
+			"\tlock.lease.Start(l.keeper, lock.grant(r.values, r.scoped), l.terms(r.settings), now)\n\telapsed, left := now.Since(now), lock.lease.Remaining(now)\n"}},
 		rule: carried, runs: 2000,
 	},
 	{
 		name: "validity counts from the last send",
 		edits: []edit{{"redlock/attempt.go", "\tresult, decided := l.ask(ctx, r, claim).Wait(ctx)\n",
-			"\tround := l.ask(ctx, r, claim)\n\tlock.start = l.clock.Read()\n\tlock.sent = lock.start\n\tresult, decided := round.Wait(ctx)\n"}},
+			"\tround := l.ask(ctx, r, claim)\n\tstart = l.clock.Read()\n\tlock.lease.Start(l.keeper, lock.grant(r.values, r.scoped), l.terms(r.settings), start)\n\tresult, decided := round.Wait(ctx)\n"}},
 		rule: carried, runs: 20000,
 	},
 	{
@@ -63,8 +63,8 @@ var mutants = []mutant{
 	{
 		name: "an expired lock may be extended",
 		edits: []edit{
-			{"redlock/extend.go", "\tif cause := k.checkFor(told); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.check(); false {\n\t\treturn k.notHeld"},
-			{"redlock/extend.go", "\tif cause := k.checkFor(told); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.check(); false {\n\t\tif cause != ErrReleased"},
+			{"redlock/extend.go", "\tif cause := k.lease.Check(told); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.Check(false); false {\n\t\treturn k.notHeld"},
+			{"redlock/extend.go", "\tif cause := k.lease.Check(told); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.Check(false); false {\n\t\tif cause != ErrReleased"},
 		},
 		rule: noRevival, runs: 5000,
 	},
@@ -99,13 +99,13 @@ var mutants = []mutant{
 	},
 	{
 		name:  "the context ends with the TTL",
-		edits: []edit{{"redlock/attempt.go", "lock.validity = lock.capped(quorum.Validity(r.ttl, l.config.drift))", "lock.validity = lock.capped(r.ttl)"}},
+		edits: []edit{{"internal/lease/state.go", "s.validity = s.capped(quorum.Validity(terms.TTL, terms.Drift))", "s.validity = s.capped(terms.TTL)"}},
 		rule:  carried, runs: 5000,
 	},
 	{
 		name: "no deadline while an extension is under way",
-		edits: []edit{{"redlock/extend.go", "\tretake := time.Now().Add(k.remaining(sent))\n",
-			"\tretake := time.Now().Add(k.remaining(sent))\n\tif k.timer != nil {\n\t\tk.timer.Stop()\n\t}\n"}},
+		edits: []edit{{"internal/lease/lease.go", "\treturn l.state.extension(sent)\n",
+			"\tif l.timer != nil {\n\t\tl.timer.Stop()\n\t}\n\treturn l.state.extension(sent)\n"}},
 		rule: endsInTime, runs: 2000,
 	},
 	{
@@ -184,7 +184,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a clock that is set counts for a round trip",
-		edits: []edit{{"redlock/attempt.go", "took := min(now.Mono-lock.start.Mono, r.patience())", "took := elapsed"}},
+		edits: []edit{{"redlock/attempt.go", "took := min(now.Mono-start.Mono, r.patience())", "took := elapsed"}},
 		rule:  progress, runs: 5000,
 	},
 	{
