@@ -41,6 +41,7 @@ var law = map[string][]string{
 	"internal/fanout":    {"internal/quorum", "internal/node", "internal/random", "pool"},
 	"internal/lease":     {"internal/clock", "internal/quorum", "internal/random"},
 	"internal/listen":    {"internal/random", "pool"},
+	"internal/waiting":   {"internal/quorum", "internal/node", "internal/fanout", "internal/listen", "internal/random", "pool"},
 	"internal/diagnosis": {"internal/node", "internal/quorum", "pool"},
 	"internal/fakenode":  {"internal/node/lua", "pool"},
 	"internal/redisproc": {},

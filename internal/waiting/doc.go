@@ -1,0 +1,2 @@
+// Package waiting is what makes a caller wait for a lock, and what ends the wait.
+package waiting
