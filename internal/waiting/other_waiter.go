@@ -1,0 +1,70 @@
+package waiting
+
+import "time"
+
+// An otherWaiter waits for the same lock at another Locker. A release found its flag.
+type otherWaiter struct {
+	id        string
+	roundTrip time.Duration // of that release
+	at        time.Time     // of that release
+	inRow     int           // releases in a row that found the same waiter
+}
+
+// maxInRow is how many locks in a row a queue may get while the same caller of another Locker
+// waits. Then the next head lets a whole retry delay pass. It hears of a release before any
+// other waiter, and could win every time.
+const maxInRow = 8
+
+// gone reports whether the other waiter is gone, as far as is known here.
+func (o *otherWaiter) gone() bool { return time.Since(o.at) > MaxFlagTTL }
+
+// Released notes what a release found: the id of another Locker's waiter, "" if there was
+// none. took is how long the release took.
+func (e *Entry) Released(otherWaiterID string, took time.Duration) {
+	if e == nil {
+		return
+	}
+	q := e.queues
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if in, ok := q.byKey[e.key]; ok && !e.left {
+		switch {
+		case otherWaiterID == "":
+			in.other = nil
+		case in.other == nil || in.other.id != otherWaiterID:
+			in.other = &otherWaiter{id: otherWaiterID}
+		}
+		if o := in.other; o != nil {
+			o.inRow++
+			o.roundTrip, o.at = took, time.Now()
+		}
+		q.byKey[e.key] = in
+	}
+}
+
+// otherWaits is how many locks in a row the queue was granted while the same caller of another
+// Locker waits, 0 if none does. roundTrip is how long one takes.
+func (e *Entry) otherWaits() (inRow int, roundTrip time.Duration) {
+	q := e.queues
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	o := q.byKey[e.key].other
+	if o == nil {
+		return 0, 0
+	}
+	return o.inRow, o.roundTrip
+}
+
+// sweep forgets the empty queues whose other waiter is gone. It does so whenever the number of
+// queues has doubled, which costs little for each queue. q.mu is held.
+func (q *queues) sweep() {
+	if len(q.byKey) <= q.sweepAt {
+		return
+	}
+	for key, in := range q.byKey {
+		if in.first == nil && in.other.gone() {
+			delete(q.byKey, key)
+		}
+	}
+	q.sweepAt = max(2*len(q.byKey), 64)
+}
