@@ -32,16 +32,16 @@ type Listener struct {
 // went unheard. It must not block.
 func New(node pool.Subscriber, hear func(pool.Event)) *Listener {
 	l := &Listener{node: node, hear: hear, wants: make(map[string]int)}
-	l.client = clientOf(node)
+	l.client = ClientOf(node)
 	if l.client == nil {
 		l.client = l // shared with nobody
 	}
 	return l
 }
 
-// clientOf returns what is equal for two pools that stand on the same client, or nil
+// ClientOf returns what is equal for two pools that stand on the same client, or nil
 // if that cannot be known.
-func clientOf(node pool.Subscriber) any {
+func ClientOf(node any) any {
 	if b, ok := node.(pool.Backed); ok {
 		if client := b.Backing(); client != nil && reflect.ValueOf(client).Comparable() {
 			return client
