@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/quorumlock/quorumlock/internal/fanout"
-	"github.com/quorumlock/quorumlock/internal/node"
-	"github.com/quorumlock/quorumlock/internal/random"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
 // Lock takes the lock called name. Callers of one process on the same clients stand in
@@ -62,16 +60,15 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.newRequest(ctx, name, s)
+	r, err := l.newRequest(ctx, name, s, 1)
 	if err != nil {
 		return nil, err
 	}
 	defer l.leave()
-	r.most = 1
 	return l.contend(ctx, r)
 }
 
-// lock waits in line, and then for the lock.
+// lock waits in the wait queue, and then for the lock.
 func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scoped bool) (*Lock, error) {
 	r, err := l.join(ctx, name, opts)
 	if err != nil {
@@ -82,7 +79,7 @@ func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scope
 	return l.wait(ctx, r)
 }
 
-// join stands a caller in line.
+// join adds a caller to the wait queue of the lock.
 func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*request, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err != nil {
@@ -91,40 +88,23 @@ func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*req
 	if l.within(ctx, name) {
 		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of a lock of this name, which would wait for itself (locks are not reentrant)", name, ErrTaken)
 	}
-	r, err := l.newRequest(ctx, name, s)
+	r, err := l.newRequest(ctx, name, s, s.maxTries)
 	if err != nil {
 		return nil, err
 	}
-	var holder *Lock
-	if r.place, holder = l.queues(s).join(r.key, s); holder != nil {
-		holder.lease.EndOnTime() // makes it end at its deadline also when nobody asks
-	}
+	r.waiter.Join(r.key)
 	return r, nil
 }
 
-// wait waits for the lock on behalf of a caller in line.
+// wait waits for the lock on behalf of a caller that has joined the wait queue.
 func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
 	if r.maxWait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.maxWait)
 		defer cancel()
 	}
-	defer l.deafen(r) // once the place is given up: until then it may inherit an ear
-	granted := false
-	defer func() {
-		if !granted { // also if a Trace panics: others stand behind
-			r.place.leave()
-		}
-	}()
-	k, err := l.contend(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	granted = true
-	if r.place.granted(k) {
-		k.lease.EndOnTime()
-	}
-	return k, nil
+	defer r.waiter.Leave() // also if a Trace panics: others wait behind
+	return l.contend(ctx, r)
 }
 
 // A request is one call of Lock or TryLock.
@@ -133,32 +113,18 @@ type request struct {
 	*settings
 	values context.Context // of the caller, whatever bounds the wait
 	scoped bool            // the lock's context ends with values, too
-	place  *place          // nil if it does not wait
-	tries  int             // attempts so far, without extra ones
-	most   int             // of them, 0 for no limit
-	extra  bool            // the attempt comes earlier than it would by itself
-	next   time.Time       // when one comes by itself
-	last   error           // what the last of them met
-	took   time.Duration   // the last attempt
-	met    bool            // others want the lock, too
-	passed int             // times that somebody else was let try first, up to maxPassed
-	self   string          // its name in marks, once it left one
-	ear    *ear            // once others were met
+	waiter waiting.Waiter  // what makes it wait, and when
+	last   error           // what the last of its attempts met
 
 	newest  int64 // see [fanout.Result.NewestToken]
 	repeats repeats
 
 	failing time.Time // since when no majority answers, if none ever did
 	telling error     // of the attempts since then, the last that says more than silence
-
-	// With WithFair.
-	said  node.QueuePosition // by the last attempt
-	tried *fanout.Claim      // the last attempt
-	apart bool               // no majority answers
 }
 
 // newRequest begins a call, which ends with leave.
-func (l *Locker) newRequest(values context.Context, name string, s *settings) (*request, error) {
+func (l *Locker) newRequest(values context.Context, name string, s *settings, maxTries int) (*request, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {
 		return nil, err
@@ -166,21 +132,13 @@ func (l *Locker) newRequest(values context.Context, name string, s *settings) (*
 	if err := l.enter(); err != nil {
 		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
 	}
-	return &request{name: name, key: key, settings: s, values: values, most: s.maxTries}, nil
+	return &request{name: name, key: key, settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, maxTries)}, nil
 }
 
-// contend waits for its turn and makes attempts until one wins.
+// contend waits until attempts are due, and makes them until one wins.
 func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
-	if r.place != nil {
-		if !l.stand(ctx, r) || !r.fair && !l.yield(ctx, r) {
-			return nil, l.gaveUp(ctx, r)
-		}
-		if r.ear = r.place.inherit(); r.ear != nil {
-			r.met = true
-			if !l.await(ctx, r, outcome{missing: l.group.Majority()}) {
-				return nil, l.gaveUp(ctx, r)
-			}
-		}
+	if !r.waiter.Ready(ctx, func() { r.last = l.behindHead(r) }) {
+		return nil, l.gaveUp(ctx, r)
 	}
 	for ctx.Err() == nil {
 		lock, o := l.attempt(ctx, r)
@@ -188,44 +146,32 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 			l.reach()
 		}
 		switch {
-		case o.err == nil && r.fair && r.place != nil:
-			// The next in line asks from now on, so that his place is kept.
-			if r.place.succeed(r, lock) {
-				r.ear = nil
-			}
-			return lock, nil
 		case o.err == nil:
+			// The release gives up the position, so it comes after all that the attempt may yet do.
+			if left := r.waiter.Granted((*holder)(lock)); left.Ticket > 0 {
+				lock.claim.LeaveQueueOnRelease(left)
+			}
 			return lock, nil
 		case lock != nil:
 			return nil, o.err // closed meanwhile
 		case o.err == errInterrupted:
 			return nil, l.gaveUp(ctx, r)
 		}
-		r.last, r.took = o.err, o.took
-		r.place.failed(o.err)
+		r.last = o.err
+		r.waiter.Failed(o.err, o.Took)
 		l.unheard(r, o)
 		if l.repeat(ctx, r, o) {
 			continue
 		}
-		if !r.extra {
-			r.tries++
-		}
-		r.met = true
+		r.waiter.CountTry()
 		if l.logger.Enabled(ctx, slog.LevelDebug) {
-			l.log(ctx, slog.LevelDebug, "redlock: attempt failed", "name", r.name, "try", r.tries, "err", o.err)
+			l.log(ctx, slog.LevelDebug, "redlock: attempt failed", "name", r.name, "try", r.waiter.Tries(), "err", o.err)
 		}
 		var q *QuorumError
-		if r.tries > 0 && r.tries == r.most || errors.As(o.err, &q) && q.permanent() {
+		if r.waiter.Spent() || errors.As(o.err, &q) && q.permanent() {
 			return nil, o.err
 		}
-		if r.place != nil && r.ear == nil {
-			l.listen(r)
-		}
-		if r.place != nil && r.fair && l.queue(r, o) {
-			r.expect()
-			continue
-		}
-		if !l.await(ctx, r, o) {
+		if !r.waiter.Await(ctx, o.Failure) {
 			break
 		}
 	}
@@ -235,7 +181,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 // gaveUp is the error of a request that did not end by itself.
 func (l *Locker) gaveUp(ctx context.Context, r *request) error {
 	switch {
-	case r.tries > 0 && r.tries == r.most:
+	case r.waiter.Spent():
 		return r.last
 	case ctx.Err() == nil && l.isClosed() && r.last == nil:
 		return fmt.Errorf("redlock: lock %q: %w", r.name, ErrClosed)
@@ -245,85 +191,28 @@ func (l *Locker) gaveUp(ctx context.Context, r *request) error {
 	return interrupted(ctx, "lock", r.name, r.last)
 }
 
-// stand waits until the request is the first of its line. What it would have met
-// meanwhile, had it asked the nodes after every pause, is known: the lock is
-// taken. So that costs its tries.
-func (l *Locker) stand(ctx context.Context, r *request) bool {
-	for r.place.turn != nil {
-		var pause <-chan time.Time
-		if r.most > 0 {
-			pause = time.After(r.delay()) // collected when it is not waited for any more
-		}
-		select {
-		case <-r.place.turn:
-			return ctx.Err() == nil
-		case <-pause:
-			r.tries++
-			r.last = l.notInTurn(r)
-			if r.tries == r.most {
-				return false
-			}
-		case <-l.closing:
-			r.last = l.notInTurn(r)
-			return false
-		case <-ctx.Done():
-			r.last = l.notInTurn(r)
-			return false
-		}
-	}
-	return true
-}
-
-// notInTurn is what a caller meets who is not the first in line: what the first
-// met, or that he has it.
-func (l *Locker) notInTurn(r *request) error {
-	before, met := r.place.inFront()
-	if met != nil {
-		return met
+// behindHead is what a caller meets behind the head of its wait queue: what the head met, or
+// that the head has the lock.
+func (l *Locker) behindHead(r *request) error {
+	before, failure := r.waiter.CallersAhead()
+	if failure != nil {
+		return failure
 	}
 	return &QuorumError{
 		Op: "lock", Name: r.name, Needed: l.group.Majority(), Total: l.group.Len(), kind: ErrTaken,
-		Holders: []Holder{{Label: l.holderLabel(r.place)}},
+		Holders: []Holder{{Label: r.waiter.HolderLabel()}},
 		note:    fmt.Sprintf("callers of this process that come first: %d at most", before),
 	}
 }
 
-// delay is the pause before the next attempt.
-func (s *settings) delay() time.Duration {
-	if s.retryMax > s.retryMin {
-		return s.retryMin + random.N(s.retryMax-s.retryMin)
-	}
-	return s.retryMin
-}
+// A holder is a lock as a wait queue sees it.
+type holder Lock
 
-// yield lets another Locker try first that waits for the same lock, as the release
-// before found out: the longer, the more often the line went on before. It returns
-// false if ctx ends or the Locker closes.
-func (l *Locker) yield(ctx context.Context, r *request) bool {
-	row, took := r.place.passed()
-	if row == 0 {
-		return true
-	}
-	r.met = true
-	d := r.delay()
-	if row < maxRow {
-		d = min(d, r.holdOff(took, row-1))
-	}
-	return l.pause(ctx, d)
-}
+// WatchEnd makes the lock end at its deadline, even if no caller looks at it.
+func (h *holder) WatchEnd() { h.lease.EndOnTime() }
 
-// pause waits. It returns false if ctx ends or the Locker closes.
-func (l *Locker) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-l.closing:
-	case <-ctx.Done():
-	}
-	return false
-}
+// Label is the label of its Locker.
+func (h *holder) Label() string { return h.locker.config.owner }
 
 func (l *Locker) isClosed() bool {
 	select {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
 // errInterrupted is returned by attempt if its context ended before the outcome.
@@ -18,16 +19,10 @@ type outcome struct {
 	err     error
 	ours    bool              // nothing kept it from winning but what this Locker is giving up
 	remains []fanout.Leftover // of earlier locks and attempts, and its own
-	free    time.Duration     // when the lock will have expired, 0 if that is not known
 	split   bool              // nobody won: contenders took some nodes each
 	stale   bool              // nothing kept it from winning but that its fencing token was too small
-	missing int               // nodes that must become free
-	took    time.Duration     // the attempt
 
-	// With WithFair.
-	answers int   // nodes that granted or denied it
-	last    int64 // the largest ticket
-	first   int64 // the smallest that waits
+	waiting.Failure
 }
 
 // attempt is Redlock as on the Redis page "Distributed Locks with Redis": note
@@ -36,7 +31,7 @@ type outcome struct {
 // from any later moment can outlive the keys. On failure every node is asked to
 // delete the key, also those that did not answer.
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
-	lock := &Lock{locker: l, name: r.name, settings: r.settings, place: r.place}
+	lock := &Lock{locker: l, name: r.name, settings: r.settings, entry: r.waiter.Entry()}
 	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock.claim = claim
 	claim.SetMaxTimeout(r.patience())
@@ -45,16 +40,15 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		claim.Fence(lock.token, r.tokenLife)
 	}
 	if r.fair {
-		lock.place = nil // it was given up by the time that the lock is released
+		lock.entry = nil // it has left the queue by the time that the lock is released
 	}
 	start := l.clock.Read()
 	lock.lease.Start(l.keeper, lock.grant(r.values, r.scoped), l.terms(r.settings), start)
 
-	r.ear.clear()
 	result, decided := l.ask(ctx, r, claim).Wait(ctx)
 	defer result.Done()
 	if !decided {
-		claim.RollBackForRetry() // those behind keep the place
+		claim.RollBackForRetry() // the callers behind keep the position
 		return nil, outcome{err: errInterrupted}
 	}
 	now := l.clock.Read()
@@ -65,9 +59,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	won := result.Outcome == quorum.Won && left > 0
 	old := won && r.fencing && result.TokenTooOld(lock.token)
 	if won && !old {
-		if r.fair && r.place != nil {
-			r.place.draw(result.LastTicket(), 0)
-		}
+		r.waiter.Draw(result.LastTicket())
 		claim.RetakeUntil(time.Now().Add(left))
 		l.traceRound("lock", r.name, result.Yes, start, nil)
 		if err := l.begin(lock); err != nil {
@@ -79,14 +71,16 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return lock, outcome{}
 	}
 	o := outcome{
-		err:     l.refusal(r.name, result, elapsed, old).following(r.place, result),
-		free:    result.FreeIn(),
-		split:   result.Split(),
-		missing: l.group.Majority() - result.Yes,
-		took:    took,
-		answers: result.Yes + result.No,
-		last:    result.LastTicket(),
-		first:   result.FirstTicket(),
+		err:   l.refusal(r.name, result, elapsed, old).following(&r.waiter, result),
+		split: result.Split(),
+		Failure: waiting.Failure{
+			Free:     result.FreeIn(),
+			Missing:  l.group.Majority() - result.Yes,
+			Took:     took,
+			Answers:  result.Yes + result.No,
+			Largest:  result.LastTicket(),
+			Smallest: result.FirstTicket(),
+		},
 	}
 	if r.fencing {
 		r.newest = result.NewestToken()
@@ -99,16 +93,16 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	return nil, o
 }
 
-// ask starts the round of an attempt. Where others want the lock it leaves a mark
-// that lives until the next attempt.
+// ask starts the round of an attempt. Where others want the lock it leaves a waiter flag.
 func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fanout.Round {
+	flag, leaves := r.waiter.BeforeAttempt(claim)
 	switch {
 	case r.fair:
-		return l.turn(ctx, r, claim)
-	case r.place == nil || !r.met:
-		return claim.Acquire(ctx, r.ttl)
+		return claim.Turn(ctx, r.ttl, flag)
+	case leaves:
+		return claim.Wait(ctx, r.ttl, flag)
 	}
-	return claim.Wait(ctx, r.ttl, l.mark(r))
+	return claim.Acquire(ctx, r.ttl)
 }
 
 // refusal is the error of an attempt that did not win, or not with the token that it had.

@@ -169,10 +169,10 @@ func (l *Locker) swap(ctx context.Context, k *Lock, sent clock.Reading, ttl, lef
 		again := last != nil && !result.Denied() && (result.Yes > 0 || now.Since(sent) < left)
 		l.traceRound("attach", k.name, result.Yes, begun, last)
 		result.Done()
-		switch pause := k.settings.delay(); {
+		switch pause := k.settings.pauses.Delay(); {
 		case !again, k.lease.Remaining(now) <= pause:
 			return last
-		case !l.pause(ctx, pause) && ctx.Err() == nil:
+		case !l.hub.Pause(ctx, pause) && ctx.Err() == nil:
 			return fmt.Errorf("redlock: attach %q: %w; the last attempt: %w", k.name, ErrClosed, last)
 		}
 	}

@@ -143,7 +143,7 @@ func (l *Locker) lookAt(ctx context.Context, op, name string, mark time.Duration
 
 // state combines the answers of the nodes.
 func (l *Locker) state(op, name, key string, answers []node.Answer) (State, error) {
-	s := State{Name: name, Total: len(answers), Waiting: l.inLine(key)}
+	s := State{Name: name, Total: len(answers), Waiting: l.hub.Waiting(key)}
 	q := &QuorumError{Op: op, Name: name, Needed: l.group.Majority(), Total: len(answers), kind: ErrNoQuorum}
 	free := 0
 	for i, a := range answers {

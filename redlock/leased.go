@@ -51,7 +51,7 @@ func (h *leased) Ended(rollBack bool) {
 	if rollBack {
 		h.claim.RollBack()
 	}
-	h.place.leave()
+	h.entry.Leave()
 }
 
 // Lost reports that the lock was lost. The logger gets a record if no caller is told.

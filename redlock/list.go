@@ -130,7 +130,7 @@ func (l *Locker) List(ctx context.Context, prefix string) (Listing, error) {
 		}
 		s, err := l.state("list", name, key, answers)
 		if err != nil { // the nodes that failed decide
-			s = State{Name: name, Nodes: heldMost(answers), Total: len(answers), Waiting: l.inLine(key), Unclear: true}
+			s = State{Name: name, Nodes: heldMost(answers), Total: len(answers), Waiting: l.hub.Waiting(key), Unclear: true}
 		}
 		found.Locks = append(found.Locks, s)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/lease"
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
 // A Lock is one acquisition of a lock. It is safe for concurrent use. A nil Lock, as it
@@ -19,8 +20,8 @@ type Lock struct {
 	claim    *fanout.Claim
 	room     fanout.Storage // of claim
 	settings *settings
-	token    int64  // 0 without fencing
-	place    *place // in the line of those who want it; nil for TryLock
+	token    int64          // 0 without fencing
+	entry    *waiting.Entry // in the wait queue, until it is released; nil for TryLock and WithFair
 	lease    lease.Lease
 	unlocked atomic.Bool // an Unlock was confirmed
 }
@@ -131,7 +132,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 		return fmt.Errorf("redlock: unlock %q: %w: %w", k.name, ErrNotHeld, cause)
 	}
 
-	defer k.place.leave()
+	defer k.entry.Leave()
 	if k.settings.minHold > 0 && k.claim.WithinMinHold() {
 		k.claim.LeaveQueue(newValue(k.locker.config.owner))
 	}
@@ -142,7 +143,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	if !decided {
 		return fmt.Errorf("redlock: unlock %q: %w before a majority confirmed; the release goes on in the background", k.name, context.DeadlineExceeded)
 	}
-	k.place.released(result.OtherWaiter(), k.locker.clock.Read().Since(begin))
+	k.entry.Released(result.OtherWaiter(), k.locker.clock.Read().Since(begin))
 	var err error
 	switch {
 	case result.Outcome == quorum.Won:

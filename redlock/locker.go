@@ -13,8 +13,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/lease"
-	"github.com/quorumlock/quorumlock/internal/listen"
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -30,10 +30,8 @@ type Locker struct {
 
 	reports reporter // to logger and trace
 
-	lines   lines              // of callers with WithFair, and who is told of what is heard
-	process *process           // with other Lockers
-	ears    []*listen.Listener // what is heard of each node, nil where the client cannot listen
-	closing chan struct{}      // closed by Close
+	hub     *waiting.Hub  // what makes callers wait
+	closing chan struct{} // closed by Close
 
 	checking chan struct{} // has room for one: a Check is under way
 	listing  chan struct{} // the same for List
@@ -77,21 +75,27 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		logger:  cfg.logger,
 		clock:   c,
 		keeper:  lease.NewKeeper(c),
-		lines:   newLines(),
 		closing: make(chan struct{}),
 
 		checking: make(chan struct{}, 1),
 		listing:  make(chan struct{}, 1),
 	}
 	l.reports.logger = cfg.logger
-	l.lines.forsaken = l.stepOut
-	l.ears = l.listeners(pools)
 	l.group = fanout.NewGroup(pools, cfg.drift, cfg.longest, l.nodeChanged)
-	l.group.OnNoConn(l.lendConnection)
 	l.group.OnDuplicate(l.sameServer(len(pools)))
-	l.process = processOf(pools, cfg.habits(), l.group.WaiterID())
-	l.group.SetReleaser(l.process.self)
-	l.group.Share(l.process.known)
+	l.hub = waiting.NewHub(waiting.Config{
+		Pools:    pools,
+		Habits:   waiting.Habits{Guard: cfg.longest, NodeTimeout: cfg.nodeTimeout, RetryMin: cfg.retryMin, RetryMax: cfg.retryMax},
+		Label:    cfg.owner,
+		WaiterID: l.group.WaiterID(),
+		Closing:  l.closing,
+		Left: func(key string, known fanout.Position) {
+			l.group.LeaveQueue(key, newValue(l.config.owner), l.config.nodeTimeout, known)
+		},
+	})
+	l.group.OnNoConn(l.hub.FreeConnection)
+	l.group.SetReleaser(l.hub.ProcessID())
+	l.group.Share(l.hub.Known())
 	return l, nil
 }
 
@@ -200,7 +204,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	if !l.closed {
 		l.closed = true
 		close(l.closing)
-		l.process.leave()
+		l.hub.Leave()
 	}
 	var drained chan struct{}
 	if l.calls > 0 {
@@ -233,11 +237,7 @@ func (l *Locker) Close(ctx context.Context) error {
 		l.log(ctx, slog.LevelWarn, "redlock: closed, and locks are still held", "locks", len(names), "names", fanout.FirstFew(names), "owner", l.config.owner)
 		left = append(left, fmt.Errorf("%d locks are still held, until they are unlocked or expire: %s", len(names), fanout.FirstFew(names)))
 	}
-	for _, node := range l.ears {
-		if node != nil {
-			node.Close(ctx)
-		}
-	}
+	l.hub.Close(ctx)
 	left = append(left, l.group.Settle(ctx)...)
 	l.group.Stop()
 	l.reports.wait(ctx, l.config.nodeTimeout)

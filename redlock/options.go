@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
 // An Option configures a [Locker]. Every [LockOption] is one too: given to
@@ -35,10 +36,11 @@ type settings struct {
 	fair        bool
 	fencing     bool
 	tokenLife   time.Duration
-	lease       time.Duration // of a position in the wait queue; 0: follows from the others
-	longest     time.Duration // of WithRestartGuard, or 0
-	waits       []string      // names of the given options that say how to wait
-	bad         []error       // what is wrong with options by themselves
+	lease       time.Duration  // of a position in the wait queue; 0: follows from the others
+	longest     time.Duration  // of WithRestartGuard, or 0
+	pauses      waiting.Pauses // of a waiter; set by check
+	waits       []string       // names of the given options that say how to wait
+	bad         []error        // what is wrong with options by themselves
 }
 
 // config is the whole configuration of a Locker.
@@ -304,6 +306,7 @@ func (s *settings) check(drift float64) error {
 	if s.lease > 0 && s.lease < 4*s.nodeTimeout {
 		s.refuse("WithPlaceLease(%v): must be at least %v, four times the node timeout", s.lease, 4*s.nodeTimeout)
 	}
+	s.pauses = waiting.Pauses{RetryMin: s.retryMin, RetryMax: s.retryMax, NodeTimeout: s.nodeTimeout, Lease: s.placeLease()}
 	return errors.Join(s.bad...)
 }
 

@@ -12,12 +12,13 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
 // edges are durations at which something changes, or overflows.
 var edges = []time.Duration{
 	math.MinInt64, -1, 0, 1, 2 * time.Millisecond, 5 * time.Millisecond, minTTL - 1, minTTL, 40 * time.Millisecond, time.Second, 2 * time.Second,
-	8 * time.Second, maxMark, time.Hour, maxTTL - 1, maxTTL, maxTTL + 1, 4 * maxTTL, math.MaxInt64 / 2, math.MaxInt64 - 1, math.MaxInt64,
+	8 * time.Second, waiting.MaxFlagTTL, time.Hour, maxTTL - 1, maxTTL, maxTTL + 1, 4 * maxTTL, math.MaxInt64 / 2, math.MaxInt64 - 1, math.MaxInt64,
 }
 
 // A program makes options of bytes: one for the function, others for its arguments.
@@ -189,10 +190,10 @@ func (s *settings) wantRanges(t *testing.T, drift float64) {
 		"lease":           s.placeLease() >= 4*s.nodeTimeout,
 		"validity":        validity > 0 && validity <= s.ttl-2*time.Millisecond+rounding,
 		"life of a key":   quorum.Lifetime(s.ttl, drift) >= s.ttl+2*time.Millisecond-rounding,
-		"pause":           s.delay() >= s.retryMin && s.delay() <= s.retryMax,
-		"life of a mark":  s.markTTL() > 0 && s.markTTL() <= maxMark && s.markTTL() >= min(s.retryMax, maxMark),
-		"pause for one":   s.holdOff(0, 0) >= 0,
-		"pause for many":  s.holdOff(s.nodeTimeout, maxPassed) >= 0,
+		"pause":           s.pauses.Delay() >= s.retryMin && s.pauses.Delay() <= s.retryMax,
+		"life of a flag":  s.pauses.FlagTTL() > 0 && s.pauses.FlagTTL() <= waiting.MaxFlagTTL && s.pauses.FlagTTL() >= min(s.retryMax, waiting.MaxFlagTTL),
+		"pause for one":   s.pauses.BackOff(0, 0) >= 0,
+		"pause for many":  s.pauses.BackOff(s.nodeTimeout, waiting.MaxBackOffs) >= 0,
 		"nothing refused": s.bad == nil,
 	} {
 		if !right {

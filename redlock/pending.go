@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
 // A Pending is a lock that was asked for. It is safe for concurrent use. A nil Pending is a
@@ -12,7 +14,7 @@ type Pending struct {
 	name   string
 	done   chan struct{}
 	cancel context.CancelFunc
-	place  *place // nil if it was refused
+	entry  *waiting.Entry // in the wait queue; nil if the request was refused
 
 	mu      sync.Mutex // protects the rest
 	lock    *Lock
@@ -37,7 +39,7 @@ func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption)
 		p.grant(nil, err)
 		return p
 	}
-	p.place = r.place
+	p.entry = r.waiter.Entry()
 	go func() { // ends with the request
 		defer l.leave() // after what was granted in vain is given back
 		defer cancel()
@@ -88,7 +90,7 @@ func (p *Pending) Position() (ahead int, known bool) {
 	case <-p.done:
 		return 0, true
 	default:
-		return p.place.position()
+		return p.entry.Position()
 	}
 }
 
@@ -148,6 +150,6 @@ func (k *Lock) discard() {
 	k.claim.SetMinHold(0)                                                    // nobody held it
 	if k.lease.End(ErrReleased, true) || k.lease.Check(false) == ErrClosed { // Close leaves it to its holder
 		k.claim.ReleaseInBackground()
-		k.place.leave()
+		k.entry.Leave()
 	}
 }

@@ -5,17 +5,18 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// following adds what the attempts before this one met, those of all who have waited at
-// this place. The nodes that were not heard this time are as they were. A caller who does
-// not wait has no place.
-func (e *QuorumError) following(p *place, r fanout.Result) *QuorumError {
-	if p == nil {
+// following adds what the attempts before this one met, of all callers that were in the wait
+// queue since the lock was granted. The nodes that were not heard this time are as they were.
+// A caller that does not wait is in no queue.
+func (e *QuorumError) following(w *waiting.Waiter, r fanout.Result) *QuorumError {
+	if !w.Waits() {
 		return e
 	}
 	var before *QuorumError
-	if !errors.As(p.met(), &before) || len(before.refused) != r.Nodes {
+	if !errors.As(w.LastFailure(), &before) || len(before.refused) != r.Nodes {
 		before = &QuorumError{}
 	}
 	if e.Nodes == nil && before.refused == nil {

@@ -52,10 +52,10 @@ func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
 		return true // there may be no other contender
 	}
 	window := r.nodeTimeout
-	if took := max(o.took, shortTrip); took < window>>a.n {
+	if took := max(o.Took, shortTrip); took < window>>a.n {
 		window = took << a.n
 	}
-	return l.pause(ctx, random.N(window+1))
+	return l.hub.Pause(ctx, random.N(window+1))
 }
 
 // outlast waits until remains are gone. It returns false if ctx ends or the Locker

@@ -28,11 +28,11 @@ func (l *Locker) reach() {
 // goes to the default one, as net/http does it.
 func (l *Locker) unheard(r *request, o outcome) {
 	err := o.err
-	if !errors.Is(err, ErrNoQuorum) || o.answers >= l.group.Majority() { // they may have been divided, or too late
+	if !errors.Is(err, ErrNoQuorum) || o.Answers >= l.group.Majority() { // they may have been divided, or too late
 		l.reach()
 		return
 	}
-	if r.place == nil || l.reached.Load() || l.quarantined(err) {
+	if !r.waiter.Waits() || l.reached.Load() || l.quarantined(err) {
 		return // who does not wait gets the error
 	}
 	now := time.Now()

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -69,19 +69,19 @@ func (l *Locker) Watch(ctx context.Context, name string) (<-chan Change, error) 
 	if l.isClosed() {
 		return nil, fmt.Errorf("redlock: watch %q: %w", name, ErrClosed)
 	}
-	w := &watch{locker: l, name: name, channel: node.SideKey(key, "wake"), stirs: make(chan struct{}, 1), changes: make(chan Change, 1)}
+	w := &watch{locker: l, name: name, key: key, notified: make(chan struct{}, 1), changes: make(chan Change, 1)}
 	go w.run(ctx) // ends with ctx or the Locker
 	return w.changes, nil
 }
 
 // A watch looks at a lock whenever there is reason to.
 type watch struct {
-	locker  *Locker
-	name    string
-	channel string        // on which releases are published
-	stirs   chan struct{} // has room for one: there is a reason to look
-	told    atomic.Bool   // that a release was published
-	changes chan Change   // has room for one
+	locker    *Locker
+	name      string
+	key       string
+	notified  chan struct{} // has room for one: there is a reason to look
+	published atomic.Bool   // a release was published
+	changes   chan Change   // has room for one
 
 	known   bool // last is
 	last    State
@@ -94,23 +94,17 @@ type watch struct {
 func (w *watch) run(ctx context.Context) {
 	defer close(w.changes)
 	l := w.locker
-	l.lines.watch(w)
-	defer l.lines.unwatch(w)
-	for _, node := range l.ears {
-		if node != nil {
-			node.Want(w.channel)
-			defer node.Drop(w.channel)
-		}
-	}
-	// Its mark outlives the pause, whatever that is.
-	mark := l.config.markTTL()
+	stop := l.hub.Watch(w.key, w.notify)
+	defer stop()
+	// Its waiter flag outlives the pause, whatever that is.
+	flag := l.config.pauses.FlagTTL()
 	for {
 		asked := time.Now()
-		state, err := l.inspect(ctx, w.name, mark)
+		state, err := l.inspect(ctx, w.name, flag)
 		if ctx.Err() != nil || l.isClosed() {
 			return
 		}
-		w.heard = w.told.Swap(false) || w.heard
+		w.heard = w.published.Swap(false) || w.heard
 		if change, is := w.note(asked, state, err); is {
 			select {
 			case <-w.changes: // nobody took the one before
@@ -118,7 +112,7 @@ func (w *watch) run(ctx context.Context) {
 			}
 			w.changes <- change // there is room: nobody else sends
 		}
-		pause := min(l.config.retryMax, maxMark/2)
+		pause := min(l.config.retryMax, waiting.MaxFlagTTL/2)
 		switch {
 		case err == nil && state.TTL > 0:
 			pause = min(pause, state.TTL+time.Millisecond)
@@ -128,7 +122,7 @@ func (w *watch) run(ctx context.Context) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-w.stirs:
+		case <-w.notified:
 		case <-l.closing:
 		case <-ctx.Done():
 		}
@@ -172,34 +166,14 @@ func unclear(err error) bool {
 	return errors.As(err, &q) && q.note != ""
 }
 
-// hear is told of what is heard on the channel. It may be a release; or the channel was
-// joined, and nobody knows what was published before.
-func (w *watch) hear(event pool.Event) {
+// notify is called for every event on the channel of the lock. It may be a release; or a node
+// has joined the channel, and what it published before is not known.
+func (w *watch) notify(event pool.Event) {
 	if event.Kind == pool.Message {
-		w.told.Store(true)
+		w.published.Store(true)
 	}
 	select {
-	case w.stirs <- struct{}{}:
+	case w.notified <- struct{}{}:
 	default:
-	}
-}
-
-// watch has w told of what is heard on its channel.
-func (l *lines) watch(w *watch) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.watchers[w.channel] == nil {
-		l.watchers[w.channel] = make(map[*watch]bool)
-	}
-	l.watchers[w.channel][w] = true
-}
-
-// unwatch ends that.
-func (l *lines) unwatch(w *watch) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.watchers[w.channel], w)
-	if len(l.watchers[w.channel]) == 0 {
-		delete(l.watchers, w.channel)
 	}
 }

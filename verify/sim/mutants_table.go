@@ -16,7 +16,7 @@ var mutants = []mutant{
 	{
 		name: "one nonce for all attempts of a call",
 		edits: []edit{
-			{"redlock/acquire.go", "\tmet    bool            // others want", "\tone    string\n\tmet    bool            // others want"},
+			{"redlock/acquire.go", "\tlast   error           // what the last", "\tone    string\n\tlast   error           // what the last"},
 			{"redlock/attempt.go", "\tclaim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)",
 				"\tif r.one == \"\" {\n\t\tr.one = newValue(l.config.owner)\n\t}\n\tclaim := l.group.NewClaimIn(&lock.room, r.key, r.one, r.nodeTimeout)"},
 		},
@@ -93,7 +93,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "nothing is rolled back once the caller's context has ended",
-		edits: []edit{{"redlock/attempt.go", "\tif !decided {\n\t\tclaim.RollBackForRetry() // those behind keep the place\n",
+		edits: []edit{{"redlock/attempt.go", "\tif !decided {\n\t\tclaim.RollBackForRetry() // the callers behind keep the position\n",
 			"\tif !decided {\n"}},
 		rule: noOrphan, runs: 5000,
 	},
@@ -110,13 +110,13 @@ var mutants = []mutant{
 	},
 	{
 		name: "who waits hears nothing and does not ask by himself",
-		edits: []edit{{"redlock/wake.go", "\ttimer := time.NewTimer(max(time.Until(at), 1)) // not 0",
+		edits: []edit{{"internal/waiting/await.go", "\ttimer := time.NewTimer(max(time.Until(at), 1)) // not 0",
 			"\ttimer := time.NewTimer(1000 * time.Hour) // not 0"}},
 		rule: progress, runs: 2000,
 	},
 	{
 		name:  "tickets are counted by each process for itself",
-		edits: []edit{{"redlock/fair.go", "q.ticket = max(last, l.drawn) + 1", "q.ticket = int64(q.seq)"}},
+		edits: []edit{{"internal/waiting/tickets.go", "next.ticket = max(largest, q.drawn) + 1", "next.ticket = int64(next.seq)"}},
 		rule:  fairOrder, runs: 20000,
 	},
 	{
@@ -126,7 +126,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "who reaches too few nodes keeps the place in the line",
-		edits: []edit{{"redlock/fair.go", "if r.apart = l.isApart(r); r.apart {", "if r.apart = l.isApart(r); false {"}},
+		edits: []edit{{"internal/waiting/attempt.go", "if w.apart = w.isApart(); w.apart {", "if w.apart = w.isApart(); false {"}},
 		rule:  progress, runs: 20000,
 	},
 	{

@@ -10,35 +10,24 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
-	"github.com/quorumlock/quorumlock/internal/fanout"
 )
 
-// mustHaveNoLines checks that nobody stands in line any more.
-func (f *fixture) mustHaveNoLines() {
+// mustHaveNoWaiters checks that no caller is in a wait queue or subscribed any more.
+func (f *fixture) mustHaveNoWaiters() {
 	f.t.Helper()
-	f.lines.mu.Lock()
-	defer f.lines.mu.Unlock()
-	for key, in := range f.lines.byKey {
-		if in.first != nil || in.rival == nil {
-			f.t.Errorf("there is a line for %q", key)
-		}
+	used, _, channels := f.hub.Sizes()
+	if used != 0 {
+		f.t.Errorf("%d wait queues are in use", used)
 	}
-	if n := len(f.lines.ears); n != 0 {
-		f.t.Errorf("%d ears are left", n)
+	if channels != 0 {
+		f.t.Errorf("%d channels are subscribed to", channels)
 	}
 }
 
 // acquires counts the attempts that reached a node.
 func acquires(n *fakenode.Node) int { return n.Count("acquire") }
-
-func TestALineIsNoLargerThanAMapHoldsByItself(t *testing.T) {
-	if size := unsafe.Sizeof(line{}); size > 128 {
-		t.Errorf("%d bytes, want 128 at most: a cycle would allocate once more", size)
-	}
-}
 
 func TestCallersOfOneLockerAreServedInOrderOfArrival(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
@@ -69,7 +58,7 @@ func TestCallersOfOneLockerAreServedInOrderOfArrival(t *testing.T) {
 		if took := time.Since(start); took > 150*time.Millisecond {
 			t.Errorf("100 locks of 1ms took %v", took)
 		}
-		f.mustHaveNoLines()
+		f.mustHaveNoWaiters()
 	})
 }
 
@@ -95,11 +84,11 @@ func TestFiveThousandCallersCostTheNodesOneCallersWorth(t *testing.T) {
 				t.Errorf("%d commands for %d locks", got, callers)
 			}
 		}
-		f.mustHaveNoLines()
+		f.mustHaveNoWaiters()
 	})
 }
 
-func TestCancelledCallerLeavesTheLineAtOnce(t *testing.T) {
+func TestCancelledCallerLeavesTheWaitQueueAtOnce(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		ctx, cancel := context.WithCancel(context.Background())
@@ -135,11 +124,11 @@ func TestCancelledCallerLeavesTheLineAtOnce(t *testing.T) {
 		if got := acquires(f.nodes[0]) - before; got != 3 {
 			t.Errorf("%d attempts, want one for each that stayed", got)
 		}
-		f.mustHaveNoLines()
+		f.mustHaveNoWaiters()
 	})
 }
 
-func TestTriesAreSpentInLineToo(t *testing.T) {
+func TestTriesAreSpentBehindTheHeadToo(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job", WithTTL(time.Minute))
 		before := acquires(f.nodes[0])
@@ -157,7 +146,7 @@ func TestTriesAreSpentInLineToo(t *testing.T) {
 	})
 }
 
-func TestNextInLineTakesOverWhenTheLockEndsByItself(t *testing.T) {
+func TestNextWaiterTakesOverWhenTheLockEndsByItself(t *testing.T) {
 	for name, c := range map[string]struct {
 		end    func(f *fixture, k *Lock)
 		within time.Duration
@@ -186,13 +175,13 @@ func TestNextInLineTakesOverWhenTheLockEndsByItself(t *testing.T) {
 					t.Errorf("took %v", took)
 				}
 				f.unlock(k)
-				f.mustHaveNoLines()
+				f.mustHaveNoWaiters()
 			})
 		})
 	}
 }
 
-func TestUnlockThatIsNotConfirmedPassesTheTurnOnAllTheSame(t *testing.T) {
+func TestUnlockThatIsNotConfirmedMakesTheNextWaiterTheHead(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		next := f.LockAsync(context.Background(), "job")
@@ -212,7 +201,7 @@ func TestUnlockThatIsNotConfirmedPassesTheTurnOnAllTheSame(t *testing.T) {
 		third := f.LockAsync(context.Background(), "job")
 		synctest.Wait()
 		if acquires(f.nodes[0]) != before {
-			t.Error("the repeated Unlock gave up somebody else's place")
+			t.Error("the repeated Unlock took another caller out of the wait queue")
 		}
 		f.unlock(second)
 		k, err = third.Wait(context.Background())
@@ -220,11 +209,11 @@ func TestUnlockThatIsNotConfirmedPassesTheTurnOnAllTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.unlock(k)
-		f.mustHaveNoLines()
+		f.mustHaveNoWaiters()
 	})
 }
 
-func TestCloseEndsTheWholeLine(t *testing.T) {
+func TestCloseEndsTheWholeWaitQueue(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		var waits []*Pending
@@ -243,19 +232,19 @@ func TestCloseEndsTheWholeLine(t *testing.T) {
 		}
 		k.Unlock(context.Background())
 		<-closed
-		f.mustHaveNoLines()
+		f.mustHaveNoWaiters()
 	})
 }
 
-// The next in line hears of a release first, and would win every time.
-func TestAnotherLockerIsNotStarvedByALine(t *testing.T) {
+// The next waiter of the queue is notified of a release first, and would win every time.
+func TestAnotherLockerIsNotStarvedByAWaitQueue(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		other := mustNew(t, f)
 		defer other.Close(context.Background())
-		var line sync.WaitGroup
+		var queue sync.WaitGroup
 		ctx, cancel := context.WithCancel(context.Background())
 		for range 1000 {
-			line.Go(func() {
+			queue.Go(func() {
 				k, err := f.Lock(ctx, "job")
 				if err != nil {
 					return
@@ -272,28 +261,28 @@ func TestAnotherLockerIsNotStarvedByALine(t *testing.T) {
 				t.Fatal(err)
 			}
 			if took := time.Since(start); took > time.Second {
-				t.Errorf("waited %v behind a line of 1000 with 5ms each", took)
+				t.Errorf("waited %v behind a queue of 1000 with 5ms each", took)
 			}
 			f.unlock(k)
 		}
 		cancel()
-		line.Wait()
+		queue.Wait()
 	})
 }
 
-func TestALineThatNobodyElseWaitsBesideDoesNotPause(t *testing.T) {
+func TestAWaitQueueThatNoOtherLockerWaitsBesideDoesNotPause(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		start := time.Now()
-		var line sync.WaitGroup
-		for range 10 * maxRow {
-			line.Go(func() { f.unlock(f.mustLock("job")) })
+		var queue sync.WaitGroup
+		for range 80 {
+			queue.Go(func() { f.unlock(f.mustLock("job")) })
 		}
-		line.Wait()
+		queue.Wait()
 		if took := time.Since(start); took > 10*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
 		if got := f.nodes[0].Told("{job}:wake"); got != 0 {
-			t.Errorf("%d messages to nobody", got)
+			t.Errorf("%d messages to no waiter", got)
 		}
 	})
 }
@@ -331,7 +320,7 @@ func TestReleaseIsPublishedIfAnotherLockerWaits(t *testing.T) {
 		other := mustNew(t, f)
 		defer other.Close(context.Background())
 		next := other.LockAsync(context.Background(), "job")
-		time.Sleep(time.Second) // it asked again, and left its mark
+		time.Sleep(time.Second) // it asked again, and left its flag
 		f.unlock(k)
 		synctest.Wait()
 		for _, n := range f.nodes {
@@ -347,7 +336,7 @@ func TestReleaseIsPublishedIfAnotherLockerWaits(t *testing.T) {
 	})
 }
 
-// Contenders that undo their attempts would wake each other for ever.
+// Contenders that roll back their attempts would wake each other for ever.
 func TestUndoneAttemptIsNotPublished(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.nodes[1].Hold("job", "other", time.Minute)
@@ -365,23 +354,8 @@ func TestUndoneAttemptIsNotPublished(t *testing.T) {
 	})
 }
 
-func TestTheNextInLineKeepsItsEarWhenTheOneBeforePutsHisAway(t *testing.T) {
-	l := newLines()
-	first, second := &ear{channel: "{job}:wake"}, &ear{channel: "{job}:wake"}
-	l.listen(first)
-	l.listen(second) // the lock of the first has ended already
-	l.unlisten(first)
-	if l.ears["{job}:wake"] != second {
-		t.Error("nobody listens")
-	}
-	l.unlisten(second)
-	if len(l.ears) != 0 {
-		t.Error("somebody listens still")
-	}
-}
-
-// Who only stands in line has met what the first of the line met.
-func TestInAnOutageNobodyInLineIsToldThatTheLockIsTaken(t *testing.T) {
+// A caller behind the head has met what the head met.
+func TestInAnOutageNoWaiterIsToldThatTheLockIsTaken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{Refuse: true})
@@ -403,7 +377,7 @@ func TestInAnOutageNobodyInLineIsToldThatTheLockIsTaken(t *testing.T) {
 	})
 }
 
-func TestAPanicOfATraceLeavesNobodyWaitingInLine(t *testing.T) {
+func TestAPanicOfATraceLeavesNoCallerWaiting(t *testing.T) {
 	trace := &Trace{Round: func(r RoundInfo) {
 		if r.Err != nil {
 			panic("trace")
@@ -429,11 +403,11 @@ func TestAPanicOfATraceLeavesNobodyWaitingInLine(t *testing.T) {
 	}, WithTrace(trace))
 }
 
-// A caller that takes the lock again and again stands in no line in between.
+// A caller that takes the lock again and again is in no wait queue in between.
 func TestAnotherLockerIsNotStarvedByALoop(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{Deaf: true}) // the other hears nothing, and has to ask
+			n.Set(fakenode.Faults{Deaf: true}) // the other gets no message, and has to ask
 		}
 		other := mustNew(t, f)
 		f.others = append(f.others, other)
@@ -464,7 +438,7 @@ func TestAnotherLockerIsNotStarvedByALoop(t *testing.T) {
 	})
 }
 
-func TestRivalsThatAreGoneAreForgotten(t *testing.T) {
+func TestOtherWaitersThatAreGoneAreForgotten(t *testing.T) {
 	inBubble(t, 1, func(f *fixture) {
 		for i := range 1000 {
 			name := fmt.Sprint("job", i)
@@ -473,62 +447,8 @@ func TestRivalsThatAreGoneAreForgotten(t *testing.T) {
 			f.unlock(k)
 			time.Sleep(time.Second)
 		}
-		f.lines.mu.Lock()
-		defer f.lines.mu.Unlock()
-		if n := len(f.lines.byKey); n > 128 {
-			t.Errorf("%d lines without anybody in them", n)
+		if _, idle, _ := f.hub.Sizes(); idle == 0 || idle > 128 {
+			t.Errorf("%d wait queues without a caller", idle)
 		}
 	})
-}
-
-// Tens of thousands may stand in line, and mu is for all names.
-func TestWhatACallerDoesInLineCostsTheSameHoweverManyOthersAreThere(t *testing.T) {
-	type costs map[string]time.Duration
-	measure := func(others int) costs {
-		l := newLines()
-		l.forsaken = func(string, fanout.Position) {}
-		join := func() *place {
-			p, _ := l.join("job", &settings{fair: true})
-			return p
-		}
-		first := join()
-		var places []*place
-		for range others {
-			places = append(places, join())
-		}
-		first.says(time.Second)
-		first.draw(0, 0) // tickets for all
-		for range others {
-			places = append(places, join()) // without
-		}
-		took := make(map[string][]time.Duration)
-		timed := func(what string, do func()) {
-			begun := time.Now()
-			do()
-			took[what] = append(took[what], time.Since(begun))
-		}
-		for range 501 {
-			timed("says", func() { first.says(time.Second) })
-		}
-		for i := range 501 {
-			p := places[len(places)-1-i]
-			timed("position", func() { p.position() })
-			timed("inFront", func() { p.inFront() })
-			timed("leave", p.leave)
-			timed("join", func() { join() })
-			timed("draw", func() { first.draw(0, 0) })
-		}
-		medians := make(costs)
-		for what, all := range took {
-			slices.Sort(all)
-			medians[what] = all[len(all)/2] // the machine may be busy with something else meanwhile
-		}
-		return medians
-	}
-	few, many := measure(1000), measure(30_000)
-	for what := range few {
-		if many[what] > 10*few[what]+2*time.Microsecond {
-			t.Errorf("%s: %v among 1000, %v among 30,000", what, few[what], many[what])
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/waiting"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -136,7 +137,7 @@ func TestReleaseWakesAWaiterOfAnotherLocker(t *testing.T) {
 func TestReleaseWakesAWaiterThatHardlyEverAsksByItself(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f, WithRetryDelay(math.MaxInt64-1, math.MaxInt64), WithMaxWait(time.Minute))
-		time.Sleep(2 * maxMark) // it leaves its mark again
+		time.Sleep(2 * waiting.MaxFlagTTL) // it leaves its mark again
 		f.unlock(k)
 		f.unlock(f.mustWake(next, 0))
 	})
@@ -171,7 +172,7 @@ func TestAWaiterThatHearsNothingAsksAgainByItself(t *testing.T) {
 		}
 		k, next := awaited(f)
 		f.unlock(k)
-		f.unlock(f.mustWake(next, maxMark))
+		f.unlock(f.mustWake(next, waiting.MaxFlagTTL))
 	})
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
@@ -333,28 +334,6 @@ func TestSplitVoteIsRepeatedSoonAndCostsNoTries(t *testing.T) {
 		}
 		f.unlock(k)
 	})
-}
-
-func TestOneThatIsNamedByANodeGoesFirst(t *testing.T) {
-	e := &ear{self: "me", stirs: make(chan struct{}, 1), joined: make([]bool, 3), told: make([]bool, 3), free: make([]bool, 3)}
-	says := func(i int, who string) { e.note(i, pool.Event{Kind: pool.Message, Message: who}) }
-	wants := func(missing int, enough bool, whose turn) {
-		t.Helper()
-		if e, w := e.heard(missing); e != enough || w != whose {
-			t.Errorf("heard enough: %v, turn %v; want %v, %v", e, w, enough, whose)
-		}
-	}
-	says(0, "")
-	says(1, "")
-	wants(2, true, nobodys)
-	says(1, "somebody else")
-	wants(2, true, theirs)
-	says(2, "me")
-	wants(2, true, ours)
-	e.clear()
-	wants(1, false, unsaid) // nothing: an attempt began
-	e.note(0, pool.Event{Kind: pool.Joined})
-	wants(1, true, unsaid)
 }
 
 func TestTheNextWaiterFindsTheChannelStillJoined(t *testing.T) {

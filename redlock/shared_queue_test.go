@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
-	"github.com/quorumlock/quorumlock/pool"
 )
 
 // A service that makes a Locker for each request asks the nodes no more often than one
@@ -78,8 +77,8 @@ func TestCallersOfSeveralLockersOnTheSameClientsAreServedInOrder(t *testing.T) {
 	})
 }
 
-// Nobody who waits for a lock of another Locker asks the nodes, so its end must be noticed
-// here.
+// A caller that waits for a lock of another Locker does not ask the nodes, so its end must be
+// noticed here.
 func TestALockOfAnotherLockerOnTheSameClientsIsWaitedForUntilItEnds(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, l *Locker, k *Lock){
 		"it expires":           func(*fixture, *Locker, *Lock) {},
@@ -120,7 +119,7 @@ func TestCloseEndsTheWaitOfItsOwnCallersOnly(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsBehindAnotherLockerIsToldItsLabel(t *testing.T) {
+func TestErrorOfAWaiterBehindAnotherLockerHasItsLabel(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		pools := newPools(f)
 		one, _ := New(pools, WithOwner("one"))
@@ -140,51 +139,20 @@ func TestWhoWaitsBehindAnotherLockerIsToldItsLabel(t *testing.T) {
 	})
 }
 
-func TestLockersOnOtherClientsOrWithAnotherGuardWaitByThemselves(t *testing.T) {
-	_, pools := fakenode.Pools(3)
-	process := func(pools []pool.Pool, opts ...Option) *process {
-		l, err := New(pools, opts...)
+func TestNothingIsKeptOfLockersThatAreNotUsedAnyMore(t *testing.T) {
+	var kept atomic.Int64
+	for range 100 {
+		_, pools := fakenode.Pools(3)
+		l, err := New(pools) // and not closed
 		if err != nil {
 			t.Fatal(err)
 		}
-		return l.process
+		kept.Add(1)
+		runtime.AddCleanup(l.hub, func(*atomic.Int64) { kept.Add(-1) }, &kept)
 	}
-	mixed := slices.Clone(pools)
-	slices.Reverse(mixed)
-	ours := process(pools)
-	if process(pools) != ours {
-		t.Error("the same clients are not recognized")
-	}
-	if process(pools, WithRestartGuard(time.Minute)) == ours || process(pools, WithNodeTimeout(time.Millisecond)) == ours || process(mixed) == ours || process(pools[:1]) == ours {
-		t.Error("Lockers that differ are taken for the same")
-	}
-	none := []pool.Pool{incomparable{pools[0], nil}}
-	if first, second := process(none), process(none); first == second {
-		t.Error("clients that cannot be compared are taken for the same")
-	}
-}
-
-type incomparable struct {
-	pool.Pool
-	_ []int
-}
-
-func TestNothingIsKeptOfLockersThatAreNotUsedAnyMore(t *testing.T) {
-	known := func() int {
-		processes.mu.Lock()
-		defer processes.mu.Unlock()
-		return len(processes.byClients)
-	}
-	before := known()
-	for range 100 {
-		_, pools := fakenode.Pools(3)
-		if _, err := New(pools); err != nil { // and not closed
-			t.Fatal(err)
-		}
-	}
-	for end := time.Now().Add(20 * time.Second); known() > before; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); kept.Load() > 0; time.Sleep(time.Millisecond) {
 		if runtime.GC(); time.Now().After(end) {
-			t.Fatalf("%d entries are left", known()-before)
+			t.Fatalf("%d Lockers are left", kept.Load())
 		}
 	}
 }
@@ -192,20 +160,22 @@ func TestNothingIsKeptOfLockersThatAreNotUsedAnyMore(t *testing.T) {
 // A client may lead to its Locker, by a hook of the service that has both.
 func TestNothingIsKeptOfLockersThatAreClosed(t *testing.T) {
 	_, pools := fakenode.Pools(3)
-	known := func() bool {
-		clients, _ := clientsOf(pools, (&config{settings: settings{nodeTimeout: time.Second, retryMin: 50 * time.Millisecond, retryMax: 250 * time.Millisecond}}).habits())
-		processes.mu.Lock()
-		defer processes.mu.Unlock()
-		_, known := processes.byClients[clients]
-		return known
+	locker := func() *Locker {
+		l, err := New(pools, WithNodeTimeout(time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
 	}
-	var both [2]*Locker
-	for i := range both {
-		both[i], _ = New(pools, WithNodeTimeout(time.Second))
+	both := [2]*Locker{locker(), locker()}
+	known := func() bool {
+		another := locker()
+		defer another.Close(context.Background())
+		return another.hub.ProcessID() == both[0].hub.ProcessID()
 	}
 	for i, l := range both {
 		if !known() {
-			t.Fatalf("it is not known to %d Lockers", len(both)-i)
+			t.Fatalf("what %d Lockers share is not known", len(both)-i)
 		}
 		for range 2 {
 			if err := l.Close(context.Background()); err != nil {
@@ -214,6 +184,6 @@ func TestNothingIsKeptOfLockersThatAreClosed(t *testing.T) {
 		}
 	}
 	if known() {
-		t.Error("an entry is left")
+		t.Error("what closed Lockers shared is left")
 	}
 }
