@@ -9,20 +9,20 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// Extend starts the TTL anew on all nodes, and with it the validity window. On
-// nil a majority carried the lock and [Lock.Until] has moved. Nodes that lost the
-// lock are taken again; they count from the next extension on, as do those that
-// denied it when it was granted and were taken since. So a majority carried it
-// without a gap unless nodes forgot it: one of them while another was still to be
-// taken, or a majority between two extensions.
+// Extend starts the TTL anew on all nodes, and with it the validity window. It returns nil
+// if a majority still had the lock. Then [Lock.Until] has moved.
 //
-// Extend never revives a lock: the error matches [ErrNotHeld] if its validity
-// has ended or a majority no longer carries it, and then its context has ended
-// too. It matches [ErrNoQuorum] if too few nodes answered, and ctx.Err() if ctx
-// ended first: the lock is then held until Until as before, and Extend may be
-// tried again. A lock that is held for as long as [WithMaxHold] allows cannot be
-// extended: that is an error of its own. After [Locker.Close] it matches [ErrClosed].
-// Extend of a nil Lock matches ErrNotHeld.
+// Nodes that lost the lock are taken again. They count from the next extension on. So do
+// nodes that denied the lock when it was granted. So a majority had the lock without a gap,
+// with two exceptions: a node forgot it while another one was still to be taken again, or a
+// majority forgot it between two extensions.
+//
+// Extend never revives a lock. The error matches [ErrNotHeld] if its validity has ended or a
+// majority denies it; then its context has ended, too. The error matches [ErrNoQuorum] if
+// too few nodes answered, and ctx.Err() if ctx ended first. Then the lock is held until
+// Until as before, and Extend may be tried again. A lock that was held for as long as
+// [WithMaxHold] allows cannot be extended: that is an error of its own. After
+// [Locker.Close] the error matches [ErrClosed]. For a nil Lock it matches ErrNotHeld.
 func (k *Lock) Extend(ctx context.Context) error {
 	if k == nil {
 		return nilLock("extend")

@@ -36,23 +36,23 @@ import (
 // in between. And to hand over before the first holder has stopped would make two: so
 // Handle ends the context of the lock before it returns the bytes.
 
-// Handle ends the lock for this process and returns what another process needs to go on
-// with it, see [Locker.Attach]. The nodes keep the lock, for the validity that is left: it
-// is up to the other process to attach in that time, and nobody can have the lock meanwhile.
+// Handle ends the lock for this process, and returns a handle with which another process
+// goes on, see [Locker.Attach]. The nodes keep the lock for the validity that is left. The
+// other process must attach in that time. No other caller can get the lock meanwhile.
 //
-// The lock is over for its holder then: its context ends with [ErrHandedOver], renewals
-// stop, and Extend, Unlock and another Handle return an error that matches [ErrNotHeld] and
-// [ErrHandedOver]. They send nothing, so nothing is released. A function in [Locker.Do] that
-// hands its lock over should return: Do adds no error to what it returns.
+// The context of the lock ends with [ErrHandedOver], and renewals stop. Extend, Unlock and
+// another Handle return an error that matches [ErrNotHeld] and [ErrHandedOver]. They send
+// nothing, so nothing is released. A function in [Locker.Do] that hands its lock over should
+// return; Do returns its error.
 //
-// The handle is a secret. Whoever has it can take the lock over, or release it: do not log
-// it, and send it on a way that you trust with a password. It works on Lockers of the same
-// nodes and prefix ([WithPrefix]). It has the name, the token and the options of the lock,
-// and no time of day, so clocks may differ.
+// The handle is a secret: it can take the lock over, or release it. Do not log it, and send
+// it on a way that you trust with a password. It works on Lockers of the same nodes and
+// prefix ([WithPrefix]). It has the name, the token and the options of the lock. It has no
+// time of day, so clocks may differ.
 //
 // The error matches [ErrNotHeld] if the lock had ended. A name and a prefix of more than
 // about 64 KiB cannot be handed over: that is an error of its own, and the lock is held as
-// before. It sends nothing and does not wait.
+// before. Handle sends nothing and does not wait.
 func (k *Lock) Handle() ([]byte, error) {
 	if k == nil {
 		return nil, nilLock("hand over")
@@ -81,21 +81,23 @@ func (k *Lock) Handle() ([]byte, error) {
 }
 
 // Attach goes on with a lock that another process has handed over, see [Lock.Handle]. When
-// it returns, a majority of the nodes has confirmed that the lock was still held, and has
-// prolonged it. The lock has the options and the token that it had, and the values of ctx.
-// It is like one that [Locker.TryLock] returned, and can be handed over again.
+// it returns nil, a majority of the nodes has confirmed the lock and extended it. The lock
+// has its options and its token as before, and the values of ctx. It can be handed over
+// again.
 //
-// A handle works once. Of several that attach with one handle at most one gets the lock;
-// if they do so at the same moment it may be none. The others get an error that matches
-// [ErrNotHeld]. So does whoever comes too late: when the lock had expired or was released,
-// or when the nodes are others than those of the handle.
+// A handle works once. If several processes attach with one handle, at most one of them gets
+// the lock; at the same moment it may be none. The error of the others matches
+// [ErrNotHeld]. It also matches ErrNotHeld if the lock had expired or was released, or if
+// the nodes are not those of the handle.
 //
 // The error matches [ErrNoQuorum] if too few nodes answered until no validity would be left,
-// and ctx.Err() if ctx ended first. Then what Attach did is undone. That may end the lock,
-// so another Attach with the handle may match ErrNotHeld. It matches [ErrClosed] after
-// [Locker.Close]. A handle that is damaged, of another version, or of a Locker with another
-// prefix or number of nodes, or whose options do not fit this Locker, is refused with an
-// error that says so, and nothing is sent. No error shows the handle.
+// and ctx.Err() if ctx ended first. Then Attach rolls back what it did. That may end the
+// lock, so the error of another Attach with the handle may match ErrNotHeld. After
+// [Locker.Close] the error matches [ErrClosed].
+//
+// Attach refuses a handle that is damaged, of another version, or of a Locker with another
+// prefix or number of nodes, or whose options do not fit this Locker. The error says which,
+// and nothing is sent. No error shows the handle.
 //
 // The time that the handle was on its way does not count for [WithMaxHold], nor for
 // [WithMinHold]. It is less than the TTL.

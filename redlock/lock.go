@@ -12,8 +12,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// A Lock is one acquisition of a lock. It is safe for concurrent use. A nil Lock, as it
-// comes with an error, is one that is not held: its methods say so, and none panics.
+// A Lock is one acquisition of a lock. It is safe for concurrent use. A nil Lock, which
+// comes with an error, is not held. Its methods say so, and none panics.
 type Lock struct {
 	locker   *Locker
 	name     string
@@ -50,10 +50,10 @@ func nilLock(op string) error {
 	return fmt.Errorf("redlock: %s: %w: the Lock is nil: the error that came with it says why", op, ErrNotHeld)
 }
 
-// Until returns the end of the validity window: when the attempt, or the last
-// extension, began, plus the TTL, less TTL x drift factor + 2 ms.
-// It moves with every extension. When the machine slept or its clock was set
-// forward, it moves back by as much. Of a nil Lock it is the zero time.
+// Until returns the end of the validity window. That is the begin of the attempt or of the
+// last extension, plus the TTL, minus TTL x drift factor + 2 ms. Every extension moves it.
+// After a suspend of the machine, or when its clock was set forward, it moves back by as
+// much. For a nil Lock it is the zero time.
 func (k *Lock) Until() time.Time {
 	if k == nil {
 		return time.Time{}
@@ -61,11 +61,11 @@ func (k *Lock) Until() time.Time {
 	return k.lease.Until()
 }
 
-// Held returns how many of the nodes hold the lock, as last known: those that
-// confirmed it within the last TTL. A lock is granted as soon as a majority holds
-// it; the others are counted when they answer. Nodes that denied it then are asked
-// again while it is held, and nodes that lost it are taken again by extensions. Of a
-// lock that has ended no node is counted. Of a nil Lock it is 0 of 0.
+// Held returns the number of nodes that hold the lock, as last known, and the number of all
+// nodes. A node holds it if it confirmed that within the last TTL. A lock is granted as soon
+// as a majority holds it, and the other nodes count when they answer. While the lock is
+// held, nodes that denied it are asked again, and extensions take nodes again that lost it.
+// No node holds a lock that has ended. For a nil Lock it is 0 of 0.
 func (k *Lock) Held() (held, total int) {
 	if k == nil {
 		return 0, 0
@@ -76,15 +76,15 @@ func (k *Lock) Held() (held, total int) {
 	return held, k.locker.group.Len()
 }
 
-// Token returns the fencing token of the lock, 0 unless it was taken [WithFencing] or if it is nil. It
-// stays the same as long as the lock is held. Every later acquisition of the name that is
-// fenced has a larger one (docs/guarantees.md says when not), so what the lock protects
-// can refuse a holder that was delayed until somebody else had the lock: see package
-// fence, and "How to do distributed locking" (Kleppmann, 2016). A token that nobody
-// checks protects nothing.
+// Token returns the fencing token of the lock. It is 0 without [WithFencing], and for a nil
+// Lock. The token stays the same as long as the lock is held. Every later acquisition of
+// the name with WithFencing has a larger one; docs/guarantees.md names the exceptions. So
+// the database that the lock protects can reject a holder that was delayed until another one
+// had the lock: see package fence, and "How to do distributed locking" (Kleppmann, 2016). A
+// token that is not compared protects nothing.
 //
-// A majority of the nodes has stored it before the lock is granted. It is below 2^53, and
-// about the time of the nodes in microseconds since 1970; do not rely on that.
+// A majority of the nodes has stored the token before the lock is granted. It is below
+// 2^53. It is about the time of the nodes in microseconds since 1970; do not rely on that.
 func (k *Lock) Token() uint64 {
 	if k == nil {
 		return 0
@@ -92,26 +92,25 @@ func (k *Lock) Token() uint64 {
 	return uint64(k.token)
 }
 
-// Unlock releases the lock on all nodes. It returns nil once a majority
-// confirmed that it no longer carries the lock; the other nodes are released in
-// the background, however late they answer.
+// Unlock releases the lock on all nodes. It returns nil once a majority confirmed that it
+// no longer has the lock. The other nodes are released in the background, however late they
+// answer.
 //
-// The error matches [ErrNotHeld] if the lock had expired, was lost, or had been
-// unlocked before: somebody else may have held it meanwhile. It matches
-// [ErrNoQuorum] if too few nodes confirmed within the node timeout, and
-// [context.DeadlineExceeded] if the deadline of ctx passed first. Then the release goes
-// on in the background, and Unlock may be called again to wait for it.
+// The error matches [ErrNotHeld] if the lock had expired, was lost, or had been unlocked
+// before: another holder may have had it meanwhile. It matches [ErrNoQuorum] if too few
+// nodes confirmed within the node timeout, and [context.DeadlineExceeded] if the deadline of
+// ctx passed first. Then the release goes on in the background, and another Unlock waits for
+// it.
 //
-// A ctx that has been cancelled changes nothing, and neither does one whose deadline
-// had passed before the call: a program that is told to end unlocks with such a one.
-// Unlock then takes a node timeout at most. The same holds for a ctx that stems from
-// the lock's own context, which ends before the first node is asked.
+// A cancelled ctx changes nothing, and neither does a deadline that passed before the call:
+// a program unlocks with such a ctx when it ends. Unlock then takes one node timeout at
+// most. The same holds for a ctx that stems from the lock's own context.
 //
-// Unlock of a nil Lock matches ErrNotHeld, and so does that of one that was handed over
-// ([Lock.Handle]): that one is not released.
+// The error of a nil Lock matches ErrNotHeld. So does that of a lock that was handed over
+// ([Lock.Handle]), which stays as it is.
 //
-// Before [WithMinHold] has passed, Unlock leaves the keys for the rest of it. Everything
-// else is the same: nil says that a majority confirmed that.
+// Before [WithMinHold] has passed, Unlock leaves the keys for the rest of that time. Then
+// nil says that a majority confirmed that.
 func (k *Lock) Unlock(ctx context.Context) error {
 	if k == nil {
 		return nilLock("unlock")

@@ -45,12 +45,12 @@ type Locker struct {
 	drained chan struct{} // made by Close, closed when calls is 0
 }
 
-// New returns a Locker on the nodes behind pools. One node is allowed; an odd
-// number is best: with an even one a majority is no smaller than with one node
-// more. It refuses no pools, nil or repeated ones and options outside their
-// range, and says which. It does not connect to anything.
+// New returns a Locker on the nodes behind pools. One node is allowed. An odd number is
+// best: an even number tolerates no more failures than one node fewer. New refuses no pools,
+// nil or repeated pools, and options outside their range, and says which. It connects to
+// nothing.
 //
-// The pools stay the caller's: Close does not close them.
+// The pools belong to the caller: Close does not close them.
 func New(pools []pool.Pool, opts ...Option) (*Locker, error) {
 	return newLocker(clock.Local(), pools, opts)
 }
@@ -175,27 +175,27 @@ func (l *Locker) leave() {
 	}
 }
 
-// Close ends the Locker. Calls that wait for a lock return [ErrClosed]. Locks
-// that are held are not released, since whoever holds them may still be at
-// work: their contexts end with ErrClosed, renewals stop, and Unlock still
-// works. Then Close waits until every lock that was released, or that was never
-// granted, is gone from every node.
+// Close ends the Locker. Calls that wait for a lock return [ErrClosed]. Held locks are not
+// released, since their holders may still be at work. Their contexts end with ErrClosed,
+// renewals stop, and Unlock still works. Then Close waits until every lock that was released,
+// or was never granted, is gone from every node.
 //
-// At the end of a program first end what uses the locks, and unlock them. Close takes a ctx
-// that was cancelled, as a program's is that was told to end: it then gives the nodes a
-// node timeout from when it began, which is enough where they answer. Otherwise give ctx a
-// deadline. A command that a node did not answer in time may still be on its way, so
-// Close waits until that node has answered for a TTL since: in all, and after its last
-// silence for as long as that took, or for a TTL. That is about a TTL, or two, where nodes
-// answer. A node that hangs, stays down, or never answers within its timeout takes as long
-// as that lasts, up to ten minutes and a TTL; or a TTL, if all that it owes is a release.
-// (A TTL is one with its drift.) If ctx ends before, Close gives that up and says which
-// locks are still held and which keys may be left on which nodes; they expire by
-// themselves. So it does, without waiting, where the client of a node was closed before
-// the Locker. Called again it returns nil about what it has given up.
+// At the end of a program end the work first, unlock its locks, and then close. Give ctx a
+// deadline. A ctx that was cancelled is right, too: Close then gives the nodes one node
+// timeout, which is enough for nodes that answer.
 //
-// What the logger and the [Trace] are still to be told Close waits for, too, but for no
-// longer than a node timeout.
+// A command that a node did not answer in time may still be on its way. Close keeps
+// releasing until that node has answered reliably for one TTL and its drift. That takes one
+// or two TTLs where nodes answer. A node that stays down costs up to ten minutes plus a TTL,
+// or one TTL if only a release is open, unless ctx ends first.
+//
+// When ctx ends, Close gives up. Its error names the locks that are still held and the keys
+// that may be left on each node; they expire by themselves. Close gives up at once on a node
+// whose client was closed before the Locker. Another Close returns nil about what was given
+// up.
+//
+// Close also waits for the reports to the logger and the [Trace], for one node timeout at
+// most.
 func (l *Locker) Close(ctx context.Context) error {
 	given := ctx
 	ctx, done := l.patience(given)
