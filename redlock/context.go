@@ -2,18 +2,17 @@ package redlock
 
 import "context"
 
-// Context returns a context with the values of the context that the lock was
-// taken with, but not its cancellation. It ends when the lock is no longer
-// certainly held: at [Lock.Until] at the latest, whatever the nodes, the network
-// or an extension are doing. [context.Cause] then says why: [ErrExpired],
-// [ErrLost], [ErrReleased], [ErrHandedOver] or [ErrClosed]. The context of a nil Lock has
-// ended with [ErrNotHeld].
+// Context returns a context that ends when the lock is no longer certainly held: at
+// [Lock.Until] at the latest, whatever the nodes, the network or an extension do.
+// [context.Cause] then says why: [ErrExpired], [ErrLost], [ErrReleased], [ErrHandedOver] or
+// [ErrClosed]. The context of a nil Lock has ended with [ErrNotHeld].
 //
-// After a pause of the process or a sleep of the machine, Done is closed at the
-// first scheduling afterwards (within a quarter of a second after a sleep); Err
-// reads the clock and is right at once.
+// The context has the values of the context that the lock was taken with. It does not end
+// with it, except inside [Locker.Do].
 //
-// Inside [Locker.Do] it ends with the caller's context, too.
+// Err reads the clock and is always right. After a pause of the process, Done is closed as
+// soon as the process runs again. After a suspend of the machine it is closed within a
+// quarter of a second.
 func (k *Lock) Context() context.Context {
 	if k == nil {
 		return noContext
@@ -30,8 +29,8 @@ var noContext = func() context.Context {
 
 type lockKey struct{}
 
-// A context knows all locks that it stems from, however many are between: ofName is the
-// key for one that is held under a name.
+// ofName is the key of a lock of this name in a context. A context knows all locks that it
+// stems from.
 type ofName struct {
 	locker *Locker
 	name   string

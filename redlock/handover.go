@@ -81,7 +81,7 @@ func (k *Lock) Handle() ([]byte, error) {
 }
 
 // Attach goes on with a lock that another process has handed over, see [Lock.Handle]. When
-// it returns nil, a majority of the nodes has confirmed the lock and extended it. The lock
+// it returns a Lock, a majority of the nodes has confirmed the lock and extended it. The lock
 // has its options and its token as before, and the values of ctx. It can be handed over
 // again.
 //
