@@ -1,10 +1,12 @@
 package pool
 
-// Bounded is implemented by pools whose Do does not outlast the deadline of ctx by more
-// than a fraction of the time that it had: whatever the server, the network or the
-// client's connection pool does. Where the lock needs the answer of every node, as it does
-// on one, it then calls Do on the goroutine of its own caller, and saves a hand-over to
-// another one and back.
+// Bounded is implemented by pools whose Do returns soon after the deadline of ctx,
+// whatever the server, the network or the client's connection pool does. Do may exceed the
+// deadline by a fraction of the time that the call had, not by more.
+//
+// Where the lock needs the answer of every node, as with a single node, it calls Do of
+// such a pool on the goroutine of its own caller. That saves two hand-overs between
+// goroutines.
 type Bounded interface {
 	Pool
 

@@ -1,10 +1,13 @@
 // Package pool is the seam between the lock and a Redis client library.
 //
-// The lock needs one method of a client, so an adapter is short and everything
-// that is known about Redis (command forms, scripts, server differences)
-// stands once, on the other side of the seam. Adapters for go-redis and redigo
-// are in the sub-packages goredis and redigo; package pooltest states every
-// duty of an adapter as a named test.
+// The lock needs one method of a client, [Pool.Do], so an adapter is short. All knowledge
+// of Redis (command forms, scripts, differences between servers) stands on the other side
+// of the seam, once. Packages goredis and redigo are adapters for those clients. Package
+// pooltest states every duty of an adapter as a named test.
+//
+// An adapter may implement more interfaces of this package. [Submitter] makes the lock
+// faster, [Subscriber] makes waiting shorter, [Backed] finds a client that is given twice,
+// [Bounded] saves a goroutine per call.
 package pool
 
 import "context"
@@ -14,9 +17,8 @@ import "context"
 type Pool interface {
 	// Do sends one command and returns its reply.
 	//
-	// args are strings and int64s, the command's name first. The slice is
-	// shared between calls: it must not be changed, and not be kept after Do
-	// returned.
+	// args are strings and int64s, the command's name first. The slice is shared
+	// between calls: Do must not change it, and must not keep it after it returned.
 	//
 	// The reply is one of
 	//
@@ -26,28 +28,27 @@ type Pool interface {
 	//	[]any   an array or set of these; a RESP3 map flat: key, value, ...,
 	//	        the pairs in any order
 	//
-	// An error reply of the server is an error that [errors.As] finds as
-	// [Error], with the server's text unchanged. Inside an array it is an
-	// element, of type Error.
+	// An error reply of the server becomes an error that [errors.As] finds as [Error],
+	// with the server's text unchanged. Inside an array it is an element of type Error.
 	//
-	// The deadline of ctx is handed to the client in the best way that client
-	// offers. A call that ended by ctx returns an error that matches ctx.Err()
-	// and its late reply never reaches another call. A client that cannot be
-	// interrupted may return later, bounded by its own timeouts: the lock never
-	// waits for it. A call that hangs does not hold up those that are made after its
-	// deadline: they use another connection.
+	// The deadline of ctx is handed to the client in the best way that the client
+	// offers. A call that ended by ctx returns an error that matches ctx.Err(). Its late
+	// reply never reaches another call. A client that cannot be interrupted may return
+	// later, bounded by its own timeouts: the lock never waits for it. A call that hangs
+	// does not delay calls made after its deadline: they use another connection.
 	//
-	// Do sends the command at most once: it does not repeat a command that may
-	// have reached the server. An error that matches [ErrNotSent] promises that
-	// it did not reach the server; after any other error except [Error] the
-	// command may still take effect, now or later. It says what it met there: the
-	// refused dial, the unknown host, the certificate; and it matches [ErrNoConn] or
-	// [ErrClosed] where that is why.
+	// Do sends the command at most once: it does not repeat a command that may have
+	// reached the server. An error that matches [ErrNotSent] promises that the command
+	// did not reach the server. An [Error] without ErrNotSent is the server's reply to
+	// the command. After any other error the command may still take effect, now or later.
 	//
-	// A connection that a command needs is opened within the client's own timeout for
-	// that, not within the deadline of ctx. If it comes too late for the command, it
-	// serves the next one. A connection on which the server said that it is no master
-	// any more (see [Demoted]) is closed.
+	// The error contains the cause: the refused dial, the unknown host, the certificate.
+	// It matches [ErrNoConn] or [ErrClosed] where that is the cause.
+	//
+	// A connection is opened within the client's own timeout for that, not within the
+	// deadline of ctx. A connection that is open too late for its command serves the
+	// next one. A connection on which the server said that it is no longer a master (see
+	// [Demoted]) is closed.
 	Do(ctx context.Context, args ...any) (any, error)
 
 	// String names the node in errors and logs, without credentials, for

@@ -3,34 +3,37 @@ package pool
 import "context"
 
 // Submitter is implemented by pools that send a command without waiting for the
-// replies to those before it. The lock then asks all nodes from the goroutine of
-// the caller, and commands that are sent at the same moment travel together.
+// replies to earlier ones. The lock then asks all nodes from the goroutine of the
+// caller, and commands that are submitted at the same moment travel together.
 type Submitter interface {
-	// Submit sends one command as [Pool.Do] does, and returns at once: it waits
-	// for no reply, no connection and no room in a socket's buffer. Commands are
-	// sent in the order of the calls; the server has carried out one before it
-	// begins with the next, unless the connection was replaced in between.
+	// Submit sends one command and returns at once. It waits for no reply, no connection
+	// and no space in a socket's buffer. It may send the command after it returned.
 	//
-	// r is told the outcome exactly once, from any goroutine, but never before
-	// Submit returns on the goroutine that called it: the caller may hold a lock
-	// that r needs. It may submit while it is told, itself again, too: forget it
-	// before you tell it. Once told, it stands for another command, perhaps of
-	// another lock: to be told twice could make two holders of that one. The
-	// outcome is what Do returns, with two differences.
+	// Commands are sent in the order of the calls. The server finishes one before it
+	// begins the next, unless the connection was replaced in between.
 	//
-	// A command that was sent is not given up at the deadline of ctx: r is told the
-	// late reply, too, or that there will be none, within a few seconds. A late
-	// "granted" can be undone for certain, what was never heard of only by repeating
-	// the release until it is too old to matter. A command that was not sent by the
-	// deadline is not sent any more.
+	// r receives the outcome exactly once, from any goroutine. The goroutine that called
+	// Submit does not call r before Submit returns: the caller may hold a mutex that r
+	// needs. Receive may call Submit, with the same r as well, so Submit drops its
+	// reference to r before it calls Receive. After that r belongs to another command,
+	// perhaps of another lock: a second outcome could make two holders of that lock.
 	//
-	// And ctx and args are lent: they may be kept until r is told, and not be touched
-	// any more from then on, by no goroutine. The lock uses both for another command. A
-	// context that was derived from ctx is cancelled before, for it asks ctx.
+	// The duties of [Pool.Do] hold, with two differences.
+	//
+	// First, a command that was sent is not given up at the deadline of ctx. r receives
+	// the late reply, or an error a few seconds after the deadline if there is none. The
+	// lock can undo a late "granted" for certain. Without the late reply it has to repeat
+	// the release until the key has expired. A command that was not sent by the deadline
+	// is not sent later.
+	//
+	// Second, ctx and args are borrowed. The pool may keep them until it calls r. From
+	// then on no goroutine touches them: the lock uses both for another command. A context
+	// derived from ctx reads ctx, so it is cancelled before r is called.
 	Submit(ctx context.Context, r Receiver, args ...any)
 }
 
-// A Receiver is told what became of a command. It must not block.
+// A Receiver receives the outcome of a command, as [Pool.Do] returns it. Receive must not
+// block.
 type Receiver interface {
 	Receive(reply any, err error)
 }

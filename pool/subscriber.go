@@ -2,51 +2,56 @@ package pool
 
 import "context"
 
-// Subscriber is implemented by pools whose client can listen to channels. The
-// lock uses it to hear of releases; without it, or where the server refuses it,
-// waiting costs more time and nothing else.
+// Subscriber is implemented by pools whose client can subscribe to channels. The lock
+// subscribes to learn of releases. Without a Subscriber, or where the server refuses the
+// subscription, waiting takes longer. Nothing else changes.
 type Subscriber interface {
-	// Subscribe opens a connection of its own that listens to nothing yet. It
-	// lives until ctx ends or it breaks. Subscribe itself ends with ctx, too.
+	// Subscribe opens a connection of its own, subscribed to no channel yet. The
+	// connection lives until ctx ends or the connection breaks. If ctx ends first,
+	// Subscribe returns an error.
+	//
+	// After an error the lock tries again later. An error that matches
+	// [errors.ErrUnsupported] says that this client can never subscribe: package
+	// pooltest then skips the cases about subscriptions.
 	Subscribe(ctx context.Context) (Subscription, error)
 }
 
-// A Subscription is one connection that listens. Join, Leave and Ping are called
-// from one goroutine and Receive from another.
+// A Subscription is one connection that receives published messages. Join, Leave and Ping
+// are called from one goroutine and Receive from another.
 type Subscription interface {
-	// Join and Leave start and stop listening to a channel. They return when the
-	// command is written; Receive returns a Joined event when the server has
-	// carried out a Join.
+	// Join and Leave subscribe to a channel and unsubscribe from it. They return when the
+	// command is written. When the server has carried out a Join, Receive returns a Joined
+	// event.
 	Join(channel string) error
 	Leave(channel string) error
 
-	// Ping asks for an event of any kind, to see that the connection lives. It is
-	// called only while a channel is joined.
+	// Ping asks the server for an event of any kind, to see that the connection lives. It
+	// is called only while a channel is joined.
 	Ping() error
 
-	// Receive waits for what comes next. It returns an error when ctx has ended,
-	// the connection broke, or the server refused a Join: then errors.As finds it
-	// as [Error]. The subscription is of no use afterwards. It does not connect
-	// anew: what was missed meanwhile would go unnoticed.
+	// Receive waits for the next event. It returns an error when ctx has ended, when the
+	// connection broke, and when the server refused a Join. The error of a refused Join
+	// is one that errors.As finds as [Error]. After an error the subscription is of no
+	// use. It does not connect again: messages missed meanwhile would go unnoticed.
 	Receive() (Event, error)
 
-	// Close lets go of the connection. It is called once, after ctx ended and
-	// Receive returned its error.
+	// Close releases the connection. It is called once, after ctx ended and Receive
+	// returned its error.
 	Close() error
 }
 
-// An Event is something that a server told a [Subscription].
+// An Event is something that the server sent to a [Subscription].
 type Event struct {
 	Kind    EventKind
-	Channel string // Joined, Message
-	Message string // Message
+	Channel string // of Joined and Message
+	Message string // of Message
 }
 
-// EventKind says what an [Event] is.
+// EventKind is the kind of an [Event].
 type EventKind uint8
 
 const (
-	Other   EventKind = iota // a sign of life
-	Joined                   // the channel is listened to from now on
-	Message                  // somebody published Message on Channel
+	Other   EventKind = iota // the connection lives
+	Joined                   // Channel is subscribed to from now on
+	Message                  // Message was published on Channel
 )

@@ -4,82 +4,87 @@
 //	client := redis.NewClient(&redis.Options{Addr: "redis-1:6379"})
 //	node := goredis.New(client)
 //
-// Any [*redis.Client] will do, however it was built: with TLS, with an ACL
-// user, over a unix socket, through Sentinel (redis.NewFailoverClient; give it
-// a name then, see [WithName], and mind that a replica that lagged may let in a second
-// holder when it takes over). The client is not changed: its connections and
-// its hooks are shared, its options are only read, and it stays yours to close.
+// Any [*redis.Client] will do: with TLS, with an ACL user, over a unix socket, or from
+// redis.NewFailoverClient. The client is not changed. Its connections and hooks are shared,
+// its options are only read. Closing it is up to you.
 //
-// # What it does that a plain client.Do does not
+// A client of redis.NewFailoverClient needs a name, see [WithName]. After a failover a
+// second holder is possible: the new master may lack the last writes of the old one.
 //
-// A client with default options ignores the deadline of a context once a
-// command is on its way, and waits for its ReadTimeout of five seconds. Here
-// the deadline bounds the command, rounded up by at most an eighth. A context
-// that is cancelled before its deadline does not interrupt a command that is on
-// its way; nothing in go-redis does.
+// # Differences from client.Do
 //
-// A client with default options sends a command up to four times. Here it is
-// sent once, whatever MaxRetries says. So are the commands of a greeting.
+// Deadline. A client with default options ignores the deadline of a context once a command
+// was sent, and waits for its ReadTimeout of five seconds. Here the deadline bounds the
+// command, rounded up by at most an eighth. Cancelling a context before its deadline does
+// not interrupt a command that was sent: go-redis offers no way to do that.
 //
-// A client opens a connection within the time of the command that needs it, and
-// throws the connection away when that time is over. Here a connection is opened
-// in the background. It has DialTimeout for its greeting (credentials, OnConnect),
-// or the time of the command if that is longer; each reply is bounded by
-// ReadTimeout, too. A PING ends the greeting. A connection that is open too late
-// for its command serves the next one. The command is not sent late.
+// Retries. A client with default options sends a command up to four times. Here it is sent
+// once, whatever MaxRetries says. The commands of a greeting are sent once as well.
 //
-// A connection on which the server said READONLY or MASTERDOWN, anywhere in a
-// reply, is closed. The client's idle connections are closed with it, at most once
-// in ten seconds.
+// Opening. A client opens a connection within the time of the command that needs it, and
+// discards the connection when that time is over. Here a connection is opened in the
+// background. Its greeting (credentials, OnConnect, and a PING at the end) has DialTimeout,
+// or the time of the command if that is longer. ReadTimeout bounds each reply. A connection
+// that is open too late for its command serves the next one. The command is not sent late.
+//
+// Demotion. A connection on which the server said READONLY or MASTERDOWN, anywhere in a
+// reply, is closed. The idle connections of the client are closed with it, at most once in
+// ten seconds.
 //
 // # Options that matter
 //
-// None has to be set. ContextTimeoutEnabled changes nothing here. ReadTimeout and
-// WriteTimeout bound calls whose context has no deadline or a later one; where they
-// differ, the longer one counts for both.
-// PoolSize should be at least the number of locks that are acquired at the same
-// moment. A command that finds no free connection by its deadline fails, and its
-// error matches [pool.ErrNoConn]. DialerRetries (default 5, 100 ms
-// apart) delays the news that a server refuses connections: 1 brings it at
-// once. With a deadline below that, the first command says only that no connection
-// was open; those after it say why.
+// No option has to be set.
 //
-// # The connections are shared
+// ContextTimeoutEnabled has no effect here. ReadTimeout and WriteTimeout bound calls whose
+// context has no deadline or a later one. Where they differ, the longer one counts for both.
 //
-// Commands go out on any connection of the client's pool, as it is. If somebody
-// ran SELECT on a pooled connection and gave it back, locks go to another database
-// now and then, and two holders are possible. The same holds for any other state
-// of a connection. Use client.EphemeralConn for that.
+// PoolSize should be at least the number of locks that are acquired at the same moment. A
+// command that finds no free connection by its deadline fails with an error that matches
+// [pool.ErrNoConn].
+//
+// DialerRetries is how often go-redis dials (default 5, 100 ms apart) before it reports that
+// a server refuses connections. With 1 it reports that at once. If the deadline of a command
+// ends earlier, the first command only reports that no connection was open. Later commands
+// report the cause.
+//
+// # Connections are shared
+//
+// A command is sent on any connection of the client's pool, as it is. If your code runs
+// SELECT on a pooled connection and returns it, some locks go to another database, and two
+// holders are possible. The same holds for any other state of a connection. Use
+// client.EphemeralConn for such code.
 //
 // # Hooks
 //
-// Hooks that the client has when New is called run around every command; those
-// added later do not. They see the errors that they would see of client.Do,
-// redis.Nil for a null among them, and cmd.Err() says the same; a command that
-// was not sent because its context had ended is an error for them too. What a
-// hook makes of an error is for traces, not for the lock: one that swallows
-// errors would otherwise turn a failure into a nil reply, which means "granted".
+// Hooks added to the client before New run around every command. Hooks added later do not.
+// Hooks see the errors that client.Do would show them: redis.Nil for a null, and an error
+// for a command that was not sent because its context had ended. cmd.Err() returns the same
+// error.
 //
-// A hook gets a copy of the arguments. If it changes them, a prefix before keys for
-// one, the command is refused and not sent: the lock would not be where others look
-// for it. Use redlock.WithPrefix. If it repeats a command that was sent, it hears the
-// first outcome again, and nothing is sent. Hooks do not see the PING.
+// The lock ignores the error that a hook returns for a command that reached the client. A
+// hook that swallows errors would otherwise turn a failure into a nil reply, which means
+// "granted".
+//
+// A hook gets a copy of the arguments. If it changes them, for example to add a prefix to
+// keys, the command is refused and not sent: the lock would stand under a key that other
+// clients do not use. Use redlock.WithPrefix for a prefix. If a hook repeats a command that
+// was sent, it gets the first outcome again, and nothing is sent. Hooks do not see the PING
+// of a greeting.
 //
 // # Subscriptions
 //
-// A process that waits for a lock listens for its release, on one connection for
-// each node. go-redis dials it with the client's options and does not count it for
-// PoolSize; PoolStats shows it under PubSubStats. It ends when nobody waits any
-// more, and with the client. An ACL user needs PING, SUBSCRIBE, UNSUBSCRIBE and the
-// channels for that; without them waiting takes longer, and nothing else changes.
-// Hooks around commands do not see what a subscription sends.
+// While a process waits for a lock it has one more connection to each node, to learn of
+// releases. go-redis dials it with the client's options. It does not count for PoolSize;
+// PoolStats shows it under PubSubStats. It ends when nothing in the process waits any more,
+// and when the client is closed. An ACL user needs PING, SUBSCRIBE, UNSUBSCRIBE and the
+// channels. Without these rights waiting takes longer; nothing else changes. Hooks around
+// commands do not see the commands of a subscription.
 //
-// # What it refuses
+// # Clusters and rings
 //
-// A lock on N masters needs N independent servers, one for each Pool. A
-// *redis.ClusterClient or *redis.Ring spreads keys over many and answers for
-// none of them in particular, so New takes neither. One that holds a
-// redis.UniversalClient finds out what it is:
+// A lock on N masters needs N independent servers, one for each Pool. A *redis.ClusterClient
+// or *redis.Ring spreads keys over many servers, so New accepts neither. Code that has a
+// redis.UniversalClient can look at its type:
 //
 //	switch client := universal.(type) {
 //	case *redis.Client:
@@ -105,7 +110,7 @@ import (
 // use. Make it with [New].
 type Pool struct {
 	name   string
-	hooks  *redis.Conn // runs the user's hooks, and then the command's clone
+	hooks  *redis.Conn // runs the user's hooks, then the clone for the command
 	clones clones
 	slots  slots
 }
@@ -118,9 +123,9 @@ var (
 // Option is an option of [New].
 type Option func(*Pool)
 
-// WithName sets what [Pool.String] returns. A client made by
-// redis.NewFailoverClient needs one: it does not tell the name of its master,
-// so all of them would be called "FailoverClient".
+// WithName sets the name that [Pool.String] returns, and so the node's name in errors and
+// logs. A client made by redis.NewFailoverClient needs one: its options do not contain the
+// name of its master, so every such node would be called "FailoverClient".
 func WithName(name string) Option {
 	return func(p *Pool) { p.name = name }
 }
@@ -140,9 +145,8 @@ func New(client *redis.Client, opts ...Option) *Pool {
 	return p
 }
 
-// nameOf returns the address, with the database's number if it is not 0. User
-// name and password are not part of it, not even where somebody wrote them in
-// front of the address.
+// nameOf returns the address, with the database's number if it is not 0. It contains no
+// user name and no password, also if the options have them in front of the address.
 func nameOf(o *redis.Options) string {
 	name := o.Addr
 	if o.Network != "unix" {
@@ -177,11 +181,10 @@ func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
 	return cmd.outcome(err)
 }
 
-// remaining returns the time until the deadline of ctx, the longest if it has
-// none, or why ctx is over. It asks the clock as well: the timer of a context may
-// come round a little after its deadline (after a pause of the process, a long
-// while later than the next instruction here), and a caller who compares with
-// ctx.Err() will see the deadline by then.
+// remaining returns the time until the deadline of ctx, the longest duration if it has
+// none, or why ctx is over. It reads the clock as well: the timer of a context fires a
+// little after the deadline, and much later after a pause of the process. A caller that
+// compares the error with ctx.Err() sees the deadline by then.
 func remaining(ctx context.Context) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -203,6 +206,7 @@ func ended(ctx context.Context) error {
 	return err
 }
 
-// Bounded implements [pool.Bounded]: the deadline of ctx bounds the wait for a connection,
-// and with an eighth of the time that there was on top of it, its greeting and the command.
+// Bounded implements [pool.Bounded]. The deadline of ctx bounds the wait for a connection.
+// The greeting of a connection and the command may exceed the deadline by an eighth of the
+// time that the call had.
 func (p *Pool) Bounded() {}

@@ -8,10 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Pipelined is one Redis master behind a connection that all calls share: none
-// waits for the reply to the one before, and those that are made at the same
-// moment travel together. It is safe for concurrent use. Make it with
-// [NewPipelined].
+// Pipelined is one Redis master behind one connection that all calls share. No call waits
+// for the reply to an earlier one, and calls made at the same moment travel together. It is
+// safe for concurrent use. Make it with [NewPipelined].
 type Pipelined struct {
 	plain  *Pool
 	client *redis.Client // the user's
@@ -25,41 +24,39 @@ var (
 )
 
 // NewPipelined returns the master behind client, like [New]. It is for services that
-// take many locks, or want the last bit of speed for each.
+// take many locks, or need the lowest cost per lock. It panics if client is nil.
 //
-// The first call opens a connection, as client would: through its dial hooks, its Dialer,
-// TLS and Sentinel, with its credentials, DB, ClientName and OnConnect. Commands and
-// replies are then written and read here. So the connection does not count for PoolSize.
-// Hooks around commands, the Limiter, and the options about retries, about the client's
-// pool and about caching have no effect on it.
+// The first call opens a connection as client would: through its dial hooks, its Dialer,
+// TLS and Sentinel, with its credentials, DB, ClientName and OnConnect. Package goredis then
+// writes the commands and reads the replies itself. So the connection does not count for
+// PoolSize. These have no effect on it: hooks around commands, the Limiter, and the options
+// about retries, about the client's pool and about caching.
 //
-// Opening takes up to the client's DialTimeout for the dial, and five seconds for
-// credentials and greeting. A call does not wait longer than its deadline. A connection
-// that comes too late for a call serves the next one.
+// Opening a connection may take DialTimeout for the dial, and five seconds for credentials
+// and greeting. A call does not wait longer than its deadline. A connection that is open too
+// late for a call serves the next one.
 //
 // A credentials provider is asked for each new connection. When a
 // StreamingCredentialsProvider has new credentials, the open connection authenticates
 // again.
 //
-// When a call is not answered by its deadline, the next calls get a new connection. The
-// old one is kept for two seconds, for late replies, and then closed, also under calls
-// with a later deadline. A connection is replaced, too, when the server turns out to be a
+// When a call is not answered by its deadline, the next calls get a new connection. The old
+// one is kept for two seconds, for late replies, and then closed. Calls on it with a later
+// deadline fail then. A connection is also replaced when the server turns out to be a
 // replica.
 //
 // A client of redis.NewFailoverClient closes its connections when Sentinel announces
 // another master. The pipelined connection is closed with them. To notice that, one
-// connection of the client's pool stays in use for as long as the pipelined one is open,
-// so PoolSize must be at least 2. Two commands a second are sent on it (WAIT; without the
-// right to it, PING, fifty times a second).
+// connection of the client's pool stays in use while the pipelined one is open. So PoolSize
+// must be at least 2. Two WAIT commands a second are sent on that connection. Where WAIT is
+// denied, it is fifty PING a second.
 //
-// Close the Pipelined when the Locker is closed. The client stays yours, and
-// subscriptions are the client's. When you close the client, an open pipelined connection
-// remains, unless the client is one of Sentinel; no new one is opened.
+// Close the Pipelined when the Locker is closed. That does not close the client, which also
+// owns the subscriptions. After the client is closed no new pipelined connection is opened.
+// An open one remains, unless the client is from redis.NewFailoverClient.
 //
-// NewPipelined panics if client is nil.
-//
-// go-redis has automatic pipelining of its own. It hands every command to a goroutine,
-// and a lock that is alone pays for that. Here its goroutine writes.
+// go-redis has automatic pipelining of its own, which hands every command to another
+// goroutine. That costs time for a single lock. Here the calling goroutine writes.
 func NewPipelined(client *redis.Client, opts ...Option) *Pipelined {
 	if client == nil {
 		panic("goredis: NewPipelined(nil): no client")
@@ -82,7 +79,7 @@ func NewPipelined(client *redis.Client, opts ...Option) *Pipelined {
 // [Pool.String] does.
 func (p *Pipelined) String() string { return p.plain.String() }
 
-// Backing implements [pool.Backed]: it is the client.
+// Backing implements [pool.Backed]: it returns the client that was given to NewPipelined.
 func (p *Pipelined) Backing() any { return p.client }
 
 // Submit implements [pool.Submitter].
@@ -107,7 +104,7 @@ func (p *Pipelined) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	return p.plain.Subscribe(ctx)
 }
 
-// Close ends the connection, waits for its goroutines, and returns nil. Calls that are
-// under way fail, and so do later ones. The connection that a failover client lends is
-// given back within half a second.
+// Close ends the connection, waits for its goroutines, and returns nil. Outstanding calls
+// fail, and so do later ones. The connection borrowed from the pool of a failover client is
+// returned within half a second.
 func (p *Pipelined) Close() error { return p.pipe.Close() }

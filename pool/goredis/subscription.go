@@ -11,15 +11,16 @@ import (
 
 var _ pool.Subscriber = (*Pool)(nil)
 
-// greetTimeout bounds each step of a greeting, and of writing. go-redis lets a
-// context interrupt a dial and nothing after it.
+// greetTimeout bounds each step of a greeting, and each write. A context interrupts
+// go-redis during the dial, not later.
 const greetTimeout = time.Second
 
-// Subscribe implements [pool.Subscriber]. The connection is dialed with the
-// client's options and does not count for its PoolSize. It ends with ctx, or with
-// the client.
+// Subscribe implements [pool.Subscriber]. The connection is dialed with the client's
+// options and does not count for its PoolSize. It ends when ctx ends or the client is
+// closed.
 //
-// Of a server that froze just now it hears up to a second later that ctx has ended.
+// If the server freezes while Subscribe greets it, Subscribe returns up to a second after
+// ctx has ended.
 func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	if err := ended(ctx); err != nil {
 		return nil, err
@@ -30,16 +31,15 @@ func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
 		s.conn.Close()
 		return nil, failed(ctx, err, false)
 	}
-	// Closing it is the one way to end a Receive. Not before it is connected: Close
-	// would wait for that, with a mutex, and so stop the time of a synctest bubble.
+	// Only Close ends a Receive. It is not called before the subscription is connected:
+	// Close would wait for that with a mutex, which stops the time of a synctest bubble.
 	s.closed = context.AfterFunc(ctx, func() { s.conn.Close() })
 	return s, nil
 }
 
-// A subscription is a connection of go-redis's own. After a failure that would
-// connect anew and join all channels again, before it returns the error, and hold
-// a mutex meanwhile. With a context that has ended, which nothing else asks about,
-// it cannot.
+// A subscription is a connection of go-redis's own. After a failure go-redis would connect
+// again and join all channels, with a mutex held, before it returns the error. A context
+// that has ended prevents that. go-redis uses this context for nothing else.
 type subscription struct {
 	ctx    context.Context
 	conn   *redis.PubSub
