@@ -16,25 +16,25 @@ import (
 // bits: at most an eighth too long, never too short, and eight copies for each
 // doubling, of which a lock with one node timeout uses one or two.
 //
-// The timeout counts anew for each thing that is waited for: a write, a reply, each step
-// of a greeting, and not before a connection was got. So the copies heed the context as
-// well, see [lenient]. That alone would do, with a single copy. But it is set in Options,
-// which are documented as read-only, and a go-redis that returns a copy of them one day
-// would silently bring back the five seconds in a user's build, where no test of ours
-// runs.
+// The timeout starts again for each wait: a write, a reply, each step of a greeting. It
+// does not bound the wait for a connection. So the copies obey the context as well, see
+// [lenient]. The context alone would be enough, with a single copy. But that is switched on
+// in Options, which are documented as read-only. A later go-redis that returns a copy of
+// them would silently bring back the five seconds in a user's build, where none of our
+// tests runs.
 type clones struct {
 	client *redis.Client // the user's
 	base   *redis.Client // the copy for contexts whose deadline is beyond limit
 	limit  time.Duration // the longer of the client's own timeouts
 
-	// byBucket is filled at first use and never emptied. Two callers may make
-	// the same copy at the same time; the second to store it drops its own.
+	// byBucket is filled at first use and never emptied. Two callers may make the same
+	// copy at the same time. The second one to store it drops its own.
 	byBucket [buckets]atomic.Pointer[redis.Client]
 }
 
 const (
 	shortest = time.Millisecond // below, go-redis would not get to the socket
-	longest  = time.Hour        // beyond, a deadline tells nothing about a command
+	longest  = time.Hour        // a later deadline does not matter to a command
 
 	keptBits   = 4
 	firstShift = 16 // of shortest: 20 bits less the four kept
@@ -63,9 +63,9 @@ func clone(client *redis.Client, timeout time.Duration) *redis.Client {
 	return c
 }
 
-// lenient is a context that go-redis may use for an eighth longer than there is time. A
-// reply that has come when the deadline passes is read then, and the connection kept.
-// Nothing is sent in that time but a PING: see [command.Args].
+// lenient is a context whose deadline is an eighth of the time later. A reply that has
+// arrived when the deadline passes is still read, and the connection is kept. Nothing but a
+// PING is sent in the added time: see [command.Args].
 type lenient struct {
 	context.Context
 	beyond time.Duration
@@ -97,8 +97,8 @@ func (c *clones) get(left time.Duration) *redis.Client {
 	return client
 }
 
-// roundUp rounds d up to four significant bits and says which of the buckets
-// that is. d is below longest.
+// roundUp rounds d up to four significant bits and returns the number of its bucket. d is
+// below longest.
 func roundUp(d time.Duration) (time.Duration, int) {
 	d = max(d, shortest)
 	shift := bits.Len64(uint64(d)) - keptBits

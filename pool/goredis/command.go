@@ -10,17 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// command is one command on its way through go-redis, and what became of it.
-// One goroutine uses it, the caller's.
+// command is one command on its way through go-redis, and its outcome. Only the caller's
+// goroutine uses it.
 //
-// It is not a redis.Cmd, since that reports a null as the error redis.Nil: a
-// lock that is granted would be an error, which go-redis looks through some
-// twenty times before it hands it on, for an allocation each. A RawWriteToCmd
-// has go-redis write the reply to the decoder while it reads it, and the decoder
-// decides what go-redis is to see as an error. (A RawCmd, which hands the bytes
-// over at the end, hides every error reply from go-redis: it would keep the
-// connection after READONLY, and a client behind Sentinel would talk to the
-// demoted master for ever.)
+// It is not a redis.Cmd, which reports a null as the error redis.Nil. A granted lock would
+// be an error, and go-redis inspects an error some twenty times, for an allocation each.
+// With a RawWriteToCmd go-redis writes the reply to the decoder while it reads it, and the
+// decoder decides what go-redis sees as an error.
+//
+// A RawCmd hands over the bytes at the end, and so hides every error reply from go-redis.
+// go-redis would keep the connection after READONLY, and a client behind Sentinel would use
+// the demoted master for ever.
 type command struct {
 	redis.RawWriteToCmd
 	reply decoder
@@ -29,13 +29,13 @@ type command struct {
 	left  time.Duration // until the deadline of ctx, when Do was called
 	bound lenient       // what the client gets
 
-	inner bool // past the user's hooks: whoever asks for Args now writes them
-	ran   bool // got that far at least once
-	asked bool // Args was called, by anybody
+	inner bool // past the user's hooks: the next call of Args is by the client, to write them
+	ran   bool // inner was set at least once
+	asked bool // Args was called, by a hook or by the client
 	sent  bool // Args was called by the client: the command may be on the wire
-	late  bool // ctx had ended by then: something else was sent instead
+	late  bool // ctx had ended by then: a PING was sent instead
 
-	copied *[]any // of the arguments, once a hook asked for them
+	copied *[]any // a copy of the arguments, once a hook asked for them
 
 	err error // what the client returned to the innermost hook
 }
@@ -43,33 +43,32 @@ type command struct {
 func newCommand(ctx context.Context, p *Pool, left time.Duration, args []any) *command {
 	c := &command{ctx: ctx, pool: p, left: left}
 	c.reply.reset()
-	// By value, for one allocation less. It holds an atomic; a copy is fine as
-	// long as nobody has seen the original.
+	// By value, for one allocation less. It contains an atomic. Copying that is safe as long
+	// as nothing has a pointer to the original.
 	c.RawWriteToCmd = *redis.NewRawWriteToCmd(ctx, &c.reply, args...)
 	return c
 }
 
-// NoRetry keeps the client from sending the command again after a failure that
-// may have come after the server ran it: a lost reply to SET NX, repeated, reads
-// "taken by somebody", and that somebody is us. It also keeps the command away
-// from the client-side cache.
+// NoRetry keeps the client from sending the command again after a failure. The server may
+// have run it before the failure: if the reply to SET NX is lost and the command repeated,
+// the second reply is "taken", and the holder is this very call. It also keeps the command
+// away from the client-side cache.
 func (c *command) NoRetry() bool { return true }
 
-// Args is asked for by the client at the last moment, with a connection in hand,
-// to write the command into its buffer. That moment tells two things that an
-// error afterwards cannot tell with certainty.
+// Args is called by the client at the last moment: it has a connection, and writes the
+// command into its buffer. That call settles two questions that an error afterwards cannot
+// answer for certain.
 //
-// A command whose Args the client never asked for did not reach the server,
-// whatever failed: the dial, the handshake, the wait for a connection, a hook,
-// the client being closed.
+// First, a command whose Args the client never called did not reach the server, whatever
+// failed: the dial, the handshake, the wait for a connection, a hook, a closed client.
 //
-// And a command whose context ended while it waited for a connection must not be
-// sent late: nobody waits for it, and the key that it sets would have to be
-// released again. To fail here would cost the connection. So a PING is sent in its
-// place, and the connection is kept.
+// Second, a command whose context ended while it waited for a connection must not be sent
+// late: its caller has returned, and the key that it sets would have to be released again.
+// An error here would cost the connection. So a PING is sent in its place, and the
+// connection is kept.
 //
-// Hooks get a copy: the slice is shared with the same command to other servers,
-// and with its repeats.
+// Hooks get a copy. The slice is shared with the same command to other servers, and with
+// its repetitions.
 func (c *command) Args() []any {
 	c.asked = true
 	if !c.inner {
@@ -103,13 +102,13 @@ func (c *command) String() string {
 	return plain.String()
 }
 
-// run hands the command to the client and returns what the user's hooks expect,
-// which is what client.Do tells them: a null is redis.Nil there. A command that
-// came late they hear to be over, and not that a PING went well.
+// run hands the command to the client and returns what the user's hooks expect, which is
+// what client.Do returns: redis.Nil for a null. For a late command they get the error of its
+// context, not the success of the PING.
 //
-// A hook that repeats a command which was sent hears the outcome of the first time
-// again, and nothing is sent: the server may have carried it out. A second release
-// would be told "not held", and a second acquire "taken".
+// A hook that repeats a command which was sent gets the first outcome again, and nothing is
+// sent: the server may have carried it out. The reply to a second release would be "not
+// held", to a second acquire "taken".
 func (c *command) run(ctx context.Context) error {
 	if !c.sent {
 		c.ran = true
@@ -165,9 +164,9 @@ var (
 		"let the hook leave the commands of locks alone, and put a prefix before names with redlock.WithPrefix")
 )
 
-// outcome returns the reply or what went wrong. hookErr is the error that came
-// out of the user's hooks; it counts only where they did not let the command
-// through, for they may wrap, replace or drop the client's error.
+// outcome returns the reply or the error. hookErr is the error that the user's hooks
+// returned. It counts only if they did not pass the command on: hooks may wrap, replace or
+// drop the client's error.
 func (c *command) outcome(hookErr error) (any, error) {
 	switch {
 	case c.late:

@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9/auth"
 )
 
-// credentials returns what the connection w authenticates with. The sources are those of
-// go-redis, in its order. go-redis is not asked to do it: it authenticates again only
-// connections that are given back to its pool.
+// credentials returns the credentials for the connection w. The sources are those of
+// go-redis, in its order. go-redis does not do it here, since it authenticates again only
+// connections that return to its pool.
 func (o *opener) credentials(ctx context.Context, w *wire) (user, password string, err error) {
 	switch {
 	case o.options.StreamingCredentialsProvider != nil:
@@ -25,7 +25,7 @@ func (o *opener) credentials(ctx context.Context, w *wire) (user, password strin
 	return o.options.Username, o.options.Password, nil
 }
 
-// A rotation hears of new credentials for one connection. It is an
+// A rotation receives new credentials for one connection. It is an
 // [auth.CredentialsListener].
 type rotation struct {
 	renewed     func(user, password string)
@@ -56,7 +56,7 @@ func (r *rotation) subscribe(provider auth.StreamingCredentialsProvider) (user, 
 	return user, password, nil
 }
 
-// begin is called when the connection is greeted. What came meanwhile is passed on.
+// begin is called when the connection is greeted. It passes on credentials that came before.
 func (r *rotation) begin() {
 	r.mu.Lock()
 	r.greeted = true
@@ -93,17 +93,17 @@ func (r *rotation) OnError(error) {}
 
 func (r *rotation) end() {
 	r.mu.Lock()
-	r.greeted = false // what comes late is for nobody
+	r.greeted = false // credentials that come later are ignored
 	r.mu.Unlock()
 	if r.unsubscribe != nil {
-		_ = r.unsubscribe() // there is nobody to tell
+		_ = r.unsubscribe() // no call is left that could return the error
 	}
 }
 
 // authenticate sends new credentials down the connection. It returns at once.
 //
-// If the server refuses them, the connection keeps its rights, as one of go-redis's own
-// does. One that is opened later asks for credentials anyway.
+// If the server refuses them, the connection keeps its rights, as a connection of go-redis
+// does. A later connection asks for credentials anyway.
 func (p *Pipelined) authenticate(user, password string) {
 	ctx, cancel := context.WithTimeout(context.Background(), greetingTimeout)
 	args := []any{"AUTH", user, password}
@@ -113,7 +113,7 @@ func (p *Pipelined) authenticate(user, password string) {
 	p.pipe.Submit(ctx, done(cancel), args...)
 }
 
-// done is a receiver that does not care.
+// done is a receiver that ignores the outcome.
 type done context.CancelFunc
 
 // Receive implements [pool.Receiver].

@@ -12,11 +12,11 @@ var errHidden = errors.New("goredis: this version of go-redis keeps the hooks of
 
 // hooksOf returns the hooks of a client, those of AddHook, in that order.
 //
-// go-redis runs them when one of its own pools dials, and in no other way that it
-// exports. A hook of ours among them would not do: it is the innermost, and sees the
-// connection before the user's hooks have wrapped it. So they are read where go-redis
-// 9.23 keeps them. Where they cannot be found, nothing is dialed: without the hooks it
-// could be another server.
+// go-redis runs them when one of its own pools dials, and exports no other way to run them.
+// Another hook beside them is no solution: it is the innermost one, and sees the connection
+// before the user's hooks have wrapped it. So the hooks are read from where go-redis 9.23
+// keeps them. If they are not found, nothing is dialed: without the hooks the connection
+// could lead to another server.
 func hooksOf(client *redis.Client) (hooks []redis.Hook, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -30,7 +30,7 @@ func hooksOf(client *redis.Client) (hooks []redis.Hook, err error) {
 	if !ok {
 		return nil, errHidden
 	}
-	// The same pointer, as if it were not in an unexported field.
+	// The same pointer without the mark of an unexported field, so that Call accepts it.
 	cell = reflect.NewAt(cell.Type().Elem(), cell.UnsafePointer())
 	state := load.Func.Call([]reflect.Value{cell})[0]
 	if state.IsNil() {

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// refused returns an error reply as go-redis is to see it.
+// refused returns an error reply in the form in which go-redis gets it.
 func refused(refusal pool.Error) error {
 	err := asGoRedis(redis.Nil, string(refusal))
 	if pool.Demoted(refusal) {
@@ -18,14 +18,14 @@ func refused(refusal pool.Error) error {
 	return err
 }
 
-// asGoRedis returns an error reply as go-redis's own type for it, which is
-// internal to it and the type of redis.Nil. So hooks of the user find what they
-// would find after client.Do, redis.ErrNoScript for one.
+// asGoRedis returns an error reply as go-redis's own type for it. That type is internal to
+// go-redis, and the type of redis.Nil. So the user's hooks find what they would find after
+// client.Do, for example redis.ErrNoScript.
 func asGoRedis[E ~string](_ E, text string) E { return E(text) }
 
-// demoted is the error reply of a server that is no master any more. go-redis keeps a
-// connection after most of these, and closes it after errors that are no replies. So
-// this one does not unwrap. Hooks are told the refusal.
+// demoted is the error reply of a server that is no longer a master. go-redis keeps a
+// connection after most such replies, and closes it after other errors. So demoted does not
+// unwrap to a reply, and go-redis closes the connection. Hooks get the reply itself.
 type demoted struct{ refusal error }
 
 func (d demoted) Error() string { return d.refusal.Error() }

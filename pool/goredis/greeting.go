@@ -15,10 +15,10 @@ import (
 // greet has go-redis greet the server on conn: HELLO or AUTH, SELECT, CLIENT SETNAME and
 // SETINFO, OnConnect. options are those of the user's client. ctx interrupts it.
 //
-// A client is made for it, which gets this connection and no other, and is closed when
-// it has greeted.
+// greet makes a client for that, which gets this connection and no other. The client is
+// closed after the greeting.
 func greet(ctx context.Context, options redis.Options, conn net.Conn, user, password string) error {
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) // go-redis heeds deadlines, and nothing else
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // go-redis obeys deadlines only
 	defer stop()
 	lent := &lent{Conn: conn}
 	client := redis.NewClient(greetingOptions(options, lent, user, password))
@@ -36,9 +36,8 @@ func greet(ctx context.Context, options redis.Options, conn net.Conn, user, pass
 	return conn.SetDeadline(noDeadline)
 }
 
-// greetingOptions returns the options of the client that greets on conn. What stands
-// here, and what does not matter to a client that sends one PING, is noted for each field
-// in a test.
+// greetingOptions returns the options of the client that greets on conn. A test lists every
+// field: those set here, and those without effect on a client that sends one PING.
 func greetingOptions(options redis.Options, conn *lent, user, password string) *redis.Options {
 	options.Dialer = conn.dial
 	options.Username, options.Password = user, password
@@ -48,21 +47,21 @@ func greetingOptions(options redis.Options, conn *lent, user, password string) *
 	options.PoolSize, options.PipelinePoolSize = 1, -1
 	options.MinIdleConns, options.MaxActiveConns = 0, 0
 	options.Limiter = nil
-	// The server is not asked for notices that nobody here understands.
+	// The server is not asked for notices: nothing here reads them.
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	options.PushNotificationProcessor = nil
 	options.ClientSideCacheConfig, options.ClientSideCache = nil, nil
 	return &options
 }
 
-// deniesPing reports whether the server greeted us, and the ACL of the user has no
-// PING. It was only asked for so that there is a greeting.
+// deniesPing reports whether the greeting succeeded and only the PING was denied, by the ACL
+// of the user. The PING is sent only to start a greeting.
 func deniesPing(err error) bool {
 	return strings.HasPrefix(err.Error(), "NOPERM ") && strings.Contains(strings.ToLower(err.Error()), "'ping'")
 }
 
-// lent is a connection that go-redis has until it is back. A command that go-redis sent
-// later, whatever for, would take the reply to one of ours.
+// lent is a connection that go-redis may use until back is set. A command sent by go-redis
+// after that would take the reply to a command sent here.
 type lent struct {
 	net.Conn
 	given atomic.Bool

@@ -8,15 +8,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// hooked returns something that runs the user's hooks around a command and then
-// hands it to the clone that the command is for.
+// hooked returns a Conn that runs the user's hooks around a command and then hands it to
+// the clone for the command.
 //
-// The clones cannot do it: WithTimeout leaves the hooks behind (in go-redis 9.23,
-// a test holds it; a version that kept them would run them twice). A
-// [redis.Conn] takes them along, and a hook added to it is not added to the
-// client. Its own connection is never opened: the hook at the bottom does not
-// pass commands on to it. So what the documentation says about a Conn, that only
-// one goroutine may use it, which is about that connection, does not matter here.
+// The clones cannot run the hooks: WithTimeout returns a client without them. A test holds
+// that for go-redis 9.23; a version that kept them would run them twice. A [redis.Conn] has
+// the hooks of its client, and a hook added to it is not added to the client. Its own
+// connection is never opened, since the innermost hook does not pass commands on. The
+// documentation says that only one goroutine may use a Conn. That is about its connection,
+// so it does not apply here.
 func hooked(client *redis.Client) *redis.Conn {
 	conn := client.Conn()
 	conn.AddHook(innermost{})
@@ -45,8 +45,8 @@ func (innermost) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 }
 
 // once is the hook of the clones. A greeting runs the hooks of the client that opens the
-// connection. Its commands would be repeated, with pauses, on a connection that is known
-// to be broken, and go on with that when the client is closed.
+// connection. Without this hook go-redis would repeat the commands of a greeting, with
+// pauses, on a connection that is known to be broken, even after the client is closed.
 type once struct{}
 
 func (once) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -62,7 +62,8 @@ func (once) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (once) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		// One is enough for all. Not the first: go-redis looks at the type of MULTI.
+		// One such command is enough for the pipeline. It is not the first one: go-redis looks
+		// at the type of MULTI.
 		own := slices.Clone(cmds)
 		if last := len(own) - 1; last >= 0 {
 			own[last] = notRepeated{own[last]}

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// greetingTimeout bounds what comes after the dial: credentials and greeting. Each step
+// greetingTimeout bounds credentials and greeting, after the dial. Each step
 // of the greeting is bounded by the client's ReadTimeout and WriteTimeout as well.
 const greetingTimeout = 5 * time.Second
 
@@ -32,15 +32,15 @@ var (
 func (o *opener) open(ctx context.Context) (w *wire, err error) {
 	w = new(wire)
 	defer func() {
-		// Dialer, hooks, providers and OnConnect are the user's code, on a goroutine
-		// where he cannot recover.
+		// Dialer, hooks, providers and OnConnect are the user's code. It runs on a goroutine
+		// in which the user cannot recover.
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", errPanicked, r)
 		}
 		if err != nil {
 			w.Close()
 			if w.witness != nil {
-				w.witness.conn.Close() // nobody watches it who would
+				w.witness.conn.Close() // watch, which would close it, was not started
 			}
 			w, err = nil, translated(err)
 		}
@@ -49,8 +49,8 @@ func (o *opener) open(ctx context.Context) (w *wire, err error) {
 		return w, err
 	}
 	if behindSentinel(&o.options) {
-		// Before the dial. A switch that comes in between closes the witness, and the
-		// new connection with it.
+		// Before the dial. A failover in between closes the witness, and then the new
+		// connection with it.
 		pipeline.Stage(ctx, "waiting for a connection of the client's pool, to hear of fail-overs")
 		if w.witness, err = o.call(ctx); err != nil {
 			return w, err
@@ -94,18 +94,18 @@ func (o *opener) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := dial(ctx, o.options.Network, o.options.Addr)
 	switch {
 	case err != nil:
-		return nil, err // a *tls.Conn that is nil comes with it
+		return nil, err // conn may be a *tls.Conn that is nil
 	case conn == nil:
 		return nil, errNoConn
 	}
 	return conn, nil
 }
 
-// clientClosed returns an error if the user closed the client. go-redis finds that out
-// before it looks at a context, and nothing else with this one.
+// clientClosed returns an error if the user closed the client. go-redis checks that before
+// it looks at the context. This context has ended, so go-redis does nothing else.
 func (o *opener) clientClosed() error {
 	if o.options.Limiter != nil {
-		return nil // it would be asked, and told of a failure
+		return nil // the Limiter would count a failed command
 	}
 	// A clone has no hooks.
 	err := o.client.WithTimeout(time.Second).Process(noMore, newCommand(noMore, nil, 0, ping))

@@ -13,15 +13,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// open has the client open a connection. It has the time that the client's own options
-// give it, and not that of a command.
-//
-// A PING does it. The client takes an idle connection for it if there is one.
+// open makes the client open a connection, by a PING. It has the time of the client's own
+// options, not the time of a command. If an idle connection exists, the client uses that for
+// the PING.
 func (s *slots) open(ctx context.Context, left time.Duration) {
 	err := errPanicked
 	defer func() {
-		// OnConnect, providers and the Limiter are the user's code, on a goroutine where he
-		// cannot recover.
+		// OnConnect, providers and the Limiter are the user's code. It runs on a goroutine in
+		// which the user cannot recover.
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", errPanicked, r)
 		}
@@ -37,7 +36,7 @@ func (s *slots) open(ctx context.Context, left time.Duration) {
 		if open || idle == 0 || !endedIdle(err) {
 			break
 		}
-		// The server has closed this one, and maybe all that are idle.
+		// The server has closed this connection, and maybe all idle ones.
 	}
 	if err != nil {
 		err = s.explain(ctx, err)
@@ -54,13 +53,13 @@ func (s *slots) ping(ctx context.Context, limit time.Duration) (open bool, err e
 	if is, ok := err.(demoted); ok {
 		err, open = is.refusal, false // the connection is closed
 	}
-	if open && isRefusal(err) { // of PING, which not everybody may use
+	if open && isRefusal(err) { // PING was denied, on a connection that is open
 		err = nil
 	}
 	return open && err == nil, err
 }
 
-// endedIdle reports whether a connection ended as one does that the server closed.
+// endedIdle reports whether err is the error of a connection that the server closed.
 func endedIdle(err error) bool {
 	for _, end := range []error{io.EOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
@@ -70,10 +69,10 @@ func endedIdle(err error) bool {
 	return false
 }
 
-// explain says why the server closed a connection that greeted it. One that takes no
-// more clients, or none from here, says so to a connection before it has asked anything,
-// and closes it. go-redis is writing then, and the words are lost with the connection. So
-// another one listens.
+// explain finds out why the server closed a connection during its greeting. A server that
+// accepts no more clients, or none from this address, sends its reason before it reads
+// anything, and closes. go-redis is writing at that moment, and loses the reason with the
+// connection. So explain opens another connection and only reads.
 func (s *slots) explain(ctx context.Context, err error) error {
 	if !endedIdle(err) {
 		return err
@@ -96,11 +95,12 @@ func (s *slots) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%w)", asGoRedis(redis.Nil, text), err)
 }
 
-// demoted closes the idle connections of the client: they lead to a server that is no
-// master any more, as the one did that said so. Otherwise each would cost a command.
+// demoted closes the idle connections of the client: like the connection of the refused
+// command they lead to a server that is no longer a master. Otherwise each would cost a
+// command.
 //
-// A client that is meant for a replica says that of every write, and its connections
-// serve others who read. So it does not happen again for a while.
+// If the client is meant for a replica, every write is refused, and its connections serve
+// reads elsewhere in the program. So demoted does nothing more for ten seconds.
 func (s *slots) demoted(ctx context.Context) {
 	const pause = 10 * time.Second
 	now := time.Now()
@@ -116,7 +116,7 @@ func (s *slots) demoted(ctx context.Context) {
 		if ended(ctx) != nil || s.client.PoolStats().IdleConns == 0 {
 			return
 		}
-		// What cannot be written costs the client the connection. Nothing is sent.
+		// An argument that go-redis cannot write makes it close the connection. Nothing is sent.
 		c := newCommand(ctx, nil, shortest, []any{struct{}{}})
 		c.inner = true
 		_ = client.Process(ctx, c)

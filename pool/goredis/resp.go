@@ -10,36 +10,35 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// decoder is where go-redis writes the bytes of one reply, while it reads them,
-// and makes of them what [pool.Pool] promises. Every protocol error, and every
-// error reply, is returned to go-redis from the Write that completes it: that is
-// how go-redis learns what to do with the connection, exactly as it would from
-// its own parser. Only a null is no error here; see [command].
+// decoder turns the bytes of one reply into the reply that [pool.Pool] promises. go-redis
+// writes the bytes to it while it reads them. The Write that completes a protocol error or an
+// error reply returns that error. From it go-redis decides about the connection, exactly as
+// it would with its own parser. Only a null is no error here; see [command].
 //
-// It takes whatever pieces it is given. Memory grows with the bytes that have
-// come and not with the lengths that they announce.
+// The bytes may come in pieces of any size. Memory grows with the bytes that have arrived,
+// not with the lengths that they announce.
 type decoder struct {
 	value any // the reply, once done
 	done  bool
 
-	pushes bool // may stand between replies, and are skipped
+	pushes bool // pushes are allowed between replies, and are skipped
 
-	open  []group  // arrays and the like that lack elements, the outermost first
-	rest  []byte   // a token that lacks bytes
-	small [64]byte // rest's first memory: nulls, integers and a lock's value fit
+	open  []group  // incomplete arrays, sets and maps, the outermost first
+	rest  []byte   // an incomplete token
+	small [64]byte // the first memory of rest: nulls, integers and a lock's value fit
 }
 
-// group is an array, set, map or attribute on its way.
+// group is an incomplete array, set, map, attribute or push.
 type group struct {
 	values    []any
 	left      int64 // how many are still to come; maps and attributes count twice
-	attribute bool  // or push: stands before a reply and is none, read and forgotten
+	attribute bool  // an attribute or push: it precedes a reply, and is discarded
 }
 
 const (
-	maxDepth  = 128     // of arrays in arrays: go-redis recurses, and its stack has an end
-	maxLength = 1 << 61 // beyond, what is added to a length overflows, in go-redis too
-	maxAhead  = 64      // elements for which there is memory before they come
+	maxDepth  = 128     // of nested arrays: go-redis recurses, and its stack is finite
+	maxLength = 1 << 61 // a larger length overflows when something is added, in go-redis too
+	maxAhead  = 64      // elements for which memory is allocated before they arrive
 )
 
 func (d *decoder) reset() {
@@ -47,8 +46,7 @@ func (d *decoder) reset() {
 	d.rest = d.small[:0]
 }
 
-// Write implements [io.Writer]. go-redis takes an error seriously only if not
-// all bytes were taken.
+// Write implements [io.Writer]. go-redis ignores an error if all bytes were taken.
 func (d *decoder) Write(p []byte) (int, error) {
 	d.rest = append(d.rest, p...)
 	if err := d.decode(); err != nil {
@@ -57,8 +55,8 @@ func (d *decoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom implements [io.ReaderFrom], which spares the buffer that io.Copy
-// would make for every bulk string.
+// ReadFrom implements [io.ReaderFrom]. Without it io.Copy would allocate a buffer for every
+// bulk string.
 func (d *decoder) ReadFrom(r io.Reader) (int64, error) {
 	for read := int64(0); ; {
 		if len(d.rest) == cap(d.rest) {
@@ -103,8 +101,8 @@ func (d *decoder) decode() error {
 	return nil
 }
 
-// token takes one token from the front of b, which is a scalar, a bulk string or
-// the header of a group, and returns its length: 0 if bytes of it are missing.
+// token decodes one token at the front of b: a scalar, a bulk string or the header of a
+// group. It returns the token's length, or 0 if bytes of it are missing.
 func (d *decoder) token(b []byte) (int, error) {
 	end := bytes.IndexByte(b, '\n') + 1
 	if end == 0 {
@@ -117,8 +115,8 @@ func (d *decoder) token(b []byte) (int, error) {
 	switch kind {
 	case '$', '=', '!', '*', '~', '%', '|':
 	case '>':
-		// Those that go-redis leaves in place belong to subscriptions, and the
-		// reply to this command would be the next one's.
+		// go-redis leaves only pushes of subscriptions in the stream. Here such a push would
+		// be taken for a reply, and each reply would go to the next command.
 		if !d.pushes || len(d.open) > 0 {
 			return 0, malformed(b)
 		}
@@ -212,8 +210,8 @@ func (d *decoder) begin(kind byte, n int64) {
 	}
 }
 
-// add adds v to the innermost group, and that to the next if it is full now, and
-// so on. What is added to none is the reply.
+// add adds v to the innermost group. A group that is complete is added to the next one. With
+// no group open, v is the reply.
 func (d *decoder) add(v any) {
 	for len(d.open) > 0 {
 		last := len(d.open) - 1

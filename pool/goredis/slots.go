@@ -12,19 +12,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// slots lets as many commands into the client as that may have connections. A slot is
-// warm if an open connection is likely to be idle in the client's pool, and cold if one
-// would have to be opened.
+// slots lets as many commands into the client as the client may have connections. A slot is
+// warm if the client's pool probably has an idle connection for it. A slot is cold if a
+// connection would have to be opened.
 //
 // go-redis opens a connection on the goroutine of the command that needs it, within the
-// time of that command, and closes it when the time is up before the greeting is done.
-// Where that takes longer than a command may, there would never be one. So a command
-// waits here, and the connection is opened beside it: see [slots.open]. A command that
-// finds a warm slot, nearly every one, pays for a mutex twice.
+// time of that command. It closes the connection if the time ends before the greeting does.
+// Where a greeting takes longer than a command may, no connection would ever be open. So a
+// command waits here, and the connection is opened on another goroutine: see [slots.open].
+// Nearly every command finds a warm slot, for the price of locking a mutex twice.
 //
-// It is a guess: others use the client, too, and idle connections end. A command that
-// finds none in a warm slot has go-redis open it in the old way, and the slots are cold
-// again if that fails.
+// Warm and cold are guesses: other code uses the client, too, and idle connections end. If a
+// command with a warm slot finds no connection, go-redis opens one on the command's
+// goroutine. If that fails, all slots are cold again.
 type slots struct {
 	client *redis.Client
 	clones *clones
@@ -36,10 +36,10 @@ type slots struct {
 
 	mu         sync.Mutex // protects the rest; never held while the client is called
 	warm, cold int        // neither in use nor being opened
-	opening    int        // being opened, for the first waiters, or for nobody any more
+	opening    int        // being opened, for the first waiters; more than waiters if some gave up
 	waiting    []*waiter  // the oldest first; none if warm > 0
-	spare      []*waiter  // of no command
-	replies    uint64     // that commands got, to tell a busy server from a silent one
+	spare      []*waiter  // not in use
+	replies    uint64     // number of replies so far, to tell a busy server from a silent one
 }
 
 // unopenable is why a connection could not be opened.
@@ -48,20 +48,20 @@ type unopenable struct {
 	at  time.Time
 }
 
-// waiter is a command that waits for a slot. Where more callers than connections are at
-// work nearly every one does, so these are used again.
+// waiter is a command that waits for a slot. With more callers than connections nearly every
+// command waits, so waiters are used again.
 type waiter struct {
 	ctx   context.Context
 	left  time.Duration
-	told  chan error // nil is a slot; there is room for it
+	done  chan error // buffered; nil is a slot
 	timer *time.Timer
 }
 
-// waiter returns one that nobody uses. s.mu is held.
+// waiter returns a waiter that is not in use. s.mu is held.
 func (s *slots) waiter() *waiter {
 	last := len(s.spare) - 1
 	if last < 0 {
-		w := &waiter{told: make(chan error, 1), timer: time.NewTimer(longest)}
+		w := &waiter{done: make(chan error, 1), timer: time.NewTimer(longest)}
 		w.timer.Stop()
 		return w
 	}
@@ -82,8 +82,8 @@ func (s *slots) init(client *redis.Client, clones *clones) {
 	s.cold = s.all
 }
 
-// acquire returns when a connection is likely to be there for a command that has that
-// much time left, and says how much is left then.
+// acquire waits for a slot. left is the time until the command's deadline; acquire returns
+// what remains of it.
 func (s *slots) acquire(ctx context.Context, left time.Duration) (time.Duration, error) {
 	s.mu.Lock()
 	if s.warm > 0 {
@@ -101,7 +101,7 @@ func (s *slots) acquire(ctx context.Context, left time.Duration) (time.Duration,
 	err := s.wait(w, replies)
 	s.mu.Lock()
 	w.ctx = nil
-	s.spare = append(s.spare, w) // it was told or taken out: nobody else knows it
+	s.spare = append(s.spare, w) // its wait ended, or it was taken out: no other pointer is left
 	s.mu.Unlock()
 	if err != nil {
 		return 0, err
@@ -112,7 +112,7 @@ func (s *slots) acquire(ctx context.Context, left time.Duration) (time.Duration,
 	return left, err
 }
 
-// need has connections opened for waiters, as far as there may be more. s.mu is held.
+// need opens connections for waiters, up to the limit. s.mu is held.
 func (s *slots) need() {
 	for s.cold > 0 && s.opening < len(s.waiting) {
 		w := s.waiting[s.opening]
@@ -122,17 +122,17 @@ func (s *slots) need() {
 	}
 }
 
-// A fate is what became of the connection of a command.
+// A fate says how the use of a connection ended.
 type fate uint8
 
 const (
-	unused   fate = iota // nobody had it
-	answered             // the next command can have it
+	unused   fate = iota // no command used it
+	answered             // the next command can use it
 	dropped              // it is closed
 	unopened             // there was none
 )
 
-// release gives back what acquire got.
+// release returns the slot of an acquire.
 func (s *slots) release(f fate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,13 +156,13 @@ func (s *slots) give() {
 		s.warm++
 		return
 	}
-	s.tell(nil)
+	s.endWait(nil)
 }
 
-// tell ends the wait of the first waiter, if there is one. s.mu is held.
-func (s *slots) tell(err error) {
+// endWait ends the wait of the first waiter, if there is one. s.mu is held.
+func (s *slots) endWait(err error) {
 	if len(s.waiting) > 0 {
-		s.waiting[0].told <- err
+		s.waiting[0].done <- err
 		s.waiting[0] = nil
 		s.waiting = s.waiting[1:]
 	}
@@ -171,7 +171,7 @@ func (s *slots) tell(err error) {
 // forget makes the warm slots cold. s.mu is held.
 func (s *slots) forget() { s.warm, s.cold = 0, s.cold+s.warm }
 
-// opened notes what became of an opening.
+// opened records the outcome of an opening.
 func (s *slots) opened(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,17 +183,17 @@ func (s *slots) opened(err error) {
 	}
 	s.failure.Store(&unopenable{err, time.Now()})
 	s.cold++
-	s.tell(err)
+	s.endWait(err)
 	s.need()
 }
 
-// wait returns nil when w has a slot. It does not wait longer than w can.
+// wait returns nil when w has a slot. It ends at the deadline of w at the latest.
 func (s *slots) wait(w *waiter, replies uint64) error {
 	w.timer.Reset(s.patience(w.left))
 	defer w.timer.Stop()
 	over := context.DeadlineExceeded
 	select {
-	case err := <-w.told:
+	case err := <-w.done:
 		return err
 	case <-w.ctx.Done():
 		over = w.ctx.Err()
@@ -204,18 +204,18 @@ func (s *slots) wait(w *waiter, replies uint64) error {
 	if i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 	}
-	// All in use and a server that is silent: then it is not the pool that is too small.
+	// If all are in use and the server is silent, the pool is not too small.
 	busy := s.warm+s.cold+s.opening == 0 && s.replies != replies
 	s.mu.Unlock()
-	if i < 0 { // it was told just now
-		return <-w.told
+	if i < 0 { // its wait was ended just now
+		return <-w.done
 	}
 	return s.late(over, busy)
 }
 
-// patience is how long to wait for a connection with that much time left. If connections
-// cannot be opened at present it is a little less: who asks should be told why, and asks
-// elsewhere at the deadline.
+// patience returns how long a command with that much time left waits for a connection. If
+// connections cannot be opened at present, it is an eighth less: the caller should get the
+// cause before its own deadline ends the call.
 func (s *slots) patience(left time.Duration) time.Duration {
 	if s.recent() != nil {
 		return left - left/8
@@ -223,7 +223,7 @@ func (s *slots) patience(left time.Duration) time.Duration {
 	return left
 }
 
-// failureHolds is for how long a failure to open a connection explains others.
+// failureHolds is how long a failure to open a connection counts as the cause of others.
 const failureHolds = 10 * time.Second
 
 // recent returns why the last connection could not be opened, or nil.
@@ -234,7 +234,7 @@ func (s *slots) recent() error {
 	return nil
 }
 
-// late returns why there was no slot when the time of a command was over.
+// late returns why a command had no slot by its deadline.
 func (s *slots) late(over error, busy bool) error {
 	if stats := s.client.PoolStats(); busy || stats.PendingRequests > 0 && s.taken(stats) {
 		return s.full(over)
@@ -242,7 +242,7 @@ func (s *slots) late(over error, busy bool) error {
 	return s.unopened(over)
 }
 
-// starved returns why the client returned err, having got no connection in time.
+// starved returns why the client got no connection in time. err is the client's error.
 func (s *slots) starved(err error) error {
 	if s.taken(s.client.PoolStats()) {
 		return s.full(err)
@@ -250,7 +250,7 @@ func (s *slots) starved(err error) error {
 	return s.unopened(err)
 }
 
-// taken reports whether the client has no connection that is idle, and may not open one.
+// taken reports whether the client has no idle connection and may not open one.
 func (s *slots) taken(stats *redis.PoolStats) bool {
 	return int(stats.TotalConns)-int(stats.IdleConns) >= s.all
 }
@@ -262,7 +262,7 @@ func (s *slots) full(over error) error {
 func (s *slots) unopened(over error) error {
 	const text = "%w: no connection was open by then; why the last one could not be opened: "
 	switch why := s.recent(); {
-	case why != nil && isRefusal(why): // not to pass for the reply to this command
+	case why != nil && isRefusal(why): // must not count as the reply to this command
 		return fmt.Errorf(text+"%v", over, why)
 	case why != nil:
 		return fmt.Errorf(text+"%w", over, why)

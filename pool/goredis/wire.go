@@ -13,8 +13,8 @@ import (
 
 var noDeadline time.Time
 
-// wire is a connection that go-redis has dialed and greeted, and that is written
-// and read here.
+// wire is a connection that was dialed and greeted with the user's options. This package
+// writes and reads it.
 type wire struct {
 	conn     net.Conn
 	witness  *witness  // nil if there is no Sentinel
@@ -23,8 +23,8 @@ type wire struct {
 
 	out []byte // written by Send, sent by Flush
 
-	in    []byte // read and not yet used
-	used  int    // of in
+	in    []byte // read from conn
+	used  int    // bytes of in that were decoded
 	reply decoder
 }
 
@@ -35,7 +35,7 @@ const (
 	inSize = 16 << 10
 )
 
-// begin puts the connection to use.
+// begin starts the use of the connection.
 func (w *wire) begin() {
 	w.in = make([]byte, 0, inSize)
 	if w.rotation != nil {
@@ -97,7 +97,7 @@ func (w *wire) result() (any, error) {
 	return w.reply.value, nil
 }
 
-// fill reads what has come.
+// fill reads what has arrived.
 func (w *wire) fill() error {
 	switch {
 	case w.used == len(w.in):
@@ -114,7 +114,7 @@ func (w *wire) fill() error {
 	n, err := w.conn.Read(w.in[len(w.in):cap(w.in)])
 	w.in = w.in[:len(w.in)+n]
 	if n > 0 {
-		return nil // an error comes again
+		return nil // the next Read returns the error again
 	}
 	if err == nil {
 		err = io.ErrNoProgress
@@ -126,7 +126,7 @@ func (w *wire) fill() error {
 func (w *wire) Close() error {
 	w.ended.Do(func() {
 		if w.conn != nil {
-			w.conn.Close() // interrupts whatever is under way
+			w.conn.Close() // interrupts Read and Write
 		}
 		if w.rotation != nil {
 			w.rotation.end()
@@ -138,8 +138,7 @@ func (w *wire) Close() error {
 	return nil
 }
 
-// appendCommand appends a command as the protocol wants it: an array of bulk
-// strings.
+// appendCommand appends a command in the form of the protocol: an array of bulk strings.
 func appendCommand(b []byte, args []any) ([]byte, error) {
 	b = appendLength(b, '*', len(args))
 	for _, arg := range args {

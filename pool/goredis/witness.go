@@ -11,40 +11,41 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A failover client closes its connections when Sentinel announces another master. The
-// old master takes writes for some ten seconds more, so a connection that is not the
-// client's must go at that moment, too, or there are two masters that grant.
+// A failover client closes its connections when Sentinel announces another master. The old
+// master accepts writes for some ten seconds more. So a pipelined connection must be closed
+// at that moment as well, or two masters grant.
 //
-// go-redis tells nobody of it. So one of the client's connections is checked out and
-// listened to: the witness. When it is closed, whoever did it, the pipelined connection is.
+// go-redis has no notification for that. So one of the client's connections is taken out of
+// its pool and read: the witness. When the witness is closed, for any reason, the pipelined
+// connection is closed.
 type witness struct {
 	conn  *redis.Conn
-	waits bool // the server lets it wait; else it is asked again and again
+	waits bool // the server supports WAIT; otherwise PING is repeated
 	stop  chan struct{}
 	once  sync.Once // for stop
 }
 
 const (
-	witnessTimeout = 5 * time.Second // of go-redis, for an answer
-	// witnessWait is how long the server lets the witness wait for an answer, and so how
-	// long it is still there after Close.
+	witnessTimeout = 5 * time.Second // the read timeout of go-redis for the witness
+	// witnessWait is how long the server delays the answer to a WAIT. The witness ends at
+	// most that long after Close.
 	witnessWait = 500 * time.Millisecond
-	// witnessPause is the time between two questions if the server does not.
+	// witnessPause is the time between two PINGs if the server has no WAIT.
 	witnessPause = 20 * time.Millisecond
 )
 
-// behindSentinel reports whether options are those of a failover client. That is how
-// go-redis names them all.
+// behindSentinel reports whether options are those of a failover client. go-redis gives them
+// all this address.
 func behindSentinel(options *redis.Options) bool { return options.Addr == "FailoverClient" }
 
 var errPoolTooSmall = errors.New("goredis: NewPipelined over Sentinel needs a connection of the client's pool for itself: set PoolSize to 2 or more, and MaxActiveConns likewise or to 0")
 
-// call checks a witness out.
+// call takes a witness out of the client's pool.
 func (o *opener) call(ctx context.Context) (*witness, error) {
 	if o.options.PoolSize < 2 || o.options.MaxActiveConns == 1 {
 		return nil, errPoolTooSmall
 	}
-	// A clone, for its timeouts, and because it leaves the user's hooks behind.
+	// A clone, for its timeouts, and because it does not run the user's hooks.
 	w := &witness{conn: o.client.WithTimeout(witnessTimeout).Conn(), stop: make(chan struct{})}
 	if err := w.ask(ctx, ping...); err != nil && !isRefusal(err) {
 		w.conn.Close()
@@ -54,22 +55,22 @@ func (o *opener) call(ctx context.Context) (*witness, error) {
 	return w, nil
 }
 
-// watch calls gone when the witness was closed. It returns then, or after close, within
-// witnessWait if the server answers, or else within witnessTimeout.
+// watch calls gone when the witness was closed, and returns. After close it returns within
+// witnessWait if the server answers, otherwise within witnessTimeout.
 func (w *witness) watch(gone func()) {
 	defer w.conn.Close()
 	ctx := context.Background()
 	for {
 		if w.waits {
-			// For more replicas than there can be: the answer comes when the time is over,
-			// except from what takes the command and does not wait.
+			// For more replicas than there can be, so the answer comes when the time is over. A
+			// server that accepts the command without waiting answers earlier.
 			begun := time.Now()
 			err := w.ask(ctx, "WAIT", int64(math.MaxInt32), witnessWait.Milliseconds())
 			switch {
 			case err == nil:
 				w.waits = time.Since(begun) >= witnessWait/2
 			case isRefusal(err) && !strings.HasPrefix(err.Error(), "UNBLOCKED"):
-				w.waits = false // no right to it, a replica
+				w.waits = false // WAIT is denied, or the server is a replica
 			default:
 				gone()
 				return
