@@ -13,8 +13,8 @@ func unsent(err error) error {
 	return fmt.Errorf("%w: %w", pool.ErrNotSent, err)
 }
 
-// failed returns err as the contract of [pool.Pool] wants it. A refusal comes
-// from the dial as well: of AUTH or SELECT.
+// failed returns err in the form that [pool.Pool] promises. An error reply may come from the
+// dial as well: to AUTH or SELECT.
 func failed(ctx context.Context, err error) error {
 	if refusal := redis.Error(""); errors.As(err, &refusal) {
 		return pool.Error(refusal)
@@ -25,16 +25,16 @@ func failed(ctx context.Context, err error) error {
 	return err
 }
 
-// closedText is what a redis.Pool says when it is closed. redigo makes that error anew
-// each time, so it is learned by asking one.
+// closedText is the error text of a closed redis.Pool. redigo exports no value for this
+// error, so the text is taken from a pool that is closed here.
 var closedText = func() string {
 	var closed redis.Pool
 	closed.Close()
 	return closed.Get().Err().Error()
 }()
 
-// noConnection says why the source gave no connection: it is closed, it may have no
-// more, or what the dial met.
+// noConnection says why the source gave no connection: it is closed, it is at its limit, or
+// the dial failed.
 func (p *Pool) noConnection(ctx context.Context, err error) error {
 	switch {
 	case err.Error() == closedText:
@@ -47,7 +47,8 @@ func (p *Pool) noConnection(ctx context.Context, err error) error {
 	return failed(ctx, err)
 }
 
-// full reports whether a call waits for a connection that somebody else uses.
+// full reports whether all connections that the pool may have are in use, so that a call
+// waits for one.
 func (p *Pool) full() bool {
 	connections, ok := p.source.(*redis.Pool)
 	return ok && full(connections, connections.Stats())

@@ -13,25 +13,25 @@ var (
 	errStarved = errors.New("redigo: no connection to spare for a subscription, commands found none: raise MaxActive")
 )
 
-// starving is how long no connection is lent after a command found none.
+// starving is how long no connection is lent after a command found none free.
 const starving = 10 * time.Second
 
-// loans are the connections that subscriptions have of a *redis.Pool with MaxActive: one
-// of each pool. Waiting must not take what the holders need to keep their locks. An entry
-// ends with its subscription.
+// loans are the connections that subscriptions borrow from a *redis.Pool with MaxActive, one
+// of each pool. Waiting must not use the connections that holders need to renew their locks.
+// An entry is deleted when its subscription ends.
 var loans = struct {
 	mu  sync.Mutex // protects the rest, the fields of each, and Pool.starved
 	all map[*redis.Pool]*loan
 }{all: make(map[*redis.Pool]*loan)}
 
-// A loan is that of one connection. It is nil where there is no limit.
+// A loan is one borrowed connection. It is nil if the source has no limit.
 type loan struct {
 	of *redis.Pool
-	by *subscription // nil while that begins
+	by *subscription // nil until the subscription has started
 }
 
-// borrow returns errors that match errors.ErrUnsupported if there is never a connection
-// to spare.
+// borrow returns an error that matches errors.ErrUnsupported if the pool never has a
+// connection to spare.
 func (p *Pool) borrow() (*loan, error) {
 	of, ok := p.source.(*redis.Pool)
 	switch {
@@ -53,7 +53,7 @@ func (p *Pool) borrow() (*loan, error) {
 	return l, nil
 }
 
-// to notes who has it.
+// to records which subscription has the connection.
 func (l *loan) to(s *subscription) {
 	if l == nil {
 		return
@@ -72,8 +72,8 @@ func (l *loan) end() {
 	delete(loans.all, l.of)
 }
 
-// starve notes that a command found no free connection, and takes back what was lent: to
-// be woken saves time, and a lock that cannot be renewed is lost.
+// starve records that a command found no free connection, and takes back the borrowed one. A
+// waiter without notifications only loses time. A lock that cannot be renewed is lost.
 func (p *Pool) starve() {
 	of, ok := p.source.(*redis.Pool)
 	if !ok {

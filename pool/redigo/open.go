@@ -16,19 +16,19 @@ import (
 const (
 	// openTimeout bounds the opening of a connection.
 	openTimeout = 5 * time.Second
-	// hanging is how long an opening may take before calls that come meanwhile begin
-	// another one: a host that went away does not answer, and its successor does.
+	// hanging is how long an opening may take before the next call begins another one: a
+	// host that is gone does not answer, but its successor under the same name does.
 	hanging = time.Second
-	// extra is how many of these there may be, beyond one for each call that waits. A
-	// dial function that heeds no context may never return.
+	// extra is how many openings there may be beyond one for each waiting call. A dial
+	// function that ignores its context may never return.
 	extra = 5
-	// spared is how long a connection is kept that came too late for its command, if its
-	// source keeps none.
+	// spared is how long a connection that came too late for its command is kept, if its
+	// source keeps no idle ones.
 	spared = 2 * time.Second
 )
 
-// connect returns a connection. If one is idle, or only has to be waited for, that costs
-// no goroutine.
+// connect returns a connection. It needs no goroutine if one is idle, or if all are in use
+// and the call only has to wait for one.
 func (p *Pool) connect(ctx context.Context) (redis.Conn, error) {
 	if !p.atHand() {
 		return p.opening.wait(ctx)
@@ -45,9 +45,10 @@ func (p *Pool) connect(ctx context.Context) (redis.Conn, error) {
 	return conn, nil
 }
 
-// atHand reports whether a connection is idle, or all are in use, so that there is none
-// to open. If one of these ends, the call that waited longest opens the next in its own
-// time; where that has failed, calls do not do it again until an opening succeeded.
+// atHand reports whether a connection is idle, or all that the pool may have are in use, so
+// that none can be opened. If one of these breaks, redigo opens the next one on the call
+// that has waited longest, within the time of that call. Once that has failed, calls wait
+// for an opener until an opening succeeds.
 func (p *Pool) atHand() bool {
 	switch source := p.source.(type) {
 	case *redis.Pool:
@@ -59,14 +60,14 @@ func (p *Pool) atHand() bool {
 	return false
 }
 
-// An opener opens connections for calls that may not wait until one is there: what
-// takes longer than the command's deadline would be begun anew by each call, for ever.
-// So an opening has a goroutine and a time of its own, and the connection goes to the
-// call that has waited longest. There are as many openings as calls that wait, or more:
-// those whose calls have gone count for the next ones.
+// An opener opens connections for calls whose deadline may come before a connection is open.
+// If calls opened connections themselves, an opening that takes longer than a deadline would
+// be started again by each call, for ever. So an opening has a goroutine and a time of its
+// own, and its connection goes to the call that has waited longest. There are at least as
+// many openings as waiting calls: the opening of a call that gave up serves a later call.
 type opener struct {
 	pool *Pool
-	asks atomic.Int32 // openings that have got beyond the wait for a free connection
+	asks atomic.Int32 // openings that have reached the dial function
 	slow atomic.Bool  // a call could not open a connection in its own time
 
 	mu      sync.Mutex  // protects the rest; not held while the source is used
@@ -79,11 +80,11 @@ type opener struct {
 
 // A waiter is a call that waits for a connection.
 type waiter struct {
-	place *list.Element // nil once it was taken out
+	entry *list.Element // in opener.waiting; nil once it was taken out
 	got   chan opened
 }
 
-// opened is what an opening came to.
+// opened is the outcome of an opening.
 type opened struct {
 	conn redis.Conn
 	err  error
@@ -97,7 +98,7 @@ func (o *opener) wait(ctx context.Context) (redis.Conn, error) {
 		return conn, nil
 	}
 	w := &waiter{got: make(chan opened, 1)}
-	w.place = o.waiting.PushBack(w)
+	w.entry = o.waiting.PushBack(w)
 	if missing := o.waiting.Len() - o.under; missing > 0 || missing > -extra && time.Since(o.begun) >= hanging {
 		o.under++
 		o.begun = time.Now()
@@ -113,22 +114,23 @@ func (o *opener) wait(ctx context.Context) (redis.Conn, error) {
 	if o.leave(w) {
 		return nil, o.late(ctx, begun)
 	}
-	got := <-w.got // it came at the same moment
+	got := <-w.got // the outcome arrived at the same moment
 	return got.conn, got.err
 }
 
-// leave takes a call out of those that wait, unless it has got something.
+// leave takes a call out of the waiting ones. It returns false if the call has an outcome
+// already.
 func (o *opener) leave(w *waiter) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if w.place == nil {
+	if w.entry == nil {
 		return false
 	}
-	o.waiting.Remove(w.place)
+	o.waiting.Remove(w.entry)
 	return true
 }
 
-// late says what a call has waited for.
+// late says what a call was waiting for at its deadline.
 func (o *opener) late(ctx context.Context, begun time.Time) error {
 	if o.asks.Load() == 0 && o.pool.full() {
 		return fmt.Errorf("%w: %s: %w", pool.ErrNoConn, o.pool.limit(), ctx.Err())
@@ -167,8 +169,8 @@ func (o *opener) open(ctx context.Context) {
 	}
 }
 
-// give hands a connection to the call that has waited longest. If none does, its source
-// keeps it for the next one, or the opener does.
+// give hands a connection to the call that has waited longest. If no call waits, the source
+// keeps the connection for the next one. If the source keeps none, the opener does.
 func (o *opener) give(conn redis.Conn) {
 	if w := o.next(); w != nil {
 		w.got <- opened{conn: conn}
@@ -196,7 +198,7 @@ func (o *opener) next() *waiter {
 		return nil
 	}
 	w := o.waiting.Remove(oldest).(*waiter)
-	w.place = nil
+	w.entry = nil
 	return w
 }
 
@@ -211,22 +213,22 @@ func (o *opener) takeSpare() redis.Conn {
 	return *conn
 }
 
-// drop closes the spare connection, if it is still that.
+// drop closes conn if it is still the spare connection.
 func (o *opener) drop(conn *redis.Conn) {
 	o.mu.Lock()
-	mine := o.spare == conn
-	if mine {
+	spare := o.spare == conn
+	if spare {
 		o.spare, o.timer = nil, nil
 	}
 	o.mu.Unlock()
-	if mine {
+	if spare {
 		(*conn).Close()
 	}
 }
 
-// asking is the context of an opening, and counts those that have got as far as the dial
-// function. A redis.Pool that waits for a free connection looks at nothing but Done;
-// whoever dials asks for the deadline or a value.
+// asking is the context of an opening. It counts openings that have reached the dial
+// function. A redis.Pool that waits for a free connection only calls Done. A dial calls
+// Deadline or Value.
 type asking struct {
 	context.Context
 	asks  *atomic.Int32

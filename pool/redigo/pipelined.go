@@ -10,10 +10,9 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// Pipelined is one Redis master behind a connection that all calls share: none
-// waits for the reply to the one before, and those that are made at the same
-// moment travel together. It is safe for concurrent use. Make it with
-// [NewPipelined].
+// Pipelined is one Redis master behind one connection that all calls share. No call waits
+// for the reply to an earlier one, and calls made at the same moment travel together. It is
+// safe for concurrent use. Make it with [NewPipelined].
 type Pipelined struct {
 	plain *Pool
 	pipe  *pipeline.Pipe
@@ -26,30 +25,32 @@ var (
 	_ pool.Subscriber = (*Pipelined)(nil)
 )
 
-// NewPipelined returns the master that dial connects to, like [New], for services
-// that take many locks, or want the last bit of speed for each:
+// NewPipelined returns the master that dial connects to, like [New]. It is for services that
+// take many locks, or need the lowest cost per lock. It panics if dial is nil.
 //
 //	node := redigo.NewPipelined(func(ctx context.Context) (redis.Conn, error) {
 //		return redis.DialContext(ctx, "tcp", "redis-1:6379", redis.DialConnectTimeout(time.Second))
 //	}, redigo.WithName("redis-1:6379"))
 //	defer node.Close()
 //
-// dial is what a redis.Pool has as its DialContext. Connections of a redis.Pool
-// itself will not do: one goroutine sends while another one receives, and a pool
-// closes its connections by using them. It should return when its context ends, as
-// redis.DialContext does (but for the handshake of TLS, which has ten seconds), and
-// redis.Dial does not: as long as that greets a server that is frozen, all calls
-// fail, and Close leaves it behind. If it wraps its connections, their Send must leave
-// it to Flush to send all of a command: a reply that comes before Send has returned
-// ends the connection.
+// dial is a function such as the DialContext of a redis.Pool. It must not return connections
+// of a redis.Pool: one goroutine sends while another one receives, and a pool uses a
+// connection when it closes it.
 //
-// One connection is opened at the first call and kept until it breaks. When a call is
-// not answered by its deadline, the next ones get a new connection; the old one is
-// kept for two seconds, for late replies, and then closed, also under calls with a later
-// deadline. DialReadTimeout does not end a connection, DialWriteTimeout does.
+// dial should return when its context ends. redis.DialContext does that, except for the
+// handshake of TLS, which has ten seconds. redis.Dial does not: while it greets a frozen
+// server, all calls fail, and Close returns before it.
 //
-// Subscriptions have a connection of their own, made by dial as well. Close it when
-// the Locker is closed. It panics if dial is nil.
+// If dial wraps connections, their Send must leave the last part of a command to Flush: a
+// reply that arrives before Send has returned ends the connection.
+//
+// The first call opens a connection, which is kept until it breaks. When a call is not
+// answered by its deadline, the next calls get a new connection. The old one is kept for two
+// seconds, for late replies, and then closed. Calls on it with a later deadline fail then.
+// DialReadTimeout does not end a connection, DialWriteTimeout does.
+//
+// Subscriptions have a connection of their own, made by dial as well. Close the Pipelined
+// when the Locker is closed.
 func NewPipelined(dial func(ctx context.Context) (redis.Conn, error), opts ...Option) *Pipelined {
 	if dial == nil {
 		panic("redigo: NewPipelined(nil): no dial")
@@ -92,8 +93,8 @@ func (p *Pipelined) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	return p.plain.Subscribe(ctx)
 }
 
-// Close ends the connection, waits for its goroutines, and returns nil. Calls that are
-// under way fail, and so do later ones.
+// Close ends the connection, waits for its goroutines, and returns nil. Outstanding calls
+// fail, and so do later ones.
 func (p *Pipelined) Close() error { return p.pipe.Close() }
 
 var errPooled = errors.New("redigo: NewPipelined needs a function that dials, such as the DialContext of a redis.Pool, not the pool's own connections")
@@ -118,19 +119,19 @@ func (p *Pipelined) open(ctx context.Context) (pipeline.Conn, error) {
 	return wire{conn}, nil
 }
 
-// pooled is the type of a pool's connections, which redigo keeps to itself.
+// pooled is the type of a pool's connections, which redigo does not export.
 const pooled = "*redis.activeConn"
 
-// wire is a connection on which commands and replies overlap. redigo allows one
-// goroutine to send and one to receive, and its Close, which it uses for its own
-// timeouts in the same way, just closes the socket.
+// wire is a connection on which commands and replies overlap. redigo allows one goroutine to
+// send and one to receive. Close only closes the socket, and redigo calls it in the same way
+// for its own timeouts, so a third goroutine may call it.
 type wire struct{ redis.Conn }
 
 // Send implements pipeline.Conn.
 func (w wire) Send(args []any) error { return w.Conn.Send(args[0].(string), args[1:]...) }
 
-// Receive implements pipeline.Conn. Between commands there is nothing to come, for
-// however long.
+// Receive implements pipeline.Conn. It has no timeout, since no reply comes while no command
+// is sent.
 func (w wire) Receive() (any, error) {
 	v, err := redis.ReceiveWithTimeout(w.Conn, 0)
 	if err == errNoTimeouts {

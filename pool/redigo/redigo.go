@@ -9,38 +9,41 @@
 //	}
 //	node := redigo.New(connections, redigo.WithName("redis-1:6379"))
 //
-// Anything that hands out connections with a context will do (see [Source]).
-// It is not changed, and stays yours to close.
+// [New] accepts anything that hands out connections with a context (see [Source]). The
+// source is not changed. Closing it is up to you.
 //
-// # What it does that a plain Do does not
+// # Differences from redigo's Do
 //
-// redigo's Do takes no deadline, and without DialReadTimeout it waits for ever
-// for a server that is frozen. Here the deadline of the context bounds every
-// command, in place of DialReadTimeout. A context that is cancelled before its
-// deadline does not interrupt a small command that is on its way. A context
-// without a deadline leaves its call to the connection's own timeouts and to
-// its cancellation.
+// redigo's Do takes no deadline. Without DialReadTimeout it waits for ever for a frozen
+// server. Here the deadline of the context bounds every command, in place of
+// DialReadTimeout. Cancelling a context before its deadline does not interrupt a command of
+// up to 4 KiB that was sent. Without a deadline a call ends by the connection's own timeouts
+// or when its context is cancelled.
 //
 // # Options that matter
 //
-// Give redis.Pool a DialContext, not a Dial: what a Dial does cannot be
-// interrupted, and against a frozen server its AUTH or SELECT waits for ever
-// unless DialReadTimeout is set. The same holds for TestOnBorrow. Without one,
-// each idle connection that a restart of the server broke costs one failed
-// call. With MaxActive set, Wait decides whether a call beyond it waits (until
-// its context ends) or fails at once. MaxIdle should be at least the number of
-// locks that are acquired at the same moment: redigo's default of 0 dials for
-// every command.
+// DialContext. Give redis.Pool a DialContext, not a Dial. A Dial cannot be interrupted:
+// against a frozen server its AUTH or SELECT waits for ever, unless DialReadTimeout is set.
+//
+// TestOnBorrow. Its commands cannot be interrupted either. Without TestOnBorrow, each idle
+// connection that a restart of the server broke costs one failed call.
+//
+// MaxActive and Wait. With MaxActive set, Wait decides about a call that finds no free
+// connection: it waits until its context ends, or fails at once.
+//
+// MaxIdle should be at least the number of locks that are acquired at the same moment. With
+// redigo's default of 0 every command dials.
 //
 // # Subscriptions
 //
-// A process that waits for a lock listens for its release, on one connection for
-// each node, which is the source's and counts for MaxActive until nobody waits any
-// more. So a MaxActive has to leave one to spare. With a MaxActive of 1 there is no
-// subscription: waiting takes longer then, and nothing else changes. A Source of
-// your own that has a limit is not known to have one; give it room for one more.
-// DialReadTimeout does not end a subscription. Connections without ReceiveContext
-// or ReceiveWithTimeout have none either.
+// While a process waits for a lock it has one more connection to each node, to learn of
+// releases. The connection is one of the source's and counts for MaxActive until nothing in
+// the process waits any more. So MaxActive needs one connection to spare. With a MaxActive
+// of 1 there is no subscription: waiting takes longer, and nothing else changes.
+//
+// The limit of a Source of your own is not known here: let it allow one connection more.
+// DialReadTimeout does not end a subscription. Connections without ReceiveContext or
+// ReceiveWithTimeout cannot subscribe.
 package redigo
 
 import (
@@ -82,8 +85,8 @@ var (
 // Option is an option of [New].
 type Option func(*Pool)
 
-// WithName sets what [Pool.String] returns, and with it how this node is called
-// in errors and logs. The address is a good name.
+// WithName sets the name that [Pool.String] returns, and so the node's name in errors and
+// logs. The address is a good name.
 func WithName(name string) Option {
 	return func(p *Pool) { p.name = name }
 }
@@ -91,18 +94,17 @@ func WithName(name string) Option {
 // unnamed counts the pools of this process that were made without a name.
 var unnamed atomic.Int64
 
-// New returns the master behind source. It sends nothing, and panics if source
-// is nil.
+// New returns the master behind source. It sends nothing, and panics if source is nil.
 //
-// A connection is opened within the timeouts of the source's own dial function, and
-// within five seconds, whatever the deadline of the command that needs it. If it comes
-// too late, it serves the next command: it goes back to the redis.Pool, or is kept for
-// two seconds if that keeps none (MaxIdle 0). So DialContext gets a context with the
-// caller's values and a deadline of its own.
+// The timeouts of the source's dial function bound the opening of a connection, and so do
+// five seconds. The deadline of the command does not: DialContext gets a context with the
+// caller's values and a deadline of its own. A connection that is open too late for its
+// command serves the next one. Until then it is idle in the redis.Pool. If that keeps no
+// idle connections (MaxIdle 0), it is kept here for two seconds.
 //
-// A connection on which the server said that it is no master any more is closed, and so
-// are those that are idle in the redis.Pool. That needs connections with ReceiveContext
-// or ReceiveWithTimeout, as those of redis.Dial are.
+// A connection on which the server said that it is no longer a master is closed, and so are
+// the idle ones of the redis.Pool. That needs connections with ReceiveContext or
+// ReceiveWithTimeout, such as those of redis.Dial.
 func New(source Source, opts ...Option) *Pool {
 	if p, ok := source.(*redis.Pool); source == nil || ok && p == nil {
 		panic("redigo: New(nil): no source")
@@ -118,15 +120,15 @@ func New(source Source, opts ...Option) *Pool {
 	return p
 }
 
-// String returns the name given by [WithName]. A redigo pool does not know
-// where it dials to; without a name this is "redigo#1", "redigo#2" and so on,
-// in the order in which a process made them.
+// String returns the name given by [WithName]. A redigo pool does not know the address that
+// it dials. Without a name this is "redigo#1", "redigo#2" and so on, in the order of the
+// calls of [New] and [NewPipelined] in this process.
 func (p *Pool) String() string { return p.name }
 
 var errEmpty = errors.New("redigo: a command starts with its name, a string")
 
-// Backing implements [pool.Backed]: it returns the source, or nil if that is of a kind
-// that cannot be compared.
+// Backing implements [pool.Backed]: it returns the source, or nil if sources of its type
+// cannot be compared.
 func (p *Pool) Backing() any {
 	if !reflect.ValueOf(p.source).Comparable() {
 		return nil
@@ -134,8 +136,8 @@ func (p *Pool) Backing() any {
 	return p.source
 }
 
-// named reports whether args are a command. An empty name would make redigo wait for
-// replies that nobody asked for.
+// named reports whether args are a command. With an empty name redigo would wait for a
+// reply without sending a command.
 func named(args []any) bool {
 	if len(args) == 0 {
 		return false
@@ -159,15 +161,15 @@ func (p *Pool) Do(ctx context.Context, args ...any) (any, error) {
 		}
 		return nil, unsent(err)
 	}
-	// A connection can outlast ctx. A command sent now would have no one to wait for
-	// it, and the connection is as good for the next call.
+	// The connection may have arrived after the end of ctx. A command sent now would have no
+	// caller, and the next call can use the connection.
 	left, err := remaining(ctx)
 	if err != nil {
 		p.opening.give(conn)
 		return nil, unsent(err)
 	}
-	// Close cannot block. It reads what replies a connection still owes, but send
-	// leaves none to come: a command was answered, or its connection is closed.
+	// Close cannot block. It reads outstanding replies, but send leaves none: the command was
+	// answered, or its connection is closed.
 	defer conn.Close()
 	if err := settle(conn, left); err != nil {
 		return nil, unsent(failed(ctx, err))

@@ -9,9 +9,9 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// reply turns what redigo makes of a reply into what [pool.Pool] promises.
-// redigo speaks RESP2 only, in which a server sends maps as flat arrays,
-// booleans as integers and doubles as strings of its own accord.
+// reply turns a reply of redigo into one that [pool.Pool] promises. redigo speaks RESP2
+// only. In RESP2 servers send maps as flat arrays, booleans as integers and doubles as
+// strings.
 func reply(v any) (any, error) {
 	switch v := v.(type) {
 	case nil, string, int64:
@@ -34,9 +34,9 @@ func reply(v any) (any, error) {
 	return nil, fmt.Errorf("redigo: unexpected reply of type %T", v)
 }
 
-// ended returns why ctx is over, or nil. It asks the clock as well: the timer
-// of a context may come round a little after its deadline, and a caller who
-// compares with ctx.Err() will see the deadline by then.
+// ended returns why ctx is over, or nil. It reads the clock as well: the timer of a context
+// fires a little after the deadline. A caller that compares the error with ctx.Err() sees
+// the deadline by then.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -47,9 +47,9 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// remaining returns how long a command may take, 0 for no bound, or why ctx is
-// over. Of a context with a deadline it asks the clock alone, which is half the
-// price: what was cancelled since the call began counts as cancelled meanwhile.
+// remaining returns how long a command may take, 0 for no bound, or why ctx is over. For a
+// context with a deadline it only reads the clock, which costs half. A cancellation since
+// the call began counts as one that came after the command was sent.
 func remaining(ctx context.Context) (time.Duration, error) {
 	at, ok := ctx.Deadline()
 	if !ok {

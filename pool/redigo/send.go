@@ -8,24 +8,22 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// small is the size up to which a command counts as one whose write cannot
-// block: redigo's own write buffer, so that it leaves in a single write.
+// small is the largest size of a command whose write cannot block. It is the size of
+// redigo's write buffer, so that the command is sent by a single write.
 //
-// Why that write does not block, even if the peer is frozen or never reads: the
-// connection is new or comes from a pool, and a pool has only connections whose
-// every command was answered. So the server has read all that was ever written
-// to this socket, its send buffer is empty, and four kilobytes fit into the
-// smallest that any system gives (Linux starts at 16). A connection that is not
-// a socket but a net.Pipe has no buffer; use one that has.
+// That write does not block even if the server is frozen or never reads. The connection is
+// new or comes from a pool, and a pool only has connections whose every command was
+// answered. So the server has read everything that was written to this socket, and its send
+// buffer is empty. Four kilobytes fit into the smallest send buffer of any system (Linux
+// starts at 16). A net.Pipe has no buffer, so a connection must not be one.
 const small = 4096
 
 // send sends one command and waits for its reply within ctx. When it returns an
 // error that is not the server's, conn is closed, and the late reply with it.
 //
-// A small command with a deadline, which is what a lock sends, takes the road
-// that needs no goroutine: the deadline bounds the read, and the write needs no
-// bound. All others take DoContext, which waits in a goroutine of its own and
-// closes the socket when ctx ends, in the middle of a write if need be.
+// A small command with a deadline, as a lock sends it, needs no goroutine: the deadline
+// bounds the read, and the write needs no bound. All other commands use DoContext, which
+// waits in a goroutine of its own and closes the socket when ctx ends, even during a write.
 //
 // left is what remains until the deadline of ctx, 0 if it has none.
 func send(ctx context.Context, left time.Duration, conn redis.Conn, name string, args []any) (any, error) {
@@ -36,15 +34,15 @@ func send(ctx context.Context, left time.Duration, conn redis.Conn, name string,
 		}
 	}
 	if ctx.Done() != nil {
-		// The goroutine may still be reading the arguments when the call is over,
-		// and the caller's slice is no longer ours by then.
+		// The goroutine may still read the arguments after this call has returned. The slice
+		// belongs to the caller again by then.
 		v, err := redis.DoContext(conn, ctx, name, slices.Clone(args)...)
 		if err != errNoContexts {
 			return v, err
 		}
 	}
-	// Nothing but the connection's own timeouts ends this call: either that is
-	// what ctx asks for, or the source's connections can do no better.
+	// Only the connection's own timeouts end this call: ctx has no end, or the source's
+	// connections cannot be interrupted.
 	return conn.Do(name, args...)
 }
 
@@ -61,9 +59,9 @@ func size(name string, args []any) int {
 	return n
 }
 
-// redigo keeps these two errors to itself. A connection that returns one of
-// them has sent nothing, so there is another way to try. They are learned by
-// asking a connection that can do neither.
+// redigo does not export these two errors. A connection that returns one of them has sent
+// nothing, so another method may be tried. They are taken from a connection that supports
+// neither method.
 var (
 	_, errNoTimeouts = redis.DoWithTimeout(basic{}, time.Second, "PING")
 	_, errNoContexts = redis.DoContext(basic{}, context.Background(), "PING")

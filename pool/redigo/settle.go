@@ -10,21 +10,21 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// settle reads the replies that a dial function left unread, before the first command
-// is sent. To leave them is right with redigo, whose Do reads them first:
+// settle reads the replies that a dial function left unread, before the first command is
+// sent. With redigo a dial function may leave them, since Do reads them first:
 //
 //	conn.Send("CLIENT", "SETNAME", "worker")
 //	return conn, nil
 //
-// On a connection that pipelines each would be taken for the reply to the command before
-// it, and Do returns an error among them as the answer to its own command, which the
-// server has carried out.
+// On a pipelined connection such a reply would be taken for the reply to the first command,
+// and every later reply for that to the next command. And Do returns an error among them as
+// the error of its own command, although the server has carried that out.
 //
-// An error is that of the connection: nobody knows whether it is in the right database.
-// Only what the server says of CLIENT means nothing for a lock.
+// An error among them condemns the connection: its database may be the wrong one. Only an
+// error about CLIENT does not matter to a lock.
 //
-// It costs no system call where nothing is pending: the empty command sends nothing and
-// waits for what is due.
+// settle makes no system call if no reply is outstanding: the empty command sends nothing
+// and waits for outstanding replies only.
 func settle(conn redis.Conn, within time.Duration) error {
 	if within <= 0 {
 		within = openTimeout
@@ -38,7 +38,7 @@ func settle(conn redis.Conn, within time.Duration) error {
 	return judge(replies, err)
 }
 
-// settleUntil does it until ctx ends, at the price of a goroutine.
+// settleUntil is settle with ctx in place of a duration. It costs a goroutine.
 func settleUntil(ctx context.Context, conn redis.Conn) error {
 	replies, err := redis.DoContext(conn, ctx, "")
 	if err == errNoContexts {
@@ -47,7 +47,7 @@ func settleUntil(ctx context.Context, conn redis.Conn) error {
 	return judge(replies, err)
 }
 
-// judge looks at the replies that were left unread.
+// judge returns the error among the replies that were left unread, if it matters.
 func judge(replies any, err error) error {
 	all, _ := replies.([]any)
 	for _, reply := range all {
@@ -58,7 +58,7 @@ func judge(replies any, err error) error {
 	return err
 }
 
-// aboutClient matches what servers say of CLIENT, from 4.0 on:
+// aboutClient matches error replies to CLIENT, of servers from 4.0 on:
 //
 //	ERR unknown subcommand 'SETINFO'. Try CLIENT HELP.
 //	ERR Unknown subcommand or wrong number of arguments for 'SETINFO'. Try CLIENT HELP.

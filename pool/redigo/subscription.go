@@ -18,12 +18,15 @@ var (
 	errNotEnded  = fmt.Errorf("redigo: a subscription needs connections with ReceiveContext and ReceiveWithTimeout: %w", errors.ErrUnsupported)
 )
 
-// Subscribe implements [pool.Subscriber]. The connection is one of the source's,
-// and counts for its limit as long as somebody waits for a lock. A *redis.Pool with
-// MaxActive lends one, however many Lockers use it, and gets it back when commands find
-// no free connection: waiters are then not woken, and ask again by themselves. If it may
-// have no other, the error matches [errors.ErrUnsupported]: no command would get through
-// any more. So it does if the connections cannot be interrupted.
+// Subscribe implements [pool.Subscriber]. The connection is one of the source's, and counts
+// for the source's limit while the process waits for a lock.
+//
+// From a *redis.Pool with MaxActive one connection is borrowed, however many Lockers use the
+// pool. It is returned when a command finds no free connection. Waiters are then not
+// notified, and retry after their delay.
+//
+// The error matches [errors.ErrUnsupported] if MaxActive is 1, since no connection would be
+// left for commands, and if the connections cannot be interrupted.
 func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	l, err := p.borrow()
 	if err != nil {
@@ -59,10 +62,10 @@ func usable(ctx context.Context, conn redis.Conn) error {
 	return nil
 }
 
-// interruptible reports whether a connection has what a subscription needs. Those
-// of a pool have all methods, and say only when called what they are based on. The
-// empty command is one that sends nothing and waits for nothing, since no reply is
-// due.
+// interruptible reports whether a connection has the methods that a subscription needs. A
+// connection of a pool has all methods, and reports only when called that the connection
+// below it lacks one. The empty command sends nothing and waits for nothing, since no reply
+// is outstanding.
 func interruptible(conn redis.Conn) bool {
 	_, err := redis.DoWithTimeout(conn, time.Second, "")
 	if err == errNoTimeouts {
@@ -77,8 +80,8 @@ func interruptible(conn redis.Conn) bool {
 type subscription struct {
 	ctx    context.Context
 	conn   redis.PubSubConn
-	forget func() bool // ctx has nothing to interrupt any more
-	loan   *loan       // of the connection
+	forget func() bool // stops the interrupt at the end of ctx
+	loan   *loan       // nil if the connection is not borrowed
 
 	mu     sync.Mutex // protects closed, and conn from being closed while it is interrupted
 	closed bool
@@ -88,8 +91,8 @@ func (s *subscription) Join(channel string) error  { return s.conn.Subscribe(cha
 func (s *subscription) Leave(channel string) error { return s.conn.Unsubscribe(channel) }
 func (s *subscription) Ping() error                { return s.conn.Ping("") }
 
-// Receive waits without a timeout, also if the connections have a DialReadTimeout:
-// silence is what a subscription mostly hears.
+// Receive waits without a timeout, also if the connections have a DialReadTimeout: most of
+// the time there is no message.
 func (s *subscription) Receive() (pool.Event, error) {
 	switch e := s.conn.ReceiveWithTimeout(0).(type) {
 	case redis.Message:
@@ -113,8 +116,8 @@ func (s *subscription) interrupt() {
 	}
 }
 
-// Close gives the connection back to its source, which drops it: it is broken, or
-// was interrupted. So the error says nothing new.
+// Close returns the connection to its source. The source drops it, since it is broken or was
+// interrupted. So the error of closing it is ignored.
 func (s *subscription) Close() error {
 	s.forget()
 	s.interrupt()
