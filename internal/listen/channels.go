@@ -8,50 +8,50 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What happens to one channel costs the same however many others there are. All of them
-// are walked only when a connection has ended.
+// An operation on one channel costs the same for any number of channels. All channels are
+// walked only when a connection begins or ends.
 
 const (
-	// linger is how long a channel stays joined when nobody wants it any more,
-	// and the connection open: the next to wait comes soon, or not at all.
+	// linger is how long a channel stays joined, and the connection open, when the channel is
+	// not wanted any more: often the next waiter comes soon.
 	linger = time.Second
-	// A channel that the server refused is left out for so long. To try it costs a
-	// connection, and so time for all channels.
+	// firstExclusion is how long a channel that the server refused is not joined. It doubles
+	// up to maxExclusion. An attempt costs the connection, and so delays all channels.
 	firstExclusion = time.Second
 	maxExclusion   = time.Minute
 )
 
-// channels are those that somebody wants of a node, or wanted lately. The mutex of the subscription
-// protects them.
+// channels are the channels of a node that are wanted, or were within linger. The mutex of the
+// subscription protects them.
 type channels struct {
 	byName  map[string]*channel
-	wanted  int        // of them
-	idle    list.List  // the others, in the order in which they were dropped
+	wanted  int        // number of channels that are wanted
+	idle    list.List  // the other channels, in the order in which they were dropped
 	live    bool       // there is a connection
-	pending []*channel // to be joined on it
-	asked   []*channel // to which Join was sent, beginning with the first that was not answered
-	joins   int        // that were answered on it
+	pending []*channel // to be joined on the connection
+	asked   []*channel // Join was sent; begins with the first one that was not answered
+	joins   int        // number of Joins that were answered on the connection
 
-	refused   map[string]bool // names of channels that are left out, also if nobody wants them now
-	out       int             // channels whose name is there
-	retry     time.Time       // when they are tried again
-	exclusion time.Duration   // between the last refusal of one that had been refused before and that
+	refused   map[string]bool // names of channels that are excluded, also if not wanted now
+	out       int             // number of channels whose name is in refused
+	retry     time.Time       // when excluded channels are tried again
+	exclusion time.Duration   // how long the last exclusion lasts
 }
 
-// A channel is one that somebody wants, or wanted lately.
+// A channel is wanted, or was within linger.
 type channel struct {
 	name    string
 	wants   map[*Listener]bool
 	idle    *list.Element // nil while it is wanted
-	dropped time.Time     // if it is not
+	dropped time.Time     // when it was wanted last
 	asked   bool          // Join was sent
-	joined  bool          // and answered
-	allowed bool          // as it was once
+	joined  bool          // Join was answered
+	allowed bool          // Join was answered once, maybe on an earlier connection
 	again   bool          // it was refused before, and is tried again
 }
 
-// want adds a Listener to those who want a channel, and reports whether it is joined. If
-// it is new, there is something to send.
+// want adds a Listener to a channel. joined reports whether the channel is joined, added
+// whether a Join has to be sent.
 func (cs *channels) want(name string, l *Listener) (joined, added bool) {
 	c := cs.byName[name]
 	if c == nil {
@@ -74,14 +74,14 @@ func (cs *channels) want(name string, l *Listener) (joined, added bool) {
 	return c.joined, added
 }
 
-// join has a channel joined, if there is a connection: begin finds all.
+// join plans the Join of a channel. Without a connection it does nothing: begin joins all.
 func (cs *channels) join(c *channel) {
 	if cs.live {
 		cs.pending = append(cs.pending, c)
 	}
 }
 
-// drop takes a Listener's want back.
+// drop removes a Listener from a channel.
 func (cs *channels) drop(name string, l *Listener) {
 	c := cs.byName[name]
 	if c == nil || !c.wants[l] {
@@ -94,8 +94,7 @@ func (cs *channels) drop(name string, l *Listener) {
 	}
 }
 
-// expire forgets channels that nobody has wanted for a while, and returns those that
-// the server still sends.
+// expire forgets channels that were not wanted for linger, and returns those to leave.
 func (cs *channels) expire(now time.Time) (leave []string) {
 	for e := cs.idle.Front(); e != nil; e = cs.idle.Front() {
 		c := e.Value.(*channel)
@@ -110,7 +109,7 @@ func (cs *channels) expire(now time.Time) (leave []string) {
 		if c.asked {
 			leave = append(leave, c.name)
 		}
-		c.joined = true // whatever the answer, nobody waits for it
+		c.joined = true // its answer does not matter any more
 	}
 	return leave
 }
@@ -122,7 +121,7 @@ func (cs *channels) clear() {
 	cs.pending, cs.wanted, cs.out = nil, 0, 0
 }
 
-// ask returns what to join.
+// ask returns the channels to join.
 func (cs *channels) ask() (join []string) {
 	for _, c := range cs.pending {
 		if cs.byName[c.name] == c { // not forgotten meanwhile
@@ -135,7 +134,7 @@ func (cs *channels) ask() (join []string) {
 	return join
 }
 
-// note takes in what the server said. It appends those who want to know it to to.
+// note records an event. It appends the Listeners that want its channel to to.
 func (cs *channels) note(e pool.Event, to []*Listener) []*Listener {
 	c := cs.byName[e.Channel]
 	if e.Kind == pool.Joined {
@@ -156,10 +155,10 @@ func (cs *channels) note(e pool.Event, to []*Listener) []*Listener {
 	return to
 }
 
-// some reports whether there is a channel to listen to.
+// some reports whether there is a channel that is not excluded.
 func (cs *channels) some() bool { return len(cs.byName) > cs.out }
 
-// tryAgain has the channels that are left out tried again when it is time.
+// tryAgain joins the excluded channels when their exclusion is over.
 func (cs *channels) tryAgain(now time.Time) {
 	if len(cs.refused) == 0 || now.Before(cs.retry) {
 		return
@@ -175,9 +174,10 @@ func (cs *channels) tryAgain(now time.Time) {
 	cs.out = 0
 }
 
-// exclude leaves out the channel that the server refused: answers come in the order of
-// the questions, so it is the first that has none. It reports whether there is one. The
-// others that were refused before have it no better, as far as anybody knows.
+// exclude excludes the channel that the server refused. Answers come in the order of the
+// Joins, so it is the first channel without an answer. exclude reports whether there is one.
+// Unanswered channels that were refused before are excluded as well: nothing shows that they
+// are allowed now.
 func (cs *channels) exclude(now time.Time) (found bool) {
 	before := len(cs.refused)
 	repeated := false
@@ -199,8 +199,8 @@ func (cs *channels) exclude(now time.Time) (found bool) {
 	return found
 }
 
-// begin has all channels joined on a new connection, but for those that are left out.
-// Those that were allowed before come first.
+// begin plans the Joins on a new connection, of all channels that are not excluded. Channels
+// that were allowed before come first.
 func (cs *channels) begin() {
 	cs.live = true
 	known := 0
@@ -217,8 +217,8 @@ func (cs *channels) begin() {
 	shuffle(cs.pending[known:])
 }
 
-// shuffle puts channels that may be refused in another order than the last time: the
-// first refusal is the end of what comes after.
+// shuffle changes the order of channels that may be refused. The first refusal ends the
+// connection, so in a fixed order the channels after it would never be joined.
 func shuffle(all []*channel) {
 	for i := range all {
 		j := i + int(random.N(int64(len(all)-i)))
@@ -226,7 +226,7 @@ func shuffle(all []*channel) {
 	}
 }
 
-// finish notes that the connection has ended, if there was one.
+// finish records that the connection has ended, if there was one.
 func (cs *channels) finish() {
 	cs.live, cs.pending, cs.asked, cs.joins, cs.out = false, nil, nil, 0, 0
 	for name, c := range cs.byName {

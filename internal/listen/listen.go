@@ -1,9 +1,9 @@
-// Package listen hears what nodes publish, on behalf of all who wait for locks in this
-// process. All Lockers share one subscription for each client, see [subscription].
+// Package listen receives the messages that nodes publish, for all waiters of this process.
+// All Lockers share one subscription for each client, see [subscription].
 //
-// What is heard is a hint. A message may be lost, late, doubled or forged, the
-// server may refuse to be listened to, the connection may break without a sign:
-// that costs time, and whoever waits asks again by himself in the end.
+// A message is a hint. It may be lost, late, doubled or forged. The server may refuse the
+// subscription, and the connection may break without a sign. All that only costs time: a
+// waiter retries after a delay, whether it was notified or not.
 package listen
 
 import (
@@ -14,33 +14,33 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A Listener is what one Locker has of the subscription to one node. It is safe for
-// concurrent use. It holds nothing while no channel is wanted.
+// A Listener is the share of one Locker in the subscription to one node. It is safe for
+// concurrent use. It holds no goroutine and no connection while no channel is wanted.
 type Listener struct {
-	client any // by which its subscription is found
+	client any // the key of its subscription
 	node   pool.Subscriber
-	hear   func(pool.Event)
+	notify func(pool.Event)
 
 	mu     sync.Mutex     // protects the rest; taken before the mutexes of subscriptions
 	wants  map[string]int // how often each channel is wanted
-	used   bool           // one was wanted
+	used   bool           // a channel was wanted once
 	closed bool
 }
 
-// New returns a listener to one node. hear is told of every message on a channel
-// that is wanted, and that a channel was joined: what was published before that
-// went unheard. It must not block.
-func New(node pool.Subscriber, hear func(pool.Event)) *Listener {
-	l := &Listener{node: node, hear: hear, wants: make(map[string]int)}
+// New returns a listener to one node. It calls notify with every message on a wanted channel,
+// and when a channel was joined: messages published before that were not received. notify
+// must not block.
+func New(node pool.Subscriber, notify func(pool.Event)) *Listener {
+	l := &Listener{node: node, notify: notify, wants: make(map[string]int)}
 	l.client = ClientOf(node)
 	if l.client == nil {
-		l.client = l // shared with nobody
+		l.client = l // not shared
 	}
 	return l
 }
 
-// ClientOf returns what is equal for two pools that stand on the same client, or nil
-// if that cannot be known.
+// ClientOf returns a value that is equal for two pools on the same client, or nil if the
+// client is not known.
 func ClientOf(node any) any {
 	if b, ok := node.(pool.Backed); ok {
 		if client := b.Backing(); client != nil && reflect.ValueOf(client).Comparable() {
@@ -53,8 +53,8 @@ func ClientOf(node any) any {
 	return nil
 }
 
-// Want asks for a channel and returns at once: true if it is joined already,
-// while otherwise an event will tell.
+// Want asks for a channel and returns at once. It returns true if the channel is joined
+// already; otherwise a Joined event follows.
 func (l *Listener) Want(name string) (joined bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *Listener) Want(name string) (joined bool) {
 	return s.want(name, l)
 }
 
-// Drop takes a Want back.
+// Drop ends a Want.
 func (l *Listener) Drop(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,8 +85,8 @@ func (l *Listener) Drop(name string) {
 	}
 }
 
-// Yield ends the subscription at once and for a while, so that its connection serves
-// commands: the client had none for one of them.
+// Yield ends the subscription at once, and for a while, since a command found no free
+// connection in the client. The connection of the subscription then serves commands.
 func (l *Listener) Yield() {
 	if s := subscriptions.find(l.client); s != nil {
 		defer s.mu.Unlock()
@@ -94,9 +94,8 @@ func (l *Listener) Yield() {
 	}
 }
 
-// Close drops what is still wanted. If nobody else wants anything of the client, the
-// subscription ends, and Close waits for that until ctx ends: a client may be
-// connecting.
+// Close ends all Wants. If no other Listener wants a channel from the client, the
+// subscription ends. Close waits for that until ctx ends, since a client may be connecting.
 func (l *Listener) Close(ctx context.Context) {
 	l.mu.Lock()
 	l.closed = true
@@ -123,8 +122,8 @@ func (l *Listener) Close(ctx context.Context) {
 	}
 }
 
-// subscriptions has that of each client of which something is wanted. It is the
-// process's, so that Lockers which know nothing of each other share them.
+// subscriptions has the subscription of each client from which a channel is wanted. It is
+// global, so that independent Lockers share subscriptions.
 var subscriptions = registry{byClient: make(map[any]*subscription)}
 
 type registry struct {
@@ -143,8 +142,8 @@ func (r *registry) find(client any) *subscription {
 	return s
 }
 
-// get returns the subscription of a client with its mutex held. If there was none,
-// something must be wanted of it before the mutex is given back.
+// get returns the subscription of a client with its mutex held. If it is new, the caller must
+// want a channel before it unlocks the mutex.
 func (r *registry) get(client any, node pool.Subscriber) *subscription {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,38 +12,38 @@ import (
 )
 
 const (
-	// pingPeriod is the pause between signs of life that are asked for, and
-	// maxSilence is how many of them in a row without any end the connection.
-	pingPeriod = time.Second
-	maxSilence = 3
+	// pingPeriod is the pause between two pings. After maxUnanswered pings without any event
+	// the connection ends.
+	pingPeriod    = time.Second
+	maxUnanswered = 3
 	// connectTimeout bounds the attempt to connect.
 	connectTimeout = 2 * time.Second
-	// firstPause is the pause before the connection is tried again. It doubles.
+	// firstPause is the pause before the next attempt to connect. It doubles up to maxPause.
 	firstPause = 50 * time.Millisecond
 	maxPause   = 5 * time.Second
-	// firstAbsence is the pause after the connection was given up for commands. It
-	// doubles up to maxPause, too.
+	// firstAbsence is the pause after the connection was given up for commands. It doubles up
+	// to maxPause.
 	firstAbsence = time.Second
 )
 
-// A subscription is what is heard to one node through one client, for all Listeners that want
-// something of it. It has one goroutine, and another one and a connection while it is
-// listened to. It ends when nothing is wanted any more.
+// A subscription receives the messages of one node through one client, for all Listeners that
+// want a channel. It has one goroutine. While it is connected it has a second goroutine and a
+// connection. It ends when no channel is wanted any more.
 type subscription struct {
 	client  any
 	node    pool.Subscriber
-	changed chan struct{} // has room for one: there is something to send
-	heard   []*Listener   // whom dispatch tells: its own, to be used again
+	changed chan struct{} // holds one value: there is something to send
+	to      []*Listener   // used by dispatch only, which reuses its memory
 
-	mu sync.Mutex // protects the rest; not held while the node is spoken to
+	mu sync.Mutex // protects the rest; not held while the node is called
 	channels
 	cancel    context.CancelFunc // ends the connection, or the pause, under way
-	ended     chan struct{}      // closed when that has ended
-	listening bool               // it is a connection
-	since     time.Time          // when it was begun
-	notBefore time.Time          // when to connect again
-	pause     time.Duration      // before that, after the next failure
-	absence   time.Duration      // the last
+	ended     chan struct{}      // closed when the connection or pause has ended
+	listening bool               // a connection is under way, not a pause
+	since     time.Time          // when the connection was begun
+	notBefore time.Time          // the earliest time of the next connection
+	pause     time.Duration      // after the next failure
+	absence   time.Duration      // the last one, after giving the connection up for commands
 }
 
 func newSubscription(client any, node pool.Subscriber) *subscription {
@@ -56,7 +56,7 @@ func newSubscription(client any, node pool.Subscriber) *subscription {
 	}
 }
 
-// want is channels.want, and has a new channel joined. s.mu is held.
+// want is channels.want, and joins a new channel. s.mu is held.
 func (s *subscription) want(name string, l *Listener) (joined bool) {
 	joined, added := s.channels.want(name, l)
 	if added {
@@ -68,8 +68,9 @@ func (s *subscription) want(name string, l *Listener) (joined bool) {
 	return joined
 }
 
-// endIfUnwanted ends what is under way if nobody wants anything any more, and returns
-// what is closed then. A Want that comes meanwhile begins anew. s.mu is held.
+// endIfUnwanted ends the connection or pause if no channel is wanted any more, and returns
+// the channel that is closed when it has ended. A Want that comes meanwhile begins a new one.
+// s.mu is held.
 func (s *subscription) endIfUnwanted() (ended <-chan struct{}) {
 	if s.wanted > 0 {
 		return nil
@@ -79,8 +80,8 @@ func (s *subscription) endIfUnwanted() (ended <-chan struct{}) {
 	return s.ended
 }
 
-// yield gives up the connection, and stays away until commands have found one for a
-// while. s.mu is held.
+// yield gives up the connection, so that commands can use it. The next one is made when
+// commands have found connections for a while. s.mu is held.
 func (s *subscription) yield() {
 	now := time.Now()
 	if s.listening {
@@ -95,7 +96,7 @@ func (s *subscription) yield() {
 	s.later(now.Add(s.absence))
 }
 
-// run connects, and connects anew when that fails.
+// run connects, and connects again when the connection failed or broke.
 func (s *subscription) run() {
 	for {
 		ctx, pause, more := s.next()
@@ -110,10 +111,10 @@ func (s *subscription) run() {
 	}
 }
 
-// next ends what was under way, and says what follows: nothing more, a pause, or, if
-// that is 0, a connection.
+// next ends the connection or pause, and decides what follows: a pause, a connection if pause
+// is 0, or nothing if more is false.
 func (s *subscription) next() (ctx context.Context, pause time.Duration, more bool) {
-	subscriptions.mu.Lock() // nobody finds it between the decision that it ends and the end
+	subscriptions.mu.Lock() // no Listener finds it between the decision to end and the end
 	defer subscriptions.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,8 +141,8 @@ func (s *subscription) next() (ctx context.Context, pause time.Duration, more bo
 	return ctx, pause, true
 }
 
-// rest lets a pause pass. If the server refuses all that is wanted, a channel that is
-// new ends it.
+// rest waits for the length of a pause. If the server refuses all wanted channels, a new
+// channel ends the pause.
 func (s *subscription) rest(ctx context.Context, pause time.Duration) {
 	var changed <-chan struct{}
 	s.mu.Lock()
@@ -166,14 +167,14 @@ func (s *subscription) session(ctx context.Context) {
 	conn, err := s.node.Subscribe(ctx)
 	connecting.Stop()
 	if err != nil {
-		s.parted(err)
+		s.disconnected(err)
 		return
 	}
 	s.connected()
-	var alive atomic.Bool // something was heard since the last ping
-	var end error         // known once broken
+	var alive atomic.Bool // an event came since the last ping
+	var end error         // set before broken is closed
 	broken := make(chan struct{})
-	go func() { // ends with the connection, and that with ctx
+	go func() { // ends with the connection, which ends with ctx
 		defer close(broken)
 		for {
 			e, err := conn.Receive()
@@ -189,14 +190,14 @@ func (s *subscription) session(ctx context.Context) {
 	cancel()
 	<-broken
 	conn.Close()
-	s.parted(end)
+	s.disconnected(end)
 }
 
-// attend keeps a connection until it breaks or is of no use any more.
+// attend joins, leaves and pings until the connection breaks or no channel is left.
 func (s *subscription) attend(conn pool.Subscription, alive *atomic.Bool, broken <-chan struct{}) {
 	ticker := time.NewTicker(pingPeriod)
 	defer ticker.Stop()
-	silent := 0 // pings without an answer
+	unanswered := 0 // pings in a row
 	for {
 		join, leave, more := s.differences()
 		if !more {
@@ -215,10 +216,10 @@ func (s *subscription) attend(conn pool.Subscription, alive *atomic.Bool, broken
 		select {
 		case <-s.changed:
 		case <-ticker.C:
-			if silent++; alive.Swap(false) {
-				silent = 0
+			if unanswered++; alive.Swap(false) {
+				unanswered = 0
 			}
-			if silent >= maxSilence || conn.Ping() != nil {
+			if unanswered >= maxUnanswered || conn.Ping() != nil {
 				return
 			}
 		case <-broken:
@@ -227,8 +228,8 @@ func (s *subscription) attend(conn pool.Subscription, alive *atomic.Bool, broken
 	}
 }
 
-// differences returns what to join and to leave. more is false when there is
-// nothing left to listen to.
+// differences returns the channels to join and to leave. more is false when no channel is
+// left to receive from.
 func (s *subscription) differences() (join, leave []string, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,28 +239,29 @@ func (s *subscription) differences() (join, leave []string, more bool) {
 	return s.ask(), leave, s.some()
 }
 
-// dispatch passes an event on.
+// dispatch passes an event to the Listeners that want its channel.
 func (s *subscription) dispatch(e pool.Event) {
 	s.mu.Lock()
-	s.heard = s.note(e, s.heard[:0])
+	s.to = s.note(e, s.to[:0])
 	s.mu.Unlock()
-	for _, l := range s.heard {
-		l.hear(e)
+	for _, l := range s.to {
+		l.notify(e)
 	}
-	clear(s.heard)
+	clear(s.to)
 }
 
-// connected notes that there is a connection, on which nothing is joined yet.
+// connected records that there is a new connection.
 func (s *subscription) connected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begin()
 }
 
-// parted notes that the connection has ended, and why, and when to connect again: after
-// a longer and longer pause, if it was of no use. A connection is of use if a channel was
-// joined; if the server refused something else than a channel, the next would be no better.
-func (s *subscription) parted(why error) {
+// disconnected records that the connection has ended, and when to connect again. The pause
+// grows while connections are useless. A connection was useful if a channel was joined on it.
+// If the server refused something other than a channel, it was not: the next connection would
+// be refused as well.
+func (s *subscription) disconnected(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -278,7 +280,7 @@ func (s *subscription) parted(why error) {
 	s.pause = min(2*s.pause, maxPause)
 }
 
-// later has the next connection made at a time, or later. s.mu is held.
+// later delays the next connection to t or later. s.mu is held.
 func (s *subscription) later(t time.Time) {
 	if t.After(s.notBefore) {
 		s.notBefore = t

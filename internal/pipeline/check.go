@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// One timer watches over all calls of a pipe. A call that is answered in time,
-// nearly every one, costs none: the timer finds nothing to do.
+// All calls of a pipe share one timer. Nearly every call is answered in time, and then the
+// timer finds nothing to do.
 
-// watch sees to it that check comes at the deadline of c. p.mu is held.
+// watch makes check run at the deadline of c. p.mu is held.
 func (p *Pipe) watch(c call) {
 	if at, ok := c.ctx.Deadline(); ok {
 		p.arm(at)
 	}
 }
 
-// arm has check come at that time, or before. p.mu is held.
+// arm makes check run at that time, or before. p.mu is held.
 func (p *Pipe) arm(at time.Time) {
 	if p.closed || p.armed && !at.Before(p.at) {
 		return
@@ -30,8 +30,9 @@ func (p *Pipe) arm(at time.Time) {
 	}
 }
 
-// check gives up what was not sent by its deadline. If a call is overdue on the
-// connection, new ones get another; a connection that is overdue for long is given up.
+// check fails the calls that were not sent by their deadline. If a call on the connection is
+// overdue, the connection is retired. A connection that is overdue for longer than grace is
+// closed.
 func (p *Pipe) check() {
 	p.mu.Lock()
 	p.armed = false

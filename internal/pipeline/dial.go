@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// dialSlack is what a dial may take to return when its context has ended.
+// dialSlack is how long a dial may take to return when its context has ended.
 const dialSlack = time.Second
 
 var (
@@ -15,7 +15,7 @@ var (
 	errBehind = errors.New("the connection takes no more: commands before it are still being written")
 )
 
-// notReady says why a call was not sent: what the dial is doing. p.mu is held.
+// notReady says why a call was not sent. p.mu is held.
 func (p *Pipe) notReady() error {
 	switch {
 	case !p.dialing:
@@ -37,15 +37,15 @@ func (p *Pipe) doing() string {
 
 func (p *Pipe) took() time.Duration { return time.Since(p.begun).Round(time.Millisecond) }
 
-// A dialed is what a dial returned.
+// A dialed is the result of a dial.
 type dialed struct {
 	conn Conn
 	err  error
 }
 
-// connect dials. Not every client heeds the context while it greets a server that is
-// frozen. Such a dial is left behind, or Close and all calls to come would wait for
-// it; no other begins before it has returned, so there is one at most.
+// connect dials. Some clients ignore the context while they greet a frozen server. connect
+// returns without waiting for such a dial: otherwise Close and all later calls would wait for
+// it. The next dial does not begin before it has returned, so there is at most one.
 func (p *Pipe) connect() (Conn, error) {
 	p.mu.Lock()
 	hangs := p.hangs

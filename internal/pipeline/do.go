@@ -14,7 +14,7 @@ func (p *Pipe) Do(ctx context.Context, args ...any) (any, error) {
 		return nil, unsent(err)
 	}
 	w := &waiter{done: make(chan struct{})}
-	p.Submit(ctx, w, slices.Clone(args)...) // they may be kept for longer than this call
+	p.Submit(ctx, w, slices.Clone(args)...) // Submit may keep them for longer than this call
 	select {
 	case <-w.done:
 		return w.reply, w.err
@@ -26,7 +26,7 @@ func (p *Pipe) Do(ctx context.Context, args ...any) (any, error) {
 	case sentCall:
 		return nil, ctx.Err()
 	}
-	<-w.done // being told right now: to know is worth more
+	<-w.done // Receive is called right now, and a known outcome is worth the wait
 	return w.reply, w.err
 }
 
@@ -43,17 +43,17 @@ func (w *waiter) Receive(reply any, err error) {
 	close(w.done)
 }
 
-// A fate is what becomes of a call whose caller does not wait for it any more.
+// A fate says what happened to a call whose caller has stopped waiting.
 type fate uint8
 
 const (
-	unsentCall fate = iota // taken back
-	sentCall               // nobody waits for its reply
-	toldCall               // somebody is about to tell, or has told
+	unsentCall   fate = iota // withdrawn before it was sent
+	sentCall                 // sent; its reply is ignored
+	answeredCall             // its receiver was called, or is about to be
 )
 
-// withdraw takes back a call if it was not sent, and says why. If it was, nobody waits
-// for it any more, and others should not have to either.
+// withdraw removes a call that was not sent, and says why it was not. If it was sent, its
+// connection is retired, so that later calls do not wait behind it.
 func (p *Pipe) withdraw(r pool.Receiver) (fate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,5 +66,5 @@ func (p *Pipe) withdraw(r pool.Receiver) (fate, error) {
 	case p.old != nil && p.old.unanswered.has(r):
 		return sentCall, nil
 	}
-	return toldCall, nil
+	return answeredCall, nil
 }

@@ -14,11 +14,10 @@ func (p *Pipe) open() {
 	p.dialing = true
 	p.begun = time.Now()
 	p.all.Add(1)
-	go p.run() // ends when the connection breaks, or cannot be had
+	go p.run() // ends when the connection breaks, or dialing failed
 }
 
-// run connects, and reads until the connection breaks. Whoever was promised an
-// answer by then is told that there will be none.
+// run connects, and reads until the connection breaks. Calls that are unanswered then fail.
 func (p *Pipe) run() {
 	defer p.all.Done()
 	conn, err := p.connect()
@@ -39,13 +38,13 @@ func (p *Pipe) run() {
 		p.ended(l, err)
 		return
 	}
-	// The refusal is the answer to one call. The others have none.
+	// The error reply belongs to one call. The others fail without a reply.
 	p.ended(l, errDemoted)
 	last.receiver.Receive(nil, err)
 }
 
-// opened puts a new connection to use, unless the pipe was closed meanwhile, or the old
-// one was put to use again.
+// opened makes a new connection the current one. It returns false if the pipe was closed
+// meanwhile, or the old connection became the current one again.
 func (p *Pipe) opened(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,7 +63,7 @@ func (p *Pipe) refused(err error) {
 	p.mu.Lock()
 	p.dialing = false
 	var waiting []call
-	if p.link == nil { // or the old one serves them
+	if p.link == nil { // otherwise the old connection serves them
 		p.refusal = err
 		p.pause = min(max(2*p.pause, firstPause), maxPause)
 		p.quiet = time.Now().Add(p.pause)
@@ -74,8 +73,9 @@ func (p *Pipe) refused(err error) {
 	fail(waiting, unsent(err))
 }
 
-// retire has new calls use a new connection, and keeps the one that they used for
-// the replies that it owes, unless there is such a one already. p.mu is held.
+// retire makes the current connection the old one, which is kept for its outstanding replies.
+// New calls get a new connection. If there is an old connection already, retire does nothing.
+// p.mu is held.
 func (p *Pipe) retire() {
 	if p.old != nil || p.closed {
 		return
@@ -88,8 +88,8 @@ func (p *Pipe) retire() {
 	}
 }
 
-// ended fails the calls on l that will not be answered. Those that were not sent
-// wait for the next connection.
+// ended fails the unanswered calls of l, which has ended. Calls that were not sent wait for
+// the next connection.
 func (p *Pipe) ended(l *link, err error) {
 	p.mu.Lock()
 	lost := l.unanswered.drain()
@@ -105,7 +105,7 @@ func (p *Pipe) ended(l *link, err error) {
 		err = pool.ErrClosed
 	}
 	p.mu.Unlock()
-	l.writer.Wait() // the arguments are the callers' again once they are told
+	l.writer.Wait() // after its outcome a call's arguments must not be read
 	fail(lost, fmt.Errorf("the connection ended before the reply: %w", err))
 }
 
@@ -116,7 +116,7 @@ const (
 	maxBatchBytes = 64 << 10
 )
 
-// write sends what waits, all that has collected at a time.
+// write sends the waiting calls, all that have collected at a time.
 func (p *Pipe) write(l *link) {
 	for {
 		select {
@@ -124,7 +124,7 @@ func (p *Pipe) write(l *link) {
 		case <-l.broken:
 			return
 		}
-		runtime.Gosched() // whoever can run goes first: what he sends travels along
+		runtime.Gosched() // other runnable goroutines submit first, and their calls travel along
 		var err error
 		n, bytes := 0, 0
 		for err == nil && n < maxBatch && bytes < maxBatchBytes {
@@ -146,9 +146,11 @@ func (p *Pipe) write(l *link) {
 	}
 }
 
-// next commits the first call that waits to l, unless somebody else is writing: he
-// wakes the writer when he is done. One at a time, since a Send may block: what comes
-// after it may be too late by then, or go to another link.
+// next commits the first waiting call to l. It does not if a caller is writing, which wakes
+// the writer when it is done. writing says whether the writer writes already.
+//
+// Calls are committed one at a time, since a Send may block: by then a later call may have
+// passed its deadline, or belong to another link.
 func (p *Pipe) next(l *link, writing bool) (call, bool) {
 	for {
 		p.mu.Lock()
@@ -178,19 +180,20 @@ var (
 	errDemoted = errors.New("the server is not a master any more")
 )
 
-// read passes replies on until the connection breaks, or is of no use any more. A
-// refusal that says so is left to the caller: whoever hears of it may call again.
+// read passes replies on until the connection breaks or is not needed any more. It also ends
+// after an error reply that says that the server is no longer a master. It returns that error
+// and its call: the receiver may submit again, so the connection has to end first.
 //
-// A reply to what is still being sent is none, whatever sent it: the arguments are the
-// callers' again once they are told.
+// A reply to a command whose Send has not returned ends the connection, and is not passed
+// on: Send may still read the arguments, which must not be read after the outcome.
 func (p *Pipe) read(l *link) (last call, err error) {
-	for told := int64(0); ; told++ {
+	for received := int64(0); ; received++ {
 		reply, err := l.conn.Receive()
 		_, refused := err.(pool.Error)
 		if err != nil && !refused {
 			return call{}, err
 		}
-		if told == l.sent.Load() {
+		if received == l.sent.Load() {
 			return call{}, errUnasked
 		}
 		c, drained := p.answered(l)
@@ -204,8 +207,8 @@ func (p *Pipe) read(l *link) (last call, err error) {
 	}
 }
 
-// answered takes out the call that a reply is for. drained is true if l is an old
-// link, this was the last, and there is a newer one.
+// answered takes out the call of a reply. drained is true if l is the old link, this was its
+// last outstanding reply, and l is not used again: there is a newer link, or l was given up.
 func (p *Pipe) answered(l *link) (c call, drained bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

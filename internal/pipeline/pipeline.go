@@ -1,16 +1,16 @@
-// Package pipeline sends the commands of many callers down one connection
-// without waiting for the replies in between.
+// Package pipeline sends the commands of many callers over one connection, without waiting
+// for the replies in between.
 //
-// A client library opens the connection and knows its protocol ([Conn]); here
-// stands who writes when, which reply is whose, and what becomes of the calls if
-// the connection breaks.
+// A client library opens the connection and knows its protocol ([Conn]). This package decides
+// which goroutine writes, assigns replies to calls, and fails calls when the connection
+// breaks.
 //
-//	caller ---> writes, if little is under way ------------> connection
+//	caller ---> writes, if few calls are in flight --------> connection
 //	      \---> waiting ---> writer, all that has collected -----^   |
 //	receiver <------------------------- reader <---------------------+
 //
-// A lone caller pays for a system call and for no goroutine; of many callers,
-// those that come while the writer writes travel together.
+// A single caller pays for a system call and no goroutine. With many callers, the commands
+// submitted while the writer writes are sent together.
 package pipeline
 
 import (
@@ -26,8 +26,8 @@ import (
 // A Conn is one connection to a server. One goroutine at a time calls Send and
 // Flush, another one Receive, and any of them, or a third, Close.
 type Conn interface {
-	// Send writes a command, which Flush sends at the latest. The server has all of it
-	// not before Send has returned: replies that come earlier are none.
+	// Send writes a command, at least into a buffer. Flush sends the rest. The server must
+	// not have the whole command before Send returns: an earlier reply ends the connection.
 	Send(args []any) error
 	Flush() error
 
@@ -40,23 +40,24 @@ type Conn interface {
 }
 
 const (
-	// A caller writes by itself if no more than this is unanswered, its own
-	// command included. Such a write does not block, not even if the server is
-	// frozen: the smallest buffer that a socket has is larger.
+	// A caller writes itself if at most maxBytes are unanswered, with its own command. Such a
+	// write does not block, not even if the server is frozen: the smallest buffer of a socket
+	// is larger.
 	maxBytes = 4096
-	maxCalls = 4 // and no more than these: where there are many, collecting them is cheaper
+	// With maxCalls or more unanswered calls the writer writes: collecting them is cheaper.
+	maxCalls = 4
 
-	// maxHeld bounds the calls that wait, or are unanswered: a server that does not
-	// answer must not fill the memory with them.
+	// maxHeld bounds the calls that wait or are unanswered, so that a server that does not
+	// answer cannot fill the memory.
 	maxHeld = 16 << 10
 
-	// dialTimeout bounds the opening of a connection, if nothing else is said.
+	// dialTimeout is the default of Pipe.DialTimeout.
 	dialTimeout = 5 * time.Second
 	// After a failure to connect, calls fail at once for a while, which doubles.
 	firstPause = 25 * time.Millisecond
 	maxPause   = time.Second
-	// grace is how long after its deadline an unanswered call keeps its connection.
-	// Replies that come within it tell what became of the commands.
+	// grace is how long an unanswered call keeps its connection after its deadline. The
+	// outcome of commands whose replies come in this time is known.
 	grace = 2 * time.Second
 )
 
@@ -65,20 +66,20 @@ var errFull = fmt.Errorf("%d calls are under way already", maxHeld)
 // A Pipe is one connection at a time to one server, opened at the first call and
 // replaced when it breaks. It is safe for concurrent use.
 //
-// When a call passes its deadline unanswered, the next ones get a new connection:
-// there they need not wait behind it, and if the server is frozen they are never
-// sent. The old one is kept for late replies; there is one such connection at most. When
-// all have come it is as good as a new one, and used again if that is not there yet: to
-// connect may take longer than callers wait.
+// When a call passes its deadline unanswered, the next calls get a new connection. There they
+// do not wait behind the unanswered call, and if the server is frozen they are never sent.
+// The old connection is kept for late replies. There is at most one old connection. When its
+// last reply has come and the new one is not open yet, the old one is used again: connecting
+// may take longer than callers wait.
 type Pipe struct {
-	// DialTimeout bounds the opening of a connection. It is not changed once calls are
-	// made.
+	// DialTimeout bounds the opening of a connection. It must not be changed after the first
+	// call.
 	DialTimeout time.Duration
 
 	dial func(context.Context) (Conn, error)
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
-	all  sync.WaitGroup // goroutines
+	all  sync.WaitGroup // all goroutines
 
 	mu      sync.Mutex // protects the rest; never held while a Conn or a Receiver is called
 	closed  bool
@@ -86,27 +87,27 @@ type Pipe struct {
 	old     *link // nil if no replies are late
 	dialing bool
 	begun   time.Time     // when the last dial began
-	hangs   bool          // a dial was left behind
-	stage   string        // of the dial that is under way
+	hangs   bool          // a dial did not return although its context ended
+	stage   string        // of the current dial
 	refusal error         // why the last dial failed
-	pause   time.Duration // after it
-	quiet   time.Time     // its end
+	pause   time.Duration // after a failed dial, in which calls fail at once
+	quiet   time.Time     // the end of that pause
 	waiting queue         // calls that were not sent
 	timer   *time.Timer   // runs check
 	armed   bool
-	at      time.Time // when it does, if armed
+	at      time.Time // when it runs, if armed
 }
 
-// A link is a connection and who writes to it.
+// A link is a connection, with the state of its writing and its unanswered calls.
 type link struct {
 	conn   Conn
-	wake   chan struct{}  // has room for one: something waits for the writer
+	wake   chan struct{}  // holds one value: a call waits for the writer
 	broken chan struct{}  // closed by the reader
-	writer sync.WaitGroup // somebody is calling Send or Flush
-	sent   atomic.Int64   // calls that Send has returned from: only they can have replies
+	writer sync.WaitGroup // a goroutine is calling Send or Flush
+	sent   atomic.Int64   // number of Sends that have returned: only their calls can have replies
 
 	// Protected by Pipe.mu.
-	writing    bool  // the same
+	writing    bool  // a goroutine is calling Send or Flush
 	unanswered queue // calls that were sent, or are about to be
 	bytes      int   // of these
 	stalled    bool  // given up
@@ -173,14 +174,14 @@ func (p *Pipe) refuses() error {
 	return nil
 }
 
-// commit notes that a call is about to be sent on l. p.mu is held.
+// commit records that a call is about to be sent on l. p.mu is held.
 func (p *Pipe) commit(l *link, c call) {
 	l.unanswered.push(c)
 	l.bytes += c.size
 	p.watch(c)
 }
 
-// begin notes that somebody starts to write to the current link. Pipe.mu is held.
+// begin records that a goroutine starts to write to the current link. Pipe.mu is held.
 func (l *link) begin() {
 	l.writing = true
 	l.writer.Add(1)
@@ -195,8 +196,8 @@ func (l *link) send(c call) error {
 	return err
 }
 
-// written notes that he has done. After an error the reader ends the connection: it
-// is where calls fail.
+// written records that the writing has ended. After an error it closes the connection: the
+// reader notices that, and fails the calls.
 func (p *Pipe) written(l *link, err error) {
 	if err != nil {
 		l.conn.Close()
@@ -217,9 +218,9 @@ func (l *link) kick() {
 	}
 }
 
-// Close ends the connection. Calls that are under way fail, and so do later ones.
-// When it returns, no goroutine and no connection is left, but for a dial that does
-// not return when its context ends.
+// Close ends the connection. Outstanding calls fail, and so do later ones. When it returns,
+// no goroutine and no connection is left. The exception is a dial that does not return when
+// its context ends.
 func (p *Pipe) Close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -242,9 +243,9 @@ func (p *Pipe) Close() error {
 
 func unsent(err error) error { return fmt.Errorf("%w: %w", pool.ErrNotSent, err) }
 
-// ended returns why ctx is over, or nil. It asks the clock as well: the timer of a
-// context may come round a little after its deadline, and a caller who compares
-// with ctx.Err() will see the deadline by then.
+// ended returns why ctx is over, or nil. It reads the clock as well: the timer of a context
+// fires a little after the deadline. A caller that compares the error with ctx.Err() sees
+// the deadline by then.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A call is one command on its way.
+// A call is one submitted command.
 type call struct {
 	ctx      context.Context
 	receiver pool.Receiver
@@ -18,8 +18,8 @@ type call struct {
 	size     int
 }
 
-// fail tells the receiver that there is no reply. If the context has ended, the
-// error matches that too.
+// fail calls the receiver with an error. If the context has ended, the error matches that as
+// well.
 func (c call) fail(err error) {
 	if over := ended(c.ctx); over != nil && !errors.Is(err, over) {
 		err = fmt.Errorf("%w: %w", over, err)

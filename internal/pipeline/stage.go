@@ -2,11 +2,11 @@ package pipeline
 
 import "context"
 
-// dialedFor is the key under which the context of a dial has its pipe.
+// dialedFor is the key of the pipe in the context of a dial.
 type dialedFor struct{}
 
-// Stage notes what a dial is busy with. ctx is the one that it was given. Calls whose
-// deadline passes meanwhile are told.
+// Stage records what a dial is doing. ctx is the context of the dial. The errors of calls
+// whose deadline passes meanwhile contain it.
 func Stage(ctx context.Context, what string) {
 	if p, ok := ctx.Value(dialedFor{}).(*Pipe); ok {
 		p.mu.Lock()
