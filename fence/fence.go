@@ -1,26 +1,27 @@
-// Package fence is for what a lock protects: it refuses holders that come too late.
+// Package fence protects what a lock protects from holders that are late.
 //
-// Whoever holds a lock may be delayed between two instructions (by the scheduler, the
-// garbage collector, the network) until the lock has expired and somebody else has it,
-// and then go on as if nothing had happened. Neither of them can know; but what they
-// change can, if every lock comes with a number that grows:
+// The holder of a lock may be delayed between two instructions, by the scheduler, the garbage
+// collector or the network. The delay may last until the lock has expired and another client
+// holds it. Then the old holder goes on as if nothing had happened. No client can notice that
+// in time. The data that they change can, if every lock comes with a number that grows, a
+// fencing token:
 //
 //	            lock, token 33                               lock expires
 //	holder A    |-----#########  (paused)  . . . . . . . . . . . . . .  write, 33  --> refused: 34 was here
 //	holder B                                |-----#####  write, 34  --> done
 //	                                        lock, token 34
 //
-// So take the lock [WithFencing], send [Lock.Token] along with everything that changes
-// something, and let the thing that is changed remember the largest token that it has
-// seen, and refuse smaller ones. ("How to do distributed locking", Kleppmann 2016.)
+// Take the lock [WithFencing]. Send [Lock.Token] with every change. Let the database reject a
+// token smaller than the largest it has seen. ("How to do distributed locking", Kleppmann
+// 2016.)
 //
-// A new holder must show its token before it reads what it is going to change. Else a
-// write that was delayed lands between its reading and its writing, and is lost.
+// A new holder must present its token before it reads the data that it is going to change.
+// Otherwise a delayed write may happen between its read and its write, and is lost.
 //
-// A [Checker] does that for things in the memory of one process. For a database there is
-// nothing to import, it is a column and a condition: the example has it for SQL, and a
-// [test] for Redis. The token has to be compared where the change is made, and in
-// the same step: a comparison that comes before it has the gap again that it is to close.
+// A [Checker] compares tokens for data in the memory of one process. A database needs a column
+// and a condition, and nothing of this package: the example shows it for SQL, and a [test] for
+// Redis. Compare the token in the same step that makes the change. If the comparison comes
+// before the change, a delay between them lets a late holder through.
 //
 // [test]: https://github.com/quorumlock/quorumlock/blob/main/test/quorum/example_fencing_test.go
 // [WithFencing]: https://pkg.go.dev/github.com/quorumlock/quorumlock/redlock#WithFencing
@@ -34,39 +35,40 @@ import (
 )
 
 var (
-	// ErrStale: somebody with a larger token was here before. The lock that the
-	// token belongs to is not held any more, whatever its holder believes.
+	// ErrStale: a larger token was seen before. The lock of this token is not held any more,
+	// whatever its holder believes.
 	ErrStale = errors.New("stale fencing token")
 
 	// ErrNoToken: the token is 0, so the lock was taken without fencing.
 	ErrNoToken = errors.New("no fencing token: take the lock with redlock.WithFencing")
 )
 
-// A Checker remembers the largest token that it has seen of every name. The zero value
-// is ready for use. It is safe for concurrent use, and must not be copied.
+// A Checker remembers the largest token that it has seen for every name. The zero value is
+// ready for use. It is safe for concurrent use, and must not be copied.
 //
-// It protects what one process keeps, for as long as the process lives: after a restart
-// it lets everybody in. What outlives the process needs tokens that do.
+// It protects data in the memory of one process. After a restart it has forgotten all tokens
+// and accepts any. Data that outlives the process needs its tokens stored with it.
 type Checker struct {
 	mu    sync.Mutex // protects names
 	names map[string]*seen
 }
 
-// seen is what is known of one name.
+// seen is the state of one name.
 type seen struct {
 	mu      sync.Mutex // held while a change is made
 	largest uint64
 }
 
-// Do runs change if no larger token of the name was seen, and remembers the token.
-// While change runs nobody else is let in under that name, so it must be quick and must
-// not call the Checker with the same name. A holder may come as often as it likes, also
-// with the same change again: a token tells who is late, not what is done already. The
-// first time should be before it reads.
+// Do runs change if no larger token was seen for the name, and remembers the token.
 //
-// An error that matches [ErrStale] or [ErrNoToken] means that change was not called.
-// Otherwise the error is that of change; the token is remembered all the same, since
-// change may have done something.
+// While change runs, other calls with the same name wait. So change must be quick, and must
+// not call the Checker with the same name. A holder may call Do any number of times. The first
+// call should come before it reads the data. Do does not notice a change that is repeated: a
+// token shows which holder is late, not which changes are done.
+//
+// An error that matches [ErrStale] or [ErrNoToken] means that change was not called. Any other
+// error is the error of change. The token is remembered even then, since change may have had
+// an effect.
 func (c *Checker) Do(name string, token uint64, change func() error) error {
 	if token == 0 {
 		return fmt.Errorf("fence: %q: %w", name, ErrNoToken)
@@ -95,8 +97,9 @@ func (c *Checker) seen(name string) *seen {
 	return s
 }
 
-// Forget makes room: it forgets the token of a name, and who is let in. That is safe when
-// what the name stands for is gone, or when no holder can be late and none is at work.
+// Forget frees the memory of a name. Afterwards the name accepts any token. That is safe when
+// the data of the name no longer exists, or when the name has no holder and no late holder is
+// possible.
 func (c *Checker) Forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,29 +1,28 @@
 // Package clock reads the two clocks of the machine together.
 //
-// A lease must end on time when the machine slept (the monotonic clock of most
-// systems stands still meanwhile, golang.org/issue/24595) and when somebody
-// sets the wall clock. Elapsed time is therefore the larger of the two: a wall
-// clock that steps forward ends a lease early, one that steps back changes
-// nothing.
+// A lease must end on time after the machine slept and after the wall clock was set. The
+// monotonic clock of most systems stands still during sleep (golang.org/issue/24595). So
+// elapsed time is the larger of the two: a wall clock that steps forward ends a lease early,
+// a wall clock that steps back changes nothing.
 package clock
 
 import "time"
 
-// A Reading is one look at both clocks.
+// A Reading is the time of both clocks at one moment.
 type Reading struct {
-	Mono time.Duration // since an arbitrary start
-	Wall time.Time     // as the machine believes it
+	Mono time.Duration // monotonic clock, since an arbitrary start
+	Wall time.Time     // wall clock
 }
 
-// Since is the time that passed from earlier to r: the larger of what the
-// monotonic and what the wall clock say.
+// Since is the time that passed from earlier to r: the larger of the differences of the
+// monotonic and the wall clock.
 func (r Reading) Since(earlier Reading) time.Duration {
 	return max(r.Mono-earlier.Mono, r.Wall.Round(0).Sub(earlier.Wall.Round(0)))
 }
 
-// Skew is how much further the wall clock went than the monotonic clock from
-// earlier to r: about zero, unless the machine slept (then the length of the
-// sleep) or the wall clock was set (then the step, which may be negative).
+// Skew is how much further the wall clock went than the monotonic clock from earlier to r.
+// It is about zero. If the machine slept it is the length of the sleep. If the wall clock was
+// set it is the step, which may be negative.
 func (r Reading) Skew(earlier Reading) time.Duration {
 	return r.Wall.Round(0).Sub(earlier.Wall.Round(0)) - (r.Mono - earlier.Mono)
 }
@@ -37,8 +36,8 @@ type Clock interface {
 // the clock of the bubble.
 type System struct{}
 
-// start is what monotonic readings count from. Only differences of readings
-// are ever used, so it does not matter when it was taken.
+// start is the origin of monotonic readings. Only differences of readings are used, so it
+// does not matter when it was taken.
 var start = time.Now()
 
 // Read returns the time now.

@@ -21,13 +21,13 @@ func (f *Fake) Step(d time.Duration) {
 	f.wall += d
 }
 
-// Read returns the time now, as the fake has it.
+// Read returns the time now with the offset.
 func (f *Fake) Read() Reading {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := System{}.Read()
-	// Round(0) strips the reading that time.Time carries of the monotonic
-	// clock: a stepped time must not be compared by it.
+	// Round(0) removes the monotonic reading from a time.Time: a stepped time must not be
+	// compared by it.
 	r.Wall = r.Wall.Round(0).Add(f.wall)
 	return r
 }

@@ -11,9 +11,8 @@ import (
 // always share a node.
 func Majority(n int) int { return n/2 + 1 }
 
-// Outcome says whether a vote is decided. It is three-valued, and a decided
-// vote stays decided whatever the open answers turn out to be: that is why a
-// round need not wait for them.
+// Outcome says whether a vote is decided. It has three values. A decided vote stays decided
+// whatever the outstanding answers are, so a round need not wait for them.
 type Outcome uint8
 
 const (
@@ -47,13 +46,12 @@ func (t Tally) Outcome() Outcome {
 	return Open
 }
 
-// Denied reports that a majority of yes is impossible because of what nodes
-// answered, whatever the failed ones would have said: asking those again
-// cannot help.
+// Denied reports that a majority of yes is impossible because of the answers no alone. Asking
+// the failed nodes again cannot help.
 func (t Tally) Denied() bool { return t.Nodes-t.No < Majority(t.Nodes) }
 
-// Unreachable reports that a majority of yes is impossible because of failed
-// nodes alone, whatever the others say.
+// Unreachable reports that a majority of yes is impossible because of failed nodes alone,
+// whatever the other nodes answer.
 func (t Tally) Unreachable() bool { return t.Nodes-t.Failed < Majority(t.Nodes) }
 
 // driftSlack is the constant part of the drift allowance: it covers the
@@ -67,12 +65,11 @@ func Drift(ttl time.Duration, factor float64) time.Duration {
 	return time.Duration(float64(ttl)*factor) + driftSlack
 }
 
-// Validity is how long, counted from just before the first command of a round
-// was sent, the keys that the round set are certain to live on every node that
-// answered: a node started counting ttl later than that moment, and its clock
-// is at most the drift faster than ours. (MIN_VALIDITY on the Redis page is the
-// same less the time that the round took.) It is not positive if the ttl is too
-// short for the drift.
+// Validity is how long the keys of a round certainly live on every node that answered. It
+// counts from just before the first command of the round was sent. A node starts to count the
+// ttl after that moment, and its clock is at most the drift faster than ours. Validity is not
+// positive if the ttl is too short for the drift. (MIN_VALIDITY on the Redis page is Validity
+// minus the time that the round took.)
 func Validity(ttl time.Duration, factor float64) time.Duration {
 	return ttl - Drift(ttl, factor)
 }
@@ -82,10 +79,10 @@ func TTL(validity time.Duration, factor float64) time.Duration {
 	return time.Duration(float64(validity+driftSlack)/(1-factor)) + 1 // rounded up
 }
 
-// Lifetime bounds from above how long after it was sent a command can leave a
-// key with this ttl behind, on a node that executes it at once and whose clock
-// is at most the drift slower than ours. Where that is more than a time.Duration holds,
-// it is the longest: a negative one would let a key count as gone that is there.
+// Lifetime is the longest time after which a key with this ttl still exists, counted from the
+// sending of its command. The node executes the command at once, and its clock is at most the
+// drift slower than ours. Lifetime is at most the largest time.Duration: an overflow to a
+// negative one would make an existing key count as gone.
 func Lifetime(ttl time.Duration, factor float64) time.Duration {
 	life := float64(ttl) / (1 - factor)
 	if life >= math.MaxInt64-float64(driftSlack) {

@@ -1,5 +1,5 @@
-// Package random is where the library's pauses get their randomness from, so that a
-// simulation can repeat a run from its seed alone.
+// Package random is the source of randomness for the library's pauses. A simulation sets a
+// seed, and can repeat a run from it.
 package random
 
 import (
@@ -14,8 +14,8 @@ var seeded atomic.Pointer[uint64]
 
 // N is a random number in [0, n), as of [rand.N].
 //
-// In a simulation it follows from the seed, the instant of virtual time, and n: the order
-// in which goroutines ask at one instant, which no seed says, does not matter.
+// In a simulation it follows from the seed, the instant of virtual time, and n. So the order
+// in which goroutines call it at one instant does not matter, which no seed determines.
 func N[Int ~int64](n Int) Int {
 	if seed := seeded.Load(); seed != nil {
 		return Int(rand.New(rand.NewPCG(*seed^uint64(n), uint64(time.Now().UnixNano()))).Int64N(int64(n)))
@@ -23,11 +23,12 @@ func N[Int ~int64](n Int) Int {
 	return rand.N(n)
 }
 
-// Apart is by how much later a timer is to fire, so that it does not at the very instant
-// of another one: not at all, but in a simulation. There the runtime chooses at random
-// which of the two comes first (timer.rand in runtime/time.go), and no seed says how. It
-// is another time for each node, for each kind of timer, and each time: what is given up
-// and then waits 25 ms is else as late as what waits first.
+// Apart is a delay to add to a timer, so that it does not fire at the same instant as another
+// one. It is 0 outside a simulation. In virtual time two timers may have the same instant,
+// and then the runtime chooses at random which one fires first (timer.rand in
+// runtime/time.go): no seed determines that. The delay differs for each node, each kind of
+// timer and each call. Otherwise a timer of 25 ms that is set when another one fires would
+// meet a timer that was set for the sum.
 func Apart(node fmt.Stringer, kind string) time.Duration {
 	seed := seeded.Load()
 	if seed == nil {
@@ -43,7 +44,7 @@ func Apart(node fmt.Stringer, kind string) time.Duration {
 	return 1 + time.Duration((sum^sum>>32)%uint64(most))
 }
 
-// Seed makes all numbers of this process follow from a seed, until restore.
+// Seed makes all numbers in this process follow from a seed, until restore.
 func Seed(seed uint64) (restore func()) {
 	before := seeded.Swap(&seed)
 	return func() { seeded.Store(before) }
