@@ -7,15 +7,15 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// clock is the node's wall clock: the real one (in a bubble the bubble's), plus
-// an offset. miniredis can be told a time but not an offset, so it is told anew
-// before each command and each look at its keys.
+// clock is the node's wall clock: the real one plus an offset. In a bubble the real one is that
+// of the bubble. miniredis can be given a time but not an offset, so it gets the time before
+// each command and each access to its keys.
 type clock struct {
-	mu     sync.Mutex // protects offset, and the order in which the store is told
+	mu     sync.Mutex // protects offset, and the order in which the store gets times
 	offset time.Duration
 }
 
-// follow tells the store what time it is.
+// follow sets the time of the store.
 func (c *clock) follow(store *miniredis.Miniredis) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,25 +31,25 @@ func (c *clock) jump(store *miniredis.Miniredis, d time.Duration) {
 	c.offset += d
 	store.SetTime(time.Now().Add(c.offset))
 	if d < 0 {
-		// Redis stores when a key expires, miniredis how long it has still to
-		// live: with the clock back by d that is d more.
+		// Redis stores the time of expiry, miniredis the remaining time to live. With the
+		// clock set back by d a key has d more to live.
 		store.FastForward(d)
 	}
 	store.DB(0)
 }
 
-// JumpClock makes the node's wall clock jump. Redis expires keys by that clock:
-// a jump forward expires keys early, a jump backward lets them live longer, and
-// TIME follows.
+// JumpClock moves the node's wall clock by d, backward if d is negative. Redis expires keys by
+// that clock. A jump forward expires keys early. A jump backward lets them live longer. TIME
+// follows.
 func (n *Node) JumpClock(d time.Duration) {
 	n.gate.Lock()
 	defer n.gate.Unlock()
 	n.clock.jump(n.store, d)
 }
 
-// Advance lets d pass on the node at once: keys expire, and TIME follows. To the
-// node that is a jump of its clock forward; a negative d does nothing. In a
-// bubble, time.Sleep lets time pass for everybody.
+// Advance makes the time d pass on the node at once: keys expire, and TIME follows. For the node
+// that is a jump of its clock forward. A negative d does nothing. In a bubble, time.Sleep makes
+// time pass for the clients as well.
 func (n *Node) Advance(d time.Duration) {
 	if d > 0 {
 		n.JumpClock(d)

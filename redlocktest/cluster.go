@@ -14,32 +14,32 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Cluster is a set of independent in-memory masters: the nodes know nothing of
-// each other. It is safe for concurrent use.
+// Cluster is a set of independent in-memory masters: no node knows another one. It is safe
+// for concurrent use.
 type Cluster struct {
 	nodes []*Node
 }
 
-// maxNodes is what fits into the last byte of an in-memory address.
+// maxNodes fits into the last byte of an in-memory address.
 const maxNodes = 254
 
-// New starts n nodes on TCP sockets of the loopback interface, which end with
-// the test. n is at least 1 and at most 254.
+// New starts n nodes on TCP sockets of the loopback interface. They end with the test. n is 1
+// to 254; otherwise the test fails.
 func New(t TB, n int) *Cluster {
 	t.Helper()
 	return forTest(t, n, listenTCP)
 }
 
-// NewInMemory starts n nodes without sockets, for a [testing/synctest] bubble;
-// it must be called inside the bubble and the nodes end with it. Connect with
-// [Node.Dial] or [Cluster.Dial]. n is at least 1 and at most 254.
+// NewInMemory starts n nodes without sockets, for a [testing/synctest] bubble. Call it inside
+// the bubble; the nodes end with it. Connect with [Node.Dial] or [Cluster.Dial]. n is 1 to 254;
+// otherwise the test fails.
 func NewInMemory(t TB, n int) *Cluster {
 	t.Helper()
 	return forTest(t, n, listenInMemory)
 }
 
-// Start is [New] for a program that is no test. End it with [Cluster.Close]. The error
-// is about n, or a port that could not be had.
+// Start is [New] for a program that is not a test. End the nodes with [Cluster.Close]. It
+// returns an error if n is not 1 to 254, or if a port is not available.
 func Start(n int) (*Cluster, error) {
 	return start(nil, n, listenTCP)
 }
@@ -70,9 +70,8 @@ func start(t TB, n int, listen listenFunc) (*Cluster, error) {
 	return c, nil
 }
 
-// Close stops all nodes for good and returns when nothing of them is left
-// running. It may be called again. Nodes of New and NewInMemory are closed when
-// the test ends.
+// Close stops all nodes for good and returns when no goroutine or socket of them is left. It may
+// be called again. Nodes of New and NewInMemory are closed when the test ends.
 func (c *Cluster) Close() {
 	for _, n := range c.nodes {
 		n.close()
@@ -82,7 +81,7 @@ func (c *Cluster) Close() {
 // Len returns the number of nodes.
 func (c *Cluster) Len() int { return len(c.nodes) }
 
-// Node returns node i, counted from 0. It panics if there is none.
+// Node returns node i, counted from 0. It panics if there is no such node.
 func (c *Cluster) Node(i int) *Node { return c.nodes[i] }
 
 // Nodes returns all nodes, in the order of their numbers.
@@ -97,8 +96,8 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// Dial connects to the node whose address is addr, in both modes. Its form is
-// that of go-redis's Options.Dialer and redigo's DialContextFunc.
+// Dial connects to the node whose address is addr, in both modes. It can be used as go-redis's
+// Options.Dialer and redigo's DialContextFunc. It returns an error if no node has the address.
 func (c *Cluster) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	for _, n := range c.nodes {
 		if n.Addr() == addr {
@@ -108,7 +107,7 @@ func (c *Cluster) Dial(ctx context.Context, network, addr string) (net.Conn, err
 	return nil, fmt.Errorf("redlocktest: dial %s: no node of this cluster has this address", addr)
 }
 
-// Advance lets time pass on every node, see [Node.Advance].
+// Advance is [Node.Advance] on every node.
 func (c *Cluster) Advance(d time.Duration) {
 	for _, n := range c.nodes {
 		n.Advance(d)

@@ -11,17 +11,15 @@ import (
 	"time"
 )
 
-// requestLimit is how much a client can send before the server reads it, as the
-// buffers of a kernel limit it: after that its writes wait.
+// requestLimit is how many bytes a client can send before the server reads them. It stands for
+// the buffers of a kernel: beyond it the client's writes wait.
 const requestLimit = 256 << 10
 
 // pipe returns the two ends of a connection in memory.
 //
-// [net.Pipe] has no buffer, so a peer that does not read would block the
-// server, which is nothing that a real one suffers from. Answers are therefore
-// buffered without limit, requests up to requestLimit. All waits are on
-// channels: in a synctest bubble a goroutine that waits here lets virtual time
-// go on.
+// [net.Pipe] has no buffer, so a client that does not read would block the server, unlike a real
+// one. Here answers are buffered without limit, requests up to requestLimit. All waits are on
+// channels: a goroutine of a synctest bubble that waits here lets virtual time pass.
 func pipe(clientAddr, serverAddr net.Addr) (client, server *memConn) {
 	requests, answers := &half{limit: requestLimit}, &half{}
 	client = &memConn{in: answers, out: requests, local: clientAddr, remote: serverAddr}
@@ -47,14 +45,14 @@ func (c *memConn) Write(b []byte) (int, error) {
 	return n, c.wrap("write", err)
 }
 
-// CloseWrite tells the other end that nothing more comes.
+// CloseWrite ends the direction to the other end.
 func (c *memConn) CloseWrite() error {
 	c.out.finish()
 	return nil
 }
 
-// Close ends both directions. What was sent before it can still be read at the
-// other end: a server executes the commands of a client that has hung up.
+// Close ends both directions. Data that was sent before can still be read at the other end: a
+// server executes the commands of a client that has closed its connection.
 func (c *memConn) Close() error {
 	c.out.finish()
 	c.in.abandon()
@@ -89,13 +87,13 @@ func (c *memConn) wrap(op string, err error) error {
 
 // half is one direction of a connection.
 type half struct {
-	limit int // of what is unread; 0 is none
+	limit int // of unread bytes; 0 means no limit
 
 	mu        sync.Mutex // protects what follows; never held during a wait
 	unread    bytes.Buffer
-	finished  bool          // the writer closed: end of file after what is unread
-	abandoned bool          // the reader closed: nobody will read
-	changed   chan struct{} // closed at the next change; nil if nobody waits
+	finished  bool          // the writer closed: end of file after the unread bytes
+	abandoned bool          // the reader closed
+	changed   chan struct{} // closed at the next change; nil if no goroutine waits
 }
 
 func (h *half) read(b []byte, by *deadline) (int, error) {
@@ -170,7 +168,7 @@ func (h *half) abandon() {
 	h.announce()
 }
 
-// announce wakes all who wait for a change; h.mu is held.
+// announce wakes all goroutines that wait for a change; h.mu is held.
 func (h *half) announce() {
 	if h.changed != nil {
 		close(h.changed)
@@ -179,7 +177,7 @@ func (h *half) announce() {
 }
 
 // unlockAndWait waits for a change or the deadline. A change of the deadline
-// itself needs no wake-up here: it closes or replaces what is waited on.
+// itself needs no wake-up here: it closes or replaces the channel that this waits for.
 func (h *half) unlockAndWait(by *deadline) {
 	if h.changed == nil {
 		h.changed = make(chan struct{})

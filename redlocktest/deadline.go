@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// deadline is a moment that can be moved while someone waits for it, after the
-// model of the one inside [net.Pipe]: a channel that is closed when the moment
-// has come, and replaced when a passed deadline is moved.
+// deadline is a time that can be changed while a goroutine waits for it, like the one inside
+// [net.Pipe]. Its channel is closed when the time has come, and replaced when the deadline is
+// changed after that.
 type deadline struct {
 	mu    sync.Mutex // protects what follows
 	timer *time.Timer
 	over  chan struct{} // closed when it has passed
 }
 
-// set moves the deadline; the zero time is none.
+// set changes the deadline; the zero time means none.
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	over := d.channel()
 	if d.timer != nil && !d.timer.Stop() {
-		<-over // the timer has fired: let it finish, so that it closes nothing newer
+		<-over // the timer has fired: wait until it has closed this channel, so that it does not close the next
 	}
 	d.timer = nil
 

@@ -1,6 +1,6 @@
-// Package redlocktest is a kit for testing what a service does when its Redis
-// masters fail: in-memory servers that a test stops, freezes, slows down, demotes,
-// cuts off from their answers or from idle connections, or sets the clock of.
+// Package redlocktest is a kit for testing what a service does when its Redis masters fail.
+// It has in-memory servers that a test can stop, freeze, slow down and demote. A test can
+// also drop their requests and replies, close idle connections, and set their clocks.
 //
 //	func TestTwoOfFiveMayHang(t *testing.T) {
 //		cluster := redlocktest.New(t, 5)
@@ -9,59 +9,62 @@
 //		// connect to cluster.Addrs() with any client, and take a lock
 //	}
 //
-// The servers speak RESP2 and RESP3 and run Lua (they are miniredis), so the
-// client, its options and the lock are the real ones.
+// The servers speak RESP2 and RESP3 and run Lua (they are miniredis). So the test uses its
+// real client, options and lock.
 //
 // # Two modes
 //
-// [New] serves on TCP sockets of the loopback interface: for any client and any
-// test. [Start] does the same for a program that is no test.
+// [New] serves on TCP sockets of the loopback interface, for any client and any test.
+// [Start] does the same for a program that is not a test.
 //
-// [NewInMemory] uses no sockets: connections are made with [Node.Dial] or
-// [Cluster.Dial], which fit the dial options of go-redis and redigo. Inside a
-// [testing/synctest] bubble the servers' clocks are the bubble's, so a test of
-// what happens in an hour takes no time. Create the cluster and the clients
-// inside the bubble. Before it ends, unlock what is locked, close the lockers,
-// then the clients: a bubble waits for no command that is still under way.
+// [NewInMemory] uses no sockets. Connections are made with [Node.Dial] or [Cluster.Dial],
+// which fit the dial options of go-redis and redigo. Inside a [testing/synctest] bubble the
+// servers follow the clock of the bubble, so a test of an hour takes no time.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		cluster := redlocktest.NewInMemory(t, 5)
 //		...
 //	})
 //
-// A go-redis client needs DialerRetries: 1 there: a dial that was refused is
-// repeated in the background even after the client's Close, and a bubble does
-// not end before its last goroutine. After many refused dials it looks for the
-// server once a second and notices Close only then: if a node was stopped, end
-// the bubble with time.Sleep(time.Second) after the client's Close. It also holds
-// a mutex while it waits for the answer to a part of its greeting: with Delay or
-// Freeze at that moment the time of the bubble stands still. Switch that part off
-// with MaintNotificationsConfig, Mode: maintnotifications.ModeDisabled.
+// Create the cluster and the clients inside the bubble. A bubble does not wait for commands
+// that are still in flight. So release all locks before it ends, then close the Lockers, then
+// the clients.
 //
-// In both modes keys expire as time passes, as on a real server (miniredis by
-// itself lets them stand still). [Node.Advance] makes time pass at once.
+// A go-redis client in a bubble needs two options. DialerRetries: 1, since go-redis repeats a
+// refused dial in the background, even after the client's Close, and a bubble does not end
+// before its last goroutine. MaintNotificationsConfig with
+// Mode: maintnotifications.ModeDisabled, since go-redis holds a mutex during a part of its
+// greeting. With Delay or Freeze during that part, the time of the bubble stands still.
+//
+// After many refused dials go-redis tries the server once a second, and notices Close only
+// then. If a node was stopped, end the bubble with time.Sleep(time.Second) after the client's
+// Close.
+//
+// In both modes keys expire as time passes, as on a real server. [Node.Advance] makes time
+// pass at once.
 //
 // # Faults
 //
-// A fault holds from the moment at which its method returns: no command is
-// executed by a node after Freeze returned (but one that waits for another
-// client, such as BLPOP, waits on). [Stats] counts how often each one
-// fired, and [Node.Await] waits for that, so that a test neither sleeps nor
-// passes because nothing happened.
+// A fault holds from the moment at which its method returns: after [Node.Freeze] returned, the
+// node executes no command. The exception is a command that already waits for another client,
+// such as BLPOP: it goes on waiting. [Node.Stats] counts how often each fault fired.
+// [Node.Await] waits for a count. So a test need not sleep, and cannot pass because nothing
+// happened.
 //
-// Faults of the way to a node (Delay, DelayDials, DropRequests, DropReplies), what
-// FailWith, FailCommand and Demote set and the node's clock outlive Stop and Start. A freeze ends with the
-// process: a node that was stopped while frozen starts thawed.
+// Some faults outlive Stop and Start: Delay, DelayDials, DropRequests, DropReplies, FailWith,
+// FailCommand, Demote, and the node's clock. A freeze does not: a node that was stopped while
+// frozen starts thawed.
 //
-// A command met by several faults is first delayed, then held while the node is
-// frozen, then dropped, then answered with the error of FailCommand, FailWith or
-// Demote, in this order. Each connection is served on its own, so a delay is like
-// a slow network, not like a busy server: ten connections wait side by side, ten
-// commands on one connection one after the other.
+// Several faults apply to a command in this order. It is delayed, then held while the node is
+// frozen, then dropped, then answered with the error of FailCommand, FailWith or Demote.
 //
-// # What it is not
+// Each connection is served on its own. So a delay is like a slow network, not like a busy
+// server: ten commands on ten connections are delayed at the same time, ten commands on one
+// connection one after the other.
 //
-// miniredis lacks INFO server (but for the run id), CONFIG, ROLE, WAITAOF and
-// CLIENT PAUSE, and it prints large Lua numbers differently. A claim about what
-// a server does needs a server.
+// # Limits
+//
+// miniredis lacks INFO server (except for the run id), CONFIG, ROLE, WAITAOF and CLIENT
+// PAUSE, and prints large Lua numbers differently. A claim about what a server does needs a
+// real server.
 package redlocktest

@@ -2,10 +2,11 @@ package redlocktest
 
 import "time"
 
-// Hold sets a key as a foreign holder would, whatever it was before. A ttl of 0
-// means that it never expires. The methods in this file look at and change the
-// node's data directly: they work while it is frozen or stopped, and no fault
-// applies to them.
+// Hold sets a key as another holder would, whatever the key was before. A ttl of 0 means that it
+// never expires.
+//
+// Hold, Delete, Get, TTL and Keys read and change the node's data directly. They work while the
+// node is frozen or stopped, and no fault applies to them.
 func (n *Node) Hold(key, value string, ttl time.Duration) {
 	n.gate.Lock()
 	defer n.gate.Unlock()
@@ -17,7 +18,7 @@ func (n *Node) Hold(key, value string, ttl time.Duration) {
 	}
 }
 
-// Delete removes a key and tells whether it was there.
+// Delete removes a key. It returns false if there was none.
 func (n *Node) Delete(key string) bool {
 	n.gate.Lock()
 	defer n.gate.Unlock()
@@ -25,7 +26,7 @@ func (n *Node) Delete(key string) bool {
 	return n.store.Del(key)
 }
 
-// Get returns the value of a key, and false if there is none or it holds no
+// Get returns the value of a key. ok is false if there is no such key or it does not hold a
 // string.
 func (n *Node) Get(key string) (value string, ok bool) {
 	n.gate.RLock()
@@ -35,8 +36,8 @@ func (n *Node) Get(key string) (value string, ok bool) {
 	return value, err == nil
 }
 
-// TTL returns how long a key has still to live, 0 if it never expires or does
-// not exist.
+// TTL returns the remaining time to live of a key. It is 0 if the key never expires or does not
+// exist.
 func (n *Node) TTL(key string) time.Duration {
 	n.gate.RLock()
 	defer n.gate.RUnlock()

@@ -8,19 +8,19 @@ import (
 	"syscall"
 )
 
-// listener is a node's door. serve takes a connection and returns false if the
+// listener accepts connections for a node. serve takes a connection and returns false if the
 // node is stopped.
 type listener interface {
 	addr() string
 	dial(ctx context.Context) (net.Conn, error)
-	open() error // take connections, always on the same address
-	shut()       // take none any more and cut those there are
-	wait()       // return when nothing of it is left running
+	open() error // accept connections, always on the same address
+	shut()       // accept no more connections and cut the existing ones
+	wait()       // return when no goroutine of it is left
 }
 
 type listenFunc func(number int, serve func(net.Conn) bool) (listener, error)
 
-// inMemory is a door without sockets: a dial hands the other end to the node.
+// inMemory is a listener without sockets: a dial hands the other end to the node.
 type inMemory struct {
 	address *net.TCPAddr
 	serve   func(net.Conn) bool
@@ -51,6 +51,6 @@ func (l *inMemory) dial(ctx context.Context) (net.Conn, error) {
 
 func (l *inMemory) open() error { return nil }
 
-// The node's connections are closed by miniredis, and there is nothing else.
+// miniredis closes the node's connections, so there is nothing to do.
 func (l *inMemory) shut() {}
 func (l *inMemory) wait() {}

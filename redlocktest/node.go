@@ -13,16 +13,14 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Node is one in-memory master and the way to it. It is safe for concurrent
-// use.
+// Node is one in-memory master and the network path to it. It is safe for concurrent use.
 type Node struct {
 	t        TB // nil for Start
 	listener listener
 	store    *miniredis.Miniredis // the data; its server is that of the current run
 
-	// lifecycle orders Stop, Start and Close. It is held while connections end;
-	// what they wait for is either woken by the end of the run or cut, so that
-	// takes no (virtual) time.
+	// lifecycle orders Stop, Start and Close. It is held while connections end. What a connection
+	// waits for is then closed or cut, so that takes no (virtual) time.
 	lifecycle sync.Mutex
 	closed    bool
 
@@ -61,14 +59,13 @@ func newNode(t TB, number int, listen listenFunc) (*Node, error) {
 	return n, nil
 }
 
-// Addr returns host and port, with an IP address as host. In-memory addresses
-// are made up (from 192.0.2.0/24, which is reserved for documentation): only
-// Dial reaches them.
+// Addr returns host and port, with an IP address as host. In-memory addresses are not real:
+// they are from 192.0.2.0/24, which is reserved for documentation, and only Dial reaches them.
 func (n *Node) Addr() string { return n.listener.addr() }
 
-// Dial connects to this node, in both modes, whatever network and addr say. Its
-// form is that of go-redis's Options.Dialer and redigo's DialContextFunc. While
-// the node is stopped the error matches syscall.ECONNREFUSED.
+// Dial connects to this node, in both modes. It ignores network and addr. It can be used as
+// go-redis's Options.Dialer and redigo's DialContextFunc. While the node is stopped the error
+// matches syscall.ECONNREFUSED.
 func (n *Node) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := n.listener.dial(ctx)
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -77,26 +74,25 @@ func (n *Node) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return conn, err
 }
 
-// Stop ends the node as SIGKILL ends a server: connections are cut, commands
-// that were held or delayed never take effect, new connections are refused. It
-// returns when nothing of the node is left running. Its data is kept for Start.
-// Stopping a stopped node does nothing.
+// Stop ends the node as SIGKILL ends a server. Connections are cut, new ones are refused, and
+// commands that were held or delayed never take effect. It returns when no goroutine or socket
+// of the node is left. Start finds the data again. Stopping a stopped node does nothing.
 func (n *Node) Stop() {
 	n.lifecycle.Lock()
 	defer n.lifecycle.Unlock()
 	n.halt()
 }
 
-// Start starts a stopped node on the same address with its data, like a server
-// that persists everything. Its scripts are gone, as after every start of a
-// server; keys went on expiring. Starting a running node does nothing.
+// Start starts a stopped node on the same address with its data, like a server that persists
+// everything. Its script cache is empty, as after every start of a server. Keys that expired
+// meanwhile are gone. Starting a running node does nothing.
 //
-// An error means that another process took the port; with a cluster of New it
-// fails the test as well, so call it from the test's goroutine.
+// An error means that another process took the port. With a cluster of New it fails the test as
+// well, so call Start from the test's goroutine.
 func (n *Node) Start() error { return n.start(false) }
 
-// StartEmpty starts the node without its data, like a server without
-// persistence. A running node is stopped first. Errors are those of Start.
+// StartEmpty starts the node without its data, like a server without persistence. It stops a
+// running node first. It returns an error as Start does.
 func (n *Node) StartEmpty() error { return n.start(true) }
 
 func (n *Node) start(empty bool) error {
@@ -126,7 +122,7 @@ func (n *Node) close() {
 	n.closed = true
 }
 
-// boot makes a run and opens the door to it.
+// boot makes a run and opens the listener for it.
 func (n *Node) boot(empty bool) error {
 	r, err := newRun(n)
 	if err != nil {
@@ -150,7 +146,7 @@ func (n *Node) halt() {
 	n.gate.Lock()
 	r := n.run
 	n.run = nil
-	n.thawed = nil // whoever was held wakes by the end of the run
+	n.thawed = nil // held commands end with the run
 	n.gate.Unlock()
 	if r == nil {
 		return
@@ -161,7 +157,7 @@ func (n *Node) halt() {
 	n.listener.wait()
 }
 
-// serve takes a new connection, or says that there is nobody to take it.
+// serve takes a new connection. It returns false if the node is stopped.
 func (n *Node) serve(conn net.Conn) bool {
 	n.gate.RLock()
 	defer n.gate.RUnlock()

@@ -6,8 +6,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// pass takes a command through the node's faults and executes it if they let
-// it through.
+// pass applies the node's faults to a command, and executes it if none of them stops it.
 func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 	n := r.node
 	if !r.sleep() {
@@ -44,8 +43,9 @@ func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 	default:
 		n.clock.follow(n.store)
 		if blocking[name] {
-			// A change of faults would wait for it, and everybody for the
-			// change: also the client that it waits for.
+			// It may wait for a command of another client, so it must not hold the gate. A
+			// change of faults would wait for the gate, and all other commands for the change,
+			// among them the command that it waits for.
 			n.gate.RUnlock()
 			defer n.gate.RLock()
 		}
@@ -56,8 +56,7 @@ func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 	}
 }
 
-// sleep waits as long as the node's delay says, and returns false if the run
-// ended meanwhile.
+// sleep waits for the node's delay. It returns false if the run ended meanwhile.
 func (r *run) sleep() bool {
 	r.node.gate.RLock()
 	d := r.node.delay
@@ -82,17 +81,17 @@ var handshake = map[string]bool{
 	"AUTH": true, "CLIENT": true, "HELLO": true, "PING": true, "QUIT": true, "RESET": true, "SELECT": true,
 }
 
-// refusesWrite tells whether a demoted node refuses the command. The gate is held.
+// refusesWrite reports whether the node is demoted and refuses the command. The gate is held.
 func (r *run) refusesWrite(name string) bool {
 	return r.node.demoted && !handshake[name] && !reading[name] &&
 		r.server.IsRegisteredCommand(name) && !r.server.IsReadOnlyCommand(name)
 }
 
-// readOnly is what a replica says.
+// readOnly is the error of a replica.
 const readOnly = "READONLY You can't write against a read only replica."
 
-// reading are the commands that change no data, besides those of which miniredis
-// says so. Scripts are refused what they call.
+// reading are the commands that change no data, besides those that miniredis knows as such.
+// Scripts are among them: a demoted node refuses the commands inside a script.
 var reading = map[string]bool{
 	"CLUSTER": true, "COMMAND": true, "DISCARD": true, "ECHO": true, "EVAL": true, "EVALSHA": true, "INFO": true,
 	"MEMORY": true, "MULTI": true, "OBJECT": true, "PSUBSCRIBE": true, "PUBLISH": true, "PUBSUB": true,

@@ -11,26 +11,25 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// run is the time between a start and a stop of a node: what a process is to a
-// server.
+// run is the time between a start and a stop of a node, like one process of a real server.
 type run struct {
 	node   *Node
 	server *server.Server
-	id     string        // as servers have it in INFO
+	id     string        // the run id in INFO
 	over   chan struct{} // closed when it ends
 
-	mu        sync.Mutex // protects what follows, and what connections say
+	mu        sync.Mutex // protects the fields below, and those of connections that name it
 	peers     map[*server.Peer]*peer
 	conns     map[*served]struct{}
 	foundConn *served // see connOf
 }
 
-// peer is what is known of a connection. It belongs to the goroutine that
-// executes the connection's commands.
+// peer is the state of a connection. It belongs to the goroutine that executes the
+// connection's commands.
 type peer struct {
 	conn      *served
 	executing bool // the command has passed the faults
-	mute      bool // a request was lost on it: nothing behind it arrives
+	mute      bool // a request was dropped on it, so later ones are dropped as well
 }
 
 // newRun makes a server over the node's data. miniredis makes one without a
@@ -54,17 +53,17 @@ func newRun(n *Node) (*run, error) {
 		conns:  map[*served]struct{}{},
 	}
 	r.server.SetPreHook(r.around)
-	r.flushScripts() // a server that starts knows none
+	r.flushScripts() // the script cache of a new server is empty
 	return r, nil
 }
 
-// around is miniredis's hook, called before a command. It lets the command pass
-// the faults and then executes it itself, in a call of Dispatch that comes back
-// here and is waved through: so it knows when the command is done, which a
-// mere "before" does not. It returns true: the command needs nothing more.
+// around is miniredis's hook, called before a command. It applies the faults and then executes
+// the command itself, by Dispatch. Dispatch calls around again, which lets the command pass. So
+// around knows when the command is done; a hook that is only called before does not. It returns
+// true, so that miniredis does not execute the command again.
 func (r *run) around(c *server.Peer, name string, args ...string) bool {
 	p := r.peer(c)
-	if p == nil && r.refusesWrite(name) { // the gate is held by what runs the script
+	if p == nil && r.refusesWrite(name) { // the gate is held by the command that runs the script
 		c.WriteError(readOnly)
 		return true
 	}
@@ -83,8 +82,8 @@ func (r *run) around(c *server.Peer, name string, args ...string) bool {
 	return true
 }
 
-// inform answers INFO server, which miniredis does not know, with what a lock asks for
-// that guards restarts. It reports whether that was the command.
+// inform answers INFO server, which miniredis lacks, with the run id: locks with a restart
+// guard read it. It reports whether that was the command.
 func (r *run) inform(c *server.Peer, name string, args []string) bool {
 	if name != "INFO" || len(args) != 1 || args[0] != "server" {
 		return false
@@ -93,11 +92,10 @@ func (r *run) inform(c *server.Peer, name string, args []string) bool {
 	return true
 }
 
-// peer returns the connection on which a command came, nil for a command from
-// inside a script. miniredis gives the latter a context before they come here
-// and a connection gets its own only from its first command: by that they are
-// told apart. A script's commands must not be held: a script is atomic, and
-// miniredis is locked while it runs.
+// peer returns the connection on which a command came, or nil for a command inside a script.
+// miniredis gives a command inside a script a context of its own before it calls the hook; the
+// context of a connection is set here at its first command. That distinguishes them. A command
+// inside a script must not be held: a script is atomic, and miniredis is locked while it runs.
 func (r *run) peer(c *server.Peer) *peer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,8 +112,8 @@ func (r *run) peer(c *server.Peer) *peer {
 	return p
 }
 
-// flushScripts empties the script cache. miniredis offers that only as a
-// command, which here passes no fault.
+// flushScripts empties the script cache. miniredis offers that only as a command. No fault
+// applies to this one.
 func (r *run) flushScripts() {
 	c := server.NewPeer(bufio.NewWriter(io.Discard))
 	r.mu.Lock()

@@ -12,14 +12,14 @@ type served struct {
 	net.Conn
 	run *run
 
-	opens time.Duration // how long nothing is read from it, see DelayDials; read by Read alone
-	mute  bool          // an answer was lost on it; miniredis writes one at a time
-	found bool          // by peer, with what it writes first
+	opens time.Duration // how long nothing is read from it, see DelayDials; used by Read only
+	mute  bool          // an answer was dropped on it; miniredis writes one at a time
+	found bool          // by connOf
 
 	// run.mu protects these.
 	opening bool // nothing is read yet
-	busy    bool // a command on it is under way, until its answer is written
-	cut     bool // CloseIdle closed it: nothing that comes is executed
+	busy    bool // from the start of a command until its answer is written
+	cut     bool // CloseIdle closed it: later commands are not executed
 }
 
 // take serves a new connection, which opens after d.
@@ -49,7 +49,7 @@ func (c *served) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// Write sends an answer, or loses it.
+// Write sends an answer, or drops it.
 func (c *served) Write(b []byte) (int, error) {
 	if !c.found {
 		c.found = true
@@ -71,17 +71,17 @@ func (c *served) Close() error {
 	return c.Conn.Close()
 }
 
-// connOf returns the connection behind a peer that has answered nothing yet; r.mu
-// is held. miniredis does not say which it is, so a byte is written, which Write
-// keeps: it is the first on each connection, and Flush calls Write on this goroutine.
+// connOf returns the connection of a peer that has answered nothing yet; r.mu is held.
+// miniredis does not offer it. So a byte is written, and Flush calls Write of the connection on
+// this goroutine. Write keeps that byte: it is the first one on each connection.
 func (r *run) connOf(c *server.Peer) *served {
 	c.WriteRaw(" ")
 	c.Flush()
 	return r.foundConn
 }
 
-// begin notes that a command is under way, and returns false if its connection
-// was closed before it came.
+// begin records that a command has started. It returns false if CloseIdle closed the
+// connection before.
 func (r *run) begin(p *peer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,8 +89,8 @@ func (r *run) begin(p *peer) bool {
 	return p.conn.busy
 }
 
-// end sends the answer, which takes no time: an answer of at most 4 KiB can be read
-// no sooner than the connection is idle.
+// end sends the answer and makes the connection idle. An answer of at most 4 KiB cannot be read
+// before the connection is idle.
 func (r *run) end(c *server.Peer, p *peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,8 +98,7 @@ func (r *run) end(c *server.Peer, p *peer) {
 	p.conn.busy = false
 }
 
-// cutIdle makes sure that nothing which comes on the idle connections is executed,
-// and returns them.
+// cutIdle returns the idle connections. Later commands on them are not executed.
 func (r *run) cutIdle() []*served {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,16 +112,14 @@ func (r *run) cutIdle() []*served {
 	return idle
 }
 
-// CloseIdle closes the connections on which nothing is under way, as a server or
-// a balancer does that thinks them idle for too long, and returns how many it
-// closed. Connections that listen (SUBSCRIBE) are among them. Those whose command is
-// delayed, held by a freeze or waits for another client (BLPOP) stay, and so do
-// those that DelayDials keeps from opening.
+// CloseIdle closes the idle connections, as a server or a balancer does after a timeout, and
+// returns their number. Subscribed connections count as idle. A connection is not idle while a
+// command on it is delayed, frozen, or waits for another client (BLPOP), or while DelayDials
+// delays it.
 //
-// The client is not told: the next command on such a connection meets its end (EOF,
-// or a reset) and is not executed, and neither is one that was on its way. New
-// connections are taken as ever. Over TCP some clients look at a connection
-// before they use it, and find out; in memory they cannot.
+// The client gets no notice. A command that is in flight, and the next one that it sends on such a
+// connection, is not executed, and fails with EOF or a reset. New connections are accepted. Over
+// TCP some clients check a connection before they use it, and notice. In memory they cannot.
 func (n *Node) CloseIdle() int {
 	n.gate.RLock()
 	r := n.run

@@ -6,42 +6,42 @@ import (
 	"sync"
 )
 
-// Stats counts what a node did and how often each fault fired, since the node
-// was made: also over stops and starts.
+// Stats counts what a node did and how often each fault fired, since the node was made. Stop
+// and Start do not reset it.
 type Stats struct {
-	// Commands is the number of commands that were executed, without those of
-	// the handshake (see [Node.FailWith]) and without those inside a script.
+	// Commands is the number of commands that were executed. Commands of the handshake (see
+	// [Node.FailWith]) and commands inside a script do not count.
 	Commands int
-	// Frozen is the number of commands that met a frozen node. Those behind
-	// them on the same connection are counted when it is their turn.
+	// Frozen is the number of commands that reached a frozen node. Of the commands on one
+	// connection only the first counts; the next ones count when the first is done.
 	Frozen int
-	// Delayed is the number of commands that were made to wait by Delay.
+	// Delayed is the number of commands that Delay delayed.
 	Delayed int
-	// DroppedRequests is the number of commands that vanished.
+	// DroppedRequests is the number of commands that DropRequests dropped.
 	DroppedRequests int
-	// DroppedReplies is the number of answers that vanished. An answer above
-	// 4 KiB counts once per piece.
+	// DroppedReplies is the number of answers that DropReplies dropped. An answer above 4 KiB
+	// counts several times.
 	DroppedReplies int
-	// Failed is the number of commands that were answered by FailWith or FailCommand.
+	// Failed is the number of commands that FailWith or FailCommand answered.
 	Failed int
-	// ReadOnly is the number of commands that were refused since the node was
-	// demoted. A script counts among Commands, also if what it called was refused.
+	// ReadOnly is the number of commands that Demote refused. A script with a refused command
+	// counts in Commands as well.
 	ReadOnly int
 	// ClosedIdle is the number of connections that CloseIdle closed.
 	ClosedIdle int
-	// DelayedDials is the number of connections that DelayDials made wait.
+	// DelayedDials is the number of connections that DelayDials delayed.
 	DelayedDials int
-	// Refused is the number of connections that Dial was refused. A client that
-	// dials a TCP address by itself is refused uncounted.
+	// Refused is the number of calls of Dial that a stopped node refused. A client that dials a
+	// TCP address itself is not counted.
 	Refused int
 }
 
-// counters are the Stats of a node and who waits for them.
+// counters are the Stats of a node, and a channel for the calls of Await.
 type counters struct {
 	mu      sync.Mutex // protects what follows
 	stats   Stats
 	waiting int
-	changed chan struct{} // closed and replaced at each change while someone waits
+	changed chan struct{} // closed and replaced at each change while an Await waits
 }
 
 func (n *Node) count(add func(*Stats)) {
@@ -62,8 +62,8 @@ func (n *Node) Stats() Stats {
 	return n.counters.stats
 }
 
-// Await returns when reached is true of the counters, or with an error that
-// matches ctx.Err() and shows them:
+// Await returns nil when reached returns true for the counters. If ctx ends first, the error
+// matches ctx.Err() and shows the counters.
 //
 //	err := node.Await(ctx, func(s redlocktest.Stats) bool { return s.Frozen >= 2 })
 //

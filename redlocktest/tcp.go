@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// tcp is a door with a socket. Each connection is copied to and from one in
-// memory, so that behind the door both modes are the same: a frozen node takes
-// in what is sent, and a client that does not read blocks nobody.
+// tcp is a listener with a socket. Each connection is copied to and from one in memory, so that
+// both modes are the same for the node: a frozen node receives data, and a client that does not
+// read blocks no other.
 type tcp struct {
 	address string
 	serve   func(net.Conn) bool
@@ -25,7 +25,7 @@ type tcp struct {
 	copying sync.WaitGroup
 }
 
-// listenTCP chooses a port and keeps to it.
+// listenTCP chooses a port and always uses that port.
 //
 // The port is below the range from which the kernel takes the local ports of
 // outgoing connections (32768 and up on Linux, 49152 elsewhere): in that range
@@ -127,9 +127,9 @@ type tcpEnd struct {
 	closed chan struct{} // closed when out is
 }
 
-// awaitClosed returns when the client of a connection that the node has closed can
-// see it: when what was answered before is sent, which a client that does not read
-// holds up for a second at most.
+// awaitClosed returns when the client of a connection that the node has closed can notice it:
+// when all earlier answers are sent. A client that does not read delays that by at most a
+// second.
 func (e *tcpEnd) awaitClosed() {
 	_ = e.out.SetWriteDeadline(time.Now().Add(time.Second))
 	<-e.closed
