@@ -8,39 +8,6 @@ import (
 	"time"
 )
 
-var contextDuties = []duty{
-	{
-		name: "a context that has ended before sends nothing",
-		why:  "a key that is set for nobody has to be deleted again, on a node that may not answer",
-		run:  endedBefore,
-	},
-	{
-		name: "a call that is cancelled on its way returns no later than its deadline",
-		why:  "not every client can be interrupted, but every one can be bounded, and the error must say which it was",
-		run:  cancelledDuring,
-	},
-	{
-		name: "a context that ends after the reply changes nothing",
-		why:  "every context of a lock is cancelled in the end, and connections are shared",
-		run:  cancelledAfter,
-	},
-	{
-		name: "a prompt reply arrives whatever the deadline",
-		why:  "locks are taken for ten milliseconds or a day, and an adapter may keep something for each duration",
-		run:  anyDeadline,
-	},
-	{
-		name: "a reply just before a far deadline is a reply",
-		why:  "a deadline is an upper bound, not a polling interval or a minimum",
-		run:  slowButInTime,
-	},
-	{
-		name: "a context without a deadline works",
-		why:  "not everything that a tool asks a server has one",
-		run:  withoutDeadline,
-	},
-}
-
 func endedBefore(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	mustEcho(tb, p, "a connection")

@@ -11,39 +11,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-var deadlineDuties = []duty{
-	{
-		name: "a call to a frozen server returns at its deadline",
-		why:  "clients wait three seconds, five or for ever by default; one frozen node of three must cost nothing",
-		run:  frozen,
-	},
-	{
-		name: "a first call to a frozen server returns at its deadline",
-		why:  "a frozen server still accepts connections, and the greeting waits as long as a command does",
-		run:  frozenFromTheStart,
-	},
-	{
-		name: "a reply that stops halfway ends at the deadline",
-		why:  "a timeout that each byte starts anew is none",
-		run:  halfReply,
-	},
-	{
-		name: "a large command to a peer that does not read returns at its deadline",
-		why:  "a read timeout does not bound a write, which blocks once the socket's buffer is full",
-		run:  neverReads,
-	},
-	{
-		name: "more calls than connections, all to a frozen server, return at their deadlines",
-		why:  "a call that waits for a connection waits for a reply that does not come",
-		run:  exhausted,
-	},
-	{
-		name: "a late reply never reaches another call",
-		why:  `the late "granted" of one key, read as the answer for another, gives a lock to two`,
-		run:  lateReply,
-	},
-}
-
 func frozen(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	mustEcho(tb, p, "a connection")

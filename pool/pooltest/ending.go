@@ -10,26 +10,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// Which connections an adapter lets go of, and what it says when there are none any
-// more.
-var endingDuties = []duty{
-	{
-		name: "a connection on which the server said that it is no master is closed",
-		why:  "another one may reach the server that is the master now; on this one every lock would be refused for ever",
-		run:  demoted,
-	},
-	{
-		name: "a call that hangs does not hold up those after it",
-		why:  "once its deadline has passed, another connection may work: the server has restarted, or a firewall forgot this one",
-		run:  hangs,
-	},
-	{
-		name: "after the client was closed, errors match ErrClosed and ErrNotSent",
-		why:  "what a node is owed is repeated for as long as a lock may be held, unless nothing will get through any more",
-		run:  afterClose,
-	},
-}
-
 func demoted(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	for i, text := range []string{

@@ -8,14 +8,6 @@ import (
 	"time"
 )
 
-var lendingDuties = []duty{
-	{
-		name: "the context of a submitted command is let alone once its receiver was told",
-		why:  "the lock uses its memory for the next command, whose deadline and caller are others",
-		run:  givesBack,
-	},
-}
-
 // givesBack submits commands that end in all ways, and gives whoever still has a
 // context the time to use it, and the occasion: it ends.
 func givesBack(tb testing.TB, open Opener) {

@@ -10,41 +10,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// The cases about listening are skipped for a pool that is no [pool.Subscriber], or that
-// has no connection to spare.
-var listeningDuties = []duty{
-	{
-		name: "messages follow their Joined event, unchanged and in order",
-		why:  "who waits asks once more when the channel is joined, and counts on all that comes after that",
-		run:  messages,
-	},
-	{
-		name: "one subscription listens to many channels",
-		why:  "a process waits for many locks, and a node has better use for its connections",
-		run:  manyChannels,
-	},
-	{
-		name: "a channel that was left is silent, and the others are not",
-		why:  "a node would go on sending what nobody reads, for every lock that was ever waited for",
-		run:  leaving,
-	},
-	{
-		name: "silence does not end a subscription, and a ping brings an event",
-		why:  "locks are held for minutes, while clients give up on a read after seconds",
-		run:  silent,
-	},
-	{
-		name: "channels are joined and left while another goroutine receives",
-		why:  "that goroutine is always receiving; to interrupt it would lose messages",
-		run:  joinWhileReceiving,
-	},
-	{
-		name: "commands work while a subscription is open",
-		why:  "whoever hears of a release takes the lock, through the same pool",
-		run:  commandsMeanwhile,
-	},
-}
-
 // silence is longer than a read timeout that is short for a test.
 const silence = 700 * time.Millisecond
 

@@ -12,20 +12,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What an adapter makes of a greeting that takes its time, or is refused.
-var openingDuties = []duty{
-	{
-		name: "a connection whose opening outlasts the deadline serves a later call",
-		why:  "a client that fetches a token for each connection would begin anew for ever, and no lock would ever be had",
-		run:  opensSlowly,
-	},
-	{
-		name: "a greeting that is refused is a command that was not sent, and the server's text",
-		why:  "a wrong password is for a person to correct, and leaves nothing to release",
-		run:  greetingRefused,
-	},
-}
-
 // greetings are the commands of a client that connects.
 var greetings = []string{"HELLO", "AUTH", "SELECT", "CLIENT"}
 

@@ -9,35 +9,6 @@ import (
 	"time"
 )
 
-// What becomes of submitted commands when the server is frozen, away, or hangs up.
-var outlastingDuties = []duty{
-	{
-		name: "Submit returns at once on a frozen server, and each command ends once",
-		why:  "the nodes are asked one after the other, and one frozen node of three must cost nothing",
-		run:  submitsToFrozen,
-	},
-	{
-		name: "a command that was sent is told its late reply",
-		why:  `a late "granted" is undone for certain, and what was never heard of only by many releases`,
-		run:  toldLate,
-	},
-	{
-		name: "a command that was not sent by its deadline is not sent any more",
-		why:  "it would set a key for nobody, when nobody expects it any more",
-		run:  notSentLate,
-	},
-	{
-		name: "a connection that breaks ends each command under way once, and sends none again",
-		why:  `the first one may have taken the lock, and the second is then told "taken"`,
-		run:  breaksUnderWay,
-	},
-	{
-		name: "a frozen server does not hold commands for ever, nor goroutines and connections",
-		why:  "the lock keeps what it owes a node until it knows, and a node may never come back",
-		run:  letsGo,
-	},
-}
-
 // large is more than the buffers of both sockets take.
 func large() string { return strings.Repeat("x", 8<<20) }
 
@@ -74,8 +45,8 @@ func submitsToFrozen(tb testing.TB, open Opener) {
 	d.drain()
 }
 
-// toldLate freezes a server that has one command, and the others in its socket.
-func toldLate(tb testing.TB, open Opener) {
+// receivesLate freezes a server that has one command, and the others in its socket.
+func receivesLate(tb testing.TB, open Opener) {
 	d := submitting(tb, open)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	d.s.on("SLOW", func(p *peer, args []string) {
@@ -156,9 +127,9 @@ func notSentLate(tb testing.TB, open Opener) {
 	d.drain()
 }
 
-// breaksUnderWay has a server that runs commands without a reply, and then breaks
+// breaksOutstanding has a server that runs commands without a reply, and then breaks
 // the connection before it has read the others.
-func breaksUnderWay(tb testing.TB, open Opener) {
+func breaksOutstanding(tb testing.TB, open Opener) {
 	const commands, ran = 200, 50
 	d := submitting(tb, open)
 	for i := range 20 { // since it breaks at any time of the pool's

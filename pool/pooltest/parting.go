@@ -10,40 +10,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// How a subscription ends: with its context, by a fault, by a refusal.
-var partingDuties = []duty{
-	{
-		name: "a subscription ends with its context, also on a frozen server",
-		why:  "whoever closes a lock waits for the goroutine that receives",
-		run:  endsWithContext,
-	},
-	{
-		name: "subscribing to a frozen server ends with its context",
-		why:  "one frozen node of three must cost nothing, and a connection that is tried anew for ever is a leak",
-		run:  subscribeFrozen,
-	},
-	{
-		name: "subscribing to a server that refuses connections is an error",
-		why:  "the lock pauses before it tries again; of a subscription it would believe that it listens",
-		run:  subscribeRefused,
-	},
-	{
-		name: "a connection that breaks ends its subscription, and none takes its place",
-		why:  "what was published meanwhile is lost, and only who knows that asks again",
-		run:  breaksAloud,
-	},
-	{
-		name: "a Join that is refused ends its subscription with the server's text",
-		why:  "an ACL without the channel must not look like a channel on which nothing happens",
-		run:  joinRefused,
-	},
-	{
-		name: "no goroutine and no connection is left when a subscription is closed",
-		why:  "it is opened and closed whenever a process begins to wait and is done with it",
-		run:  listeningLeavesNothing,
-	},
-}
-
 func endsWithContext(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	for _, frozen := range []bool{false, true} {
@@ -194,9 +160,9 @@ func joinRefused(tb testing.TB, open Opener) {
 	}
 }
 
-// listeningLeavesNothing leaves what a pool opens in the background out of account
+// subscribingLeavesNothing leaves what a pool opens in the background out of account
 // until that is closed: some connect ahead.
-func listeningLeavesNothing(tb testing.TB, open Opener) {
+func subscribingLeavesNothing(tb testing.TB, open Opener) {
 	const rounds = 20
 	atFirst := runtime.NumGoroutine()
 	inner := &scope{TB: tb}

@@ -31,6 +31,7 @@
 package pooltest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -63,31 +64,7 @@ func Run(t *testing.T, open Opener) {
 	}
 }
 
-// A duty is one case: a rule that package pool states, as a sentence, the
-// reason why the lock relies on it, and the test.
-type duty struct {
-	name string
-	why  string
-	run  func(tb testing.TB, open Opener)
-}
-
-func duties() []duty {
-	var all []duty
-	all = append(all, replyDuties...)
-	all = append(all, requestDuties...)
-	all = append(all, deadlineDuties...)
-	all = append(all, contextDuties...)
-	all = append(all, sendingDuties...)
-	all = append(all, sharingDuties...)
-	all = append(all, openingDuties...)
-	all = append(all, endingDuties...)
-	all = append(all, listeningDuties...)
-	all = append(all, partingDuties...)
-	all = append(all, submittingDuties...)
-	all = append(all, outlastingDuties...)
-	all = append(all, lendingDuties...)
-	return all
-}
+func duties() []duty { return slices.Concat(poolDuties, subscriberDuties, submitterDuties) }
 
 // short is the deadline of calls that cannot succeed.
 const short = 100 * time.Millisecond

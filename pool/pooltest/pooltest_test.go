@@ -20,7 +20,7 @@ func TestASoundAdapterPasses(t *testing.T) {
 type bare struct{ pool.Pool }
 
 func TestAPoolThatOnlyDoesSkipsTheDutiesOfTheOthers(t *testing.T) {
-	for _, d := range slices.Concat(listeningDuties, partingDuties, submittingDuties, outlastingDuties, lendingDuties) {
+	for _, d := range slices.Concat(subscriberDuties, submitterDuties) {
 		t.Run(d.name, func(t *testing.T) {
 			defer func() {
 				if !t.Skipped() {
@@ -40,25 +40,25 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"reuses":    "a late reply never reaches another call",
 		"promises":  "a command whose connection breaks is not sent again",
 		"blames":    "a command whose connection breaks is not sent again",
-		"eager":     "a context that has ended before sends nothing",
+		"eager":     "a context that ended before the call sends nothing",
 		"mute":      "a call to a frozen server returns at its deadline",
 		"rewords":   "an error of the server is a pool.Error with the server's text",
 		"fills":     "every kind of reply arrives as the Go value that the contract names",
 		"flattens":  "an error inside an array is an element of it",
-		"truncates": "a reply that is cut off is an error, and the command is not sent again",
+		"truncates": "a truncated reply is an error, and the command is not sent again",
 		"scribbles": "the slice of arguments is not changed",
 		"tells":     "the name stays the same, is short, and shows no credentials",
 		"forgets":   "no goroutine is left when the pool is closed",
 
-		"clings":   "a connection on which the server said that it is no master is closed",
-		"queues":   "a call that hangs does not hold up those after it",
+		"clings":   "a connection on which the server said that it is no longer a master is closed",
+		"queues":   "a call that hangs does not delay later calls",
 		"vague":    "after the client was closed, errors match ErrClosed and ErrNotSent",
-		"restarts": "a connection whose opening outlasts the deadline serves a later call",
+		"restarts": "a connection that is open after its call's deadline serves a later call",
 		"trusts":   "a greeting that is refused is a command that was not sent, and the server's text",
 
 		"loses":      "messages follow their Joined event, unchanged and in order",
 		"hurries":    "messages follow their Joined event, unchanged and in order",
-		"confuses":   "one subscription listens to many channels",
+		"confuses":   "one subscription serves many channels",
 		"stays":      "a channel that was left is silent, and the others are not",
 		"impatient":  "silence does not end a subscription, and a ping brings an event",
 		"alternates": "channels are joined and left while another goroutine receives",
@@ -66,26 +66,26 @@ func TestEveryFaultIsNoticedByTheDutyThatForbidsIt(t *testing.T) {
 		"deaf":       "a subscription ends with its context, also on a frozen server",
 		"stubborn":   "subscribing to a frozen server ends with its context",
 		"claims":     "subscribing to a server that refuses connections is an error",
-		"reconnects": "a connection that breaks ends its subscription, and none takes its place",
-		"restores":   "a connection that breaks ends its subscription, and none takes its place",
+		"reconnects": "a connection that breaks ends its subscription, and is not replaced",
+		"restores":   "a connection that breaks ends its subscription, and is not replaced",
 		"swallows":   "a Join that is refused ends its subscription with the server's text",
 		"keeps":      "no goroutine and no connection is left when a subscription is closed",
 		"lingers":    "no goroutine and no connection is left when a subscription is closed",
 
-		"repeats itself": "a submitted command ends once, and as it does with Do",
-		"blurts":         "Submit tells nothing before it returns, so that its caller may hold a lock",
-		"clutches":       "Submit tells nothing before it returns, so that its caller may hold a lock",
+		"repeats itself": "a submitted command has one outcome, the same as with Do",
+		"blurts":         "Submit does not call the receiver before it returns, so that its caller may hold a mutex",
+		"clutches":       "Submit does not call the receiver before it returns, so that its caller may hold a mutex",
 		"scatters":       "submitted commands reach the server in the order of the calls",
 		"shuffles":       "64 goroutines that submit and call at a time each get their own replies",
-		"blocks":         "Submit returns at once on a frozen server, and each command ends once",
-		"punctual":       "a command that was sent is told its late reply",
-		"hoards":         "a command that was not sent by its deadline is not sent any more",
-		"resends":        "a connection that breaks ends each command under way once, and sends none again",
-		"hangs":          "a frozen server does not hold commands for ever, nor goroutines and connections",
-		"defers":         "a frozen server does not hold commands for ever, nor goroutines and connections",
-		"outlives":       "a frozen server does not hold commands for ever, nor goroutines and connections",
-		"dwells":         "the context of a submitted command is let alone once its receiver was told",
-		"derives":        "the context of a submitted command is let alone once its receiver was told",
+		"blocks":         "Submit returns at once on a frozen server, and each command has one outcome",
+		"punctual":       "the receiver of a command that was sent gets the late reply",
+		"hoards":         "a command that was not sent by its deadline is not sent later",
+		"resends":        "a connection that breaks ends each outstanding command once, and sends none again",
+		"hangs":          "a frozen server does not keep commands, goroutines and connections for ever",
+		"defers":         "a frozen server does not keep commands, goroutines and connections for ever",
+		"outlives":       "a frozen server does not keep commands, goroutines and connections for ever",
+		"dwells":         "the context of a submitted command is not used after its receiver was called",
+		"derives":        "the context of a submitted command is not used after its receiver was called",
 	}
 	defer func(was time.Duration) { slack = was }(slack)
 	slack = 4 * short // what is noticed because it comes late comes seconds late, or never

@@ -11,29 +11,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-var replyDuties = []duty{
-	{
-		name: "every kind of reply arrives as the Go value that the contract names",
-		why:  `a lock is granted by nil, held by a string and renewed by an integer; "" for nil would read "taken"`,
-		run:  everyKind,
-	},
-	{
-		name: "an error of the server is a pool.Error with the server's text",
-		why:  "NOSCRIPT, NOPERM, READONLY and others are told apart by their text, and each has its own way out",
-		run:  serverErrors,
-	},
-	{
-		name: "an error inside an array is an element of it",
-		why:  "the other elements are answers too, and the error says which command it belongs to by its place",
-		run:  errorInArray,
-	},
-	{
-		name: "a large reply arrives whole",
-		why:  "an inspection of many keys answers with megabytes, in many reads",
-		run:  largeReply,
-	},
-}
-
 func everyKind(tb testing.TB, open Opener) {
 	kinds := []struct {
 		name string

@@ -12,34 +12,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-var requestDuties = []duty{
-	{
-		name: "arguments arrive as they were given",
-		why:  "a key is any string, a script has many lines, and a TTL is an integer",
-		run:  arguments,
-	},
-	{
-		name: "a large argument arrives whole",
-		why:  "a value beyond the client's buffers takes another way to the socket than a small one",
-		run:  largeArgument,
-	},
-	{
-		name: "the slice of arguments is not changed",
-		why:  "one slice goes to all nodes of a round at the same time",
-		run:  argumentsUnchanged,
-	},
-	{
-		name: "the slice of arguments is not used after Do returned",
-		why:  "the lock uses it again for the next round, even while a client still struggles with the last one",
-		run:  argumentsNotKept,
-	},
-	{
-		name: "an empty command is refused and not sent",
-		why:  "no server answers it, so the next reply would be taken for its own",
-		run:  emptyCommand,
-	},
-}
-
 // attempt sends a command that may fail.
 func attempt(p pool.Pool, args ...any) outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -10,39 +10,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-var sendingDuties = []duty{
-	{
-		name: "a command whose connection breaks is not sent again",
-		why:  `the first one may have taken the lock, and the second is then told "taken"`,
-		run:  sentOnce,
-	},
-	{
-		name: "a reply that is cut off is an error, and the command is not sent again",
-		why:  "half a reply is not a shorter one",
-		run:  cutReply,
-	},
-	{
-		name: "a reply that is no RESP is an error and ends its connection",
-		why:  "nobody knows where the next reply begins",
-		run:  nonsense,
-	},
-	{
-		name: "a refused connection is a command that was not sent",
-		why:  "a node that is down must not leave a debt of releases behind for every lock",
-		run:  refused,
-	},
-	{
-		name: "a connection that is closed during the greeting is a command that was not sent, or may have been",
-		why:  "a promise that is not certain is worse than none: the lock would leave a key behind",
-		run:  closedAtOnce,
-	},
-	{
-		name: "a server that was away is used again when it is back",
-		why:  "nodes restart, and a lock library outlives them",
-		run:  comesBack,
-	},
-}
-
 func sentOnce(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	breaks := map[string]func(*peer){"RESET": (*peer).reset, "HANGUP": (*peer).hangUp}

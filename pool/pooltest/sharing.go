@@ -11,24 +11,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-var sharingDuties = []duty{
-	{
-		name: "64 goroutines at a time each get their own replies",
-		why:  "one pool serves every lock of a service",
-		run:  concurrently,
-	},
-	{
-		name: "the name stays the same, is short, and shows no credentials",
-		why:  "it stands in every error and log line about the node, and two nodes are told apart by it",
-		run:  named,
-	},
-	{
-		name: "no goroutine is left when the pool is closed",
-		why:  "what a stuck call holds must be bounded in number and in time",
-		run:  leavesNothing,
-	},
-}
-
 func concurrently(tb testing.TB, open Opener) {
 	const goroutines, calls = 64, 30
 	_, p := setup(tb, open)

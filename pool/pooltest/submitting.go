@@ -12,30 +12,6 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// The cases about submitting are skipped for a pool that is no [pool.Submitter].
-var submittingDuties = []duty{
-	{
-		name: "a submitted command ends once, and as it does with Do",
-		why:  "the lock counts outcomes; one that is told twice is a vote of a node that has none left",
-		run:  endsAsWithDo,
-	},
-	{
-		name: "Submit tells nothing before it returns, so that its caller may hold a lock",
-		why:  "the lock asks its nodes while it holds what the receivers need",
-		run:  holdingALock,
-	},
-	{
-		name: "submitted commands reach the server in the order of the calls",
-		why:  "a release that overtakes the acquire before it leaves a key behind",
-		run:  inOrder,
-	},
-	{
-		name: "64 goroutines that submit and call at a time each get their own replies",
-		why:  "replies are told apart by nothing but their order",
-		run:  submittedConcurrently,
-	},
-}
-
 func endsAsWithDo(tb testing.TB, open Opener) {
 	d := submitting(tb, open)
 	ctx := d.context(patience)
