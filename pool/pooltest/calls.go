@@ -23,11 +23,15 @@ func call(tb testing.TB, p pool.Pool, args ...any) any {
 	return reply
 }
 
-// echo sends a text that the server sends back, and says what went wrong. It
-// may be called from any goroutine.
+// echo sends a text that the server sends back, and returns an error if it does not come
+// back. It may be called from any goroutine.
 func echo(p pool.Pool, text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	return echoWith(ctx, p, text)
+}
+
+func echoWith(ctx context.Context, p pool.Pool, text string) error {
 	reply, err := p.Do(ctx, "ECHO", text)
 	if err != nil {
 		return fmt.Errorf("ECHO %q: %w", text, err)
@@ -38,7 +42,7 @@ func echo(p pool.Pool, text string) error {
 	return nil
 }
 
-// mustEcho does it, so that the pool has a connection.
+// mustEcho fails the test unless an echo succeeds. Afterwards the pool has a connection.
 func mustEcho(tb testing.TB, p pool.Pool, text string) {
 	tb.Helper()
 	if err := echo(p, text); err != nil {
@@ -53,9 +57,9 @@ type outcome struct {
 	took  time.Duration
 }
 
-// overdue sends a command that gets no answer before ctx ends, and fails the
-// test unless the call is back soon after the deadline. A call that never comes
-// back does not hold the test up: it is left to the end of the server.
+// overdue sends a command that gets no answer before ctx ends. It fails the test unless the
+// call returns soon after the deadline. It does not wait for a call that never returns: that
+// ends with the server.
 func overdue(tb testing.TB, p pool.Pool, ctx context.Context, args ...any) outcome {
 	tb.Helper()
 	at, ok := ctx.Deadline()
@@ -77,7 +81,15 @@ func overdue(tb testing.TB, p pool.Pool, ctx context.Context, args ...any) outco
 	}
 }
 
-// within fails the test unless all calls are back before the limit.
+// tooLate is overdue with a deadline that the call cannot meet.
+func tooLate(tb testing.TB, p pool.Pool, args ...any) outcome {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), short)
+	defer cancel()
+	return overdue(tb, p, ctx, args...)
+}
+
+// within fails the test unless all calls return before the limit.
 func within(tb testing.TB, limit time.Duration, all *sync.WaitGroup) {
 	tb.Helper()
 	back := make(chan struct{})
@@ -102,7 +114,7 @@ func (o outcome) endedBy(tb testing.TB, want error) {
 		tb.Errorf("error %q does not match %q", o.err, want)
 	}
 	if refusal := pool.Error(""); errors.As(o.err, &refusal) {
-		tb.Errorf("error %q passes for a reply of the server", o.err)
+		tb.Errorf("error %q matches pool.Error, but the server sent none", o.err)
 	}
 }
 
@@ -122,7 +134,15 @@ func (o outcome) neverSent(tb testing.TB) {
 	}
 }
 
-// inTime fails the test if the error blames a deadline that was far away.
+// refusedWith fails the test unless the error is the server's text.
+func (o outcome) refusedWith(tb testing.TB, text string) {
+	tb.Helper()
+	if refusal := pool.Error(""); !errors.As(o.err, &refusal) || string(refusal) != text {
+		tb.Fatalf("the server said %q, and the outcome is %#v and error %v", text, o.reply, o.err)
+	}
+}
+
+// inTime fails the test if the error matches a deadline that was far away.
 func (o outcome) inTime(tb testing.TB) {
 	tb.Helper()
 	if errors.Is(o.err, context.DeadlineExceeded) {
@@ -130,8 +150,7 @@ func (o outcome) inTime(tb testing.TB) {
 	}
 }
 
-// A scope is a test within a test: what was opened in it can be closed before
-// the test ends.
+// A scope is a test within a test. What was opened in it can be closed before the test ends.
 type scope struct {
 	testing.TB
 	cleanups []func()
@@ -139,7 +158,7 @@ type scope struct {
 
 func (s *scope) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
 
-// end closes what is open, the last first.
+// end runs the cleanups, the last one first.
 func (s *scope) end() {
 	for len(s.cleanups) > 0 {
 		last := len(s.cleanups) - 1

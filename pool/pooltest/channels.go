@@ -7,23 +7,21 @@ import (
 	"sync/atomic"
 )
 
-// A push is what a server says without being asked: in RESP2 an array like any
-// other.
+// A push is a message that is not a reply. In RESP2 it is an array.
 type push []any
 
-// listening is what a peer listens to.
+// listening is the state of a peer's subscriptions.
 type listening struct {
-	// mu is held while something is written of which the order matters: what is
-	// published on a channel comes after the confirmation, and nothing after the
-	// channel was left.
+	// mu is held while data is written whose order matters: messages of a channel come after its
+	// confirmation, and none after the channel was left.
 	mu       sync.Mutex
 	channels []string
 
-	ever atomic.Bool // it asked to listen at least once
+	ever atomic.Bool // SUBSCRIBE was sent at least once
 }
 
-// mayRun reports whether Redis would run a command of this name. To a RESP2 client
-// that listens it answers little else than what is about listening.
+// mayRun reports whether Redis would run a command of this name. A RESP2 client that is subscribed
+// may send few commands.
 func (p *peer) mayRun(name string) bool {
 	p.listening.mu.Lock()
 	defer p.listening.mu.Unlock()
@@ -33,8 +31,8 @@ func (p *peer) mayRun(name string) bool {
 	return slices.Contains([]string{"SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "PING", "QUIT", "RESET"}, name)
 }
 
-// subscribe runs SUBSCRIBE channel [channel ...]. What follows is published on each
-// in the same breath.
+// subscribe runs SUBSCRIBE channel [channel ...]. It publishes the messages follows on each
+// channel, in the same write.
 func (p *peer) subscribe(channels []string, follows ...string) {
 	p.server.awake()
 	p.listening.mu.Lock()
@@ -51,7 +49,7 @@ func (p *peer) subscribe(channels []string, follows ...string) {
 	}
 }
 
-// unsubscribe runs UNSUBSCRIBE [channel ...]; without any it means all.
+// unsubscribe runs UNSUBSCRIBE [channel ...]. No channel means all.
 func (p *peer) unsubscribe(channels []string) {
 	p.server.awake()
 	p.listening.mu.Lock()
@@ -68,8 +66,8 @@ func (p *peer) unsubscribe(channels []string) {
 	}
 }
 
-// ping runs PING [text], which a RESP2 client that listens is answered in the way
-// of messages.
+// ping runs PING [text]. For a RESP2 client that is subscribed the answer has the form of a
+// message.
 func (p *peer) ping(text []string) {
 	p.server.awake()
 	p.listening.mu.Lock()
@@ -84,35 +82,35 @@ func (p *peer) ping(text []string) {
 	_, _ = p.conn.Write(encode(nil, p.protocol, v))
 }
 
-// publish tells all that listen to a channel, and returns how many they are.
-func (s *server) publish(channel, message string) (told int) {
+// publish sends a message to all subscribers of a channel, and returns their number.
+func (s *server) publish(channel, message string) (receivers int) {
 	s.awake()
-	for _, p := range s.listeners() {
+	for _, p := range s.subscribers() {
 		p.listening.mu.Lock()
 		if slices.Contains(p.listening.channels, channel) {
-			told++
+			receivers++
 			_, _ = p.conn.Write(encode(nil, p.protocol, push{bulk("message"), bulk(channel), bulk(message)}))
 		}
 		p.listening.mu.Unlock()
 	}
-	return told
+	return receivers
 }
 
-// listeners returns the open connections that ever asked to listen, also those
-// that were refused or left their channels.
-func (s *server) listeners() []*peer {
+// subscribers returns the open connections that sent SUBSCRIBE once, also if it was refused or they
+// have left their channels.
+func (s *server) subscribers() []*peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var those []*peer
+	var subscribers []*peer
 	for _, p := range s.conns {
 		if p.listening.ever.Load() {
-			those = append(those, p)
+			subscribers = append(subscribers, p)
 		}
 	}
-	return those
+	return subscribers
 }
 
-// connections returns how many are open.
+// connections returns the number of open connections.
 func (s *server) connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -71,7 +71,7 @@ var poolDuties = []duty{
 		"the beginning of the next reply is unknown", nonsense},
 	{"a refused connection is a command that was not sent",
 		"a node that is down must not cost a pending release for every lock", refused},
-	{"a connection that closes during the greeting is an error with a true ErrNotSent, or without it",
+	{"ErrNotSent is true if the connection closes during the greeting",
 		"with a false promise the lock would leave a key behind", closedAtOnce},
 	{"a server that was away is used again when it is back",
 		"nodes restart while the service runs", comesBack},
@@ -122,7 +122,7 @@ var subscriberDuties = []duty{
 	{"subscribing to a server that refuses connections is an error",
 		"the lock pauses before it tries again; with a subscription it would expect messages", subscribeRefused},
 	{"a connection that breaks ends its subscription, and is not replaced",
-		"messages published meanwhile are lost, so the lock must learn of it and try again", breaksAloud},
+		"messages published meanwhile are lost, so the lock must learn of it and try again", breaksVisibly},
 	{"a Join that is refused ends its subscription with the server's text",
 		"an ACL without the channel must not look like a channel without messages", joinRefused},
 	{"no goroutine and no connection is left when a subscription is closed",
@@ -155,5 +155,5 @@ var submitterDuties = []duty{
 
 	// Borrowed memory.
 	{"the context of a submitted command is not used after its receiver was called",
-		"the lock uses its memory for the next command, with another deadline and another caller", givesBack},
+		"the lock uses its memory for the next command, with another deadline and another caller", notUsedLater},
 }

@@ -16,9 +16,7 @@ func frozen(tb testing.TB, open Opener) {
 	mustEcho(tb, p, "a connection")
 	s.freeze()
 	for range 2 {
-		ctx, cancel := context.WithTimeout(context.Background(), short)
-		o := overdue(tb, p, ctx, "ECHO", "nobody is there")
-		cancel()
+		o := tooLate(tb, p, "ECHO", "frozen")
 		o.endedBy(tb, context.DeadlineExceeded)
 		if o.took < short-short/10 {
 			tb.Errorf("gave up after %v, the deadline was %v away", o.took, short)
@@ -31,14 +29,12 @@ func frozen(tb testing.TB, open Opener) {
 func frozenFromTheStart(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	s.freeze()
-	ctx, cancel := context.WithTimeout(context.Background(), short)
-	defer cancel()
-	o := overdue(tb, p, ctx, "ECHO", "nobody is there")
+	o := tooLate(tb, p, "ECHO", "frozen")
 	o.endedBy(tb, context.DeadlineExceeded)
 	s.thaw()
 	mustEcho(tb, p, "after it")
-	if errors.Is(o.err, pool.ErrNotSent) && s.count("ECHO nobody is there") > 0 {
-		tb.Errorf("the server got a command of which the error %q said that it was not sent", o.err)
+	if errors.Is(o.err, pool.ErrNotSent) && s.count("ECHO frozen") > 0 {
+		tb.Errorf("the server got a command whose error says that it was not sent: %q", o.err)
 	}
 }
 
@@ -46,7 +42,7 @@ func halfReply(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	done := make(chan struct{})
 	s.on("HALF", func(p *peer, _ []string) {
-		for i := 0; ; i++ { // a byte now and then, as long as anybody listens
+		for i := 0; ; i++ { // a byte at times, until the call has returned
 			p.reply(raw("$1000\r\nhalf of it"[i%2:]))
 			select {
 			case <-done:
@@ -57,9 +53,7 @@ func halfReply(tb testing.TB, open Opener) {
 			}
 		}
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), short)
-	defer cancel()
-	o := overdue(tb, p, ctx, "HALF")
+	o := tooLate(tb, p, "HALF")
 	close(done)
 	o.endedBy(tb, context.DeadlineExceeded)
 	o.maybeSent(tb)
@@ -70,16 +64,14 @@ func neverReads(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	mustEcho(tb, p, "a connection")
 	s.freeze()
-	ctx, cancel := context.WithTimeout(context.Background(), short)
-	defer cancel()
-	o := overdue(tb, p, ctx, "SET", "key", large())
+	o := tooLate(tb, p, "SET", "key", large())
 	o.endedBy(tb, context.DeadlineExceeded)
 	s.thaw()
 	mustEcho(tb, p, "after it")
 }
 
-// exhausted also looks at what the errors promise: of the calls that failed,
-// the server may only get those whose error leaves that open, and none twice.
+// exhausted also checks ErrNotSent: the server gets no command whose error matches it, and none
+// twice.
 func exhausted(tb testing.TB, open Opener) {
 	const calls = 64
 	s := startServer(tb)
@@ -134,7 +126,7 @@ func lateReply(tb testing.TB, open Opener) {
 		})
 	}
 	within(tb, short+slack, &all)
-	// The replies arrive while the next calls are under way.
+	// The late replies arrive during the next calls.
 	close(release)
 	for i := range 10 * calls {
 		mustEcho(tb, p, fmt.Sprintf("mine %d", i))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,19 +28,12 @@ func demoted(tb testing.TB, open Opener) {
 		})
 		mustEcho(tb, p, "a connection")
 		o := attempt(p, name)
-		if refusal := pool.Error(""); !errors.As(o.err, &refusal) || string(refusal) != text {
-			tb.Fatalf("the server said %q and Do %v", text, o.err)
-		}
+		o.refusedWith(tb, text)
 		old := <-on
 		eventually(tb, fmt.Sprintf("the connection is kept after %q", text), func() bool {
-			for _, p := range s.peers() {
-				if p == old {
-					return false
-				}
-			}
-			return true
+			return !slices.Contains(s.peers(), old)
 		})
-		mustAnswerAgain(tb, p)
+		mustRecover(tb, p)
 	}
 }
 
@@ -47,15 +41,13 @@ func hangs(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	s.on("HANG", func(p *peer, _ []string) { p.hold(nil) })
 	mustEcho(tb, p, "a connection")
-	ctx, cancel := context.WithTimeout(context.Background(), short)
+	tooLate(tb, p, "HANG").endedBy(tb, context.DeadlineExceeded)
+	// Long enough for a busy machine, and shorter than the period in which some clients check
+	// their connections.
+	ctx, cancel := context.WithTimeout(context.Background(), min(patience, 5*time.Second))
 	defer cancel()
-	overdue(tb, p, ctx, "HANG").endedBy(tb, context.DeadlineExceeded)
-	// Long enough for a machine under load, and less than clients take that look after
-	// their connections now and then.
-	ctx, cancel = context.WithTimeout(context.Background(), min(patience, 5*time.Second))
-	defer cancel()
-	if reply, err := p.Do(ctx, "ECHO", "after it"); err != nil || reply != "after it" {
-		tb.Fatalf("after a call that hangs: got %#v and error %v", reply, err)
+	if err := echoWith(ctx, p, "after it"); err != nil {
+		tb.Fatalf("after a call that hangs: %v", err)
 	}
 }
 
@@ -72,12 +64,12 @@ func afterClose(tb testing.TB, open Opener) {
 			closed(tb, attempt(p, "ECHO", "after it"))
 		}
 		if _, ok := p.(pool.Submitter); ok {
-			d := &desk{tb: tb, s: s, inner: inner}
+			d := &submitter{tb: tb, s: s, inner: inner}
 			d.p = p.(interface {
 				pool.Pool
 				pool.Submitter
 			})
-			closed(tb, d.told(d.submit(d.context(patience), "ECHO", "submitted"), patience))
+			closed(tb, d.outcome(d.submit(d.context(patience), "ECHO", "submitted"), patience))
 		}
 	}
 }

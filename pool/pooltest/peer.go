@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A peer is one connection, seen from the server.
+// A peer is the server's end of one connection.
 type peer struct {
 	server   *server
 	conn     net.Conn
@@ -15,7 +15,7 @@ type peer struct {
 	listening listening
 }
 
-// reply sends v. That the client has hung up is its own affair.
+// reply sends v. It ignores errors, since the client may have closed the connection.
 func (p *peer) reply(v any) {
 	p.server.awake()
 	_, _ = p.conn.Write(encode(nil, p.protocol, v))
@@ -24,7 +24,7 @@ func (p *peer) reply(v any) {
 // hangUp closes the connection, so that the client reads an end of file.
 func (p *peer) hangUp() { p.conn.Close() }
 
-// reset closes the connection as a host that lost it does.
+// reset closes the connection with a TCP reset.
 func (p *peer) reset() {
 	if tcp, ok := p.conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -40,8 +40,7 @@ func (p *peer) hold(released <-chan struct{}) {
 	}
 }
 
-// gated is the connection of a server that may be frozen: what has arrived is
-// not read.
+// gated is a connection that is not read while the server is frozen.
 type gated struct {
 	server *server
 	net.Conn
@@ -54,21 +53,21 @@ func (g gated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// busy answers a client that listens and asks for something else.
+// busy answers a RESP2 client that is subscribed and sends another command.
 func busy(p *peer, args []string) {
 	p.reply(failure("ERR Can't execute '" + args[0] + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
 }
 
-// subcommands are those of CLIENT that clients send when they connect.
+// subcommands are the subcommands of CLIENT in greetings.
 var subcommands = []string{"SETINFO", "SETNAME", "TRACKING", "NO-EVICT", "NO-TOUCH", "CAPA", "ID"}
 
-// greet answers what clients send when they connect or listen, and ECHO.
+// greet answers the commands of greetings and subscriptions, and ECHO.
 func greet(p *peer, args []string) {
 	switch args[0] {
 	case "HELLO", "hello":
 		hello(p, args[1:])
 	case "AUTH", "auth":
-		p.server.confided(args[len(args)-1])
+		p.server.keepPassword(args[len(args)-1])
 		p.reply(simple("OK"))
 	case "CLIENT", "client":
 		if len(args) > 1 && slices.Contains(subcommands, strings.ToUpper(args[1])) {
@@ -106,7 +105,7 @@ func hello(p *peer, args []string) {
 	}
 	for i, arg := range args {
 		if (arg == "AUTH" || arg == "auth") && i+2 < len(args) {
-			p.server.confided(args[i+2])
+			p.server.keepPassword(args[i+2])
 		}
 	}
 	p.reply(pairs{
@@ -116,16 +115,16 @@ func hello(p *peer, args []string) {
 	})
 }
 
-// confided keeps a password that a client sent.
-func (s *server) confided(secret string) {
+// keepPassword records a password that a client sent.
+func (s *server) keepPassword(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.secrets = append(s.secrets, secret)
+	s.sentPasswords = append(s.sentPasswords, secret)
 }
 
-// known returns the passwords that clients sent.
-func (s *server) known() []string {
+// passwords returns the passwords that clients sent.
+func (s *server) passwords() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string(nil), s.secrets...)
+	return append([]string(nil), s.sentPasswords...)
 }

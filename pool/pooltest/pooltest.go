@@ -1,4 +1,5 @@
-// Package pooltest states what an adapter owes the lock, as named tests.
+// Package pooltest tests the duties of an adapter. File contract.go lists them: each is a
+// named test, with the reason why the lock relies on it.
 //
 // An adapter is tested in a few lines:
 //
@@ -10,24 +11,22 @@
 //		})
 //	}
 //
-// The suite brings its own server, which answers in the protocol that the
-// client asks for (RESP2, or RESP3 after HELLO 3), and which freezes, stalls,
-// hangs up or refuses as each case needs. So no Redis is needed, and a case that
-// fails does so for the reason that it names.
+// The suite has its own server, so it needs no Redis. The server speaks the protocol that the
+// client asks for (RESP2, or RESP3 after HELLO 3). It freezes, delays, closes connections and
+// refuses commands as each case needs. A failed case logs the reason for its duty.
 //
-// Run it with the options that your users have, which are the client's
-// defaults, and once more with a connection pool of one: every duty holds there
-// as well. Give the client a password too (the server takes any), so that the
-// case about credentials has something to look for. Run it under -race.
+// Run it with the options that your users have, which are the client's defaults. Run it once
+// more with a connection pool of one: every duty holds there as well. Set a password in the
+// client, for the case about credentials; the server accepts any. Run it under -race.
 //
-// If the pool implements [pool.Subscriber], the suite's server publishes, refuses to
-// be listened to and breaks such connections as well. A subscription has to outlast
-// the client's read timeout; the case about silence notices one below 700 ms, which
-// megabytes under -race may need. So test that apart.
+// If the pool implements [pool.Subscriber], the suite tests subscriptions. A subscription must
+// outlast the client's read timeout. The case about silence notices a read timeout below 700 ms.
+// Such a timeout is too short for the large replies of other cases under -race, so give it to
+// the client of a Run that is only about silence.
 //
-// If the pool implements [pool.Submitter], commands are submitted to it as well, with
-// a receiver that counts what it is told and writes over the arguments then, which is
-// another reason for -race, and with contexts that notice who uses them after that.
+// If the pool implements [pool.Submitter], the suite submits commands. Its receivers count their
+// outcomes and then overwrite the arguments, so that the race detector finds later reads. Its
+// contexts report any use after the outcome.
 package pooltest
 
 import (
@@ -38,18 +37,18 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// An Opener opens a pool on the server at addr ("127.0.0.1:34567") and has
-// tb.Cleanup close it. Nothing may be listening at addr, so it sends nothing, or
-// does not mind if that fails: a client that connects when it is made needs the option
-// that has it wait until the first command.
+// An Opener opens a pool on the server at addr ("127.0.0.1:34567") and lets tb.Cleanup close it.
+//
+// The server may not be running yet. So an Opener sends nothing, or ignores the failure. Some
+// clients connect when they are made: give these the option to connect at the first command.
 type Opener func(tb testing.TB, addr string) pool.Pool
 
 // Run runs every case on pools that open opens. It takes a few seconds.
 //
-// The cases about subscriptions are for pools that implement [pool.Subscriber]. They are
-// skipped for others, and for one whose Subscribe returns an error that matches
-// [errors.ErrUnsupported], as a connection pool of one must. The cases about
-// submitting are for pools that implement [pool.Submitter], and skipped for others.
+// The cases about subscriptions are for pools that implement [pool.Subscriber]. They are skipped
+// for other pools, and if Subscribe returns an error that matches [errors.ErrUnsupported]. With a
+// connection pool of one, Subscribe must return such an error. The cases about submitting are for
+// pools that implement [pool.Submitter], and skipped for others.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, duty := range duties() {
@@ -69,12 +68,12 @@ func duties() []duty { return slices.Concat(poolDuties, subscriberDuties, submit
 // short is the deadline of calls that cannot succeed.
 const short = 100 * time.Millisecond
 
-// slack is what a call may take beyond its deadline: enough for a loaded machine and
-// for an adapter that rounds, and less than the three to five seconds after which
-// clients give up by themselves. It is a variable for the suite's own test.
+// slack is how long a call may take beyond its deadline. It is enough for a busy machine and for
+// an adapter that rounds, and less than the three to five seconds of a client's own timeouts. It
+// is a variable for the test of the suite.
 var slack = 2500 * time.Millisecond
 
-// patience bounds what must succeed. It is a variable for the suite's own test.
+// patience bounds calls that must succeed. It is a variable for the test of the suite.
 var patience = 20 * time.Second
 
 // setup starts a server and opens a pool on it.

@@ -13,13 +13,12 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// grace bounds what the contract calls a few seconds. It is a variable for the
-// suite's own test.
+// grace bounds the few seconds of the contract. It is a variable for the test of the suite.
 var grace = 15 * time.Second
 
-// A desk is where a case submits commands. In the end it compares what the
-// receivers were told with what the server got.
-type desk struct {
+// A submitter submits the commands of a case. At the end it compares the outcomes with the commands
+// that the server got.
+type submitter struct {
 	tb testing.TB
 	s  *server
 	p  interface {
@@ -32,16 +31,16 @@ type desk struct {
 	receipts []*receipt
 }
 
-// submitting starts a server and opens a pool on it. It skips the case if the pool is no
-// [pool.Submitter]: then there is nothing to test.
-func submitting(tb testing.TB, open Opener) *desk {
+// newSubmitter starts a server and opens a pool on it. It skips the case if the pool is not a
+// [pool.Submitter].
+func newSubmitter(tb testing.TB, open Opener) *submitter {
 	tb.Helper()
-	return submittingTo(tb, open, startServer(tb))
+	return submitterTo(tb, open, startServer(tb))
 }
 
-func submittingTo(tb testing.TB, open Opener, s *server) *desk {
+func submitterTo(tb testing.TB, open Opener, s *server) *submitter {
 	tb.Helper()
-	d := &desk{tb: tb, s: s, inner: &scope{TB: tb}}
+	d := &submitter{tb: tb, s: s, inner: &scope{TB: tb}}
 	tb.Cleanup(d.settle)
 	p, ok := open(d.inner, s.addr).(interface {
 		pool.Pool
@@ -54,19 +53,19 @@ func submittingTo(tb testing.TB, open Opener, s *server) *desk {
 	return d
 }
 
-// context returns one that ends after the given time, or with the test.
-func (d *desk) context(timeout time.Duration) context.Context {
+// context returns a context that ends after the given time, or with the test.
+func (d *submitter) context(timeout time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	d.tb.Cleanup(cancel)
 	return ctx
 }
 
-// A receipt is the receiver of one command, and takes down what it is told.
+// A receipt is the receiver of one command. It records its outcomes.
 type receipt struct {
 	command string      // as the server counts it
-	ctx     *lent       // what the pool was given
-	args    []any       // the same
-	given   []any       // the same, in a slice that the pool does not have
+	ctx     *borrowed   // the context that the pool was given
+	args    []any       // the arguments that the pool was given
+	given   []any       // the same arguments in another slice
 	lock    *sync.Mutex // if not nil, Receive needs it
 
 	mu       sync.Mutex // protects the rest
@@ -75,11 +74,11 @@ type receipt struct {
 	first    chan struct{} // closed at the first outcome
 }
 
-// Receive implements [pool.Receiver]. It takes the context back, and writes over the
-// arguments, as a caller does that uses its slice for the next command: a pool that
-// still reads them is found by the race detector.
+// Receive implements [pool.Receiver]. It ends the use of the context, and overwrites the arguments,
+// as a caller does that uses its slice for the next command. The race detector finds a pool that
+// still reads them.
 func (r *receipt) Receive(reply any, err error) {
-	r.ctx.takeBack()
+	r.ctx.end()
 	if r.lock != nil {
 		r.lock.Lock()
 		defer r.lock.Unlock()
@@ -97,17 +96,17 @@ func (r *receipt) Receive(reply any, err error) {
 	close(r.first)
 }
 
-// submit submits a command. No two of a case have the same name and first
-// argument, which is how the server counts them. One that has a single argument
-// is answered with it, if it is.
-func (d *desk) submit(ctx context.Context, args ...any) *receipt {
+// submit submits a command. The server counts commands by name and first argument, so these differ
+// for each command of a case. A command with a single argument is answered with that argument, if
+// it is answered.
+func (d *submitter) submit(ctx context.Context, args ...any) *receipt {
 	return d.submitHolding(ctx, nil, args...)
 }
 
-func (d *desk) submitHolding(ctx context.Context, lock *sync.Mutex, args ...any) *receipt {
+func (d *submitter) submitHolding(ctx context.Context, lock *sync.Mutex, args ...any) *receipt {
 	r := &receipt{
 		command: strings.TrimSpace(fmt.Sprintln(args[:min(len(args), 2)]...)),
-		ctx:     lend(ctx),
+		ctx:     borrow(ctx),
 		args:    slices.Clone(args),
 		given:   args,
 		lock:    lock,
@@ -120,13 +119,13 @@ func (d *desk) submitHolding(ctx context.Context, lock *sync.Mutex, args ...any)
 	return r
 }
 
-// told returns the outcome, which is due within the limit.
-func (d *desk) told(r *receipt, limit time.Duration) outcome {
+// outcome returns the outcome. It fails the test if there is none within the limit.
+func (d *submitter) outcome(r *receipt, limit time.Duration) outcome {
 	d.tb.Helper()
 	select {
 	case <-r.first:
 	case <-time.After(limit):
-		d.tb.Fatalf("%s: nobody was told what became of it", r.command)
+		d.tb.Fatalf("%s: its receiver was not called", r.command)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,15 +133,15 @@ func (d *desk) told(r *receipt, limit time.Duration) outcome {
 }
 
 // answered fails the test unless the outcome is the command's argument.
-func (d *desk) answered(r *receipt) {
+func (d *submitter) answered(r *receipt) {
 	d.tb.Helper()
-	if o := d.told(r, patience); o.err != nil || o.reply != r.given[1] {
+	if o := d.outcome(r, patience); o.err != nil || o.reply != r.given[1] {
 		d.tb.Fatalf("%s: got %#v and error %v", r.command, o.reply, o.err)
 	}
 }
 
 // echoes submits commands that are answered with their arguments.
-func (d *desk) echoes(ctx context.Context, text string, n int) []*receipt {
+func (d *submitter) echoes(ctx context.Context, text string, n int) []*receipt {
 	all := make([]*receipt, n)
 	for i := range all {
 		all[i] = d.submit(ctx, "ECHO", fmt.Sprintf("%s, %d", text, i))
@@ -150,25 +149,25 @@ func (d *desk) echoes(ctx context.Context, text string, n int) []*receipt {
 	return all
 }
 
-// mustEcho submits a command, so that the pool has a connection for more of them.
-func (d *desk) mustEcho(text string) {
+// mustEcho fails the test unless a submitted echo succeeds. Afterwards the pool has a connection.
+func (d *submitter) mustEcho(text string) {
 	d.tb.Helper()
 	d.answered(d.submit(d.context(patience), "ECHO", text))
 }
 
-// mustEchoAgain gives a pool the time to notice that the server is back.
-func (d *desk) mustEchoAgain() {
+// mustRecover waits until the pool works again.
+func (d *submitter) mustRecover() {
 	d.tb.Helper()
 	ctx := d.context(patience)
 	eventually(d.tb, "the pool does not work any more", func() bool {
 		text := fmt.Sprint("after command ", len(d.receipts))
-		return d.told(d.submit(ctx, "ECHO", text), patience).err == nil
+		return d.outcome(d.submit(ctx, "ECHO", text), patience).err == nil
 	})
 }
 
-// promptly fails the test unless what is done while the server is frozen is done
-// at once. What never comes back ends with the pool.
-func (d *desk) promptly(do func()) {
+// atOnce fails the test unless do returns soon, while the server is frozen. A call that never returns
+// ends with the pool.
+func (d *submitter) atOnce(do func()) {
 	d.tb.Helper()
 	back := make(chan struct{})
 	go func() {
@@ -182,17 +181,17 @@ func (d *desk) promptly(do func()) {
 	}
 }
 
-// drain closes the pool and waits until the server has run all that it was sent.
-func (d *desk) drain() {
+// drain closes the pool and waits until the server has run all commands that were sent.
+func (d *submitter) drain() {
 	d.tb.Helper()
 	d.inner.end()
 	d.s.thaw()
 	d.s.drain()
 }
 
-// settle closes the pool, after which no receiver is told anything any more, and
-// says what is wrong with the first command with which anything is.
-func (d *desk) settle() {
+// settle closes the pool, after which no receiver is called, and reports the first command with an
+// error.
+func (d *submitter) settle() {
 	d.inner.end()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -213,12 +212,12 @@ func (d *desk) settle() {
 	}
 }
 
-// wrong says what is wrong with what was told, or returns nil.
+// wrong returns an error if the outcomes are wrong.
 func (r *receipt) wrong(s *server) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.outcomes) != 1 {
-		return fmt.Errorf("the receiver was told %d outcomes, want one", len(r.outcomes))
+		return fmt.Errorf("the receiver got %d outcomes, want one", len(r.outcomes))
 	}
 	o, sent := r.outcomes[0], s.count(r.command)
 	switch {
@@ -233,7 +232,7 @@ func (r *receipt) wrong(s *server) error {
 	case sent == 0 && o.err == nil:
 		return fmt.Errorf("the server did not get it, and the reply is %#v", o.reply)
 	case len(r.given) == 2 && o.err == nil && o.reply != r.given[1]:
-		return fmt.Errorf("its reply is %#v, which is another one's", o.reply)
+		return fmt.Errorf("its reply is %#v, which belongs to another command", o.reply)
 	}
 	return nil
 }

@@ -23,23 +23,23 @@ var (
 type wire struct {
 	p *reference
 
-	mu      sync.Mutex // protects the rest
-	queue   []*errand  // not sent
-	sent    []*errand  // on link, in order
-	link    *link      // nil if there is no connection
-	writing bool       // a goroutine writes, until the queue is empty
+	mu      sync.Mutex   // protects the rest
+	queue   []*submitted // not sent
+	sent    []*submitted // on link, in order
+	link    *link        // nil if there is no connection
+	writing bool         // a goroutine writes, until the queue is empty
 	closed  bool
 }
 
-// An errand is one command on its way.
-type errand struct {
+// An submitted is one command on its way.
+type submitted struct {
 	ctx  context.Context
 	r    pool.Receiver
 	args []any
 }
 
 func (p *reference) Submit(ctx context.Context, r pool.Receiver, args ...any) {
-	e, w := &errand{ctx, r, args}, &p.wire
+	e, w := &submitted{ctx, r, args}, &p.wire
 	switch over := ended(ctx); {
 	case p.fault == "blurts" && over != nil:
 		r.Receive(nil, unsent(over))
@@ -75,7 +75,7 @@ func (w *wire) write() {
 	}
 }
 
-func (w *wire) next() *errand {
+func (w *wire) next() *submitted {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) == 0 {
@@ -89,7 +89,7 @@ func (w *wire) next() *errand {
 
 // send returns an error if the command was not sent. Otherwise the reader tells
 // what becomes of it.
-func (w *wire) send(e *errand) error {
+func (w *wire) send(e *submitted) error {
 	if len(e.args) == 0 {
 		return errEmpty
 	}
@@ -154,7 +154,7 @@ func own(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // commit notes that e is about to be sent, unless the connection broke meanwhile.
-func (w *wire) commit(l *link, e *errand) bool {
+func (w *wire) commit(l *link, e *submitted) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.link != l {
@@ -206,7 +206,7 @@ func (w *wire) read(l *link) {
 	}
 }
 
-func (w *wire) tell(e *errand, v any, err error) {
+func (w *wire) tell(e *submitted, v any, err error) {
 	if w.p.fault == "clutches" {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -218,7 +218,7 @@ func (w *wire) tell(e *errand, v any, err error) {
 }
 
 // answered returns the command whose reply was read.
-func (w *wire) answered(l *link) *errand {
+func (w *wire) answered(l *link) *submitted {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.link != l || len(w.sent) == 0 {

@@ -24,7 +24,7 @@ type reference struct {
 	idle   []*link
 	closed bool
 
-	turn chan struct{} // has room for one, which a subscription takes with the fault "hogs"
+	slot chan struct{} // has room for one, which a subscription takes with the fault "hogs"
 	wire wire          // for what is submitted
 }
 
@@ -42,7 +42,7 @@ var remembered chan struct{}
 
 func openReference(fault string) Opener {
 	return func(tb testing.TB, addr string) pool.Pool {
-		p := &reference{addr: addr, fault: fault, turn: make(chan struct{}, 1)}
+		p := &reference{addr: addr, fault: fault, slot: make(chan struct{}, 1)}
 		p.wire.p = p
 		tb.Cleanup(func() {
 			p.wire.close()
@@ -70,8 +70,8 @@ func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 	}
 	if p.fault == "hogs" {
 		select {
-		case p.turn <- struct{}{}:
-			defer func() { <-p.turn }()
+		case p.slot <- struct{}{}:
+			defer func() { <-p.slot }()
 		case <-ctx.Done():
 			return nil, unsent(ctx.Err())
 		}
@@ -125,13 +125,13 @@ func (p *reference) Do(ctx context.Context, args ...any) (any, error) {
 // queue has each call wait until the one before was answered, or for ever.
 func (p *reference) queue(ctx context.Context, args []any) (any, error) {
 	select {
-	case p.turn <- struct{}{}:
+	case p.slot <- struct{}{}:
 	case <-ctx.Done():
 		return nil, unsent(ctx.Err())
 	}
 	back := make(chan outcome, 1)
 	go func() { // ends with the server
-		defer func() { <-p.turn }()
+		defer func() { <-p.slot }()
 		l, err := p.connect(context.Background())
 		if err != nil {
 			back <- outcome{err: unsent(err)}

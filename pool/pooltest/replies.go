@@ -1,7 +1,6 @@
 package pooltest
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"sort"
@@ -55,7 +54,7 @@ func everyKind(tb testing.TB, open Opener) {
 			tb.Errorf("%s: got %#v, want %#v", kind.name, got, kind.want)
 		}
 	}
-	// Whatever was read was read to its end.
+	// Every reply was read to its end.
 	mustEcho(tb, p, "after all of them")
 }
 
@@ -113,14 +112,7 @@ func serverErrors(tb testing.TB, open Opener) {
 		name := fmt.Sprintf("FAIL%d", i)
 		s.on(name, func(p *peer, _ []string) { p.reply(failure(text)) })
 		o := attempt(p, name)
-		var refusal pool.Error
-		if !errors.As(o.err, &refusal) {
-			tb.Errorf("%q: got reply %#v and error %v, want a pool.Error", text, o.reply, o.err)
-			continue
-		}
-		if string(refusal) != text {
-			tb.Errorf("pool.Error is %q, want %q", string(refusal), text)
-		}
+		o.refusedWith(tb, text)
 		o.maybeSent(tb)
 		if n := s.count(name); n != 1 {
 			tb.Errorf("%q: the command was sent %d times, want once", text, n)

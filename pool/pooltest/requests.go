@@ -43,7 +43,7 @@ func largeArgument(tb testing.TB, open Opener) {
 	for _, size := range []int{4000, 4096, 5000, 32 << 10, 64<<10 + 1, 1 << 20} {
 		value := "<" + strings.Repeat("x", size-2) + ">"
 		got := call(tb, p, "MEASURE", value, int64(1))
-		// Trim takes nothing away: the value begins and ends with something else.
+		// Trim removes nothing: the value does not begin or end with x.
 		if want := fmt.Sprintf("%d %s", size, value); got != want {
 			tb.Errorf("a value of %d bytes did not arrive as it was sent", size)
 		}
@@ -53,7 +53,7 @@ func largeArgument(tb testing.TB, open Opener) {
 func argumentsUnchanged(tb testing.TB, open Opener) {
 	_, p := setup(tb, open)
 	args := []any{"Echo", "text", int64(3)}
-	s := append(args[:2:2], "beyond")[:2] // with room behind it, which is not Do's either
+	s := append(args[:2:2], "beyond")[:2] // its capacity does not belong to Do either
 	_ = attempt(p, args...)
 	if want := []any{"Echo", "text", int64(3)}; !reflect.DeepEqual(args, want) {
 		tb.Errorf("the arguments are now %v, they were %v", args, want)
@@ -64,8 +64,8 @@ func argumentsUnchanged(tb testing.TB, open Opener) {
 	}
 }
 
-// argumentsNotKept relies on the race detector to find a client that still reads
-// the arguments of a call that is over.
+// argumentsNotKept relies on the race detector to find a client that reads the arguments of a call
+// that has returned.
 func argumentsNotKept(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	s.on("SET", func(p *peer, _ []string) { p.reply(simple("OK")) })
@@ -77,13 +77,13 @@ func argumentsNotKept(tb testing.TB, open Opener) {
 			args[i] = "used again"
 		}
 	}
-	// Given up while the client sets out.
+	// The context ends while the client prepares the command.
 	for i := range 200 {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		again(&abrupt{Context: ctx, cancel: cancel, left: i % 8}, []int{10, 10_000}[i/8%2])
 		cancel()
 	}
-	// Given up while the client waits for a reply, and while it still writes.
+	// The context ends while the client waits for a reply, and while it writes.
 	s.freeze()
 	for _, size := range []int{10, 10_000, 8 << 20} {
 		ctx, cancel := context.WithTimeout(context.Background(), short)
@@ -97,8 +97,7 @@ func argumentsNotKept(tb testing.TB, open Opener) {
 	}
 }
 
-// abrupt is a context that is cancelled in the moment when somebody looks whether
-// it is, for the left-th time.
+// abrupt is a context that is cancelled by the call of Done number left.
 type abrupt struct {
 	context.Context
 	cancel context.CancelFunc

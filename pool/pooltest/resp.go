@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// Replies as a server has them in mind. How they look on the wire depends on
-// the protocol that a connection speaks.
+// The types of replies. Their form on the wire depends on the protocol of the connection.
 type (
 	simple    string
 	bulk      string
@@ -27,8 +26,8 @@ type (
 	raw       string // bytes as they are
 )
 
-// encode appends v as Redis writes it for a client of the given protocol. What
-// RESP2 lacks, Redis sends as the nearest that it has.
+// encode appends v as Redis writes it in the given protocol. For types that RESP2 lacks, Redis
+// sends the nearest type of RESP2.
 func encode(b []byte, protocol int, v any) []byte {
 	if protocol < 3 {
 		v = downgrade(v)
@@ -89,7 +88,7 @@ func downgrade(v any) any {
 	return v
 }
 
-// nothing appends one of the three ways to say null.
+// nothing appends a null, which has three forms.
 func nothing(b []byte, protocol int, v any) []byte {
 	if protocol >= 3 {
 		return append(b, "_\r\n"...)

@@ -1,7 +1,6 @@
 package pooltest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -76,14 +75,12 @@ func refused(tb testing.TB, open Opener) {
 	p := open(tb, addr)
 	o := attempt(p, "SET", "key", "value")
 	if o.err == nil {
-		tb.Fatalf("got %#v from a port where nobody listens", o.reply)
+		tb.Fatalf("got %#v from a port without a server", o.reply)
 	}
 	o.neverSent(tb)
 	o.inTime(tb)
-	// The same, where the client is still trying when the time is up.
-	ctx, cancel := context.WithTimeout(context.Background(), short)
-	defer cancel()
-	overdue(tb, p, ctx, "SET", "key", "value").neverSent(tb)
+	// The same, if the client is still trying at the deadline.
+	tooLate(tb, p, "SET", "key", "value").neverSent(tb)
 }
 
 func closedAtOnce(tb testing.TB, open Opener) {
@@ -110,9 +107,7 @@ func comesBack(tb testing.TB, open Opener) {
 	mustEcho(tb, p, "a connection")
 	s.stop()
 	for range 3 {
-		ctx, cancel := context.WithTimeout(context.Background(), short)
-		o := overdue(tb, p, ctx, "ECHO", "nobody is there")
-		cancel()
+		o := tooLate(tb, p, "ECHO", "frozen")
 		if o.err == nil {
 			tb.Fatalf("got %#v from a server that is gone", o.reply)
 		}

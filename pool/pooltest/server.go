@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// A server speaks RESP on 127.0.0.1 and does what its case tells it to.
+// A server speaks RESP on 127.0.0.1 and behaves as its case needs.
 type server struct {
 	tb   testing.TB
 	addr string
 
-	mu       sync.Mutex // protects the rest
-	listener net.Listener
-	conns    map[net.Conn]*peer
-	running  chan struct{} // closed, except while the server is frozen
-	handlers map[string]handler
-	seen     map[string]int // commands that the server ran, by name and first argument
-	secrets  []string       // passwords that clients sent
+	mu            sync.Mutex // protects the rest
+	listener      net.Listener
+	conns         map[net.Conn]*peer
+	running       chan struct{} // closed, except while the server is frozen
+	handlers      map[string]handler
+	seen          map[string]int // commands that the server ran, by name and first argument
+	sentPasswords []string       // passwords that clients sent
 
 	serving sync.WaitGroup // one for each connection, and one for the listener
 	over    chan struct{}  // closed at the end of the test
@@ -54,8 +54,7 @@ func startServer(tb testing.TB) *server {
 	return s
 }
 
-// listen starts to accept connections: at first on a free port, later, after
-// stop, on the same one.
+// listen starts to accept connections: at first on a free port, after stop on the same port.
 func (s *server) listen() {
 	s.tb.Helper()
 	listener, err := net.Listen("tcp", s.addr)
@@ -69,7 +68,7 @@ func (s *server) listen() {
 	go s.accept(listener)
 }
 
-// accept ends when its listener is closed.
+// accept runs until its listener is closed.
 func (s *server) accept(listener net.Listener) {
 	defer s.serving.Done()
 	for {
@@ -91,7 +90,7 @@ func (s *server) accept(listener net.Listener) {
 	}
 }
 
-// serve ends when its connection does.
+// serve runs until its connection is closed.
 func (s *server) serve(p *peer) {
 	defer s.serving.Done()
 	defer func() {
@@ -110,8 +109,8 @@ func (s *server) serve(p *peer) {
 	}
 }
 
-// run hands one command to its handler. Commands without one are answered as
-// Redis does, if connecting needs them, or are an error.
+// run hands one command to its handler. Without a handler, commands of a greeting are answered as
+// Redis does, and other commands with an error.
 func (s *server) run(p *peer, args []string) {
 	name := strings.ToUpper(args[0])
 	s.mu.Lock()
@@ -133,7 +132,7 @@ func (s *server) run(p *peer, args []string) {
 	handle(p, args)
 }
 
-// on has commands of the given name run by handle.
+// on makes handle run the commands of the given name.
 func (s *server) on(name string, handle handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,15 +146,15 @@ func (s *server) count(command string) int {
 	return s.seen[command]
 }
 
-// freeze does what SIGSTOP does: connections are established, bytes are taken
-// by the kernel as long as it has room, and nothing happens.
+// freeze stops the server as SIGSTOP does: connections are established, the kernel buffers data,
+// and the server reads nothing.
 func (s *server) freeze() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = make(chan struct{})
 }
 
-// thaw does what SIGCONT does: everything that arrived meanwhile is run.
+// thaw continues the server as SIGCONT does: the commands that arrived meanwhile are run.
 func (s *server) thaw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +173,7 @@ func (s *server) awake() {
 	<-running
 }
 
-// stop closes all connections and refuses further ones.
+// stop closes all connections and refuses new ones.
 func (s *server) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,8 +193,8 @@ func (s *server) peers() []*peer {
 	return slices.Collect(maps.Values(s.conns))
 }
 
-// drain waits until the clients have closed all connections, and so until the
-// server ran all that it will ever get.
+// drain waits until the clients have closed all connections. The server has then run every command
+// that it will get.
 func (s *server) drain() {
 	s.tb.Helper()
 	eventually(s.tb, "connections are still open after the pool was closed", func() bool {
@@ -205,13 +204,13 @@ func (s *server) drain() {
 	})
 }
 
-// eventually waits until ok, and fails the test if that takes too long.
+// eventually waits until ok returns true. It fails the test if that takes longer than patience.
 func eventually(tb testing.TB, failure string, ok func() bool) {
 	tb.Helper()
 	for giveUp := time.Now().Add(patience); !ok(); {
 		if time.Now().After(giveUp) {
 			tb.Fatal(failure)
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks
+		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -43,11 +43,11 @@ func named(tb testing.TB, open Opener) {
 	}
 	fail(attempt(p, "NOSUCH"))
 	s.stop()
-	fail(attempt(p, "ECHO", "nobody is there"))
+	fail(attempt(p, "ECHO", "frozen"))
 	if again := p.String(); again != name {
 		tb.Errorf("the name was %q and is now %q", name, again)
 	}
-	for _, secret := range s.known() {
+	for _, secret := range s.passwords() {
 		for _, text := range texts {
 			if secret != "" && strings.Contains(text, secret) {
 				tb.Errorf("%q shows the password %q", text, secret)
@@ -56,8 +56,8 @@ func named(tb testing.TB, open Opener) {
 	}
 }
 
-// leavesNothing counts the goroutines of the process, so it waits for others
-// that are about to end as well.
+// leavesNothing counts the goroutines of the process, so it also waits for other goroutines that
+// are ending.
 func leavesNothing(tb testing.TB, open Opener) {
 	before := runtime.NumGoroutine()
 	inner := &scope{TB: tb}
@@ -79,8 +79,8 @@ func leavesNothing(tb testing.TB, open Opener) {
 	eventually(tb, "goroutines are left", func() bool { return runtime.NumGoroutine() <= before })
 }
 
-// abandon makes calls of every kind that are given up: by their deadlines, by
-// being cancelled, small ones and large ones.
+// abandon makes calls that end by their deadlines and by cancellation, with small and large
+// commands.
 func abandon(tb testing.TB, p pool.Pool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), short)
@@ -90,8 +90,8 @@ func abandon(tb testing.TB, p pool.Pool) {
 	large := strings.Repeat("x", 16<<20)
 	var all sync.WaitGroup
 	for range 8 {
-		all.Go(func() { _, _ = p.Do(ctx, "ECHO", "nobody is there") })
-		all.Go(func() { _, _ = p.Do(cancelled, "ECHO", "nobody is there") })
+		all.Go(func() { _, _ = p.Do(ctx, "ECHO", "frozen") })
+		all.Go(func() { _, _ = p.Do(cancelled, "ECHO", "frozen") })
 	}
 	all.Go(func() { _, _ = p.Do(ctx, "ECHO", large) })
 	<-ctx.Done()

@@ -13,7 +13,7 @@ import (
 )
 
 func endsAsWithDo(tb testing.TB, open Opener) {
-	d := submitting(tb, open)
+	d := newSubmitter(tb, open)
 	ctx := d.context(patience)
 	for i, kind := range []any{
 		simple("OK"), bulk("text"), bulk(""), integer(42), null{}, nullArray{}, double("3.25"), boolean(true),
@@ -23,21 +23,21 @@ func endsAsWithDo(tb testing.TB, open Opener) {
 	} {
 		name := fmt.Sprint("KIND", i)
 		d.s.on(name, func(p *peer, _ []string) { p.reply(kind) })
-		o := d.told(d.submit(ctx, name, "submitted", int64(i)), patience)
+		o := d.outcome(d.submit(ctx, name, "submitted", int64(i)), patience)
 		o.like(tb, fmt.Sprintf("%T", kind), attempt(d.p, name, "called", int64(i)))
 	}
-	d.told(d.submit(ctx), patience).like(tb, "an empty command", attempt(d.p))
+	d.outcome(d.submit(ctx), patience).like(tb, "an empty command", attempt(d.p))
 	d.mustEcho("after all of them")
-	// Some pools part with a connection that says this, but not without saying so.
+	// Some pools close the connection after this reply, but the receiver gets the reply.
 	const text = "READONLY You can't write against a read only replica."
 	d.s.on("DEMOTED", func(p *peer, _ []string) { p.reply(failure(text)) })
-	d.told(d.submit(ctx, "DEMOTED"), patience).like(tb, text, outcome{err: pool.Error(text)})
-	d.mustEchoAgain()
+	d.outcome(d.submit(ctx, "DEMOTED"), patience).like(tb, text, outcome{err: pool.Error(text)})
+	d.mustRecover()
 
 	s := startServer(tb)
 	s.stop()
-	d = submittingTo(tb, open, s)
-	d.told(d.submit(d.context(patience), "SET", "key", "value"), patience).neverSent(tb)
+	d = submitterTo(tb, open, s)
+	d.outcome(d.submit(d.context(patience), "SET", "key", "value"), patience).neverSent(tb)
 }
 
 // like fails the test unless both outcomes mean the same to the lock.
@@ -52,9 +52,9 @@ func (o outcome) like(tb testing.TB, what string, want outcome) {
 	}
 }
 
-// holding submits commands while it holds a lock that their receivers need, and
-// returns the outcomes.
-func (d *desk) holding(ctx context.Context, text string) []outcome {
+// holding submits commands while it holds a mutex that their receivers need, and returns the
+// outcomes.
+func (d *submitter) holding(ctx context.Context, text string) []outcome {
 	d.tb.Helper()
 	const commands = 8
 	var lock sync.Mutex
@@ -64,7 +64,7 @@ func (d *desk) holding(ctx context.Context, text string) []outcome {
 		all := make([]*receipt, commands)
 		for i := range all {
 			all[i] = d.submitHolding(ctx, &lock, "ECHO", fmt.Sprintf("%s, %d", text, i))
-			if i == 0 { // its reply comes while the others are submitted
+			if i == 0 { // so that its reply comes while the others are submitted
 				<-time.After(short / 10)
 			}
 		}
@@ -75,18 +75,18 @@ func (d *desk) holding(ctx context.Context, text string) []outcome {
 	case all = <-back:
 		lock.Unlock()
 	case <-time.After(slack):
-		lock.Unlock() // so that the call comes to its end
-		d.tb.Fatalf("%s: Submit tells the receiver, or waits until it has been told", text)
+		lock.Unlock() // so that the call ends
+		d.tb.Fatalf("%s: Submit calls the receiver, or waits for it", text)
 	}
 	outcomes := make([]outcome, commands)
 	for i, r := range all {
-		outcomes[i] = d.told(r, patience)
+		outcomes[i] = d.outcome(r, patience)
 	}
 	return outcomes
 }
 
 func holdingALock(tb testing.TB, open Opener) {
-	d := submitting(tb, open)
+	d := newSubmitter(tb, open)
 	ctx := d.context(patience)
 	for _, state := range []string{"a new connection", "a connection"} {
 		for _, o := range d.holding(ctx, state) {
@@ -115,33 +115,33 @@ func holdingALock(tb testing.TB, open Opener) {
 			end(p)
 		}
 		d.holding(ctx, fmt.Sprint("a connection that just broke, ", i))
-		d.mustEchoAgain()
+		d.mustRecover()
 	}
 	d.inner.end()
 	d.holding(ctx, "a pool that was closed")
 
 	s := startServer(tb)
 	s.stop()
-	d = submittingTo(tb, open, s)
-	for _, text := range []string{"nobody listens", "nobody listens, and that is known"} {
+	d = submitterTo(tb, open, s)
+	for _, text := range []string{"no server", "no server, and that is known"} {
 		for _, o := range d.holding(d.context(patience), text) {
 			o.neverSent(tb)
 		}
 	}
 }
 
-// inOrder has a server that is slow now and then, so that a command on another
-// connection would overtake.
+// inOrder has a server that is slow at times, so that a command on another connection would
+// overtake.
 func inOrder(tb testing.TB, open Opener) {
 	const goroutines, commands = 4, 150
-	d := submitting(tb, open)
+	d := newSubmitter(tb, open)
 	var mu sync.Mutex // protects ran
 	var ran [goroutines][]int
 	d.s.on("NOTE", func(p *peer, args []string) {
 		var i, g int
 		_, _ = fmt.Sscanf(args[1], "%d of %d", &i, &g)
 		if i%50 == 0 {
-			time.Sleep(short / 20) // the case is about what comes after it
+			time.Sleep(short / 20) // a command on another connection overtakes now
 		}
 		mu.Lock()
 		ran[g] = append(ran[g], i)
@@ -175,7 +175,7 @@ func inOrder(tb testing.TB, open Opener) {
 
 func submittedConcurrently(tb testing.TB, open Opener) {
 	const goroutines, calls = 64, 30
-	d := submitting(tb, open)
+	d := newSubmitter(tb, open)
 	ctx := d.context(patience)
 	var all sync.WaitGroup
 	for g := range goroutines {

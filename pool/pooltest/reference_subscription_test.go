@@ -11,7 +11,7 @@ import (
 )
 
 // heard is the reference's subscription.
-type heard struct {
+type refSubscription struct {
 	p      *reference
 	ctx    context.Context
 	forget func() bool
@@ -22,12 +22,12 @@ type heard struct {
 	received int
 	late     []pool.Event // with the fault "hurries"
 
-	turn sync.Mutex // held by Receive with the fault "alternates"
+	mutex sync.Mutex // held by Receive with the fault "alternates"
 }
 
 func (p *reference) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	if p.fault == "hogs" {
-		p.turn <- struct{}{}
+		p.slot <- struct{}{}
 	}
 	connecting := ctx
 	if p.fault == "stubborn" {
@@ -36,14 +36,14 @@ func (p *reference) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	l, err := p.dial(connecting)
 	if err != nil {
 		if p.fault == "claims" {
-			return &heard{p: p, ctx: ctx, forget: func() bool { return true }}, nil
+			return &refSubscription{p: p, ctx: ctx, forget: func() bool { return true }}, nil
 		}
 		return nil, because(ctx, err)
 	}
 	if err := l.SetDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
-	s := &heard{p: p, ctx: ctx, link: l}
+	s := &refSubscription{p: p, ctx: ctx, link: l}
 	s.forget = context.AfterFunc(ctx, func() {
 		if p.fault != "deaf" {
 			_ = s.current().SetDeadline(time.Unix(1, 0))
@@ -55,45 +55,45 @@ func (p *reference) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	return s, nil
 }
 
-func (s *heard) current() *link {
+func (s *refSubscription) current() *link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.link
 }
 
-func (s *heard) send(args ...any) error {
+func (s *refSubscription) send(args ...any) error {
 	if s.p.fault == "alternates" {
-		s.turn.Lock()
-		defer s.turn.Unlock()
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
 	}
 	_, err := s.current().Write(written(args))
 	return err
 }
 
-func (s *heard) Join(channel string) error {
+func (s *refSubscription) Join(channel string) error {
 	s.mu.Lock()
 	s.channels = append(s.channels, channel)
 	s.mu.Unlock()
 	return s.send("SUBSCRIBE", channel)
 }
 
-func (s *heard) Leave(channel string) error {
+func (s *refSubscription) Leave(channel string) error {
 	if s.p.fault == "stays" {
 		return nil
 	}
 	return s.send("UNSUBSCRIBE", channel)
 }
 
-func (s *heard) Ping() error { return s.send("PING") }
+func (s *refSubscription) Ping() error { return s.send("PING") }
 
-func (s *heard) Receive() (pool.Event, error) {
+func (s *refSubscription) Receive() (pool.Event, error) {
 	if s.link == nil { // claimed
 		<-s.ctx.Done()
 		return pool.Event{}, s.ctx.Err()
 	}
 	if s.p.fault == "alternates" {
-		s.turn.Lock()
-		defer s.turn.Unlock()
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
 	}
 	for {
 		if len(s.late) > 0 {
@@ -121,7 +121,7 @@ func (s *heard) Receive() (pool.Event, error) {
 }
 
 // event makes an event of what the server said, or none with a fault.
-func (s *heard) event(v any) (e pool.Event, ok bool) {
+func (s *refSubscription) event(v any) (e pool.Event, ok bool) {
 	said, _ := v.([]any)
 	if len(said) != 3 {
 		return e, true
@@ -154,7 +154,7 @@ func (s *heard) event(v any) (e pool.Event, ok bool) {
 }
 
 // reconnect does what no adapter may: nobody learns of it, or nobody closes it.
-func (s *heard) reconnect() error {
+func (s *refSubscription) reconnect() error {
 	l, err := s.p.dial(s.ctx)
 	if err != nil {
 		return err
@@ -174,10 +174,10 @@ func (s *heard) reconnect() error {
 	return err
 }
 
-func (s *heard) Close() error {
+func (s *refSubscription) Close() error {
 	s.forget()
 	if s.p.fault == "hogs" {
-		<-s.p.turn
+		<-s.p.slot
 	}
 	if s.p.fault == "keeps" {
 		return nil

@@ -18,7 +18,7 @@ func endsWithContext(tb testing.TB, open Opener) {
 		if frozen {
 			s.freeze()
 		}
-		endedByContext(tb, l.end(), context.Canceled)
+		outcome{err: l.end()}.endedBy(tb, context.Canceled)
 		s.thaw()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*short)
@@ -29,41 +29,31 @@ func endsWithContext(tb testing.TB, open Opener) {
 	case <-time.After(2*short + slack):
 		tb.Fatalf("Receive has not returned %v after the deadline of the subscription", slack)
 	}
-	endedByContext(tb, l.err, context.DeadlineExceeded)
+	outcome{err: l.err}.endedBy(tb, context.DeadlineExceeded)
 	l.close()
 	mustEcho(tb, p, "after it")
-	forgotten(tb, s)
+	noConnectionLeft(tb, s)
 }
 
-func endedByContext(tb testing.TB, err, want error) {
+// noConnectionLeft fails the test unless the connections of subscriptions are closed, and are
+// not opened again.
+func noConnectionLeft(tb testing.TB, s *server) {
 	tb.Helper()
-	if !errors.Is(err, want) {
-		tb.Errorf("error %q does not match %q", err, want)
-	}
-	if refusal := pool.Error(""); errors.As(err, &refusal) {
-		tb.Errorf("error %q passes for one of the server", err)
-	}
-}
-
-// forgotten fails the test unless the connections of subscriptions are gone, and
-// stay so.
-func forgotten(tb testing.TB, s *server) {
-	tb.Helper()
-	gone := func() bool { return len(s.listeners()) == 0 }
+	gone := func() bool { return len(s.subscribers()) == 0 }
 	eventually(tb, "the connection of a subscription that was closed is still open", gone)
 	select {
-	case <-time.After(short): // that nothing happens has no event
+	case <-time.After(short): // a connection that is not opened has no event
 	case <-s.over:
 	}
 	if !gone() {
-		tb.Error("a subscription that was closed is connected anew")
+		tb.Error("a subscription that was closed has connected again")
 	}
 }
 
 func subscribeFrozen(tb testing.TB, open Opener) {
 	for _, connected := range []bool{false, true} {
 		s, p := setup(tb, open)
-		subscriber := subscribing(tb, p)
+		subscriber := subscriberOf(tb, p)
 		if connected {
 			mustEcho(tb, p, "a connection")
 		}
@@ -85,55 +75,55 @@ func subscribeFrozen(tb testing.TB, open Opener) {
 			if errors.Is(r.err, errors.ErrUnsupported) {
 				tb.Skip(r.err)
 			}
-			if r.err == nil { // a dial succeeds, and nothing was asked
-				newLine(tb, r.s, cancel).end()
+			if r.err == nil { // it only dialed, which succeeds
+				newSubscription(tb, r.s, cancel).end()
 			} else {
-				endedByContext(tb, r.err, context.Canceled)
+				outcome{err: r.err}.endedBy(tb, context.Canceled)
 			}
 		case <-time.After(short + slack):
 			tb.Fatalf("Subscribe has not returned %v after its context ended", slack)
 		}
 		s.thaw()
 		mustEcho(tb, p, "after it")
-		forgotten(tb, s)
+		noConnectionLeft(tb, s)
 	}
 }
 
 func subscribeRefused(tb testing.TB, open Opener) {
 	s := startServer(tb)
 	s.stop()
-	subscriber := subscribing(tb, open(tb, s.addr))
+	subscriber := subscriberOf(tb, open(tb, s.addr))
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if sub, err := subscriber.Subscribe(ctx); err == nil {
-		newLine(tb, sub, cancel)
-		tb.Fatal("subscribed at a port where nobody listens")
+		newSubscription(tb, sub, cancel)
+		tb.Fatal("subscribed at a port without a server")
 	}
 	if ctx.Err() != nil {
 		tb.Error("the refusal went unnoticed until the context ended")
 	}
 }
 
-func breaksAloud(tb testing.TB, open Opener) {
+func breaksVisibly(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	for _, end := range []func(*peer){(*peer).reset, (*peer).hangUp} {
 		l := subscribe(tb, p)
 		l.join("channel")
 		l.join("another")
-		for _, p := range s.listeners() {
+		for _, p := range s.subscribers() {
 			end(p)
 		}
-		if err := l.breaks(); errors.As(err, new(pool.Error)) {
+		if err := l.waitBroken(); errors.As(err, new(pool.Error)) {
 			tb.Errorf("a connection that broke ended Receive with the error %q of the server", err)
 		}
 		l.close()
-		forgotten(tb, s)
-		mustAnswerAgain(tb, p)
+		noConnectionLeft(tb, s)
+		mustRecover(tb, p)
 	}
 }
 
-// mustAnswerAgain gives a pool the time to notice that connections broke.
-func mustAnswerAgain(tb testing.TB, p pool.Pool) {
+// mustRecover waits until the pool works again after connections broke.
+func mustRecover(tb testing.TB, p pool.Pool) {
 	tb.Helper()
 	eventually(tb, "the pool does not work any more", func() bool { return echo(p, "after it") == nil })
 }
@@ -147,21 +137,18 @@ func joinRefused(tb testing.TB, open Opener) {
 	} {
 		l := subscribe(tb, p)
 		s.on("SUBSCRIBE", func(p *peer, _ []string) { p.reply(failure(text)) })
-		l.asksFor("channel")
-		err := l.breaks()
-		if refusal := pool.Error(""); !errors.As(err, &refusal) || string(refusal) != text {
-			tb.Errorf("the server said %q and Receive %q", text, err)
-		}
-		s.freeze() // the connection is as good as ever, and Close must not ask for more
+		l.sendJoin("channel")
+		outcome{err: l.waitBroken()}.refusedWith(tb, text)
+		s.freeze() // the connection still works, and Close must not wait for an answer on it
 		l.close()
 		s.thaw()
-		forgotten(tb, s)
+		noConnectionLeft(tb, s)
 		mustEcho(tb, p, "after it")
 	}
 }
 
-// subscribingLeavesNothing leaves what a pool opens in the background out of account
-// until that is closed: some connect ahead.
+// subscribingLeavesNothing allows some connections and goroutines until the pool is closed:
+// some pools connect in advance.
 func subscribingLeavesNothing(tb testing.TB, open Opener) {
 	const rounds = 20
 	atFirst := runtime.NumGoroutine()
@@ -178,7 +165,7 @@ func subscribingLeavesNothing(tb testing.TB, open Opener) {
 		}
 		l.end()
 	}
-	forgotten(tb, s)
+	noConnectionLeft(tb, s)
 	eventually(tb, "connections are left", func() bool { return s.connections() < connections+rounds/4 })
 	eventually(tb, "goroutines are left", func() bool { return runtime.NumGoroutine() < goroutines+rounds/2 })
 	inner.end()

@@ -12,18 +12,18 @@ import (
 // large is more than the buffers of both sockets take.
 func large() string { return strings.Repeat("x", 8<<20) }
 
-// submitsToFrozen thaws the server after the shorter deadline. What may wait for
-// longer is answered then, and of the rest it is enough to know what became of it.
+// submitsToFrozen thaws the server after the shorter deadline. Commands with the longer deadline
+// must be answered then. The others must have an outcome.
 func submitsToFrozen(tb testing.TB, open Opener) {
 	const commands = 300
-	d := submitting(tb, open)
+	d := newSubmitter(tb, open)
 	d.s.on("SET", func(p *peer, _ []string) { p.reply(simple("OK")) })
 	d.mustEcho("a connection")
 	value := large()
 	d.s.freeze()
 	long, brief := d.context(patience), d.context(short)
 	var must, may []*receipt
-	d.promptly(func() {
+	d.atOnce(func() {
 		must = append(must, d.echoes(long, "before", commands)...)
 		must = append(must, d.submit(long, "SET", "key", value, "PX", int64(1000)))
 		for i := range commands / 10 {
@@ -34,12 +34,12 @@ func submitsToFrozen(tb testing.TB, open Opener) {
 	<-brief.Done()
 	d.s.thaw()
 	for _, r := range must {
-		if o := d.told(r, patience+slack); o.err != nil {
+		if o := d.outcome(r, patience+slack); o.err != nil {
 			tb.Fatalf("%s: %v", r.command, o.err)
 		}
 	}
 	for _, r := range may {
-		d.told(r, grace)
+		d.outcome(r, grace)
 	}
 	d.mustEcho("after it")
 	d.drain()
@@ -47,7 +47,7 @@ func submitsToFrozen(tb testing.TB, open Opener) {
 
 // receivesLate freezes a server that has one command, and the others in its socket.
 func receivesLate(tb testing.TB, open Opener) {
-	d := submitting(tb, open)
+	d := newSubmitter(tb, open)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	d.s.on("SLOW", func(p *peer, args []string) {
 		close(arrived)
@@ -67,7 +67,7 @@ func receivesLate(tb testing.TB, open Opener) {
 	close(release)
 	<-ctx.Done()
 	select {
-	case <-time.After(2 * short): // the case is about what comes late
+	case <-time.After(2 * short): // the case is about late replies
 	case <-d.s.over:
 	}
 	d.s.thaw()
@@ -76,37 +76,37 @@ func receivesLate(tb testing.TB, open Opener) {
 	}
 }
 
-// notSentLate cannot know whether a pool has room for a command while the server
-// is frozen or another command is under way. But whatever it says must be true.
+// notSentLate cannot know whether a pool sends a command while the server is frozen or another
+// command is outstanding. But the pool's errors must be true.
 func notSentLate(tb testing.TB, open Opener) {
 	const commands = 20
 	s := startServer(tb)
 	s.stop()
-	d := submittingTo(tb, open, s)
+	d := submitterTo(tb, open, s)
 	ctx := d.context(short)
-	d.echoes(ctx, "nobody listens", commands)
+	d.echoes(ctx, "no server", commands)
 	<-ctx.Done()
 	s.listen()
 	for _, r := range d.receipts {
-		d.told(r, grace).neverSent(tb)
+		d.outcome(r, grace).neverSent(tb)
 	}
-	d.mustEchoAgain()
+	d.mustRecover()
 	d.drain()
 
 	s = startServer(tb)
 	s.freeze()
-	d = submittingTo(tb, open, s)
+	d = submitterTo(tb, open, s)
 	ctx = d.context(short)
-	d.echoes(ctx, "nobody is there", commands)
+	d.echoes(ctx, "frozen", commands)
 	<-ctx.Done()
 	s.thaw()
 	for _, r := range d.receipts {
-		d.told(r, grace)
+		d.outcome(r, grace)
 	}
-	d.mustEchoAgain()
+	d.mustRecover()
 	d.drain()
 
-	d = submitting(tb, open)
+	d = newSubmitter(tb, open)
 	release := make(chan struct{})
 	d.s.on("SLOW", func(p *peer, args []string) {
 		p.hold(release)
@@ -121,18 +121,18 @@ func notSentLate(tb testing.TB, open Opener) {
 	close(release)
 	calling.Wait()
 	for _, r := range d.receipts {
-		d.told(r, grace)
+		d.outcome(r, grace)
 	}
-	d.mustEchoAgain()
+	d.mustRecover()
 	d.drain()
 }
 
-// breaksOutstanding has a server that runs commands without a reply, and then breaks
-// the connection before it has read the others.
+// breaksOutstanding has a server that runs commands without a reply, and breaks the connection
+// before it has read the others.
 func breaksOutstanding(tb testing.TB, open Opener) {
 	const commands, ran = 200, 50
-	d := submitting(tb, open)
-	for i := range 20 { // since it breaks at any time of the pool's
+	d := newSubmitter(tb, open)
+	for i := range 20 { // since the connection breaks in any state of the pool
 		name, end := fmt.Sprint("BREAK", i), []func(*peer){(*peer).reset, (*peer).hangUp}[i%2]
 		var mu sync.Mutex // protects n
 		n := 0
@@ -155,46 +155,46 @@ func breaksOutstanding(tb testing.TB, open Opener) {
 			all = append(all, d.submit(ctx, name, fmt.Sprint(i)))
 		}
 		for _, r := range all {
-			d.told(r, patience+grace)
+			d.outcome(r, patience+grace)
 		}
-		// Who is told may submit again at once: by then the pool knows it, too.
-		if o := d.told(d.submit(d.context(patience), "ECHO", "after "+name), patience); o.err != nil {
-			tb.Fatalf("the first command after the receivers were told that the connection broke: %v", o.err)
+		// A receiver may submit again at once, so the pool must not use the broken connection.
+		if o := d.outcome(d.submit(d.context(patience), "ECHO", "after "+name), patience); o.err != nil {
+			tb.Fatalf("the first command after the outcomes of the broken connection: %v", o.err)
 		}
 	}
 }
 
-// letsGo has two servers, so that it waits once.
+// letsGo has two servers, so that their waits overlap.
 func letsGo(tb testing.TB, open Opener) {
 	before := runtime.NumGoroutine()
 	inner := &scope{TB: tb}
 	defer inner.end()
-	d := submitting(inner, open)
-	patient := submitting(inner, open)
+	d := newSubmitter(inner, open)
+	patient := newSubmitter(inner, open)
 	value := large()
 	var all []*receipt
-	for _, d := range []*desk{d, patient} {
+	for _, d := range []*submitter{d, patient} {
 		d.mustEcho("a connection")
 		d.s.freeze()
 	}
-	// A deadline that is far away must not hold up the commands behind it.
+	// A command with a far deadline must not delay the commands after it.
 	ctx := patient.context(3 * short)
 	patient.submit(patient.context(4*patience), "ECHO", "takes its time")
 	all = append(all, patient.echoes(ctx, "behind one that takes its time", 20)...)
 	<-ctx.Done() // a large command keeps the machine busy, and these should be sent
-	all = append(all, d.echoes(d.context(short), "nobody is there", 20)...)
+	all = append(all, d.echoes(d.context(short), "frozen", 20)...)
 	all = append(all, d.submit(d.context(short), "SET", "key", value, "PX", int64(1000)))
 	all = append(all, d.echoes(d.context(short), "behind a large one", 20)...)
 	end := time.Now().Add(grace)
 	for _, r := range all {
-		o := d.told(r, time.Until(end))
+		o := d.outcome(r, time.Until(end))
 		if o.err == nil {
 			tb.Errorf("%s: got %#v from a frozen server", r.command, o.reply)
 		}
 	}
-	for _, d := range []*desk{d, patient} {
+	for _, d := range []*submitter{d, patient} {
 		d.s.thaw()
-		d.mustEchoAgain()
+		d.mustRecover()
 		d.drain()
 	}
 	inner.end()

@@ -10,7 +10,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// silence is longer than a read timeout that is short for a test.
+// silence is longer than a short read timeout.
 const silence = 700 * time.Millisecond
 
 func messages(tb testing.TB, open Opener) {
@@ -18,7 +18,7 @@ func messages(tb testing.TB, open Opener) {
 	l := subscribe(tb, p)
 	texts := []string{"", "text", "line\r\nline\r\n", "\x00\xff$5\r\n", "", strings.Repeat("x", 100_000), "$-1", "-ERR", "last"}
 	s.on("SUBSCRIBE", func(p *peer, args []string) { p.subscribe(args[1:], texts...) })
-	l.asksFor("{my key}:\r\n\x00")
+	l.sendJoin("{my key}:\r\n\x00")
 	l.want(pool.Joined, "{my key}:\r\n\x00", "")
 	for _, text := range texts {
 		l.want(pool.Message, "{my key}:\r\n\x00", text)
@@ -47,7 +47,7 @@ func manyChannels(tb testing.TB, open Opener) {
 	for i := range channels {
 		l.want(pool.Message, name(i), fmt.Sprint(i))
 	}
-	if n := len(s.listeners()); n != 1 {
+	if n := len(s.subscribers()); n != 1 {
 		tb.Errorf("one subscription has %d connections", n)
 	}
 	l.end()
@@ -59,22 +59,22 @@ func leaving(tb testing.TB, open Opener) {
 	l.join("left")
 	l.join("kept")
 	for range 2 {
-		l.leaves("left")
-		eventually(tb, "a channel is still listened to after Leave", func() bool { return s.publish("left", "nobody hears") == 0 })
-		s.publish("left", "nobody hears")
+		l.leave("left")
+		eventually(tb, "a channel still has a subscriber after Leave", func() bool { return s.publish("left", "no subscriber") == 0 })
+		s.publish("left", "no subscriber")
 		s.publish("kept", "message")
-		for { // what came before it was left is right
+		for { // messages from before the Leave are allowed
 			e := l.next()
 			if e == (pool.Event{Kind: pool.Message, Channel: "kept", Message: "message"}) {
 				break
 			}
-			if e != (pool.Event{Kind: pool.Message, Channel: "left", Message: "nobody hears"}) {
+			if e != (pool.Event{Kind: pool.Message, Channel: "left", Message: "no subscriber"}) {
 				tb.Fatalf("received %q", show(e))
 			}
 		}
 		l.join("left")
-		s.publish("left", "heard again")
-		l.want(pool.Message, "left", "heard again")
+		s.publish("left", "received again")
+		l.want(pool.Message, "left", "received again")
 	}
 	l.end()
 }
@@ -83,18 +83,18 @@ func silent(tb testing.TB, open Opener) {
 	s, p := setup(tb, open)
 	l := subscribe(tb, p)
 	l.join("channel")
-	for range 2 { // a timeout that was put off once may still come
+	for range 2 { // a timeout may come after the second silence only
 		select {
 		case <-l.broken:
 			tb.Fatalf("Receive, after silence: %v", l.err)
-		case <-time.After(silence): // the case is about it
+		case <-time.After(silence):
 		}
 		for len(l.events) > 0 {
 			<-l.events
 		}
 		l.ask(l.s.Ping)
 		if e := l.any(); e.Kind != pool.Other {
-			tb.Errorf("the answer to a ping passes for %q", show(e))
+			tb.Errorf("the answer to a ping is the event %q", show(e))
 		}
 	}
 	s.publish("channel", "message")
@@ -115,9 +115,9 @@ func joinWhileReceiving(tb testing.TB, open Opener) {
 	})
 	defer publishing.Wait()
 	for i := range messages {
-		l.asksFor(fmt.Sprint("other ", i))
+		l.sendJoin(fmt.Sprint("other ", i))
 		l.ask(l.s.Ping)
-		l.leaves(fmt.Sprint("other ", i))
+		l.leave(fmt.Sprint("other ", i))
 	}
 	for heard, joined := 0, 0; heard < messages || joined < messages; {
 		e := l.next()
@@ -130,7 +130,7 @@ func joinWhileReceiving(tb testing.TB, open Opener) {
 			tb.Fatalf("received %q after %d messages and %d joins", show(e), heard, joined)
 		}
 	}
-	// And while it has nothing to receive: with what came so far, it never waited long.
+	// Now while no messages come: until here Receive never waited long.
 	for i := range 10 {
 		select {
 		case <-l.broken:

@@ -9,9 +9,9 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A line is a subscription in the hands that the lock has for it: the case joins
-// and leaves, and another goroutine receives.
-type line struct {
+// A subscription uses a pool.Subscription as the lock does: the case joins and leaves, and another
+// goroutine receives.
+type subscription struct {
 	tb     testing.TB
 	s      pool.Subscription
 	cancel context.CancelFunc
@@ -21,8 +21,8 @@ type line struct {
 	closed bool
 }
 
-// subscribing returns the pool as what the case needs, and skips the case if it is none.
-func subscribing(tb testing.TB, p pool.Pool) pool.Subscriber {
+// subscriberOf returns the pool as a pool.Subscriber. It skips the case if the pool is none.
+func subscriberOf(tb testing.TB, p pool.Pool) pool.Subscriber {
 	tb.Helper()
 	subscriber, ok := p.(pool.Subscriber)
 	if !ok {
@@ -31,16 +31,16 @@ func subscribing(tb testing.TB, p pool.Pool) pool.Subscriber {
 	return subscriber
 }
 
-// subscribe opens a subscription. It skips the case if the pool has none to offer, or
-// not with the options that it has: then there is nothing to test.
-func subscribe(tb testing.TB, p pool.Pool) *line {
+// subscribe opens a subscription. It skips the case if the pool does not support them, or not with
+// its options.
+func subscribe(tb testing.TB, p pool.Pool) *subscription {
 	tb.Helper()
 	return subscribeWith(tb, p, context.Background())
 }
 
-func subscribeWith(tb testing.TB, p pool.Pool, ctx context.Context) *line {
+func subscribeWith(tb testing.TB, p pool.Pool, ctx context.Context) *subscription {
 	tb.Helper()
-	subscriber := subscribing(tb, p)
+	subscriber := subscriberOf(tb, p)
 	ctx, cancel := context.WithCancel(ctx)
 	connecting := time.AfterFunc(patience, cancel)
 	s, err := subscriber.Subscribe(ctx)
@@ -52,14 +52,13 @@ func subscribeWith(tb testing.TB, p pool.Pool, ctx context.Context) *line {
 		}
 		tb.Fatalf("Subscribe: %v", err)
 	}
-	return newLine(tb, s, cancel)
+	return newSubscription(tb, s, cancel)
 }
 
-// newLine receives what a subscription hears. cancel ends its context, and the test
-// does so in the end.
-func newLine(tb testing.TB, s pool.Subscription, cancel context.CancelFunc) *line {
-	l := &line{tb: tb, s: s, cancel: cancel, events: make(chan pool.Event, 10_000), broken: make(chan struct{})}
-	go func() { // ends with the subscription, or with the server if that is deaf
+// newSubscription starts to receive. cancel ends the context of s; the test calls it at its end.
+func newSubscription(tb testing.TB, s pool.Subscription, cancel context.CancelFunc) *subscription {
+	l := &subscription{tb: tb, s: s, cancel: cancel, events: make(chan pool.Event, 10_000), broken: make(chan struct{})}
+	go func() { // ends with the subscription, or with the server
 		defer close(l.broken)
 		for {
 			e, err := s.Receive()
@@ -82,21 +81,21 @@ func newLine(tb testing.TB, s pool.Subscription, cancel context.CancelFunc) *lin
 			if !l.closed {
 				_ = s.Close()
 			}
-		case <-time.After(slack): // a failure that the case has noticed
+		case <-time.After(slack): // the case has failed already
 		}
 	})
 	return l
 }
 
 // any returns the next event, whatever its kind.
-func (l *line) any() pool.Event {
+func (l *subscription) any() pool.Event {
 	l.tb.Helper()
 	select {
 	case e := <-l.events:
 		return e
 	case <-l.broken:
 		select {
-		case e := <-l.events: // came before
+		case e := <-l.events: // it came before the end
 			return e
 		default:
 		}
@@ -107,8 +106,8 @@ func (l *line) any() pool.Event {
 	return pool.Event{}
 }
 
-// next returns the next event that says something.
-func (l *line) next() pool.Event {
+// next returns the next event that is not pool.Other.
+func (l *subscription) next() pool.Event {
 	l.tb.Helper()
 	for {
 		if e := l.any(); e.Kind != pool.Other {
@@ -117,8 +116,8 @@ func (l *line) next() pool.Event {
 	}
 }
 
-// want fails the test unless the next event that says something is this one.
-func (l *line) want(kind pool.EventKind, channel, message string) {
+// want fails the test unless the next event that is not pool.Other is this one.
+func (l *subscription) want(kind pool.EventKind, channel, message string) {
 	l.tb.Helper()
 	got, want := l.next(), pool.Event{Kind: kind, Channel: channel, Message: message}
 	if got != want {
@@ -131,15 +130,15 @@ func show(e pool.Event) string {
 	return kind + e.Channel + ": " + e.Message
 }
 
-// join joins a channel and waits until the server has said so.
-func (l *line) join(channel string) {
+// join joins a channel and waits for the Joined event.
+func (l *subscription) join(channel string) {
 	l.tb.Helper()
-	l.asksFor(channel)
+	l.sendJoin(channel)
 	l.want(pool.Joined, channel, "")
 }
 
-// ask fails the test unless something is written soon, whatever Receive does.
-func (l *line) ask(what func() error) {
+// ask fails the test unless what returns nil soon, whatever Receive does.
+func (l *subscription) ask(what func() error) {
 	l.tb.Helper()
 	back := make(chan error, 1)
 	go func() { back <- what() }()
@@ -153,19 +152,19 @@ func (l *line) ask(what func() error) {
 	}
 }
 
-// asksFor joins a channel and does not wait for the server.
-func (l *line) asksFor(channel string) {
+// sendJoin joins a channel and does not wait for the Joined event.
+func (l *subscription) sendJoin(channel string) {
 	l.tb.Helper()
 	l.ask(func() error { return l.s.Join(channel) })
 }
 
-func (l *line) leaves(channel string) {
+func (l *subscription) leave(channel string) {
 	l.tb.Helper()
 	l.ask(func() error { return l.s.Leave(channel) })
 }
 
-// breaks returns the error that ends Receive, which is due.
-func (l *line) breaks() error {
+// waitBroken returns the error that ends Receive. It fails the test if Receive does not end soon.
+func (l *subscription) waitBroken() error {
 	l.tb.Helper()
 	select {
 	case <-l.broken:
@@ -175,23 +174,24 @@ func (l *line) breaks() error {
 	return l.err
 }
 
-// end ends the context, and with it everything else, and returns Receive's error.
-func (l *line) end() error {
+// end ends the context, waits for the end of Receive, and returns its error.
+func (l *subscription) end() error {
 	l.tb.Helper()
 	l.cancel()
-	err := l.breaks()
+	err := l.waitBroken()
 	l.close()
 	return err
 }
 
-// close closes what is over already, so that there is nothing to wait for.
-func (l *line) close() {
+// close closes a subscription whose Receive has ended. It fails the test if Close does not return
+// soon.
+func (l *subscription) close() {
 	l.tb.Helper()
 	l.cancel()
 	l.closed = true
 	back := make(chan struct{})
 	go func() {
-		_ = l.s.Close() // broken or interrupted: what it says is no news
+		_ = l.s.Close() // broken or interrupted: its error does not matter
 		close(back)
 	}()
 	select {

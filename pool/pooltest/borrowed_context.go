@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// givesBack submits commands that end in all ways, and gives whoever still has a
-// context the time to use it, and the occasion: it ends.
-func givesBack(tb testing.TB, open Opener) {
-	d := submitting(tb, open)
+// notUsedLater submits commands that end in all ways. Then it ends the contexts and waits, so that a
+// pool that still has a context uses it.
+func notUsedLater(tb testing.TB, open Opener) {
+	d := newSubmitter(tb, open)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	d.mustEcho("a connection")
@@ -19,13 +19,13 @@ func givesBack(tb testing.TB, open Opener) {
 	var all []*receipt
 	tell := func(more ...*receipt) {
 		for _, r := range more {
-			d.told(r, patience)
+			d.outcome(r, patience)
 		}
 		all = append(all, more...)
 	}
 	tell(d.echoes(ctx, "answered", 20)...)
 	tell(append(d.echoes(ctx, "before it breaks", 5), d.submit(ctx, "BREAK", "the connection"))...)
-	d.mustEchoAgain()
+	d.mustRecover()
 	ended, end := context.WithCancel(context.Background())
 	end()
 	tell(d.echoes(ended, "ended before", 5)...)
@@ -37,9 +37,9 @@ func givesBack(tb testing.TB, open Opener) {
 	<-brief.Done()
 	d.s.thaw()
 	tell(late...)
-	d.mustEchoAgain()
+	d.mustRecover()
 	select {
-	case <-time.After(short): // the case is about what comes after all is over
+	case <-time.After(short): // the case is about use after the outcome
 	case <-d.s.over:
 	}
 	for _, r := range all {
@@ -49,60 +49,60 @@ func givesBack(tb testing.TB, open Opener) {
 	}
 }
 
-// A lent context is one that is taken back when the receiver is told. It is of no
-// package's kind, as that of the lock: what is derived from it watches it from outside.
-type lent struct {
+// A borrowed context must not be used after its receiver was called. It is not a type of package
+// context, like the context of the lock: a context derived from it watches it with a goroutine.
+type borrowed struct {
 	inner context.Context
 	done  chan struct{} // closed when inner ends
 
 	mu   sync.Mutex // protects the rest
-	back bool
-	use  string // the first one after that
+	over bool       // the receiver was called
+	use  string     // the first use after that
 }
 
-func lend(inner context.Context) *lent {
-	l := &lent{inner: inner, done: make(chan struct{})}
+func borrow(inner context.Context) *borrowed {
+	l := &borrowed{inner: inner, done: make(chan struct{})}
 	context.AfterFunc(inner, func() { close(l.done) })
 	return l
 }
 
-func (l *lent) takeBack() {
+func (l *borrowed) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.back = true
+	l.over = true
 }
 
-func (l *lent) note(method string) {
+func (l *borrowed) note(method string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.back && l.use == "" {
-		l.use = fmt.Sprintf("%s of its context was called after the receiver was told", method)
+	if l.over && l.use == "" {
+		l.use = fmt.Sprintf("%s of its context was called after the receiver", method)
 	}
 }
 
-// misused says how it was used when that was over, or "".
-func (l *lent) misused() string {
+// misused describes the first use after the end, or returns "".
+func (l *borrowed) misused() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.use
 }
 
-func (l *lent) Deadline() (time.Time, bool) {
+func (l *borrowed) Deadline() (time.Time, bool) {
 	l.note("Deadline")
 	return l.inner.Deadline()
 }
 
-func (l *lent) Done() <-chan struct{} {
+func (l *borrowed) Done() <-chan struct{} {
 	l.note("Done")
 	return l.done
 }
 
-func (l *lent) Err() error {
+func (l *borrowed) Err() error {
 	l.note("Err")
 	return l.inner.Err()
 }
 
-func (l *lent) Value(key any) any {
+func (l *borrowed) Value(key any) any {
 	l.note("Value")
 	return l.inner.Value(key)
 }
