@@ -12,7 +12,7 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Help is what "redlock completion --help" says besides the flags.
+// Help is the part of "redlock completion --help" after the flags.
 func (*completionCommand) Help() string {
 	return `It writes a script to the standard output. Where shells look for it:
 

@@ -14,25 +14,25 @@ import (
 )
 
 type demoCommand struct {
-	Duration time.Duration `default:"25s" help:"How long it takes: 12s to 55s."`
-	Plain    bool          `help:"Write lines instead of drawing, as happens anyway where stdout is no terminal."`
+	Duration time.Duration `default:"25s" help:"The length of the demo: 12s to 55s."`
+	Plain    bool          `help:"Write lines instead of drawing. Default if stdout is not a terminal."`
 	Sabotage bool          `hidden:"" help:"Make nodes forget the lock behind the holder's back, so that two hold it."`
 }
 
-// Help is what "redlock demo --help" says besides the flags.
+// Help is the part of "redlock demo --help" after the flags.
 func (*demoCommand) Help() string {
 	return `Example:
 
   redlock demo
 
-Five masters in memory, six workers that want one lock. Nodes are stopped, frozen and restarted, twice so many that the holder loses the lock. You see who has it, for how long that is certain, and how many nodes agree. A referee watches that never two have it.
+Five masters in memory, and six workers that want one lock. Nodes are stopped, frozen and restarted. Twice so many of them fail that the holder loses the lock. You see the holder, for how long it certainly holds the lock, and how many nodes agree. A referee checks that two workers never hold it at the same time.
 
 NO_COLOR turns colours off.
 
 Exit codes:
 
-  0     never two held the lock
-  1     two held it at the same time
+  0     no two workers held the lock at the same time
+  1     two workers held the lock at the same time
   64    wrong flags
   71    the masters could not be started
   130   interrupted (128+n: by signal n)`

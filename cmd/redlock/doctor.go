@@ -17,15 +17,15 @@ import (
 type doctorCommand struct {
 	masters
 	TTL     time.Duration `name:"ttl" default:"8s" help:"The time to live of your locks."`
-	Timeout time.Duration `name:"node-timeout" placeholder:"TIME" help:"That of your locks. Without it a sixteenth of the TTL, but 20ms to 1s."`
-	Prefix  string        `help:"The prefix of your locks: the rights of the user are checked for keys that begin with it. Default: nothing."`
-	Fair    bool          `help:"Your locks use --fair: what that needs counts as an error if it is missing."`
-	Fencing bool          `help:"The same for --fencing."`
-	Guard   time.Duration `placeholder:"LONGEST" help:"The same for --guard: and what a restart forgets is no warning then, but that a node is in quarantine is an error, or that others have other settings."`
+	Timeout time.Duration `name:"node-timeout" placeholder:"TIME" help:"The node timeout of your locks. Default: a sixteenth of the TTL, at least 20ms, at most 1s."`
+	Prefix  string        `help:"The prefix of your locks. The rights of the user are checked for keys with this prefix. Default: no prefix."`
+	Fair    bool          `help:"Your locks use --fair: a missing requirement of it is an error."`
+	Fencing bool          `help:"Your locks use --fencing: a missing requirement of it is an error."`
+	Guard   time.Duration `placeholder:"LONGEST" help:"Your locks use --guard: a missing requirement of it is an error, and so is a node in quarantine, or another client with other settings. Data lost by a restart is no warning then."`
 	JSON    bool          `name:"json" help:"Write JSON: {\"worst\": \"note\", \"findings\": [{\"severity\", \"check\", \"node\", \"seen\", \"endangers\", \"remedy\"}]}"`
 }
 
-// Help is what "redlock doctor --help" says besides the flags.
+// Help is the part of "redlock doctor --help" after the flags.
 func (*doctorCommand) Help() string {
 	return `Example:
 
@@ -33,11 +33,11 @@ func (*doctorCommand) Help() string {
 
 It looks for nodes that are no masters, that are the same server twice, or several servers under one name; that evict keys or forget locks when they restart; whose clocks run fast; that are far away; that refuse what locks need; or that --guard keeps out. On each node it does what your locks do, with --fair, --fencing and --guard if you give them, under keys of its own, and looks at the keys afterwards. It takes between one and eight seconds.
 
-Findings are errors (exclusion is in danger, or a node grants no locks), warnings (they may be, or it could not be found out) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
+Findings are errors (exclusion is in danger, or a node grants no locks), warnings (that is possible, or could not be checked) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
 
 Equal findings of several nodes are shown once, below the names of these nodes. Lines are as wide as the terminal, or 80 columns.
 
-The names in JSON, and the words of "severity" and "check", stay the same; texts may change. In JSON each finding has one node, or none ("") if it is about all of them.
+The names in JSON, and the words of "severity" and "check", stay the same; other texts may change. In JSON a finding is about one node, or about all if node is "".
 
 Exit codes:
 
@@ -45,7 +45,7 @@ Exit codes:
   64    wrong flags or node URLs
   78    at least one error
   80    at least one warning, and no error
-  128+n signal n came meanwhile`
+  128+n signal n ended it`
 }
 
 // Validate is called by the parser.

@@ -7,7 +7,7 @@ import (
 )
 
 // environment is what the command gets: inherited, and what it may want to know
-// about the lock. The lock's value is not among it, since whoever knows that can
+// about the lock. The lock's value is not among it, since a process that knows it can
 // release the lock; and neither are the URLs of the nodes, with their passwords.
 func (r *runCommand) environment(inherited []string, token uint64) []string {
 	own := []string{

@@ -8,18 +8,17 @@ import (
 
 // Exit codes of redlock itself. They are a contract.
 //
-// "redlock run" passes the command's own code on, so its own codes should be
-// ones that commands do not use: those of sysexits.h where one fits, which are
-// rare and mean the same wherever they occur, and for a lost lock the first
-// number above them, for warnings the next. 126, 127 and 128+n are what every shell, env(1) and
-// timeout(1) use.
+// "redlock run" passes on the exit code of its command, so its own codes should be rare ones.
+// They are those of sysexits.h where one fits: these are rare, and mean the same everywhere. A
+// lost lock has the first number above them, warnings the next. 126, 127 and 128+n are those of
+// shells, env(1) and timeout(1).
 const (
 	exitTwoHolders  = 1   // demo: the referee saw two holders at once
-	exitNotHeld     = 3   // status --quiet, release: nobody holds the lock, as systemctl says of what does not run
+	exitNotHeld     = 3   // status --quiet, release: no holder; systemctl uses it for a unit that does not run
 	exitUsage       = 64  // EX_USAGE: wrong flags, options or node URLs
 	exitNoQuorum    = 69  // EX_UNAVAILABLE: too few nodes answered
 	exitSystem      = 71  // EX_OSERR: the command could not be started, or the masters in memory
-	exitNotAcquired = 75  // EX_TEMPFAIL: somebody else has the lock
+	exitNotAcquired = 75  // EX_TEMPFAIL: another holder has the lock
 	exitUnsafe      = 78  // EX_CONFIG: doctor: exclusion is in danger, or a node grants no locks
 	exitLost        = 79  // the lock was lost while the command ran
 	exitDoubtful    = 80  // doctor: warnings, and nothing worse
@@ -33,7 +32,7 @@ const (
 type ending struct {
 	code int
 	word string // for --status-fd
-	err  error  // what to say on stderr; nil if it was said, or is not ours to say
+	err  error  // the message on stderr; nil if it was printed, or the command prints its own
 }
 
 func (e *ending) Error() string {

@@ -28,7 +28,7 @@ type hold struct {
 // run runs the command and releases the lock, however the command ended.
 func (h *hold) run(path string, argv, env []string) error {
 	stillHeld := func() bool { return h.lock.Context().Err() == nil }
-	if !stillHeld() { // what came between took too long
+	if !stillHeld() { // the steps before took too long
 		h.lost = true
 		h.release()
 		return endWith(exitLost, fmt.Errorf("the lock was lost before the command was started: %s", trimmed(context.Cause(h.lock.Context()))))
@@ -43,8 +43,8 @@ func (h *hold) run(path string, argv, env []string) error {
 	}
 	h.watch(c)
 	c.Leave()
-	// From here on the lock is of no use: what the command left behind in the
-	// background is on its own, as it is without redlock.
+	// From here on the lock has no use: processes that the command left in the background run on
+	// without it, as they do without redlock.
 	h.release()
 	if h.lost {
 		return endWith(exitLost, fmt.Errorf("the lock was lost; the command ended with exit code %d", c.Code()))
@@ -57,7 +57,7 @@ func (h *hold) run(path string, argv, env []string) error {
 func (h *hold) watch(c *child.Child) {
 	end := h.lock.Context().Done()
 	var kill <-chan time.Time
-	said := make(chan struct{}) // closed when the loss was told
+	said := make(chan struct{}) // closed when the loss was printed
 	for {
 		select {
 		case sig := <-h.signals:
@@ -67,7 +67,7 @@ func (h *hold) watch(c *child.Child) {
 			h.lost = true
 			c.Terminate()
 			kill = time.After(h.grace)
-			go func() { // ends when it is read, and nobody has to
+			go func() { // ends when stderr is read; it may never be
 				defer close(said)
 				h.say.Printf("the lock %q was lost: %s; the command gets SIGTERM now, SIGKILL after %v",
 					h.lock.Name(), trimmed(context.Cause(h.lock.Context())), h.grace)
@@ -91,9 +91,8 @@ func (h *hold) watch(c *child.Child) {
 	}
 }
 
-// release releases the lock. That is worth no more than a warning if it fails:
-// the lock expires. But it may also show that the lock was gone already, and
-// then the command was not alone.
+// release releases the lock. If that fails it only warns, since the lock expires. But if the lock
+// was gone already, another holder may have worked at the same time: then the lock counts as lost.
 func (h *hold) release() {
 	err := h.lock.Unlock(context.Background()) // takes no longer than the node timeout
 	switch {
@@ -109,8 +108,7 @@ func (h *hold) release() {
 	}
 }
 
-// notStarted gives the reason why a command that was found did not start its
-// exit code.
+// notStarted returns the error of starting a command, with its exit code.
 func notStarted(command string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):

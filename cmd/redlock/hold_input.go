@@ -10,8 +10,8 @@ import (
 	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
 )
 
-// untilInputEnds holds the lock for whoever has the other end of input: a script that works
-// under it by itself. It learns that the lock was granted from a line, and that it was lost
+// untilInputEnds holds the lock for the process at the other end of input: a script that does its
+// own work under the lock. It learns that the lock was granted from a line, and that it was lost
 // from our end.
 func (h *hold) untilInputEnds(input io.Reader, output io.Writer) error {
 	if h.lock.Context().Err() == nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // openFD returns the file behind a descriptor that this process was started with, if it can be
-// written to. The command will not inherit it: a line in it is by redlock alone.
+// written to. The command will not inherit it: only redlock writes to it.
 //
 // What the Go runtime has opened has a number as well, perhaps that one. But it is closed on
 // exec, and nothing is that came through one.

@@ -13,7 +13,7 @@ type listCommand struct {
 	Name string `arg:"" optional:"" name:"prefix" help:"How the names begin. Without it all locks are listed."`
 }
 
-// Help is what "redlock list --help" says besides the flags.
+// Help is the part of "redlock list --help" after the flags.
 func (*listCommand) Help() string {
 	return `Example:
 
@@ -21,7 +21,7 @@ func (*listCommand) Help() string {
   NAME    HOLDER      FOR   NODES   WAIT
   backup  web-1:4711  7.9s  3 of 3  2
 
-It walks over all keys of all nodes at the same time, in steps that do not hold others up. Locks of other libraries are shown if their values look like those of locks: "foreign holder #...". A lock that no majority has is held by nobody; "nobody can get it" if several holders have left no majority free. "unknown" means that nodes which did not answer decide. Those who wait are counted if they use --fair. The user needs the right +scan.
+It scans all keys of all nodes at the same time, in steps that do not block the servers. Locks of other libraries are shown as "foreign holder #..." if their values look like those of locks. A holder needs a majority of the nodes; otherwise HOLDER is "nobody". It is "nobody can get it" if the keys of several holders leave no majority free. It is "unknown" if the answer depends on nodes that did not answer. Waiters are counted if they use --fair. The user needs the right +scan.
 
 The names in JSON stay the same: locks, each with name, state, holder, nodes, total, ttl_ms, blocked_ms, waiting as for status, and failed, each with node and error.
 

@@ -13,14 +13,14 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// onNodes is which nodes to look at.
+// onNodes are the flags that name the nodes.
 type onNodes struct {
 	masters
 	Timeout time.Duration `name:"node-timeout" default:"1s" help:"How long to wait for the answer of one node."`
-	Prefix  string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
+	Prefix  string        `help:"The key in Redis is this prefix and the name. Default: no prefix."`
 }
 
-// target is which lock to look at.
+// target are the flags that name a lock.
 type target struct {
 	onNodes
 	Name string `arg:"" help:"The name of the lock."`
@@ -35,7 +35,7 @@ func (t *onNodes) with(do func(*redlock.Locker) error) error {
 		return err
 	}
 	defer nodes.close()
-	// The TTL is of no concern but bounds the timeout.
+	// The TTL does not matter here, but must be larger than the timeout.
 	locker, err := redlock.New(nodes.pools, redlock.WithNodeTimeout(t.Timeout), redlock.WithTTL(max(2*t.Timeout, 10*time.Millisecond)), redlock.WithPrefix(t.Prefix))
 	if err != nil {
 		return endWith(exitUsage, optionWords(err))
@@ -47,8 +47,8 @@ func (t *onNodes) with(do func(*redlock.Locker) error) error {
 	return err
 }
 
-// coded gives an error its exit code. What the library calls the call is left out: the name
-// of the command stands before it.
+// coded gives an error its exit code. It removes the library's name of the operation, since the
+// message begins with the name of the command.
 func coded(err error) error {
 	if err == nil {
 		return nil
@@ -76,10 +76,10 @@ func coded(err error) error {
 	return endWith(code, errors.New(text))
 }
 
-// errOutput: nobody reads what the command writes any more.
+// errOutput: the reader of stdout is gone, or writing failed.
 var errOutput = errors.New("output")
 
-// written is the error of writing.
+// written returns an error of writing, marked as such.
 func written(err error) error {
 	if err == nil {
 		return nil
@@ -90,10 +90,10 @@ func written(err error) error {
 type statusCommand struct {
 	target
 	JSON  bool `name:"json" help:"Write JSON."`
-	Quiet bool `short:"q" help:"Write nothing: the exit code says whether somebody holds the lock."`
+	Quiet bool `short:"q" help:"Write nothing: the exit code says whether the lock has a holder."`
 }
 
-// Help is what "redlock status --help" says besides the flags.
+// Help is the part of "redlock status --help" after the flags.
 func (*statusCommand) Help() string {
 	return `Example:
 
@@ -103,14 +103,14 @@ func (*statusCommand) Help() string {
     r2:6379  held by web-1:4711, for 7.9s
     r3:6379  unknown: no answer within the node timeout
 
-All nodes are asked at the same time. It takes one round trip, or the node timeout if a node does not answer. If several holders have keys and none of them has a majority, the first line says that nobody can get the lock, and until when. Those who wait are counted if they use --fair.
+All nodes are asked at the same time. It takes one round trip, or the node timeout if a node does not answer. If several holders have keys and none has a majority, the first line says that nobody can get the lock, and until when. Waiters are counted if they use --fair.
 
-The names in JSON stay the same: name, state, holder, nodes, total, ttl_ms, blocked_ms, waiting, error, and by_node with node, state, holder, ttl_ms, error. A state is "held", "free", "blocked" (nobody holds it, and nobody can get it) or "unknown". Times are in milliseconds, -1 for ever, 0 if there is none. With state "free" or "blocked", nodes is how many are free.
+The names in JSON stay the same: name, state, holder, nodes, total, ttl_ms, blocked_ms, waiting, error, and by_node with node, state, holder, ttl_ms, error. A state is "held", "free", "blocked" (it has no holder, and no client can get it) or "unknown". Times are in milliseconds, -1 for ever, 0 if there is none. With state "free" or "blocked", nodes is how many are free.
 
 Exit codes:
 
-  0     a majority of the nodes answered; with --quiet: somebody holds the lock
-  3     with --quiet: nobody holds it
+  0     a majority of the nodes answered; with --quiet: the lock has a holder
+  3     with --quiet: the lock has no holder
   64    wrong flags or node URLs
   69    too few nodes answered`
 }
@@ -147,7 +147,7 @@ type watchCommand struct {
 	JSON bool `name:"json" help:"Write a line of JSON for each change."`
 }
 
-// Help is what "redlock watch --help" says besides the flags.
+// Help is the part of "redlock watch --help" after the flags.
 func (*watchCommand) Help() string {
 	return `Example:
 
@@ -155,11 +155,11 @@ func (*watchCommand) Help() string {
   15:04:05.123  acquired: "backup" is held by web-1:4711 on 2 of 3 nodes, for 8s if it is not extended; 0 wait
   15:04:11.007  released: nobody holds "backup": it is free on 2 of 3 nodes; 0 wait
 
-The first line says how it is. Then there is a line when the lock was acquired by somebody else, released, has expired, or when no majority of the nodes answers ("unknown"). A release is told at once, the rest within a quarter of a second. Changes that follow each other faster than they are printed are left out, but for the last.
+The first line shows the present state. Each later line is a change: the lock was acquired by another holder, was released, has expired, or no majority of the nodes answers ("unknown"). A release is shown at once, other changes within a quarter of a second. If changes are faster than the output, only the last one is shown.
 
 The names in JSON stay the same: time (RFC 3339), change ("acquired", "released", "expired" or "unknown"), error, and those of status without by_node.
 
-It ends with SIGINT or SIGTERM, with exit code 0. Other exit codes: 64 for wrong flags or node URLs, 71 if nobody reads what it writes.`
+It ends with SIGINT or SIGTERM, with exit code 0. Other exit codes: 64 for wrong flags or node URLs, 71 if its output cannot be written.`
 }
 
 // Run prints a line for every change.

@@ -1,6 +1,6 @@
-// Command redlock takes Redlock locks from the command line: "redlock run" holds
-// one while a command runs, "redlock status" and "redlock watch" say who has one,
-// "redlock doctor" what could go wrong on the masters, "redlock demo" shows one at work while nodes fail.
+// Command redlock takes Redlock locks from the command line. "redlock run" holds a lock while a
+// command runs. "redlock status" and "redlock watch" show its holder. "redlock doctor" diagnoses
+// the masters. "redlock demo" shows a lock at work while nodes fail.
 package main
 
 import (
@@ -31,15 +31,15 @@ const description = `A lock on several independent Redis (or Valkey) masters, gr
 type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Show a lock at work: several workers want it while nodes fail."`
 	Run     runCommand     `cmd:"" help:"Hold a lock while a command runs."`
-	Status  statusCommand  `cmd:"" help:"Say who holds a lock, for how long, and how many wait."`
-	Watch   watchCommand   `cmd:"" help:"Say when a lock is acquired, released or expires, until interrupted."`
-	List    listCommand    `cmd:"" help:"Say which locks there are, who holds them, for how long, and how many wait."`
-	Release releaseCommand `cmd:"" help:"Take a lock away from whoever holds it."`
+	Status  statusCommand  `cmd:"" help:"Show the holder of a lock, its remaining time, and the number of waiters."`
+	Watch   watchCommand   `cmd:"" help:"Print each time that a lock is acquired, released or expires, until interrupted."`
+	List    listCommand    `cmd:"" help:"List the locks with holder, remaining time, and number of waiters."`
+	Release releaseCommand `cmd:"" help:"Delete a lock, although another client holds it."`
 	Doctor  doctorCommand  `cmd:"" help:"Diagnose the masters: what endangers mutual exclusion or performance, with a remedy."`
 
-	HelpOf     helpCommand       `cmd:"" name:"help" help:"Say what redlock, or one of these, can do."`
+	HelpOf     helpCommand       `cmd:"" name:"help" help:"Print the help of redlock or of a command."`
 	VersionOf  versionCommand    `cmd:"" name:"version" help:"Print the version."`
-	Completion completionCommand `cmd:"" help:"Write a script by which a shell completes redlock's arguments."`
+	Completion completionCommand `cmd:"" help:"Write a script with which a shell completes the arguments of redlock."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
@@ -50,12 +50,12 @@ func main() {
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// execute is the whole program, and returns its exit code. Everything that it
-// says about itself passes redact first.
+// execute is the whole program, and returns its exit code. All its messages on stderr pass
+// redact.
 func execute(args []string, stdout, stderr io.Writer) int {
 	say := log.New(redacting{stderr}, "redlock: ", 0)
 	var c cli
-	ended := -1 // by --help or --version
+	ended := -1 // the exit code of --help or --version
 	parser, err := kong.New(&c,
 		kong.Name("redlock"), kong.Description(description), kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoAppDescFormat: true, WrapUpperBound: 100}),
@@ -64,7 +64,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		kong.Bind(&streams{stdout: stdout, say: say}),
 	)
 	if err != nil {
-		panic(err) // the struct above is wrong: seen by every test
+		panic(err) // the struct above is wrong: every test fails
 	}
 	switch {
 	case len(args) == 0:
@@ -90,9 +90,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	return codeOf(said(parsed.Run(), say))
 }
 
-// helpCommand is listed, and never run: see execute.
+// helpCommand is listed in the help, and never run: see execute.
 type helpCommand struct {
-	Command string `arg:"" optional:"" help:"Which."`
+	Command string `arg:"" optional:"" help:"The command."`
 }
 
 func (*helpCommand) Run() error { return nil }
@@ -104,12 +104,11 @@ func (*versionCommand) Run(s *streams) error {
 	return err
 }
 
-// prefix is what stands before all that a sub-command says: in the mails of cron nothing
-// else tells which it was.
+// prefix begins all messages of a sub-command: in the mails of cron nothing else shows which
+// command it was.
 func prefix(parsed *kong.Context) string { return "redlock " + parsed.Selected().Name + ": " }
 
-// streams is where a command writes to: what was asked for on stdout, what is
-// said about it on stderr.
+// streams is where a command writes to: results to stdout, messages to stderr.
 type streams struct {
 	stdout io.Writer
 	say    *log.Logger
@@ -123,8 +122,8 @@ func version() string {
 	return fmt.Sprintf("redlock %s %s", info.Main.Version, info.GoVersion)
 }
 
-// quiet drops what go-redis logs by itself, such as failed dials: the errors of
-// the lock tell the same, and say which node.
+// quiet drops the log of go-redis, such as failed dials: the errors of the lock contain the same,
+// and name the node.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}

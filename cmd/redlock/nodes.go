@@ -54,18 +54,17 @@ func embed() (*nodes, error) {
 	return n, nil
 }
 
-// masters are the flags that say which nodes, the same for all sub-commands.
+// masters are the flags that name the nodes, the same for all sub-commands.
 type masters struct {
-	Node      []string `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Several are separated by commas, or --node is repeated; three or five are best. Without it the URLs come from REDLOCK_NODES, separated by commas or blanks, where 'ps' does not show their passwords. Options after '?': db, client_name, protocol (2 or 3), dial_timeout, read_timeout, write_timeout, skip_verify."`
-	TLSCA     string   `name:"tls-ca" placeholder:"FILE" help:"The certificates (PEM) that those of the rediss:// nodes must be signed by, in place of the system's."`
-	TLSCert   string   `name:"tls-cert" placeholder:"FILE" help:"The certificate (PEM) to show to rediss:// nodes, with --tls-key."`
+	Node      []string `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Several are separated by commas, or --node is repeated; three or five are best. Default: the URLs in REDLOCK_NODES, separated by commas or blanks; 'ps' does not show passwords there. Options after '?': db, client_name, protocol (2 or 3), dial_timeout, read_timeout, write_timeout, skip_verify."`
+	TLSCA     string   `name:"tls-ca" placeholder:"FILE" help:"The CA certificates (PEM) for rediss:// nodes, in place of the system's."`
+	TLSCert   string   `name:"tls-cert" placeholder:"FILE" help:"The client certificate (PEM) for rediss:// nodes. Needs --tls-key."`
 	TLSKey    string   `name:"tls-key" placeholder:"FILE" help:"The key (PEM) of --tls-cert."`
-	TLSServer string   `name:"tls-server-name" placeholder:"NAME" help:"The name that the certificates of the rediss:// nodes must be for. Default: the host of the URL."`
+	TLSServer string   `name:"tls-server-name" placeholder:"NAME" help:"The server name in the certificates of rediss:// nodes. Default: the host of the URL."`
 }
 
-// open returns the nodes behind the URLs of --node, or of REDLOCK_NODES if there are
-// none. If there are none there either, it says that they are missing, and what else can be
-// done.
+// open returns the nodes of the URLs of --node. Without --node it uses REDLOCK_NODES. If both are
+// empty, it returns an error, which ends with otherwise.
 func (m *masters) open(otherwise string) (*nodes, error) {
 	urls := m.Node
 	if len(urls) == 0 {
@@ -163,7 +162,7 @@ func parseNode(raw string) (*redis.Options, error) {
 	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") || parsed.Fragment != "" { // "redis://:pass/word@host", "redis://:pass#word@host"
 		return nil, fmt.Errorf("not a valid URL: %s; special characters in a password must be percent-encoded", form)
 	}
-	host := parsed.Hostname() // what comes after ":" may be a password of one who forgot the host
+	host := parsed.Hostname() // after ":" there may be a password, if the host is missing
 	if port, err := strconv.ParseUint(parsed.Port(), 10, 16); parsed.Port() != "" && (err != nil || port == 0) {
 		return nil, fmt.Errorf("%s: the port must be 1 to 65535", host)
 	}

@@ -10,7 +10,7 @@ import (
 // a part of either, as it is.
 var credentials = regexp.MustCompile(`://[^\s"@]*(?:@[^\s"/@]*)*@`)
 
-// placeholder is what parseNode says in place of a user and a password.
+// placeholder stands in messages of parseNode in place of a user and a password.
 const placeholder = "://[user:password@"
 
 // redact removes user names and passwords of URLs. It is the second line of
@@ -20,7 +20,7 @@ const placeholder = "://[user:password@"
 func redact(text string) string {
 	return credentials.ReplaceAllStringFunc(text, func(found string) string {
 		if found == placeholder {
-			return found // our own words, and nobody's password
+			return found // our own text, not a password
 		}
 		return "://***@"
 	})
@@ -36,7 +36,7 @@ func (r redacting) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// trimmed is the text of an error in the words of the command line, without the prefix that
+// trimmed returns the text of an error in the words of the command line, without the prefix that
 // the messages of this command have anyway.
 func trimmed(err error) string {
 	return flagWords.Replace(strings.TrimPrefix(err.Error(), "redlock: "))

@@ -11,11 +11,11 @@ import (
 
 type releaseCommand struct {
 	target
-	Force bool `help:"Yes, take it away from a holder that may be at work."`
+	Force bool `help:"Confirm that the lock is deleted although its holder may be at work."`
 	JSON  bool `name:"json" help:"Write JSON."`
 }
 
-// Help is what "redlock release --help" says besides the flags.
+// Help is the part of "redlock release --help" after the flags.
 func (*releaseCommand) Help() string {
 	return `Example:
 
@@ -23,19 +23,19 @@ func (*releaseCommand) Help() string {
   "backup" was held by web-1:4711 and is released: the key of web-1:4711 on 3 of 3 nodes
   its holder works on until it asks the nodes again, at its next renewal or at the end of its time
 
-It looks who has the lock, and deletes what it saw and nothing newer. Those who wait are told. It also deletes keys that were left on some of the nodes and keep everybody from the lock. It does not stop the holder: do that first if two must not work at the same time.
+It looks at the keys of the lock and deletes the keys that it saw. It does not delete a newer key. Waiters are notified. It also deletes leftover keys on some of the nodes, which keep all clients from the lock. It does not stop the holder: do that first if two must not work at the same time.
 
-The names in JSON stay the same: name, state, holder, total, ended with holder and nodes, failed with node and error, and error. A state is "released", "free" (nobody held it) or "unknown" (too few nodes answered, or confirmed it). The holder is the one that a majority had, "" if there were only keys that were left; ended says whose keys are gone, and on how many nodes. JSON is written with exit codes 0, 3 and 69.
+The names in JSON stay the same: name, state, holder, total, ended with holder and nodes, failed with node and error, and error. A state is "released", "free" (there was no holder) or "unknown" (too few nodes answered, or confirmed the deletion). The holder is the one on a majority of the nodes, "" if there were only leftover keys. ended has the holders of deleted keys, each with the number of nodes. JSON is written with exit codes 0, 3 and 69.
 
 Exit codes:
 
-  0     the lock was taken away
-  3     nobody held it
+  0     the lock was deleted
+  3     there was no holder
   64    wrong flags or node URLs, or no --force
   69    too few nodes answered, or confirmed it`
 }
 
-// Run says what it ended.
+// Run deletes the lock and reports its holders.
 func (c *releaseCommand) Run(s *streams) error {
 	if !c.Force {
 		return endWith(exitUsage, errors.New("this takes the lock away from a holder that may be at work: give --force if you mean that"))

@@ -76,7 +76,7 @@ func writeFinding(b *strings.Builder, width int, f redlock.Finding) {
 	}
 }
 
-// wrap breaks a text into lines, at blanks only: a command is to be copied. The first line
+// wrap breaks a text into lines, at blanks only: a command must be easy to copy. The first line
 // begins with begin, which is as wide as indent.
 func wrap(begin string, indent, width int, text string) string {
 	var b strings.Builder

@@ -47,12 +47,12 @@ func (r *runCommand) run(s *streams) error {
 	if len(r.Command) > 0 {
 		var err error
 		if path, err = lookup(argv); err != nil {
-			return err // before others are kept waiting for nothing
+			return err // before it takes a lock that others wait for
 		}
 	}
 	signals := make(chan os.Signal, 16)
 	child.Notify(signals)
-	// Whoever read what we say may be gone. That must not end us before the command.
+	// The reader of stderr may be gone. SIGPIPE must not end this process before the command.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	defer signal.Stop(signals)
 
@@ -68,12 +68,12 @@ func (r *runCommand) run(s *streams) error {
 		r.Owner = defaultOwner()
 	}
 	journal := newJournal(s.say)
-	slog.SetDefault(slog.New(journal)) // for what the library says without a logger
+	slog.SetDefault(slog.New(journal)) // the library logs here without a logger of its own
 	locker, err := redlock.New(nodes.pools, r.options(journal)...)
 	if err != nil {
 		return endWith(exitUsage, optionWords(err))
 	}
-	// First what happened, then what is left of it on the nodes.
+	// First the end of the run, then the keys that may be left on nodes.
 	end := said(r.hold(locker, s, signals, path, argv), s.say)
 	r.settle(locker, s, end)
 	journal.end()
@@ -83,7 +83,7 @@ func (r *runCommand) run(s *streams) error {
 // hold takes the lock and runs the command.
 func (r *runCommand) hold(locker *redlock.Locker, s *streams, signals <-chan os.Signal, path string, argv []string) error {
 	if r.Embedded {
-		s.say.Printf("--embedded: %q is locked on %d masters in memory, which nobody else sees", r.Name, embeddedNodes)
+		s.say.Printf("--embedded: %q is locked on %d masters in memory, which no other process can reach", r.Name, embeddedNodes)
 	}
 	began := time.Now()
 	lock, err := r.acquire(locker, signals)
@@ -139,7 +139,7 @@ func (r *runCommand) options(j *journal) []redlock.Option {
 	return options
 }
 
-// defaultOwner is what redlock takes as well; the command is to be told.
+// defaultOwner is the default of package redlock. The command gets it in its environment.
 func defaultOwner() string {
 	const longest = 100 // of the 128 bytes that a label may have
 	host, err := os.Hostname()
@@ -169,8 +169,8 @@ func (r *runCommand) acquire(locker *redlock.Locker, signals <-chan os.Signal) (
 	}
 }
 
-// refusal gives the reason why the lock was not granted its exit code. A wait
-// that ran out matches what its last attempt met.
+// refusal returns the error of a request with its exit code. The error of a wait that timed out
+// matches the error of its last attempt.
 func (r *runCommand) refusal(err error) error {
 	switch {
 	case err == nil:
@@ -185,7 +185,7 @@ func (r *runCommand) refusal(err error) error {
 	return endWith(exitUsage, err) // the name
 }
 
-// taken is how a run ends because another holder has the lock.
+// taken returns the end of a run because another holder has the lock.
 func (r *runCommand) taken(err error) error {
 	end := &ending{code: r.Conflict, word: wordTaken, err: r.refusalWords(err)}
 	if r.Quiet {
@@ -194,7 +194,7 @@ func (r *runCommand) taken(err error) error {
 	return end
 }
 
-// rounded leaves the digits that say something.
+// rounded drops digits that do not matter.
 func rounded(d time.Duration) time.Duration {
 	if d < time.Second {
 		return d.Round(100 * time.Microsecond)
@@ -217,12 +217,13 @@ func lookup(argv []string) (string, error) {
 	return "", endWith(exitNotExec, err)
 }
 
-// settleTime is how long to wait at the end for nodes that did not confirm the
-// release yet. What is left then expires.
+// settleTime is how long to wait at the end for nodes that did not confirm the release yet. A key
+// that is left then expires.
 const settleTime = time.Second
 
-// A node that did not confirm keeps nobody else from a lock that was not granted here: with
-// --quiet it is not worth a line every minute.
+// settle closes the Locker and reports nodes that did not confirm the release. With --quiet it
+// does not report them for a lock that was not granted: a leftover on a minority of the nodes keeps
+// no other client from the lock, and cron would mail that line every minute.
 func (r *runCommand) settle(locker *redlock.Locker, s *streams, end error) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()

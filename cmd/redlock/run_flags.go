@@ -7,25 +7,25 @@ import (
 
 type runCommand struct {
 	masters
-	Embedded bool          `help:"Lock on five masters in memory that nobody else sees: for a try-out without Redis."`
-	Name     string        `required:"" help:"The name of the lock. Who uses the same name and nodes excludes each other."`
-	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed every third of that."`
-	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while somebody else has the lock. Without it there is one try."`
-	Fair     bool          `help:"First come first served among those who say --fair, with --wait."`
-	Fencing  bool          `help:"Give the command a fencing token, in REDLOCK_TOKEN: a number that grows with every holder who says --fencing. What the command changes can then refuse a holder that was delayed, if it compares."`
-	Guard    time.Duration `placeholder:"LONGEST" help:"Keep nodes that restarted out until locks of this TTL, the longest of all locks, have expired. All clients of the nodes must do so, with the same TTL and number of nodes."`
-	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Without it a sixteenth of the TTL, but 20ms to 1s."`
+	Embedded bool          `help:"Lock on five masters in memory, which no other process can reach: for a try-out without Redis."`
+	Name     string        `required:"" help:"The name of the lock. Runs with the same name and nodes exclude each other."`
+	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed after each third of that."`
+	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while another holder has the lock. Default: one attempt."`
+	Fair     bool          `help:"Wait first come, first served, among all waiters with --fair. Needs --wait."`
+	Fencing  bool          `help:"Give the command a fencing token in REDLOCK_TOKEN. It is larger for each later holder with --fencing. A database that remembers the largest token can reject a holder that was delayed."`
+	Guard    time.Duration `placeholder:"LONGEST" help:"After a restart of a node, wait until locks of this TTL have expired before it grants locks. Give the longest TTL of all locks. All clients must use --guard, with the same TTL and number of nodes."`
+	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Default: a sixteenth of the TTL, at least 20ms, at most 1s."`
 	Grace    time.Duration `default:"5s" help:"How long the command has between SIGTERM and SIGKILL if the lock is lost."`
-	Owner    string        `placeholder:"LABEL" help:"What others are told about who has the lock. Default: host:pid."`
-	Prefix   string        `help:"What is put before the name to make the key in Redis. Default: nothing."`
+	Owner    string        `placeholder:"LABEL" help:"The name of the holder that others see. Default: host:pid."`
+	Prefix   string        `help:"The key in Redis is this prefix and the name. Default: no prefix."`
 	Conflict int           `name:"conflict-exit-code" short:"E" default:"75" placeholder:"CODE" help:"The exit code if another holder has the lock, 0 to 255. Default: 75."`
-	StatusFD int           `name:"status-fd" placeholder:"N" help:"Write to this file descriptor how the run ended: a word and the exit code. See below."`
-	Quiet    bool          `short:"q" xor:"talk" help:"Say nothing if another holder has the lock, and give no warnings about --node. Errors are still printed."`
-	Verbose  bool          `short:"v" xor:"talk" help:"Tell on stderr what happens: what is new, and how often the same came again."`
+	StatusFD int           `name:"status-fd" placeholder:"N" help:"At the end, write a word and the exit code to this file descriptor. See below."`
+	Quiet    bool          `short:"q" xor:"talk" help:"Print nothing if another holder has the lock, and no warnings about --node. Errors are still printed."`
+	Verbose  bool          `short:"v" xor:"talk" help:"Print events on stderr: new ones at once, repeated ones with their number."`
 	Command  []string      `arg:"" optional:"" passthrough:"partial" help:"The command and its arguments, after --. Without one the lock is held until the standard input ends."`
 }
 
-// Help is what "redlock run --help" says besides the flags.
+// Help is the part of "redlock run --help" after the flags.
 func (*runCommand) Help() string {
 	return `Example:
 
@@ -33,13 +33,13 @@ func (*runCommand) Help() string {
 
 The command starts when a majority of the nodes has granted the lock, and the lock is renewed until the command ends. Signals are passed on to it.
 
-The lock is released when the command has ended, even if processes that it left in the background still run.
+The lock is released when the command has ended, even if processes that it started in the background still run.
 
 If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime another holder may get the lock.
 
-If redlock itself is killed, a second process that it has started ends the command's process group in the same way; on Linux the command itself gets SIGKILL at once. A process that has left the group (setsid, daemons) is not reached.
+If redlock itself is killed, a second redlock process ends the command's process group in the same way. On Linux the command itself gets SIGKILL at once. A process that has left the group (setsid, daemons) gets no signal.
 
-Without a command the lock is held until the standard input ends or a signal comes. When it is granted there is one line on the standard output, "held", or "held TOKEN" with --fencing. If the lock is lost, redlock ends at once. A script in bash that works under the lock itself:
+Without a command the lock is held until the standard input ends or a signal comes. When the lock is granted, redlock prints one line, "held", or "held TOKEN" with --fencing. If the lock is lost, redlock ends at once. A script in bash that holds the lock while it works:
 
   coproc LOCK { exec redlock run --node redis://r1,redis://r2,redis://r3 --name backup; }
   holder=$LOCK_PID
@@ -57,7 +57,7 @@ The command's environment has:
   REDLOCK_TTL_MS   its time to live in milliseconds
   REDLOCK_TOKEN    its fencing token, with --fencing
 
-Exit codes, and the word that --status-fd gives:
+Exit codes, and the words of --status-fd:
 
   the command's    command       its own code, or 128+n if signal n ended it
   64               usage         wrong flags or node URLs
@@ -69,7 +69,7 @@ Exit codes, and the word that --status-fd gives:
   128+n            signal        signal n came while waiting for the lock, or holding it without a command
   0                released      without a command: the input ended, and the lock was held until then
 
-A command may end with any of these codes itself. --status-fd tells them apart: at the end it gets one line, such as "command 75" or "taken 75". The line is missing if the flags could not be read, or if redlock itself was killed. The command does not inherit the file descriptor.
+The command may end with any of these codes, too. --status-fd distinguishes them: at the end redlock writes one line to it, such as "command 75" or "taken 75". The line is missing if the flags are wrong, or if redlock itself was killed. The command does not inherit the file descriptor.
 
   redlock run --status-fd 3 --name backup -- ./backup.sh 3>status
   read -r word code <status

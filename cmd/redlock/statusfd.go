@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// A statusFile is what --status-fd names. Exit codes alone cannot tell the codes of redlock
+// A statusFile is what --status-fd names. Exit codes alone cannot distinguish the codes of redlock
 // from those of the command, which may be any; what a script prints on the other streams is
 // not told from what the command prints there. timeout(1) and env(1) leave it at rare codes.
 type statusFile struct {

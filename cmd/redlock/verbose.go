@@ -67,7 +67,7 @@ func (j *journal) Handle(_ context.Context, record slog.Record) error {
 	if gist := node + gistOf(text); gist == last.gist {
 		last.more++
 	} else {
-		j.tell(what, last)
+		j.repeat(what, last)
 		last.gist = gist
 		j.say.Print(text)
 	}
@@ -77,8 +77,8 @@ func (j *journal) Handle(_ context.Context, record slog.Record) error {
 func (j *journal) WithAttrs([]slog.Attr) slog.Handler { return j } // the library calls neither
 func (j *journal) WithGroup(string) slog.Handler      { return j }
 
-// tell prints how often a record came again. The mutex is held.
-func (j *journal) tell(what string, r *repeated) {
+// repeat prints how often a record was repeated. The mutex is held.
+func (j *journal) repeat(what string, r *repeated) {
 	if r.more > 0 {
 		j.say.Printf("%s: %d more like the last one", what, r.more)
 	}
@@ -90,7 +90,7 @@ func (j *journal) end() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for what, r := range j.last {
-		j.tell(what, r)
+		j.repeat(what, r)
 	}
 }
 

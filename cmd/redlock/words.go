@@ -9,8 +9,8 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// What the parser and the library say is made for those who wrote a program with
-// them. Here it is put in the words of the command line. Texts that are not
+// Messages of the parser and the library are for programmers. Here they are translated to the words
+// of the command line. Texts that are not
 // recognised stay as they are: that is less kind, but not wrong.
 
 var (
@@ -31,7 +31,7 @@ var flagWords = strings.NewReplacer(
 	"take the TLS configuration out of this node's client, or give it the TLS port", "begin its URL with redis://, or give it the TLS port",
 )
 
-// findingWords puts the findings of [redlock.Locker.Check] into the words of the command line.
+// findingWords translates the findings of [redlock.Locker.Check] to the words of the command line.
 func findingWords(found []redlock.Finding) []redlock.Finding {
 	for i := range found {
 		found[i].Remedy = flagWords.Replace(found[i].Remedy)
@@ -55,7 +55,7 @@ func optionWords(err error) error {
 	return errors.New(text)
 }
 
-// closeWords is what [redlock.Locker.Close] left, in one line.
+// closeWords returns the error of [redlock.Locker.Close] in one line.
 func closeWords(err error) string {
 	text := strings.TrimPrefix(trimmed(err), "close: ")
 	text = releases.ReplaceAllString(text, "releases not confirmed: $1")
