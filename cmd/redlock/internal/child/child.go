@@ -1,15 +1,14 @@
 //go:build unix
 
-// Package child runs a command under another process's wing: signals are passed
-// on, job control works, and all of it can be made to end.
+// Package child runs a command as a child that redlock controls: signals are passed on, job control
+// works, and the command can be ended with all its children.
 //
 // # Process group and terminal
 //
-// The command leads a process group of its own. In redlock's group it would get
-// a terminal's Ctrl-C twice, from the kernel and passed on, and there would be
-// nobody to signal but the command itself: a signal to the shared group hits
-// redlock too, and the script that called it, and a shell script that gets
-// SIGTERM alone dies only when the program it is waiting for is done.
+// The command leads a process group of its own. In redlock's group it would get a terminal's Ctrl-C
+// twice, from the kernel and passed on. And only the command itself could be signalled: a signal to
+// the shared group also reaches redlock and the script that called it. A shell script that alone gets
+// SIGTERM ends only when the program that it waits for has ended.
 //
 // The price is that the terminal belongs to redlock's group. So:
 //
@@ -54,9 +53,9 @@ type Child struct {
 // Start starts the file at path with argv and env, on this process's standard
 // streams. mayContinue is asked before the command is continued after a stop.
 //
-// If this process dies, be it by SIGKILL, nobody keeps the command's lock alive any
-// more. Then Linux ends the command itself with SIGKILL, at once; and here and elsewhere
-// the guard ends its process group, with SIGTERM, and with SIGKILL after grace.
+// If this process dies, even by SIGKILL, the command's lock is not renewed any
+// longer. Linux then ends the command itself with SIGKILL at once. On all systems the guard ends its
+// process group, with SIGTERM, and with SIGKILL after grace.
 func Start(path string, argv, env []string, grace time.Duration, mayContinue func() bool) (*Child, error) {
 	c := &Child{mayContinue: mayContinue, tty: openTerminal(), done: make(chan struct{})}
 	started := make(chan error)
@@ -97,7 +96,7 @@ func (c *Child) start(path string, argv, env []string, grace time.Duration) erro
 		return c.startUnguarded(path, argv, env, err)
 	}
 	if err := launch(guard, s, path, argv, env, grace); err != nil {
-		guard.discard() // before the number of the group may be another's
+		guard.discard() // before another group may get the number
 		s.reap()
 		return err
 	}
@@ -106,7 +105,7 @@ func (c *Child) start(path string, argv, env []string, grace time.Duration) erro
 	return nil
 }
 
-// launch tells the guard, and has the starter become the command then.
+// launch sends the group to the guard, and then lets the starter become the command.
 func launch(g *guard, s *starter, path string, argv, env []string, grace time.Duration) error {
 	g.watch(s.pid, s.pidfd, grace)
 	return s.become(path, argv, env)
@@ -120,8 +119,8 @@ func (c *Child) startUnguarded(path string, argv, env []string, why error) (err 
 	return err
 }
 
-// start starts a process as the command is to be. It is no [os.Process], which does not tell of
-// stops.
+// start starts a process with the attributes of the command. It is not an [os.Process], which does
+// not report stops.
 func start(path string, argv, env []string, files []uintptr, pidfd *int) (pid int, err error) {
 	pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: files, Sys: attributes(pidfd)})
 	if err != nil {
@@ -137,7 +136,7 @@ func (c *Child) wait() {
 		_, err := unix.Wait4(c.pid, &status, unix.WUNTRACED, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
-		case err != nil: // ECHILD: somebody else reaped it
+		case err != nil: // ECHILD: other code reaped it
 			c.reaped.Store(true)
 			return
 		case status.Stopped():
@@ -155,8 +154,8 @@ func (c *Child) stopped(sig syscall.Signal) {
 	wantsTerminal := sig == unix.SIGTTIN || sig == unix.SIGTTOU
 	switch {
 	case c.tty == nil || sig == unix.SIGSTOP:
-		// Nobody's job control: whoever stopped the command will continue it.
-		// The lock is kept meanwhile.
+		// Not by job control: the process that stopped the command will continue it. The lock is
+		// kept meanwhile.
 	case wantsTerminal && c.tty.handTo(c.pid):
 		c.signalGroup(unix.SIGCONT)
 	default:
@@ -179,11 +178,11 @@ func (c *Child) resume() {
 	}
 }
 
-// Unguarded is why the command's children live on if this process is killed, nil if they
+// Unguarded returns why the command's children live on if this process is killed. It is nil if they
 // do not.
 func (c *Child) Unguarded() error { return c.unguarded }
 
-// Leave ends the watch over the command's process group: what is still in it is on its own.
+// Leave ends the control of the command's process group. Processes that are still in it live on.
 // Call it once, when Done is closed.
 func (c *Child) Leave() { c.guard.dismiss() }
 

@@ -1,7 +1,7 @@
 //go:build !unix
 
-// Package child runs a command under another process's wing. It needs process
-// groups and signals, so there is nothing of it here.
+// Package child runs a command as a child that redlock controls. It needs process groups and
+// signals, which this system lacks.
 package child
 
 import (

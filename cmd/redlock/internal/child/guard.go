@@ -15,23 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process that is killed cannot end its command: SIGKILL and the OOM killer leave no time
-// for it. So a second process, the guard, waits for that. It is this program once more, and
-// holds one end of a socket whose other end only redlock has. When that ends the guard ends
-// the command's process group: SIGTERM at once, SIGKILL after the grace time.
+// A process that is killed by SIGKILL or the OOM killer cannot end its command. So a second process
+// of this program, the guard, does that. It has one end of a socket, and only redlock has the other
+// end. When redlock's end is closed, the guard ends the command's process group: SIGTERM at once,
+// SIGKILL after the grace time.
 //
-//   - No goodbye can be lost: when the command has ended redlock kills the guard, which is
-//     its child and cannot be mistaken for another process, and waits for it. So none is left.
-//   - The guard has a session of its own. A terminal's keys, Ctrl-Z, and whoever kills
-//     redlock's process group (timeout -s KILL) do not reach it.
-//   - It keeps no files open, its own and inherited ones: nobody waits for its end at the
-//     other end of a pipe, and no flock(2) outlives redlock.
+//   - No message is needed at the end. When the command has ended, redlock kills the guard and waits
+//     for it. The guard is redlock's child, so its number belongs to no other process. So no guard is left.
+//   - The guard has a session of its own. Keys of the terminal, Ctrl-Z, and a signal to redlock's
+//     process group (timeout -s KILL) do not reach it.
+//   - It keeps no inherited files open: no process waits for it at the other end of a pipe, and no
+//     flock(2) outlives redlock.
 //   - If it dies first, another one is started.
-//   - It is told the group before the command runs: see starter.go. What it was told lies in
-//     the socket, also if redlock is killed before the guard has read it.
+//   - It gets the group before the command runs: see starter.go. The message stays in the socket if
+//     redlock is killed before the guard has read it.
 //
-// A process that went into a group of its own (setsid, a daemon) is out of its reach, as it is
-// out of redlock's.
+// A process that went into a group of its own (setsid, a daemon) gets no signal from the guard, nor
+// from redlock.
 
 // guardName is the guard's first argument: what ps shows.
 const guardName = "redlock: ends the command if redlock is killed"
@@ -42,13 +42,13 @@ type guard struct {
 	process *os.Process
 	end     int           // of the socket; the guard has the other one
 	over    chan struct{} // closed by dismiss
-	gone    chan struct{} // closed when nobody looks after the process any more
+	gone    chan struct{} // closed when keep or discard has ended
 	message []byte        // nil until watch
 	pidfd   int
 }
 
-// startGuard starts the guard of a command that is to be started: it may be too late after
-// that. It has nothing to end until watch.
+// startGuard starts the guard before the command is started; later may be too late. The guard has
+// nothing to end until watch.
 func startGuard() (*guard, error) {
 	g := &guard{over: make(chan struct{}), gone: make(chan struct{})}
 	if err := g.start(); err != nil {
@@ -67,7 +67,7 @@ func (g *guard) start() error {
 	defer theirs.Close()
 	g.end = ours
 	if g.message != nil {
-		g.send() // it waits in the socket, so there is no moment in which the new guard knows nothing
+		g.send() // the message is in the socket before the new guard reads
 	}
 	process, err := startItself(theirs)
 	if err != nil {
@@ -78,8 +78,8 @@ func (g *guard) start() error {
 	return nil
 }
 
-// socketpair returns both ends of a socket. No process inherits one that is not meant to, or the
-// other end would never read an end.
+// socketpair returns both ends of a socket. Only the guard inherits an end. In another process that
+// end would stay open, and the other end would never read an end of file.
 func socketpair() (ours, theirs int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -92,7 +92,7 @@ func socketpair() (ours, theirs int, err error) {
 	return ends[0], ends[1], nil
 }
 
-// watch tells the guard which group to end.
+// watch sends the group to the guard.
 func (g *guard) watch(group, pidfd int, grace time.Duration) {
 	g.pidfd = pidfd
 	g.message = binary.NativeEndian.AppendUint64(nil, uint64(group))
@@ -120,7 +120,7 @@ func startItself(socket *os.File) (*os.Process, error) {
 	}
 	defer null.Close()
 	return os.StartProcess(path, []string{guardName}, &os.ProcAttr{
-		Dir:   "/",        // it keeps no file system busy
+		Dir:   "/",        // so that no file system is busy
 		Env:   []string{}, // there may be passwords in it
 		Files: []*os.File{socket, null, null},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -130,12 +130,12 @@ func startItself(socket *os.File) (*os.Process, error) {
 // itself is the file of this program.
 func itself() (string, error) {
 	if runtime.GOOS == "linux" {
-		return "/proc/self/exe", nil // also if the file was replaced meanwhile
+		return "/proc/self/exe", nil // works also if the file was replaced meanwhile
 	}
 	return os.Executable()
 }
 
-// again is the pause before a guard that died is replaced: whatever it died of may last.
+// again is the pause before a guard that died is replaced: the cause of its death may last.
 const again = time.Second
 
 // keep replaces the guard when it dies, until it is dismissed.
@@ -151,7 +151,7 @@ func (g *guard) keep() {
 			case <-time.After(again):
 			}
 			g.mu.Lock()
-			if !g.dismissed() { // or nobody would kill it
+			if !g.dismissed() { // otherwise no call of dismiss is left that kills it
 				restarted = g.start() == nil
 			}
 			g.mu.Unlock()
@@ -182,13 +182,13 @@ func (g *guard) dismiss() {
 	}
 	g.mu.Lock()
 	close(g.over)
-	_ = g.process.Kill() // or it is gone already
+	_ = g.process.Kill() // fails if it is gone already
 	g.mu.Unlock()
 	<-g.gone // it is killed, or none is running
 }
 
-// Guard is the whole guard, if this process is one: it does not return then. Call it before
-// anything else.
+// Guard runs the guard if this process is one, and then does not return. Call it before anything
+// else.
 func Guard() {
 	if len(os.Args) != 1 || os.Args[0] != guardName {
 		return
@@ -199,12 +199,12 @@ func Guard() {
 	rights := make([]byte, unix.CmsgSpace(4))
 	n, oob, err := receive(message[:], rights)
 	if err != nil || n < len(message) {
-		os.Exit(0) // redlock was killed, or could not tell: it has started nothing for us to end
+		os.Exit(0) // redlock was killed before it sent a group: there is no command to end
 	}
 	group := int(binary.NativeEndian.Uint64(message[:]))
 	grace := time.Duration(binary.NativeEndian.Uint64(message[8:]))
 	ward := ward{group: group, pidfd: pidfdOf(rights[:oob])}
-	for n > 0 || errors.Is(err, unix.EINTR) { // nothing more comes but the end
+	for n > 0 || errors.Is(err, unix.EINTR) { // the only thing that comes is the end of file
 		n, err = unix.Read(0, message[:])
 	}
 	ward.end(grace)
@@ -254,7 +254,7 @@ type ward struct {
 func (w ward) end(grace time.Duration) {
 	const interval = 10 * time.Millisecond
 	w.signal(unix.SIGTERM)
-	w.signal(unix.SIGCONT) // what is stopped can only act on the signal then
+	w.signal(unix.SIGCONT) // a stopped process handles the signal only when it is continued
 	for deadline := time.Now().Add(grace); time.Now().Before(deadline); time.Sleep(interval) {
 		if errors.Is(w.signal(0), unix.ESRCH) {
 			return

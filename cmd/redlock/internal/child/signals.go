@@ -16,8 +16,8 @@ import (
 //
 // Those that mean "end", "stop" or "the window changed" go to the group, as a
 // terminal sends them: a shell acts on SIGTERM only when the program it waits
-// for has ended. The others are a private matter of the command ("reopen your
-// log"), and would kill a child that does not expect them.
+// for has ended. The others are for the command alone ("reopen your log"), and would kill a child
+// that does not handle them.
 var forwarded = map[os.Signal]bool{
 	unix.SIGINT:   true,
 	unix.SIGTERM:  true,
@@ -31,9 +31,8 @@ var forwarded = map[os.Signal]bool{
 	unix.SIGCONT:  true,
 }
 
-// Notify has the signals that can be passed on sent to ch. Call it before the
-// lock is asked for, so that none is missed; [Ends] tells those that end the
-// wait for it.
+// Notify makes the signals that can be passed on go to ch. Call it before the request for the lock,
+// so that none is missed. [Ends] reports which of them end the wait for the lock.
 //
 // A signal that was ignored when this process started (nohup, a script's
 // background job) stays ignored, for the command as well: a signal that is
@@ -74,8 +73,8 @@ func (c *Child) Forward(sig os.Signal) {
 	}
 }
 
-// Terminate asks the command and its children to end. What is stopped is
-// continued: it can only act on the signal then.
+// Terminate asks the command and its children to end. It continues stopped processes, so that they
+// can handle the signal.
 func (c *Child) Terminate() {
 	c.signalGroup(unix.SIGTERM)
 	c.signalGroup(unix.SIGCONT)
@@ -85,9 +84,9 @@ func (c *Child) Terminate() {
 // group of their own.
 func (c *Child) Kill() { c.signalGroup(unix.SIGKILL) }
 
-// signalLeader signals the command itself, unless it was waited for: its number
-// may be another process's by then. (It may be in the instant between the wait
-// and the mark, if the system hands out all its numbers in that instant.)
+// signalLeader signals the command itself, unless it was waited for: then another process may have
+// its number. (That is also possible between the wait and the store of reaped, if the system uses up
+// all its numbers in that instant.)
 func (c *Child) signalLeader(sig unix.Signal) {
 	if !c.reaped.Load() {
 		_ = unix.Kill(c.pid, sig)
@@ -95,18 +94,17 @@ func (c *Child) signalLeader(sig unix.Signal) {
 }
 
 // signalGroup signals the command's group, which may outlive the command. As
-// long as one process is in it, its number is nobody else's.
+// long as one process is in it, no other group has its number.
 func (c *Child) signalGroup(sig unix.Signal) { _ = unix.Kill(-c.pid, sig) }
 
-// Gone returns true when nobody is left in the command's group, and false when
-// giveUp comes before. Nothing tells when a process that is not our child ends,
-// hence the polling.
+// Gone returns true when no process is left in the command's group, and false when giveUp comes
+// before. It polls, since there is no notification of the end of a process that is not a child.
 func (c *Child) Gone(giveUp <-chan time.Time) bool {
 	const interval = 10 * time.Millisecond
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		for { // who was handed to us: we are the first process of a container
+		for { // orphans, if this is the first process of a container
 			if pid, err := unix.Wait4(-c.pid, nil, unix.WNOHANG, nil); err != nil || pid <= 0 {
 				break
 			}

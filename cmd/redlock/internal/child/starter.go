@@ -16,13 +16,13 @@ import (
 )
 
 // The command may have children as soon as it runs, and redlock may be killed at that moment.
-// So the guard must know the command's process group before the command runs. The group has no
-// number before it has a process. That process is the starter: this program once more, with
-// the process group, the files and the working directory of the command. Redlock tells the
-// guard the group, and then tells the starter what to run. The starter replaces itself with it.
+// So the guard must know the command's process group before the command runs. A group has no number
+// before it has a process. That process is the starter: another process of this program, with the
+// process group, the files and the working directory of the command. Redlock sends the group to the
+// guard, and then the command to the starter. The starter replaces itself with the command.
 //
-//   - If redlock is killed before it has told all of that, the starter reads an end, and ends.
-//     If redlock is killed later, the guard knows the group.
+//   - If redlock is killed before it has sent both, the starter reads an end of file, and ends. If
+//     redlock is killed later, the guard knows the group.
 //   - The starter runs on the thread that was started, as init functions do: the signal at the
 //     parent's death is that thread's own, and stays with it when the program is replaced.
 //   - The socket keeps its number in the starter, so the numbers of all files that the caller of
@@ -36,7 +36,7 @@ import (
 // starterName is the starter's first argument: what ps shows. The second is the socket's number.
 const starterName = "redlock: starts the command"
 
-// A starter is a process that waits for what to run.
+// A starter is a process that waits for the command to run.
 type starter struct {
 	pid    int
 	pidfd  int      // stands for the process, -1 if this system has none
@@ -84,7 +84,7 @@ func inherited(fd int) bool {
 	return err == nil && flags&unix.FD_CLOEXEC == 0
 }
 
-// become has the starter become the command, and returns when it has. If it cannot, it ends.
+// become lets the starter become the command, and returns when it has. A starter that fails ends.
 func (s *starter) become(path string, argv, env []string) error {
 	defer s.socket.Close()
 	words := slices.Concat([]string{path}, argv, env)
@@ -114,7 +114,7 @@ func (s *starter) reap() {
 	}
 }
 
-// init is the whole starter, if this process is one.
+// init runs the starter if this process is one.
 func init() {
 	if len(os.Args) != 2 || os.Args[0] != starterName {
 		return
@@ -135,7 +135,7 @@ func init() {
 	}
 	words := strings.Split(string(body), "\x00")
 	env := 1 + binary.NativeEndian.Uint64(sizes[:])
-	if _, err := socket.Write([]byte{1}); err != nil { // or nothing would tell its end from a crash before exec
+	if _, err := socket.Write([]byte{1}); err != nil { // so that its end differs from a crash before exec
 		os.Exit(1)
 	}
 	errno := syscall.Errno(0)

@@ -40,7 +40,7 @@ func (t *terminal) foreground() int {
 }
 
 func (t *terminal) setForeground(group int) bool {
-	// A process in the background that does this is stopped, unless it ignores
+	// The kernel stops a process in the background that does this, unless it ignores
 	// the signal. It is ignored from here on only, after the command was
 	// started, which would inherit that.
 	signal.Ignore(unix.SIGTTOU)
@@ -74,11 +74,10 @@ func (t *terminal) takeBack() {
 // Suspend stops this process group, so that the shell sees a stopped job, and
 // returns when it is continued.
 //
-// SIGTTIN does it, because a Go program that once asked for SIGTSTP cannot give
-// it its default effect back, and because the kernel drops it where nobody could
-// continue us (an orphaned process group, the first process of a container),
-// which it does not do for SIGSTOP. Whether it did cannot be seen, hence the
-// timer: it does not run out while we are stopped.
+// It uses SIGTTIN for two reasons. A Go program that once asked for SIGTSTP cannot restore its default
+// effect. And where no process could continue this one (an orphaned process group, the first process
+// of a container) the kernel drops SIGTTIN, but not SIGSTOP. Whether the kernel dropped it is not
+// visible, hence the timer: it does not run while this process is stopped.
 func Suspend() {
 	continued := make(chan os.Signal, 1)
 	signal.Notify(continued, unix.SIGCONT)

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signal signals the group. Its leader is nobody's child that we know of: once it was waited
-// for and the group is empty, its number may be another group's. A pidfd stands for the
-// leader's group even then, from Linux 6.9 on; before, the group's number has to do, and the
-// time between two looks is too short for all numbers to be handed out.
+// signal signals the group. Its leader is not a child of the guard. When it was waited for and the
+// group is empty, another group may get its number. From Linux 6.9 on, a pidfd stands for the leader's
+// group even then. Before, the guard uses the group's number: the time between two checks is too short
+// for the system to use up all numbers.
 func (w ward) signal(sig unix.Signal) error {
 	const processGroup = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP
 	if w.pidfd >= 0 {

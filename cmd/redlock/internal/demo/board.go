@@ -8,8 +8,7 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// A board is where workers and director note what happens, and where the screen
-// and the summary read it.
+// A board records the events of workers and director. The screen and the summary read it.
 type board struct {
 	began time.Time
 
@@ -20,8 +19,8 @@ type board struct {
 	tally     tally
 	troubles  map[string]trouble // by operation
 	lastGrant time.Time
-	open      int       // losses after which nobody has had the lock yet
-	lostAt    time.Time // the last of them
+	open      int       // losses with no grant since
+	lostAt    time.Time // time of the last loss
 }
 
 // tally counts.
@@ -56,7 +55,7 @@ type workerState struct {
 	since   time.Time
 }
 
-// trouble is something that goes wrong again and again.
+// trouble is a failure that repeats.
 type trouble struct {
 	event int // where it was noted
 	last  time.Time
@@ -66,7 +65,7 @@ type eventKind int
 
 const (
 	faultEvent   eventKind = iota // what the script did
-	troubleEvent                  // what workers meet
+	troubleEvent                  // failures of workers
 	lossEvent
 	gainEvent
 	alarmEvent // two holders
@@ -99,11 +98,11 @@ func (b *board) add(e event) {
 	b.events = append(b.events, e)
 }
 
-// calm is how long nothing must have gone wrong for new trouble to be news.
+// calm is the time without failures after which a failure is a new event.
 const calm = 2 * time.Second
 
-// trouble notes what goes wrong with the operation op. It comes many times over:
-// it is noted once and counted, until there was a grant and a while of calm.
+// trouble records a failure of the operation op. Failures repeat: the first one is an event, the
+// others are counted, until there was a grant and then no failure for calm.
 func (b *board) trouble(op, text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -124,7 +123,7 @@ func (b *board) setNode(i int, s nodeState) {
 	b.nodes[i] = s
 }
 
-// waiting notes that worker i has asked for the lock.
+// waiting records that worker i has requested the lock.
 func (b *board) waiting(i int, request *redlock.Pending) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,14 +132,14 @@ func (b *board) waiting(i int, request *redlock.Pending) {
 	w.asked++
 }
 
-// resting notes that worker i wants nothing.
+// resting records that worker i does not want the lock.
 func (b *board) resting(i int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.workers[i].now, b.workers[i].request = rests, nil
 }
 
-// granted notes that worker i has the lock.
+// granted records that worker i has the lock.
 func (b *board) granted(i int, lock *redlock.Lock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -156,14 +155,14 @@ func (b *board) granted(i int, lock *redlock.Lock) {
 	}
 }
 
-// released notes that worker i no longer relies on the lock.
+// released records that worker i no longer relies on the lock.
 func (b *board) released(i int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.workers[i].now, b.workers[i].lock = rests, nil
 }
 
-// lostBy notes that worker i lost the lock.
+// lostBy records that worker i lost the lock.
 func (b *board) lostBy(i int, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,8 +17,8 @@ const key = "demo"
 
 const workerCount = 6
 
-// MinLength and MaxLength bound how long a demo takes. A shorter script has no room for
-// a TTL that suits a busy machine.
+// MinLength and MaxLength bound how long a demo takes. A shorter script has a TTL that
+// is too short for a busy machine.
 const (
 	MinLength = 12 * time.Second
 	MaxLength = 55 * time.Second
@@ -37,8 +37,7 @@ type Demo struct {
 }
 
 // New starts the nodes and connects the workers. The script takes length. With
-// sabotage, nodes forget the lock behind the holder's back: then two hold it,
-// and the referee must see that.
+// sabotage, nodes lose the key of a held lock: then two workers hold it, and the referee must notice.
 func New(length time.Duration, sabotage bool) (*Demo, error) {
 	cluster, err := redlocktest.Start(nodeCount)
 	if err != nil {
@@ -125,8 +124,8 @@ func (d *Demo) watch(ctx context.Context, out output) {
 	}
 }
 
-// settle lets the workers release what they owe to nodes, for at most as long as
-// it takes to expire. An interrupted demo may have nodes that are frozen.
+// settle lets the workers finish their pending releases, for at most as long as the keys take to
+// expire. After an interruption nodes may be frozen.
 func (d *Demo) settle() {
 	for _, n := range d.cluster.Nodes() {
 		n.Thaw()
@@ -135,7 +134,7 @@ func (d *Demo) settle() {
 	defer cancel()
 	var all sync.WaitGroup
 	for _, w := range d.workers {
-		all.Go(func() { _ = w.close(ctx) }) // what is left is seen on the nodes
+		all.Go(func() { _ = w.close(ctx) }) // leftover keys are counted on the nodes
 	}
 	all.Wait()
 }

@@ -27,7 +27,7 @@ const (
 )
 
 // fewEvents is how many events are shown at least. The table of the workers is left out
-// if it leaves no room for them.
+// if the events do not fit otherwise.
 const fewEvents = 3
 
 // frame draws a view, in at most c.height lines of at most c.width columns. What
@@ -73,7 +73,7 @@ func setting(v view) string {
 	return fmt.Sprintf("%d workers, %d masters, one lock, TTL %s", len(v.workers), len(v.nodes), seconds(v.ttl))
 }
 
-// verdict is what the referee has to say so far.
+// verdict is the result of the referee so far.
 func verdict(v view) line {
 	l := text(fmt.Sprintf("%d granted, %d lost, %d regained   ", v.tally.granted, v.tally.lost, v.tally.regained))
 	if v.overlaps > 0 {
@@ -82,8 +82,7 @@ func verdict(v view) line {
 	return l.add(green, "0 moments with two holders")
 }
 
-// holder shows who has the lock, for how long it is certain, and how many nodes
-// agree.
+// holder shows the holder, for how long it certainly holds the lock, and how many nodes agree.
 func holder(v view, c canvas) []line {
 	if len(v.holders) == 0 {
 		agree := countUp(v)
@@ -98,14 +97,14 @@ func holder(v view, c canvas) []line {
 		}
 	}
 	h := v.holders[0]
-	who := text("held by   ")
+	names := text("held by   ")
 	for i, other := range v.holders {
 		if i > 0 {
-			who = who.add(reverse, " AND ")
+			names = names.add(reverse, " AND ")
 		}
-		who = who.add(workerStyle(other.worker), v.workers[other.worker].name)
+		names = names.add(workerStyle(other.worker), v.workers[other.worker].name)
 	}
-	who = who.add(dim, " for "+seconds(h.since))
+	names = names.add(dim, " for "+seconds(h.since))
 
 	share := float64(h.left) / float64(v.ttl)
 	colour := green
@@ -120,20 +119,20 @@ func holder(v view, c canvas) []line {
 		add(plain, fmt.Sprintf("  %d of %d nodes", h.held, len(v.nodes))).
 		add(dim, fmt.Sprintf(", %d needed", majority))
 	return []line{
-		who,
+		names,
 		text("valid     ").add(colour, bar(share, c)).add(plain, "  "+seconds(h.left)),
 		agreed,
 	}
 }
 
-// queue shows the waiters by their position, as many as there is room for.
+// queue shows the waiters by their position, as many as fit.
 func queue(v view, c canvas) line {
 	l := text("waiting   ")
-	if len(v.line) == 0 {
+	if len(v.waiting) == 0 {
 		return l.add(dim, "nobody")
 	}
-	for n, i := range v.line {
-		position, name, rest := fmt.Sprintf("%d ", n+1), v.workers[i].name, len(v.line)-n
+	for n, i := range v.waiting {
+		position, name, rest := fmt.Sprintf("%d ", n+1), v.workers[i].name, len(v.waiting)-n
 		more := 0 // columns for how many are left out, unless this is the last
 		if rest > 1 {
 			more = len(fmt.Sprintf("+%d", rest-1))
@@ -180,7 +179,7 @@ func nodeTable(v view) []line {
 	return lines
 }
 
-// named shows whom the key on a node names.
+// named shows the holder in the key on a node.
 func named(v view, n nodeView) line {
 	if n.holder == "" {
 		return line{}.add(dim, "-")

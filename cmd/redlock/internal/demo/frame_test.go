@@ -19,7 +19,7 @@ func exampleView() view {
 	for i := range 6 {
 		v.workers = append(v.workers, workerState{name: fmt.Sprintf("worker-%d", i+1), now: waits, asked: 15 + i, granted: 14 + i, lost: i % 2})
 	}
-	v.line = []int{4, 0, 5}
+	v.waiting = []int{4, 0, 5}
 	for i := range 12 {
 		v.events = append(v.events, event{at: time.Duration(i) * time.Second, kind: eventKind(i % 5), text: fmt.Sprintf("event %d, which is as long as the longest of them are, or a little longer", i), times: i})
 	}
@@ -28,7 +28,7 @@ func exampleView() view {
 
 func views() map[string]view {
 	free, two := exampleView(), exampleView()
-	free.holders, free.line = nil, nil
+	free.holders, free.waiting = nil, nil
 	two.holders = append(two.holders, holderView{worker: 4, held: 5})
 	two.overlaps = 1
 	return map[string]view{"held": exampleView(), "free": free, "two holders": two, "empty": {ttl: time.Second}}

@@ -10,7 +10,7 @@ import (
 )
 
 // jobs is the work that needs the lock. Most of it is short; at times the
-// script wants a holder who keeps the lock, to see it lost.
+// script wants a holder that keeps the lock, so that it is lost.
 type jobs struct {
 	scale func(time.Duration) time.Duration
 
@@ -58,7 +58,7 @@ func (j *jobs) work(ctx context.Context, lock *redlock.Lock) {
 	}
 }
 
-// length is mostly too short to see, and long enough to see in one of six.
+// length is too short to see for most jobs, and long enough for one of six.
 func (j *jobs) length() time.Duration {
 	if rand.N(6) == 0 {
 		return j.scale(300*time.Millisecond + rand.N(500*time.Millisecond))

@@ -19,7 +19,7 @@ const (
 	reverse style = "1;7;31"
 )
 
-// workerStyles tell workers apart. None of them is green, yellow, red or cyan: these are
+// workerStyles distinguish workers. None of them is green, yellow, red or cyan: these are
 // states. They are from the palette of 256 colours.
 var workerStyles = []style{"1;38;5;75", "1;38;5;213", "1;38;5;141", "1;38;5;180", "1;38;5;109", "1;38;5;250"}
 

@@ -77,7 +77,7 @@ func (s *screen) show(v view) {
 	_ = w.Flush()
 }
 
-// close gives the terminal back, and leaves the story on it.
+// close restores the terminal, and writes the events to it.
 func (s *screen) close() {
 	fmt.Fprint(s.file, "\x1b[?25h\x1b[?1049l")
 	for _, e := range s.last.events {
@@ -85,11 +85,11 @@ func (s *screen) close() {
 	}
 }
 
-// lines writes what happens, and once a second how things stand.
+// lines writes events, and once a second the state.
 type lines struct {
 	w     io.Writer
 	shown int           // events
-	next  time.Duration // when to say how things stand
+	next  time.Duration // when to write the state
 }
 
 func newLines(w io.Writer) *lines { return &lines{w: w} }
@@ -104,11 +104,11 @@ func (o *lines) show(v view) {
 	o.shown = len(v.events)
 	if v.elapsed >= o.next {
 		o.next = v.elapsed.Truncate(time.Second) + time.Second
-		o.write(v.elapsed, fmt.Sprintf("%s; %d wait, %d granted", standing(v), len(v.line), v.tally.granted))
+		o.write(v.elapsed, fmt.Sprintf("%s; %d wait, %d granted", standing(v), len(v.waiting), v.tally.granted))
 	}
 }
 
-// write writes what was so at a time, in lines of plainWidth.
+// write writes a text with its time, in lines of plainWidth.
 func (o *lines) write(at time.Duration, text string) {
 	head := stamp(at) + "  "
 	for _, words := range wrap(text, plainWidth-len(head)) {
@@ -117,7 +117,7 @@ func (o *lines) write(at time.Duration, text string) {
 	}
 }
 
-// standing says who holds the lock.
+// standing describes the holder.
 func standing(v view) string {
 	if len(v.holders) == 0 {
 		who := "free just now" // between two holders

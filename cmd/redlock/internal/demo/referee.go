@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// A referee watches that never two hold the lock at the same time. It knows
+// A referee checks that two workers never hold the lock at the same time. It knows
 // nothing of the lock, the nodes or the library: only the intervals in which
 // workers said that they held it, on the one clock that all of them share.
 //
-// An interval begins when the worker was told that it has the lock, and ends
-// when the worker began to give it back, or when it was no longer certain to
-// have it. Two intervals may touch.
+// An interval begins when the worker learns that it has the lock. It ends when the worker begins to
+// release the lock, or no longer certainly holds it. Two intervals may touch.
 type referee struct {
 	mu       sync.Mutex // protects the rest
 	holds    []interval // in the order of their beginning
@@ -42,7 +41,7 @@ func (r *referee) begin(worker string, now time.Time) int {
 
 // finish notes until when the lock was held, and compares the interval with all
 // others that have ended. So each pair is compared once, when the later of the
-// two ends; nothing has to be guessed about one that is still open. It returns
+// two ends, and the end of both is known. It returns
 // the overlaps found.
 func (r *referee) finish(hold int, end time.Time) []overlap {
 	r.mu.Lock()

@@ -14,7 +14,7 @@ const (
 	majority  = nodeCount/2 + 1
 
 	// The script is written for standardLength; a shorter or longer demo
-	// stretches it, the TTL included, so that it tells the same story.
+	// stretches it, the TTL included, so that the same events happen.
 	standardLength = 25 * time.Second
 	standardTTL    = 2 * time.Second
 
@@ -32,9 +32,9 @@ const (
 	thaw              //
 	start             // with its data
 	startEmpty        // without: only after a TTL in which it was down
-	longJob           // whoever has the lock keeps it until endLongJob
+	longJob           // the holder keeps the lock until endLongJob
 	endLongJob        //
-	forget            // delete the lock's key behind the holder's back: breaks exclusion
+	forget            // delete the lock's key while it is held: breaks exclusion
 )
 
 type step struct {
@@ -66,8 +66,8 @@ var script = []step{
 }
 
 // sabotage is what breaks exclusion: all nodes forget a lock while it is held. (If it
-// were just a majority, all of these would have to agree on who comes next.) Often
-// enough, because the holder's next renewal may come before somebody else does.
+// were just a majority, all of these would have to grant to the same worker.) It happens several
+// times, since the holder's next renewal may come before another worker's request.
 func sabotage() (steps []step) {
 	for _, at := range []time.Duration{8700 * time.Millisecond, 16200 * time.Millisecond} { // in both long jobs
 		for range 6 {
@@ -156,7 +156,7 @@ var predicates = map[action][2]string{ // of one node, of several
 	forget:     {"forgets the lock", "forget the lock"},
 }
 
-// text tells what a step does to the nodes.
+// text describes what a step does to the nodes.
 func (s step) text() string {
 	if len(s.nodes) == 1 {
 		return fmt.Sprintf("node %d %s", s.nodes[0], predicates[s.do][0])

@@ -11,7 +11,7 @@ import (
 type Summary struct {
 	Granted  int  // locks
 	Lost     int  // because of faults
-	Regained int  // losses after which somebody had the lock again
+	Regained int  // losses followed by a grant
 	Overlaps int  // moments with two holders
 	Left     int  // nodes that still have the lock's key
 	Broken   bool // the faults did not stay inside the assumptions

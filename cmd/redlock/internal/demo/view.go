@@ -16,7 +16,7 @@ type view struct {
 	holders             []holderView // one, or none; two if exclusion is broken
 	nodes               []nodeView
 	workers             []workerState
-	line                []int // of workers, the first to be served first
+	waiting             []int // numbers of workers, the head of the queue first
 	events              []event
 	tally               tally
 	overlaps            int
@@ -30,7 +30,7 @@ type holderView struct {
 
 type nodeView struct {
 	state  nodeState
-	holder string // whom its key names; "" if it has none
+	holder string // label in its key; "" without a key
 }
 
 // look takes a view. Locks and nodes are asked themselves: what is shown is what
@@ -53,12 +53,12 @@ func (d *Demo) look(now time.Time) view {
 		}
 		left := time.Until(w.lock.Until())
 		if left <= 0 || w.lock.Context().Err() != nil {
-			continue // over, and its worker is about to notice
+			continue // lost, and its worker has not noticed yet
 		}
 		held, _ := w.lock.Held()
 		v.holders = append(v.holders, holderView{worker: i, since: now.Sub(w.since), left: left, held: held})
 	}
-	v.line = inLine(v.workers)
+	v.waiting = waitQueue(v.workers)
 	for i, s := range states {
 		v.nodes = append(v.nodes, nodeView{s, holderOn(d.cluster.Node(i))})
 	}
@@ -67,8 +67,8 @@ func (d *Demo) look(now time.Time) view {
 	return v
 }
 
-// inLine returns the workers that stand in line, as far as they know where.
-func inLine(workers []workerState) (line []int) {
+// waitQueue returns the workers that wait, as far as their positions are known.
+func waitQueue(workers []workerState) (waiting []int) {
 	ahead := make(map[int]int)
 	for i, w := range workers {
 		if w.request == nil {
@@ -76,14 +76,14 @@ func inLine(workers []workerState) (line []int) {
 		}
 		if n, known := w.request.Position(); known {
 			ahead[i] = n
-			line = append(line, i)
+			waiting = append(waiting, i)
 		}
 	}
-	slices.SortStableFunc(line, func(a, b int) int { return ahead[a] - ahead[b] })
-	return line
+	slices.SortStableFunc(waiting, func(a, b int) int { return ahead[a] - ahead[b] })
+	return waiting
 }
 
-// holderOn is whom the lock's key names on a node.
+// holderOn returns the label in the lock's key on a node.
 func holderOn(n *redlocktest.Node) string {
 	value, _ := n.Get(key)
 	return value[strings.LastIndexByte(value, ':')+1:] // rl1:<nonce>:<label>

@@ -46,7 +46,7 @@ func (w *worker) connect(ctx context.Context, addrs []string, ttl time.Duration)
 	return err
 }
 
-// close gives stragglers a moment to be settled, and reports what is left.
+// close waits a moment for pending releases, and reports those that are left.
 func (w *worker) close(ctx context.Context) error {
 	if w.locker == nil {
 		return nil
@@ -58,7 +58,7 @@ func (w *worker) close(ctx context.Context) error {
 	return err
 }
 
-// round tells of the rounds that fail because of the nodes.
+// round records the rounds that fail because of the nodes.
 func (w *worker) round(r redlock.RoundInfo) {
 	if !errors.Is(r.Err, redlock.ErrNoQuorum) {
 		return
@@ -68,7 +68,7 @@ func (w *worker) round(r redlock.RoundInfo) {
 		failing = len(q.Nodes.Errors)
 	}
 	if failing == 0 {
-		return // the votes were split between workers, who ask again
+		return // the votes were split between workers, which try again
 	}
 	nodes := fmt.Sprintf("%d of %d nodes fail", failing, r.Total)
 	switch r.Op {
@@ -93,19 +93,19 @@ func (w *worker) run(ctx context.Context, key string) {
 		case ctx.Err() == nil:
 			w.board.trouble("error", fmt.Sprintf("%s: %v", w.name, err))
 		}
-		request.Cancel() // gives back what came too late
+		request.Cancel() // releases a lock that was granted too late
 		w.board.resting(w.number)
 		w.jobs.rest(ctx)
 	}
 }
 
-// hold does a job under the lock and gives it back.
+// hold does a job under the lock and releases it.
 func (w *worker) hold(ctx context.Context, lock *redlock.Lock) {
 	hold := w.referee.begin(w.name, time.Now())
 	w.board.granted(w.number, lock)
 	w.jobs.work(ctx, lock)
 
-	// Before the release begins: from then on somebody else may have the lock.
+	// Before the release begins: from then on another worker may have the lock.
 	end := endOf(lock, time.Now())
 	cause := context.Cause(lock.Context())
 	w.board.released(w.number)
