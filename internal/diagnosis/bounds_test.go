@@ -90,8 +90,8 @@ func TestTheSummarySaysWhatIsKnownAndHowALockWasTaken(t *testing.T) {
 		says    string
 		saysNot string
 	}{
-		"as usual":       {func(*node.Facts, *Settings) {}, "version 7.0.15; role master; up 1h0m0s; " + asUsual + "; database 0; round trip 1ms, at most 1ms; clock rate", "waiter was told"},
-		"a waiter":       {func(f *node.Facts, _ *Settings) { f.WakeUp.Heard = true }, asUsual + "; a waiter was told; database 0", ""},
+		"as usual":       {func(*node.Facts, *Settings) {}, "version 7.0.15; role master; up 1h0m0s; " + asUsual + "; database 0; round trip 1ms, at most 1ms; clock rate", "waiter was notified"},
+		"a waiter":       {func(f *node.Facts, _ *Settings) { f.WakeUp.Heard = true }, asUsual + "; a waiter was notified; database 0", ""},
 		"natively":       {func(f *node.Facts, _ *Settings) { f.SelfTest.Simple = "DELIFEQ" }, "by SET NX GET, extended and released by DELIFEQ", "by scripts"},
 		"before Redis 7": {func(f *node.Facts, _ *Settings) { f.NativeRefused = true }, "by a script, extended", "SET NX GET, "},
 		"with tokens":    {func(_ *node.Facts, s *Settings) { s.Fencing = true }, "by a script, extended", "SET NX GET, "},
@@ -145,9 +145,9 @@ func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
 		"WithFair":         {node.ToQueue, func(s *Settings) { s.Fair = true }, "WithFair", Note},
 		"WithFencing":      {node.ToFence, func(s *Settings) { s.Fencing = true }, "WithFencing", Note},
 		"WithRestartGuard": {node.ToGuard, guards, "WithRestartGuard", Note},
-		"wake-ups":         {node.ToWake, nil, "not told of releases", Warning},
+		"wake-ups":         {node.ToWake, nil, "not notified of releases", Warning},
 		"large texts":      {node.ToBound, nil, "large text", Note},
-		"pings":            {node.ToPing, nil, "made anew", Warning},
+		"pings":            {node.ToPing, nil, "made again", Warning},
 	} {
 		for _, lacks := range []struct {
 			check  string

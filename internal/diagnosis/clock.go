@@ -9,18 +9,17 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A server reads its clock at some moment between our sending and our hearing, and
-// nobody knows at which. So all that is said here about clocks are intervals, and
-// what is reported lies outside for every such moment.
+// A server reads its clock at an unknown moment between sending and receiving. So everything here
+// about clocks is an interval, and a finding holds for every such moment.
 
-// apart is by how much more than ours the server's clock went from a to b: at least
-// low and at most high.
+// apart is how much further than ours the server's clock went from a to b: at least low, at most
+// high.
 func apart(a, b node.Sample) (low, high time.Duration) {
 	went := b.Clock - a.Clock
 	return went - (b.Received - a.Sent), went - (b.Sent - a.Received)
 }
 
-// sure is what an interval is away from zero for certain.
+// sure is the distance of an interval from zero.
 func sure(low, high time.Duration) time.Duration {
 	switch {
 	case low > 0:
@@ -31,9 +30,9 @@ func sure(low, high time.Duration) time.Duration {
 	return 0
 }
 
-// rate is how fast the server's clock runs: its seconds in one of ours, as those two
-// samples say that leave the least room. What is sure of these two is sure, so others,
-// with the long round trips of a busy machine, do no harm.
+// rate is how fast the server's clock runs: its seconds in one of ours. It comes from the two samples
+// with the smallest interval. That interval is certain, so samples with long round trips of a busy
+// machine do no harm.
 func rate(samples []node.Sample) (low, high float64, ok bool) {
 	for i, a := range samples {
 		for _, b := range samples[i+1:] {
@@ -42,7 +41,7 @@ func rate(samples []node.Sample) (low, high float64, ok bool) {
 				continue
 			}
 			l, h := float64(b.Clock-a.Clock)/float64(most), float64(b.Clock-a.Clock)/float64(least)
-			l, h = min(l, h), max(l, h) // it may have been set back
+			l, h = min(l, h), max(l, h) // the clock may have been set back
 			if !ok || h-l < high-low {
 				low, high, ok = l, h, true
 			}
@@ -51,9 +50,9 @@ func rate(samples []node.Sample) (low, high float64, ok bool) {
 	return low, high, ok
 }
 
-// jump returns the largest step of the clock between two samples that is no matter of
-// its rate, or 0: one that makes up at least half of all that it went astray, and more
-// than it does in that time by the samples before or after.
+// jump returns the largest step of the clock between two samples that its rate does not explain, or 0.
+// Such a step is at least half of the whole deviation, and larger than the deviation in that time by
+// the rate before or after it.
 func jump(samples []node.Sample) (step time.Duration) {
 	if len(samples) < 4 || samples[0].Clock == 0 {
 		return 0
@@ -98,18 +97,18 @@ func (j *judge) clock(i int) {
 		j.add(Note, "clock", fmt.Sprintf("its clock jumped by %v while it was watched; %v are allowed for a TTL", short(step), allowed), "", slew)
 	case low > 1+j.Drift:
 		j.add(Error, "clock", fmt.Sprintf("its clock runs fast: %.4f to %.4f seconds in one of ours; up to %.4f is allowed", low, high, 1+j.Drift), early,
-			"mend its clock, or give WithDriftFactor what it needs")
+			"fix its clock, or raise WithDriftFactor")
 	case high < 1-j.Drift:
-		j.add(Warning, "clock", fmt.Sprintf("its clock runs slow: %.4f to %.4f seconds in one of ours", low, high), late, "mend its clock")
+		j.add(Warning, "clock", fmt.Sprintf("its clock runs slow: %.4f to %.4f seconds in one of ours", low, high), late, "fix its clock")
 	case high-low > 2*max(j.Drift, 0.001):
 		j.add(Note, "clock", fmt.Sprintf("how fast its clock runs is known to lie between %.4f and %.4f only: round trips are long", low, high), "", "")
 	}
 }
 
-// farOff is a difference of clocks that somebody may want to know of.
+// farOff is a difference of clocks that is worth a note.
 const farOff = 100 * time.Millisecond
 
-// offset compares clocks. Nothing depends on what they say, only on how they run.
+// offset compares clocks. Locks depend on the rate of clocks only, not on their time.
 func (j *judge) offset(i int) {
 	own, ok := best(j.Samples)
 	if !ok {
@@ -146,7 +145,7 @@ func best(samples []node.Sample) (s node.Sample, ok bool) {
 func reference(all []node.Facts) (i int, ok bool) {
 	type clock struct {
 		i  int
-		at time.Duration // what it said at the common origin, or about that
+		at time.Duration // its approximate time at the common origin
 	}
 	var clocks []clock
 	for i := range all {

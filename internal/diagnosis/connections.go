@@ -17,7 +17,7 @@ func (j *judge) runID() {
 	}
 }
 
-// database is about the one that connections are in.
+// database is about the selected database of the connections.
 func (j *judge) database() {
 	c := &j.Connections
 	list := func() string {
@@ -28,12 +28,12 @@ func (j *judge) database() {
 	case len(c.Databases) > 1:
 		j.add(Error, "database", "connections of this client are in different databases: "+list(),
 			"exclusion: a lock is taken in one of them, and looked for in another",
-			"give locks a client of their own, whose connections nobody sends SELECT on")
+			"give locks a client of their own, without SELECT on its connections")
 	case len(c.Databases) == 0:
 	case c.Named >= 0 && c.Databases[0] != c.Named:
 		j.add(Error, "database", fmt.Sprintf("connections of this client are in database %d, and its name says %d", c.Databases[0], c.Named),
 			"exclusion: clients that are in the other one do not see these locks",
-			fmt.Sprintf("give locks a client of their own, with database %d in its options, whose connections nobody sends SELECT on", c.Named))
+			fmt.Sprintf("give locks a client of their own, with database %d in its options, without SELECT on its connections", c.Named))
 	case c.Named < 0 && c.Databases[0] != 0:
 		j.add(Note, "database", fmt.Sprintf("connections of this client are in database %d; whether its options say so is not known", c.Databases[0]), "", "")
 	}
@@ -50,7 +50,7 @@ func (j *judge) even() {
 		"one node more, or one node less, for all clients at once"})
 }
 
-// commands is about those that the server does not have under their names.
+// commands is about commands that the server lacks or has renamed.
 func (j *judge) commands() {
 	names := make(map[node.Purpose][]string)
 	for _, d := range j.Rights.Missing {
@@ -74,7 +74,7 @@ func (j *judge) commands() {
 	} else {
 		report(node.ToLock, Note, "speed: locks are taken, extended or released in another way")
 	}
-	report(node.ToWake, Warning, "speed: waiters are not told of releases, and ask again by themselves")
+	report(node.ToWake, Warning, "speed: waiters are not notified of releases, and retry after their delay")
 	report(node.ToPing, Warning, pings)
 	report(node.ToBound, Note, "speed, where a large text has the name of a lock: all of it is read")
 	report(node.ToQueue, asked[j.Fair], "waiting with WithFair, which is refused")
@@ -82,4 +82,4 @@ func (j *judge) commands() {
 	report(node.ToGuard, asked[j.guarded()], "locks with WithRestartGuard, which are refused")
 }
 
-const pings = "speed: subscriptions of waiters end after a second, and are made anew"
+const pings = "speed: subscriptions of waiters end after a second, and are made again"

@@ -1,5 +1,5 @@
-// Package diagnosis says what the facts about nodes mean for locks. It is pure: no
-// I/O, no goroutine, no clock.
+// Package diagnosis turns facts about nodes into findings about locks. It is pure: no I/O, no
+// goroutine, no clock.
 package diagnosis
 
 import (
@@ -13,40 +13,40 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// Severity says how bad a finding is.
+// Severity is how serious a finding is.
 type Severity int
 
 const (
-	Note    Severity = iota // nothing to mend, or nothing that matters now
-	Warning                 // exclusion or speed depend on what may happen
+	Note    Severity = iota // nothing to fix, or nothing that matters now
+	Warning                 // a possible event endangers exclusion or speed
 	Error                   // exclusion is in danger, or this node cannot be locked on
 )
 
 // A Finding is one thing that was found on one node.
 type Finding struct {
 	Severity  Severity
-	Check     string // what was looked at, in a word that stays the same
-	Node      string // empty if it is about all of them
+	Check     string // the name of the check, which stays the same
+	Node      string // empty if it is about all nodes
 	Seen      string
-	Endangers string // empty if it does not
-	Remedy    string // empty if there is nothing to mend
+	Endangers string // empty if it endangers nothing
+	Remedy    string // empty if there is nothing to fix
 }
 
-// Settings are those of the locks.
+// Settings are the settings of the locks.
 type Settings struct {
 	TTL         time.Duration
 	NodeTimeout time.Duration
-	Drift       float64    // what clocks may run fast or slow, as a fraction
+	Drift       float64    // how much clocks may run fast or slow, as a fraction
 	Prefix      string     // of keys
 	Fair        bool       // locks wait with WithFair
 	Fencing     bool       // locks have tokens, WithFencing
-	Guard       node.Guard // nodes that may have forgotten locks grant none for a while, WithRestartGuard
+	Guard       node.Guard // WithRestartGuard
 }
 
 func (s Settings) guarded() bool { return s.Guard != node.Guard{} }
 
-// Judge returns what the facts about all nodes mean: the worst first, and then in the
-// order of the nodes.
+// Judge returns the findings about all nodes: the most serious first, and then in the order of the
+// nodes.
 func Judge(all []node.Facts, s Settings) []Finding {
 	j := &judge{Settings: s, all: all}
 	for i := range all {
@@ -86,7 +86,7 @@ func Judge(all []node.Facts, s Settings) []Finding {
 	return j.found
 }
 
-// facts are those about the node that is looked at.
+// facts are the facts about one node.
 type facts = node.Facts
 
 // A judge goes from node to node.
@@ -101,7 +101,7 @@ func (j *judge) add(s Severity, check, seen, endangers, remedy string) {
 	j.found = append(j.found, Finding{s, check, j.Node, seen, endangers, remedy})
 }
 
-// quorum says what it means that this node does not grant.
+// quorum says what it means for locks that this node does not grant.
 func (j *judge) quorum() string {
 	works := 0
 	for _, f := range j.all {
@@ -128,7 +128,7 @@ func mayNot(err error) bool {
 	})
 }
 
-// unknown tells what could not be found out.
+// unknown reports facts that could not be found out.
 func (j *judge) unknown() {
 	severity := Note
 	var gaps, needs []string
@@ -145,7 +145,7 @@ func (j *judge) unknown() {
 	gap(j.SentinelsErr, "whether sentinels watch it", "PUBSUB NUMSUB", "+pubsub|numsub")
 	gap(j.ClockErr, "how its clock runs", "TIME", "+time")
 	gap(j.Connections.Err, "which database its connections are in", "CLIENT INFO", "+client|info")
-	if !j.guarded() || !mayNot(j.MarkerErr) { // or it is told of as a right
+	if !j.guarded() || !mayNot(j.MarkerErr) { // otherwise rights reports it
 		right := "%R~redlock:* +get +pttl"
 		if j.Server.Major >= 0 && j.Server.Major < 7 {
 			right = "~redlock:* +get +pttl"
@@ -163,7 +163,7 @@ func (j *judge) unknown() {
 		fmt.Sprintf("check as an administrator, or ACL SETUSER %s %s", j.user(), strings.Join(needs, " ")))
 }
 
-// summary tells what is as it should be.
+// summary reports facts that are in order.
 func (j *judge) summary() {
 	var parts []string
 	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
@@ -189,7 +189,7 @@ func (j *judge) summary() {
 		}
 		say("locked for trial by %s, extended and released by %s, and found to be there and gone", form, release)
 		if j.WakeUp.Heard {
-			say("a waiter was told")
+			say("a waiter was notified")
 		}
 	}
 	if db := j.Connections.Databases; len(db) == 1 {

@@ -139,7 +139,7 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			want: Warning, check: "pubsub", says: []string{"did not arrive within 1s", "speed"}},
 		"cannot subscribe": {wrong: func(all []node.Facts) { all[1].WakeUp.Err = fmt.Errorf("%w: %w", pool.ErrNotSent, pool.ErrNoConn) },
 			want: Warning, check: "pubsub", says: []string{"PoolSize"}},
-		"releases simply": {wrong: func(all []node.Facts) { all[1].SelfTest.Simple = "DELEX" }, want: Warning, check: "scripts", says: []string{"released by DELEX", "waiters are not told"}},
+		"releases simply": {wrong: func(all []node.Facts) { all[1].SelfTest.Simple = "DELEX" }, want: Warning, check: "scripts", says: []string{"released by DELEX", "waiters are not notified"}},
 		"renamed, in use": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToLock, Name: "SET", Command: "SET on the lock's key", Said: "ERR Command 'SET' not found", Unknown: true}}
 			all[1].SelfTest.Err = pool.Error("ERR unknown command 'SET'")
@@ -205,7 +205,7 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 		}, set: func(s *Settings) { s.Fair = true }, want: Error, check: "rights", says: []string{"grants nothing", "+eval +evalsha"}},
 		"may not listen": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToWake, Command: "SUBSCRIBE", Said: "no"}}
-		}, want: Warning, check: "rights", says: []string{"&{app:*}:wake*", "not told"}},
+		}, want: Warning, check: "rights", says: []string{"&{app:*}:wake*", "not notified"}},
 		"may not queue": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToQueue, Command: "ZADD", Said: "no"}}
 		}, want: Note, check: "rights", says: []string{"+zadd", "WithFair"}},

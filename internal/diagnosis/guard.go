@@ -8,16 +8,15 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A standing is what the guard against restarts does when somebody asks a node for a
-// lock.
+// A standing is the reaction of the restart guard to a request for a lock.
 type standing int
 
 const (
 	grants      standing = iota
-	disagrees            // others have other settings
-	unmarked             // nobody has asked with a guard, or that was forgotten: a quarantine begins
-	restarted            // nobody has asked since: the same
-	quarantined          // for a while
+	disagrees            // other clients have other settings: it refuses
+	unmarked             // no client has asked with a guard, or the node lost its data: a quarantine begins
+	restarted            // no client has asked since the restart: a quarantine begins
+	quarantined          // it refuses for a while
 )
 
 func (j *judge) standing(f *facts) standing {
@@ -35,18 +34,18 @@ func (j *judge) standing(f *facts) standing {
 	return grants
 }
 
-// guard is about nodes that may have forgotten locks, and about clients that do not
-// agree how to keep them out.
+// guard is about nodes that may have forgotten locks, and about clients with different settings of
+// the guard.
 func (j *judge) guard() {
 	m := j.Marker
 	switch {
 	case j.MarkerErr != nil, j.Cut != nil, j.SelfTest.Skipped != "":
-		return // or it is told of elsewhere
+		return // reported elsewhere
 	case !j.guarded():
 		j.passedBy()
 		return
 	}
-	begins := fmt.Sprintf("who asks for one first begins a quarantine of %v", exact(j.Guard.Quarantine))
+	begins := fmt.Sprintf("the first request begins a quarantine of %v", exact(j.Guard.Quarantine))
 	const warm = "take a lock before one is needed, and let that time pass (redlock run --wait, or Lock)"
 	switch j.standing(j.facts) {
 	case disagrees:
@@ -61,13 +60,13 @@ func (j *judge) guard() {
 	case quarantined:
 		seen, remedy := fmt.Sprintf("in quarantine for another %v: it grants no locks, since it may have forgotten some", exact(m.Left)), "wait; on a node that is new for certain, DEL redlock:quarantine"
 		if m.Left < 0 {
-			seen, remedy = "in quarantine for ever: somebody took the time to live from redlock:quarantine", fmt.Sprintf("PEXPIRE redlock:quarantine %d", (j.Guard.Quarantine+time.Millisecond-1).Milliseconds())
+			seen, remedy = "in quarantine for ever: redlock:quarantine has no time to live", fmt.Sprintf("PEXPIRE redlock:quarantine %d", (j.Guard.Quarantine+time.Millisecond-1).Milliseconds())
 		}
 		j.add(Error, "guard", seen, j.granting(), remedy)
 	}
 }
 
-// passedBy is for clients without a guard.
+// passedBy is about a client without a guard on a node with one.
 func (j *judge) passedBy() {
 	m := j.Marker
 	if m.RunID == "" {
@@ -79,10 +78,10 @@ func (j *judge) passedBy() {
 		seen += ": it is granted locks while the node is in quarantine"
 	}
 	j.add(severity, "guard", seen, "exclusion, for locks that both take: after a restart this client is granted what the node forgot",
-		"WithRestartGuard (--guard) as the others have it, for all who take the same locks")
+		"WithRestartGuard (--guard) as the others have it, for all clients that take the same locks")
 }
 
-// granting says what it means that the guard keeps this node out.
+// granting says what it means for locks that the guard keeps this node out.
 func (j *judge) granting() string {
 	open := 0
 	for i := range j.all {
@@ -97,7 +96,7 @@ func (j *judge) granting() string {
 	return fmt.Sprintf("locking: %d of %d nodes grant locks, and %d have to", open, len(j.all), need)
 }
 
-// settingsOf are those of a marker in words, or as they are where they are none.
+// settingsOf describes the settings of a marker, or quotes them if it cannot read them.
 func settingsOf(m node.Marker) string {
 	var nodes int
 	var longest, quarantine int64
@@ -109,7 +108,7 @@ func settingsOf(m node.Marker) string {
 	return fmt.Sprintf("%d nodes, a longest TTL of %v and a quarantine of %v", g.Nodes, g.Longest, g.Quarantine)
 }
 
-// exact is a duration as the nodes have it.
+// exact is a duration rounded as on the nodes.
 func exact(d time.Duration) time.Duration {
 	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
 }

@@ -116,7 +116,7 @@ func TestNativeLocksWithoutTheGuardAreNoProofThatTheGuardWorks(t *testing.T) {
 	}{
 		"the user may run no script": {noScripts, false, Error, "rights", "+eval +evalsha"},
 		"the server refuses scripts": {nil, false, Error, "scripts", "WithRestartGuard, which are refused"},
-		"the guard's scripts work":   {nil, true, Warning, "scripts", "waiters are not told"},
+		"the guard's scripts work":   {nil, true, Warning, "scripts", "waiters are not notified"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, all := settings, marked(3)

@@ -12,16 +12,16 @@ import (
 // user is the name to give to ACL SETUSER.
 func (j *judge) user() string { return cmp.Or(j.Rights.User, "<user>") }
 
-// A lack is what a user may not do, for one need.
+// A lack is the missing rights of a user for one need.
 type lack struct {
-	what  []string // in words
+	what  []string // descriptions
 	names []string // of the commands that were denied
-	said  []string // by the server
+	said  []string // error texts of the server
 }
 
-// grant is the command that gives what is missing and no more. What is missing is in what
-// the server said: it looks at the command first, then at keys and channels, and takes no
-// pattern for a user who may use all of them.
+// grant is the command that gives the missing rights and no more. The server's error names them: it
+// checks the command first, then keys and channels. It rejects a pattern for a user that may use all
+// of them.
 func (j *judge) grant(n node.Purpose, l lack) string {
 	prefix := cmp.Or(j.Prefix, "redlock-check:")
 	acl := n.ACL(prefix)
@@ -34,7 +34,7 @@ func (j *judge) grant(n node.Purpose, l lack) string {
 	if keys || all {
 		parts = append(parts, acl.Keys)
 	}
-	if (channels || all) && acl.Channels != "" && !(j.Server.Major == 6 && j.Server.Minor < 2) { // which knows no patterns of channels
+	if (channels || all) && acl.Channels != "" && !(j.Server.Major == 6 && j.Server.Minor < 2) { // which has no patterns of channels
 		parts = append(parts, acl.Channels)
 	}
 	switch denied := l.deniedOf(acl.Commands); {
@@ -50,7 +50,7 @@ func (j *judge) grant(n node.Purpose, l lack) string {
 	return command
 }
 
-// deniedOf are those commands that were denied, "" if that is not known.
+// deniedOf returns those of the commands that were denied, "" if that is not known.
 func (l lack) deniedOf(commands string) string {
 	var denied []string
 	for command := range strings.FieldsSeq(commands) {
@@ -86,22 +86,22 @@ func (j *judge) rights() {
 		l := of(need)
 		l.what, l.names, l.said = []string{t.Verb.String()}, []string{""}, []string{t.Err.Error()}
 	}
-	who := "its user"
+	user := "its user"
 	if j.Rights.User != "" {
-		who = "the user " + j.Rights.User
+		user = "the user " + j.Rights.User
 	}
 	report := func(s Severity, n node.Purpose, endangers string) {
 		if l := lacks[n]; l != nil {
-			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", who, strings.Join(l.what, ", "), l.said[0]), endangers, j.grant(n, *l))
+			j.add(s, "rights", fmt.Sprintf("%s may not %s: %s", user, strings.Join(l.what, ", "), l.said[0]), endangers, j.grant(n, *l))
 		}
 	}
 	if j.locksWork() {
-		// Servers of today lock, extend and release by commands of their own.
+		// Newer servers lock, extend and release by native commands.
 		report(Warning, node.ToLock, j.withoutRights())
 	} else {
 		report(Error, node.ToLock, j.quorum())
 	}
-	report(Warning, node.ToWake, "speed: those who wait are not told of releases, and ask again by themselves")
+	report(Warning, node.ToWake, "speed: waiters are not notified of releases, and retry after their delay")
 	report(Warning, node.ToPing, pings)
 	report(Note, node.ToBound, "speed, where a large text has the name of a lock: all of it is read")
 	asked := map[bool]Severity{false: Note, true: Error}
@@ -110,8 +110,8 @@ func (j *judge) rights() {
 	report(asked[j.guarded()], node.ToGuard, "locks with WithRestartGuard, which are refused")
 }
 
-// needOfTrial is what the user lacks who may not do what the trial tried last. No lock does
-// without scripts where an option does not.
+// needOfTrial is the need behind the denied command of the self-test. If scripts are denied, it is the
+// need of all locks, not of an option only.
 func (j *judge) needOfTrial() node.Purpose {
 	if t := &j.SelfTest; mayNot(t.Err) && strings.Contains(t.Err.Error(), "'eval") { // or 'evalsha'
 		return node.ToLock
@@ -119,19 +119,19 @@ func (j *judge) needOfTrial() node.Purpose {
 	return j.SelfTest.Purpose()
 }
 
-// locksWork reports whether the trial showed that locks with these options work, although
-// a right is missing that they need on other servers. The guard's scripts, which nothing
-// stands in for, must have been tried.
+// locksWork reports whether the self-test showed that locks with these options work, although a right
+// is missing that they need on other servers. With a guard its scripts must have been tried: they have
+// no replacement.
 func (j *judge) locksWork() bool {
 	t := &j.SelfTest
 	passed := t.Err == nil && t.Wrong == "" && t.Verb == node.Release // the last verb of all
 	return passed && (t.Guarded || !j.guarded())
 }
 
-// withoutRights says what is worse where locks work although a right is missing.
+// withoutRights says what is slower or refused if locks work although a right is missing.
 func (j *judge) withoutRights() string {
 	if j.mayNotRun() {
-		return "speed: waiters are not told of releases, and ask again by themselves; and locks with WithFair, WithFencing or WithRestartGuard, which are refused"
+		return "speed: waiters are not notified of releases, and retry after their delay; and locks with WithFair, WithFencing or WithRestartGuard, which are refused"
 	}
 	return "speed: locks are taken, extended or released in another way"
 }

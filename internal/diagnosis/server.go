@@ -30,8 +30,8 @@ func (j *judge) role() {
 	}
 }
 
-// distinct compares this node with those before it. A run id tells processes apart,
-// whatever they are called; without it, what the trial on another node stored does.
+// distinct compares this node with those before it. Run ids distinguish processes, whatever their
+// names. Without a run id, the value that the self-test stored on another node does.
 func (j *judge) distinct(i int) {
 	for k := range i {
 		other := &j.all[k]
@@ -79,14 +79,14 @@ func (j *judge) durable() bool {
 }
 
 func (j *judge) persistence() {
-	const mend = "CONFIG SET appendonly yes, CONFIG SET appendfsync always, and both in its configuration file; or keep it down for one TTL after a crash"
+	const remedy = "CONFIG SET appendonly yes, CONFIG SET appendfsync always, and both in its configuration file; or keep it down for one TTL after a crash"
 	s, c := j.Server, j.Config
 	warn := func(seen, forgets string) {
 		if j.guarded() {
 			j.add(Note, "persistence", seen, "", "")
 			return
 		}
-		j.add(Warning, "persistence", seen, "exclusion: "+forgets, mend)
+		j.add(Warning, "persistence", seen, "exclusion: "+forgets, remedy)
 	}
 	switch {
 	case s.AOF == 1 && c.Fsync == "everysec":
@@ -135,7 +135,7 @@ func (j *judge) uptime() {
 		fmt.Sprintf("keep it out of use for one TTL after a start: another %v now", j.TTL+time.Second-up))
 }
 
-// full is when a limit is near.
+// full is the share of a limit that counts as near.
 const full = 0.9
 
 func (j *judge) limits() {

@@ -9,7 +9,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// trial is about the locks that were taken to see whether they can be.
+// trial is about the locks that were taken for the self-test.
 func (j *judge) trial() {
 	t := &j.SelfTest
 	switch {
@@ -18,7 +18,7 @@ func (j *judge) trial() {
 			"exclusion: what this node says about locks is not so",
 			"give the address of a server that carries out SET NX GET PX and scripts in full, without a proxy that changes them: Redis 6.2 or later, or Valkey")
 	case t.Err == nil, j.Cut != nil, mayNot(t.Err):
-		// or it is reported elsewhere
+		// reported elsewhere, or in order
 	case node.FormRefused(t.Err), j.renamed():
 		// scripts or commands reports it
 	default:
@@ -34,7 +34,7 @@ func with(option string) string {
 	return " " + strings.Replace(option, "With", "with With", 1)
 }
 
-// scripts is about servers, services and proxies that refuse them.
+// scripts is about servers, services and proxies that refuse scripts.
 func (j *judge) scripts() {
 	t := &j.SelfTest
 	switch {
@@ -47,13 +47,13 @@ func (j *judge) scripts() {
 		j.add(Error, "scripts", fmt.Sprintf("a lock for trial%s failed to %v: %v", with(t.Option), t.Verb, t.Err), endangers,
 			cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
 	case t.Simple == "" || t.Err != nil || t.Wrong != "" || j.mayNotRun():
-		// or rights reports it
+		// rights reports it, or it is in order
 	case j.guarded() && !t.Guarded && t.Simple != "a shorter script":
 		j.add(Error, "scripts", "it refuses scripts: locks are released by "+t.Simple, "locks with WithRestartGuard, which are refused",
 			"allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
 	case !j.lacks(node.ToWake):
 		j.add(Warning, "scripts", "it refuses the script that tells waiters of a release: locks are released by "+t.Simple,
-			"speed: waiters are not told of releases, and ask again by themselves", "allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
+			"speed: waiters are not notified of releases, and retry after their delay", "allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
 	}
 }
 
@@ -78,13 +78,13 @@ func (j *judge) lacks(n node.Purpose) bool {
 	return slices.ContainsFunc(j.Rights.Missing, func(d node.MissingRight) bool { return d.Purpose == n })
 }
 
-// pubsub is about the message that a release publishes for those who wait.
+// pubsub is about the message that a release publishes for waiters.
 func (j *judge) pubsub() {
 	w := &j.WakeUp
-	const speed = "speed: waiters are not told of releases, and ask again by themselves"
+	const speed = "speed: waiters are not notified of releases, and retry after their delay"
 	switch {
 	case j.Cut != nil, j.lacks(node.ToWake), j.Fair && j.lacks(node.ToQueue), mayNot(w.Err):
-		return // or it is reported elsewhere
+		return // reported elsewhere
 	case w.Err != nil:
 		j.add(Warning, "pubsub", fmt.Sprintf("it cannot be subscribed to: %v", w.Err), speed,
 			cmp.Or(node.Advice(w.Err), "let this client subscribe: it needs a connection of its own for that"))

@@ -108,7 +108,7 @@ func TestCheckTriesWhatTheOptionsOfTheLockerUse(t *testing.T) {
 				case f.Severity > redlock.SeverityNote:
 					t.Errorf("%s: %v", name, f)
 				case f.Check == "summary":
-					wantTexts(t, f, "found to be there and gone", "a waiter was told", "database 0")
+					wantTexts(t, f, "found to be there and gone", "a waiter was notified", "database 0")
 				}
 			}
 			if keys := all.keys(t); len(keys) > 0 {
@@ -155,7 +155,7 @@ func TestCheckFindsThatMessagesDoNotArrive(t *testing.T) {
 	all := startServers(t, 1, durable)
 	addrs := all.filtered(t, scripts("'wake'", "'elsewhere'").made) // it publishes where nobody subscribes
 	for _, opts := range [][]redlock.Option{nil, {redlock.WithFair()}} {
-		wantFound(t, check(t, viaGoRedis.locker(t, addrs, opts...)), redlock.SeverityWarning, "pubsub", addrs[0], "did not arrive", "ask again by themselves")
+		wantFound(t, check(t, viaGoRedis.locker(t, addrs, opts...)), redlock.SeverityWarning, "pubsub", addrs[0], "did not arrive", "retry after their delay")
 	}
 	addrs = all.filtered(t, refuse("ERR unsupported command 'subscribe'", func(args []string) bool { return strings.EqualFold(args[0], "SUBSCRIBE") }))
 	wantFound(t, check(t, viaGoRedis.locker(t, addrs)), redlock.SeverityWarning, "pubsub", addrs[0], "unsupported command")
