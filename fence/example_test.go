@@ -9,13 +9,13 @@ import (
 	"github.com/quorumlock/quorumlock/fence"
 )
 
-// A table that has a column for the token refuses a holder that comes too late:
+// A table with a column for the token rejects a holder that is late:
 //
 //	CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL, token BIGINT NOT NULL DEFAULT 0)
 //
-// First the holder claims the row, before it reads. Then it changes the row as long as
-// nobody else has claimed it. (MySQL has to be told to count the rows that were found, not
-// those that differ afterwards: clientFoundRows=true.)
+// First the holder writes its token to the row, before it reads. Then it changes the row, if the row
+// still has its token. (With MySQL set clientFoundRows=true: the count of rows must include rows that
+// did not change.)
 func Example_fencingSQL() {
 	withdraw := func(ctx context.Context, db *sql.DB, id, amount int64, token uint64) error {
 		claimed, err := db.ExecContext(ctx, `UPDATE accounts SET token = $1 WHERE id = $2 AND token <= $1 AND $1 > 0`, int64(token), id)

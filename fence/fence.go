@@ -3,7 +3,7 @@
 // The holder of a lock may be delayed between two instructions, by the scheduler, the garbage
 // collector or the network. The delay may last until the lock has expired and another client
 // holds it. Then the old holder goes on as if nothing had happened. No client can notice that
-// in time. The data that they change can, if every lock comes with a number that grows, a
+// in time. But a database can, if each holder has a larger number than the holders before, its
 // fencing token:
 //
 //	            lock, token 33                               lock expires

@@ -45,7 +45,7 @@ func TestTheErrorOfAChangeIsReturnedAndItsTokenCounts(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if err := c.Do("a", 1, nothing); !errors.Is(err, fence.ErrStale) {
-		t.Errorf("the change may have done something, and then somebody older: %v", err)
+		t.Errorf("after a change with an error a smaller token was accepted: %v", err)
 	}
 }
 
@@ -91,7 +91,7 @@ func ExampleChecker() {
 	}
 	withdraw(33, 10)
 	withdraw(34, 10) // the next holder of the lock
-	withdraw(33, 10) // the first one again, who was delayed
+	withdraw(33, 10) // the first holder, delayed
 	// Output:
 	// 90 <nil>
 	// 80 <nil>

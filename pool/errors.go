@@ -16,7 +16,7 @@ func (e Error) Error() string { return string(e) }
 // reach the server: the connection was refused, the client's pool was exhausted, or the
 // context had ended before. The lock then has nothing to release on this node. Without
 // ErrNotSent it has to keep releasing a key that may never have been set. An adapter that
-// cannot tell does not use it.
+// is not certain does not use it.
 //
 // An error may match both ErrNotSent and [Error]: the server refused the connection
 // (AUTH, SELECT), not the command.

@@ -22,7 +22,7 @@ type front struct {
 	suite           suite
 }
 
-// fronts tries what stands in front of servers, with the redis-server of this system.
+// fronts tries proxies and tunnels in front of the redis-server of this system.
 func (t *tools) fronts(dir, only string) []front {
 	all := []front{
 		{name: "HAProxy", program: "haproxy", serve: haproxy, tests: []string{
@@ -104,7 +104,7 @@ func (t *tools) through(dir string, f *front) error {
 	return nil
 }
 
-// free is an address of this machine that nobody listens on.
+// free is an address of this machine on which nothing listens.
 func free() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command servers tries the library on every server that can be had, and shows what
-// those servers answer where the library depends on it.
+// Command servers runs the library's tests on every available server. It lists their answers to the
+// questions that the library depends on.
 //
 //	go run ./servers --write
 //
@@ -9,7 +9,7 @@
 //
 //	go run ./servers --also 'Redis 7.2=/opt/redis-7.2/redis-server' --write
 //
-// All is on the loopback interface, and ends with the command.
+// Everything uses the loopback interface, and ends with the command.
 package main
 
 import (
@@ -30,7 +30,7 @@ type server struct {
 
 	program string
 	from    string
-	skipped string // why it was not tried
+	skipped string // the reason why it was not tried
 
 	suite   suite
 	doctor  string

@@ -72,7 +72,7 @@ func tables(all []*server, fronts []front, begun time.Time) string {
 
 type group struct{ reply, by string }
 
-// groups lists the replies to a question, and who gave each.
+// groups lists the replies to a question, each with its servers.
 func groups(tried []*server, question int) (found []group) {
 	var order []string
 	by := make(map[string][]string)

@@ -1,6 +1,6 @@
 package main
 
-// A question is what the library depends on, asked of a server as it stands in the
+// A question asks a server for a behaviour that the library depends on, in the words of the
 // table. It begins on an empty server of its own, with these arguments.
 type question struct {
 	about string

@@ -33,7 +33,7 @@ func (s *subject) fresh(commands ...[]string) string {
 
 func words(line string) []string { return strings.Split(line, " ") }
 
-// says asks a line of commands, each of words.
+// says sends commands, each a line of words.
 func says(lines ...string) func(*subject) string {
 	return func(s *subject) string {
 		var commands [][]string
@@ -69,7 +69,7 @@ func compared(command string) func(*subject) string {
 	}
 }
 
-// zero looks for a moment in which a key has no time left and is there.
+// zero looks for a moment in which a key exists with no time left.
 func zero(s *subject) string {
 	c, err := dial(s.addr)
 	if err != nil {
@@ -108,7 +108,7 @@ end`
 func clock(s *subject) string { return s.fresh([]string{"EVAL", twice, "0"}) }
 
 func crowd(s *subject) string {
-	for begun := time.Now(); ; time.Sleep(time.Millisecond) { // until who started it has hung up
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) { // until its client has closed the connection
 		first, err := dial(s.addr)
 		if err != nil {
 			return "closed: " + end(err)
@@ -142,7 +142,7 @@ func loading(command string) func(*subject) string {
 			return "closed: " + end(err)
 		}
 		defer c.Close()
-		filler := strings.Repeat("x", 2000) // while it loads, it looks for clients every 2 MB
+		filler := strings.Repeat("x", 2000) // a loading server handles clients every 2 MB
 		for i := range 4000 {
 			c.do("SET", strconv.Itoa(i), filler)
 		}
@@ -207,7 +207,7 @@ func hello(s *subject) string {
 	return reply
 }
 
-// clientInfo lists the names that tell how a connection stands.
+// clientInfo lists the fields of CLIENT INFO about the connection.
 func clientInfo(s *subject) string {
 	reply := s.fresh(words("CLIENT INFO"))
 	var found []string

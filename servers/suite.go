@@ -148,7 +148,7 @@ func inMemory(t *tools) (*server, error) {
 	return s, nil
 }
 
-// diagnose is what the doctor says, in a line.
+// diagnose returns the findings of the doctor in a line.
 func (t *tools) diagnose(nodes ...string) string {
 	time.Sleep(5 * time.Second)                                                     // for less than a TTL a server could have forgotten locks
 	args := []string{"doctor", "--json", "--ttl", "4s", "--node-timeout", "1500ms"} // the machine may be busy

@@ -29,7 +29,7 @@ func dial(addr string) (*conn, error) {
 }
 
 // do sends one command and returns the reply in one line: the first byte of an
-// error or an integer tells what it is, a text stands in quotes.
+// error or an integer shows its type, a text is quoted.
 func (c *conn) do(args ...string) string {
 	if err := c.send(args...); err != nil {
 		return "closed: " + end(err)
@@ -59,7 +59,7 @@ func (c *conn) next() string {
 	return reply
 }
 
-// end is the reason without addresses, which are others every time.
+// end is the reason without addresses, which differ each time.
 func end(err error) string {
 	text := err.Error()
 	return text[strings.LastIndex(text, ": ")+1:]

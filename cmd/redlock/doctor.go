@@ -33,7 +33,7 @@ func (*doctorCommand) Help() string {
 
 It looks for nodes that are no masters, that are the same server twice, or several servers under one name; that evict keys or forget locks when they restart; whose clocks run fast; that are far away; that refuse what locks need; or that --guard keeps out. On each node it does what your locks do, with --fair, --fencing and --guard if you give them, under keys of its own, and looks at the keys afterwards. It takes between one and eight seconds.
 
-Findings are errors (exclusion is in danger, or a node grants no locks), warnings (that is possible, or could not be checked) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user who may only lock.
+Findings are errors (exclusion is in danger, or a node grants no locks), warnings (that is possible, or could not be checked) and notes. Give it the user, --prefix and --ttl of your service; an administrator sees more than a user with the rights for locks.
 
 Equal findings of several nodes are shown once, below the names of these nodes. Lines are as wide as the terminal, or 80 columns.
 

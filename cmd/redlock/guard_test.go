@@ -185,7 +185,7 @@ func TestTheCommandHasNoFilesOfRedlock(t *testing.T) {
 	open := func(cmd *exec.Cmd) string {
 		return strings.Join(strings.Fields(startCommand(t, cmd).expectCode(0)), " ")
 	}
-	want := open(exec.Command("ls", "/proc/self/fd")) // with what whoever runs the tests left open
+	want := open(exec.Command("ls", "/proc/self/fd")) // with the files that the caller of the tests left open
 	if got := open(command(lockArgs(cluster, "ls", "/proc/self/fd")...)); got != want {
 		t.Errorf("it has %s, and without redlock %s", got, want)
 	}

@@ -50,7 +50,7 @@ func TestStatusSaysWhoHoldsTheLockAndWhatEachNodeSays(t *testing.T) {
 	p.expectSaid("connection refused")
 }
 
-// Keys of two holders on two of three nodes: nobody holds it, and nobody can.
+// Keys of two holders on two of three nodes: it has no holder, and no client can get it.
 func TestStatusSaysThatNobodyCanGetALockAndReleaseEndsThat(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
@@ -318,7 +318,7 @@ func TestLookingTakesNoBadArguments(t *testing.T) {
 	}
 }
 
-// Processes on five real servers, first come first served; one of those who wait is
+// Processes on five real servers, first come first served; one of the waiters is
 // killed, and one server, too.
 func TestFairProcessesAreServedInTheOrderOfArrivalAndAKilledOneIsPassed(t *testing.T) {
 	t.Parallel()

@@ -80,7 +80,7 @@ func withStatus(t *testing.T, args []string) (*process, func(code int) string) {
 	return p, func(code int) string {
 		t.Helper()
 		p.expectCode(code)
-		said, err := io.ReadAll(read) // it ends when nobody has the other end, the command neither
+		said, err := io.ReadAll(read) // it ends when no process has the other end, not even the command
 		if err != nil {
 			t.Error(err)
 		}

@@ -9,7 +9,7 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cret"
 	for _, args := range [][]string{
-		{"--node", "redis://user:" + secret + "@127.0.0.1:1"},              // nobody there
+		{"--node", "redis://user:" + secret + "@127.0.0.1:1"},              // no server
 		{"--node", "redis://user:" + secret + "@127.0.0.1:port"},           // not a port
 		{"--node", "redis://user:pa/" + secret + "@127.0.0.1"},             // not escaped
 		{"--node", "redis://user:12/" + secret + "@127.0.0.1"},             // not escaped, and yet a URL
@@ -17,7 +17,7 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 		{"--node", "redis://user:%zz" + secret + "@127.0.0.1"},             // badly escaped
 		{"--node", "redis://user:" + secret + "@127.0.0.1/0?nonsense=1"},   // unknown option
 		{"--node", "http://user:" + secret + "@127.0.0.1"},                 // no Redis
-		{"--node", "unix://user:" + secret + "@/no/such/socket"},           // nobody there
+		{"--node", "unix://user:" + secret + "@/no/such/socket"},           // no server
 		{"--embedded", "redis://user:" + secret + "@127.0.0.1"},            // taken for the command
 		{"--embedded", "--nodes", "redis://user:" + secret + "@127.0.0.1"}, // a flag that is none
 		{"--node", "redis://user:" + secret + "@127.0.0.1:1", "--node", "redis://u:" + secret + "@127.0.0.1:1"},

@@ -33,7 +33,7 @@ type screen struct {
 // onTerminal starts cmd as the leader of a session with a terminal of its own.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *screen {
 	t.Helper()
-	// Not blocking, so that Close ends a Read, whoever has the terminal open.
+	// Not blocking, so that Close ends a Read, also if another process has the terminal open.
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		skip(t, fmt.Sprintf("no pseudo terminals here: %v", err))
@@ -61,7 +61,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *screen {
 	}
 	s := &screen{t: t, cmd: cmd, keys: keys, changed: make(chan struct{})}
 	read := make(chan struct{})
-	go func() { // ends when nobody has the terminal open any more
+	go func() { // ends when no process has the terminal open any more
 		defer close(read)
 		s.read()
 	}()

@@ -31,7 +31,7 @@ func TestFactsAtABoundAndFactsThatAreMissing(t *testing.T) {
 		"started a TTL ago":         {wrong: func(f *node.Facts) { f.Server.Uptime, f.Config.Fsync = 9*time.Second, "" }},
 		"started within a TTL":      {wrong: func(f *node.Facts) { f.Server.Uptime, f.Config.Fsync = 9*time.Second-1, "" }, want: "1 uptime"},
 		"started this second":       {wrong: func(f *node.Facts) { f.Server.Uptime, f.Config.Fsync = 0, "" }, want: "1 uptime", says: "started 0s ago"},
-		"no append-only file, and who knows what else": {wrong: func(f *node.Facts) { f.Server.AOF, f.Config, f.ConfigErr = 0, node.Config{}, refused },
+		"no append-only file, and nothing else known": {wrong: func(f *node.Facts) { f.Server.AOF, f.Config, f.ConfigErr = 0, node.Config{}, refused },
 			want: "1 persistence, 0 unknown", says: "no append-only file", saysNot: "nothing is persisted"},
 		"replicas without sentinels":                         {wrong: func(f *node.Facts) { f.Server.Replicas = 1 }, want: "1 replication", saysNot: "sentinels watch", saysNot2: "min-replicas"},
 		"replicas, and it is not known how many must follow": {wrong: func(f *node.Facts) { f.Server.Replicas, f.Config.MinReplicas = 1, "" }, want: "1 replication", saysNot: "min-replicas"},

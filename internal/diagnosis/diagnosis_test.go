@@ -15,7 +15,7 @@ import (
 
 var settings = Settings{TTL: 8 * time.Second, NodeTimeout: 400 * time.Millisecond, Drift: 0.01, Prefix: "app:"}
 
-// healthy are facts about n nodes that leave nothing to mend.
+// healthy are facts about n nodes that leave nothing to fix.
 func healthy(n int) (all []node.Facts) {
 	for i := range n {
 		all = append(all, node.Facts{
@@ -33,7 +33,7 @@ func healthy(n int) (all []node.Facts) {
 	return all
 }
 
-// noScripts is what the user lacks who may run none.
+// noScripts are the missing rights of a user that may run no scripts.
 var noScripts = []node.MissingRight{
 	{Purpose: node.ToLock, Name: "EVAL", Command: "EVAL on the lock's key", Said: "User app has no permissions to run the 'eval' command"},
 	{Purpose: node.ToLock, Name: "EVALSHA", Command: "EVALSHA on the lock's key", Said: "User app has no permissions to run the 'evalsha' command"},
@@ -49,7 +49,7 @@ func watched(trip time.Duration, rate float64) (samples []node.Sample) {
 	return samples
 }
 
-// blind are samples of round trips, by a user who may not ask for the time.
+// blind are samples of round trips, for a user without the right to TIME.
 func blind(trip time.Duration) (samples []node.Sample) {
 	samples = watched(trip, 1)
 	for i := range samples {
@@ -129,7 +129,7 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			want: Error, check: "database", says: []string{"different databases: 0, 5", "exclusion", "SELECT"}},
 		"all in another database": {wrong: func(all []node.Facts) { all[1].Connections = node.Connections{Databases: []int64{5}, Named: 2} },
 			want: Error, check: "database", says: []string{"in database 5, and its name says 2"}},
-		"a database that nobody named": {wrong: func(all []node.Facts) { all[1].Connections = node.Connections{Databases: []int64{5}, Named: -1} },
+		"a database without a name": {wrong: func(all []node.Facts) { all[1].Connections = node.Connections{Databases: []int64{5}, Named: -1} },
 			want: Note, check: "database", says: []string{"in database 5", "not known"}},
 		"no database known": {wrong: func(all []node.Facts) { all[1].Connections.Err = noperm },
 			want: Note, check: "unknown", says: []string{"CLIENT INFO: NOPERM", "+client|info"}},
@@ -261,7 +261,7 @@ func TestWithoutAMajorityLockingIsImpossible(t *testing.T) {
 	}
 }
 
-// What a user has need not be given again, and all keys to nobody.
+// A remedy gives no right twice, and no user gets all keys.
 func TestTheRightsOfARemedyAreThoseThatAreMissing(t *testing.T) {
 	key, command, channel := "User app has no permissions to access the 'k' key", "User app has no permissions to run the 'time' command", "User app has no permissions to access the 'c' channel"
 	for name, c := range map[string]struct {

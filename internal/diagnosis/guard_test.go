@@ -104,7 +104,7 @@ func TestAMarkerThatCannotBeReadIsNoMarker(t *testing.T) {
 	}
 }
 
-// The self-test locks without the guard where it may not see who the server is: that
+// The self-test locks without the guard where it may not see the run id of the server: that
 // native commands lock there says nothing about the guard's scripts.
 func TestNativeLocksWithoutTheGuardAreNoProofThatTheGuardWorks(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -19,7 +19,7 @@ func TestANodeThatCannotBeAskedGetsTheRemedyForWhatIsWrongWithIt(t *testing.T) {
 		err  error
 		says string
 	}{
-		"nobody listens":  {syscall.ECONNREFUSED, "start the server"},
+		"nothing listens": {syscall.ECONNREFUSED, "start the server"},
 		"no such host":    {&net.DNSError{Err: "no such host", IsNotFound: true}, "DNS"},
 		"closed":          {io.EOF, "its port wants TLS"},
 		"certificate":     {x509.UnknownAuthorityError{}, "RootCAs"},

@@ -13,15 +13,15 @@ import (
 
 var background = context.Background()
 
-// hears collects what a listener passes on.
-type hears struct{ events []pool.Event }
+// received collects the events of a Listener.
+type received struct{ events []pool.Event }
 
-func (h *hears) hear(e pool.Event) { h.events = append(h.events, e) }
+func (h *received) note(e pool.Event) { h.events = append(h.events, e) }
 
-func TestOnlyWhatIsWantedIsPassedOn(t *testing.T) {
+func TestOnlyEventsOfWantedChannelsArePassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		node, h := fakenode.New("node"), new(hears)
-		l := New(node, h.hear)
+		node, h := fakenode.New("node"), new(received)
+		l := New(node, h.note)
 		defer l.Close(background)
 		if l.Want("a") {
 			t.Error("joined before anything was said")
@@ -50,11 +50,11 @@ func TestOnlyWhatIsWantedIsPassedOn(t *testing.T) {
 	})
 }
 
-// A channel that somebody else still wants is not left.
+// A channel that another Listener still wants is not left.
 func TestAChannelIsWantedAsOftenAsItWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		node, h := fakenode.New("node"), new(hears)
-		l := New(node, h.hear)
+		node, h := fakenode.New("node"), new(received)
+		l := New(node, h.note)
 		defer l.Close(background)
 		l.Want("a")
 		l.Want("a")
@@ -73,7 +73,7 @@ func TestANodeThatRefusesIsAskedLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := fakenode.New("node")
 		node.Set(fakenode.Faults{Refuse: true})
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		l.Want("a")
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -91,12 +91,12 @@ func TestANodeThatRefusesIsAskedLessAndLessOften(t *testing.T) {
 	})
 }
 
-// A server that answers and refuses to be listened to is no different.
+// The same holds for a server that answers and refuses the subscription.
 func TestAJoinThatIsRefusedIsRepeatedLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := &counting{Node: fakenode.New("node")}
 		node.Set(fakenode.Faults{Error: "NOPERM this user has no permissions to access one of the channels"})
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		defer l.Close(background)
 		l.Want("a")
 		time.Sleep(time.Minute)
@@ -107,12 +107,12 @@ func TestAJoinThatIsRefusedIsRepeatedLessAndLessOften(t *testing.T) {
 	})
 }
 
-// A right to one channel and not to another does not make it ask all the time.
+// The same holds with a right to one channel and not to another.
 func TestAJoinThatIsRefusedBesideOneThatIsNotIsRepeatedLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		node, h := &counting{Node: fakenode.New("node")}, new(hears)
+		node, h := &counting{Node: fakenode.New("node")}, new(received)
 		node.Set(fakenode.Faults{Forbidden: "b"})
-		l := New(node, h.hear)
+		l := New(node, h.note)
 		defer l.Close(background)
 		l.Want("a")
 		synctest.Wait()
@@ -138,8 +138,8 @@ func (c *counting) Subscribe(ctx context.Context) (pool.Subscription, error) {
 
 func TestAConnectionThatHangsIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		node, h := &hanging{Node: fakenode.New("node")}, new(hears)
-		l := New(node, h.hear)
+		node, h := &hanging{Node: fakenode.New("node")}, new(received)
+		l := New(node, h.note)
 		l.Want("a")
 		time.Sleep(connectTimeout + maxPause)
 		synctest.Wait()
@@ -167,8 +167,8 @@ func (h *hanging) Subscribe(ctx context.Context) (pool.Subscription, error) {
 
 func TestCloseWaitsNoLongerThanItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stubborn := make(deafToContext)
-		l := New(stubborn, new(hears).hear)
+		stubborn := make(ignoresContext)
+		l := New(stubborn, new(received).note)
 		l.Want("a")
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
@@ -183,10 +183,10 @@ func TestCloseWaitsNoLongerThanItsContext(t *testing.T) {
 	})
 }
 
-// deafToContext connects when it is closed, and not when its context ends.
-type deafToContext chan struct{}
+// ignoresContext connects when it is closed, and not when its context ends.
+type ignoresContext chan struct{}
 
-func (d deafToContext) Subscribe(context.Context) (pool.Subscription, error) {
+func (d ignoresContext) Subscribe(context.Context) (pool.Subscription, error) {
 	<-d
 	return nil, context.Canceled
 }

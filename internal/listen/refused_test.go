@@ -14,7 +14,7 @@ func TestAChannelThatIsRefusedCostsTheOthersNothing(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			node := &counting{Node: fakenode.New("node")}
 			node.Set(fakenode.Faults{Forbidden: "bad"})
-			l := New(node, new(hears).hear)
+			l := New(node, new(received).note)
 			defer l.Close(background)
 			if first {
 				l.Want("bad")
@@ -50,7 +50,7 @@ func TestManyChannelsThatAreRefusedAreTriedTogether(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := &counting{Node: fakenode.New("node")}
 		node.Set(fakenode.Faults{Forbidden: "bad"})
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		defer l.Close(background)
 		l.Want("good")
 		synctest.Wait()
@@ -69,42 +69,42 @@ func TestManyChannelsThatAreRefusedAreTriedTogether(t *testing.T) {
 
 func TestAChannelThatIsAllowedLaterIsJoined(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		node, h := fakenode.New("node"), new(hears)
+		node, h := fakenode.New("node"), new(received)
 		node.Set(fakenode.Faults{Forbidden: "bad"})
-		l := New(node, h.hear)
+		l := New(node, h.note)
 		defer l.Close(background)
 		for i := range 5 {
 			l.Want(fmt.Sprint("bad", i))
 		}
 		time.Sleep(10 * time.Minute)
-		wantListening(t, node, 0, 0)
+		wantConnections(t, node, 0, 0)
 		l.Want("good") // it does not wait until the others are tried again
 		time.Sleep(maxPause + maxPause/2)
-		wantListening(t, node, 1, 1)
+		wantConnections(t, node, 1, 1)
 		node.Set(fakenode.Faults{Forbidden: "bad1"})
-		// Which of those that were refused is asked for first is for chance to say.
+		// Chance decides which of the refused channels is asked for first.
 		for range 20 {
 			time.Sleep(maxExclusion + maxPause)
 			if _, channels := node.Listening(); channels == 5 {
 				break
 			}
 		}
-		wantListening(t, node, 1, 5)
+		wantConnections(t, node, 1, 5)
 		node.Set(fakenode.Faults{})
 		time.Sleep(maxExclusion + maxPause)
-		wantListening(t, node, 1, 6)
+		wantConnections(t, node, 1, 6)
 		if len(h.events) == 0 {
 			t.Error("nothing was heard")
 		}
 	})
 }
 
-// A name that is waited for again and again is not refused each time.
-func TestAChannelThatWasRefusedIsLeftOutForWhoComesLater(t *testing.T) {
+// A name that is waited for many times is not refused each time.
+func TestAChannelThatWasRefusedIsLeftOutForALaterListener(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := &counting{Node: fakenode.New("node")}
 		node.Set(fakenode.Faults{Forbidden: "bad"})
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		defer l.Close(background)
 		l.Want("good")
 		for range 20 {

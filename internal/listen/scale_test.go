@@ -10,13 +10,13 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What happens to one channel costs the same beside a few hundred others and beside eight
-// thousand: to join it, to hear something, and to drop it.
-func TestWhatOneChannelCostsDoesNotGrowWithTheNumberOfOthers(t *testing.T) {
+// One channel costs the same beside a few hundred others and beside eight thousand: to join it, to
+// receive a message, and to drop it.
+func TestTheCostOfOneChannelDoesNotGrowWithTheNumberOfOthers(t *testing.T) {
 	const few, many = 250, 8000
 	small, large := crowded(t, few), crowded(t, many)
 	a, b := time.Hour, time.Hour
-	for range 6 { // the least of each, side by side: the others were disturbed
+	for range 6 { // the smallest of each, measured in turn: the machine is busy
 		a, b = min(a, small.events(200)), min(b, large.events(200))
 	}
 	t.Logf("%v beside %d channels, %v beside %d", a, few, b, many)
@@ -25,7 +25,7 @@ func TestWhatOneChannelCostsDoesNotGrowWithTheNumberOfOthers(t *testing.T) {
 	}
 }
 
-// A crowd is a node with many channels that are listened to.
+// A crowd is a node with many joined channels.
 type crowd struct {
 	node   *fakenode.Node
 	l      *Listener
@@ -36,7 +36,7 @@ type crowd struct {
 
 func crowded(t *testing.T, channels int) *crowd {
 	c := &crowd{node: fakenode.New("node"), joined: make(chan struct{}, channels), heard: make(chan struct{}, 1)}
-	c.l = New(roomy{c.node}, func(e pool.Event) {
+	c.l = New(unhurried{c.node}, func(e pool.Event) {
 		if e.Kind == pool.Joined {
 			c.joined <- struct{}{}
 		} else {
@@ -53,8 +53,8 @@ func crowded(t *testing.T, channels int) *crowd {
 	return c
 }
 
-// events is how long it takes that n new channels are joined, hear something, and are
-// dropped, one after the other.
+// events is how long it takes to join n new channels, to receive a message on each, and to drop them,
+// one after the other.
 func (c *crowd) events(n int) time.Duration {
 	start := time.Now()
 	for range n {
@@ -70,26 +70,25 @@ func (c *crowd) events(n int) time.Duration {
 	return time.Since(start)
 }
 
-// roomy waits until there is room for what the server says: the model's socket has room
-// for a thousand events only.
-type roomy struct{ *fakenode.Node }
+// unhurried waits until the socket of the model, which holds a thousand events only, has space.
+type unhurried struct{ *fakenode.Node }
 
-func (r roomy) Subscribe(ctx context.Context) (pool.Subscription, error) {
+func (r unhurried) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	s, err := r.Node.Subscribe(ctx)
-	return &roomySubscription{Subscription: s, unread: make(chan struct{}, 900)}, err
+	return &unhurriedSubscription{Subscription: s, unread: make(chan struct{}, 900)}, err
 }
 
-type roomySubscription struct {
+type unhurriedSubscription struct {
 	pool.Subscription
 	unread chan struct{}
 }
 
-func (s *roomySubscription) Join(channel string) error {
+func (s *unhurriedSubscription) Join(channel string) error {
 	s.unread <- struct{}{}
 	return s.Subscription.Join(channel)
 }
 
-func (s *roomySubscription) Receive() (pool.Event, error) {
+func (s *unhurriedSubscription) Receive() (pool.Event, error) {
 	e, err := s.Subscription.Receive()
 	if e.Kind == pool.Joined {
 		<-s.unread

@@ -22,7 +22,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
-func wantListening(t *testing.T, node *fakenode.Node, connections, channels int) {
+func wantConnections(t *testing.T, node *fakenode.Node, connections, channels int) {
 	t.Helper()
 	synctest.Wait()
 	if conns, chans := node.Listening(); conns != connections || chans != channels {
@@ -30,34 +30,34 @@ func wantListening(t *testing.T, node *fakenode.Node, connections, channels int)
 	}
 }
 
-func TestListenersOfOneClientShareAConnectionAndHearTheirOwnChannels(t *testing.T) {
+func TestListenersOfOneClientShareAConnectionAndGetTheirOwnChannels(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		node, one, other := fakenode.New("node"), new(hears), new(hears)
-		first, second := New(node, one.hear), New(node, other.hear)
+		node, one, other := fakenode.New("node"), new(received), new(received)
+		first, second := New(node, one.note), New(node, other.note)
 		first.Want("a")
 		first.Want("both")
 		second.Want("b")
 		second.Want("both")
-		wantListening(t, node, 1, 3)
+		wantConnections(t, node, 1, 3)
 		one.events, other.events = nil, nil
 		for _, channel := range []string{"a", "b", "both"} {
 			node.Publish(channel, "x")
 		}
 		synctest.Wait()
-		wantHeard(t, one, "a", "both")
-		wantHeard(t, other, "b", "both")
+		wantReceived(t, one, "a", "both")
+		wantReceived(t, other, "b", "both")
 
 		first.Close(background)
 		node.Publish("both", "x")
 		synctest.Wait()
-		wantHeard(t, one, "a", "both")
-		wantHeard(t, other, "b", "both", "both")
+		wantReceived(t, one, "a", "both")
+		wantReceived(t, other, "b", "both", "both")
 		second.Close(background)
-		wantListening(t, node, 0, 0)
+		wantConnections(t, node, 0, 0)
 	})
 }
 
-func wantHeard(t *testing.T, h *hears, channels ...string) {
+func wantReceived(t *testing.T, h *received, channels ...string) {
 	t.Helper()
 	if len(h.events) != len(channels) {
 		t.Errorf("heard %v, want messages on %v", h.events, channels)
@@ -75,20 +75,20 @@ func TestNothingIsLeftAfterTheLastWant(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := fakenode.New("node")
 		for range 3 {
-			l := New(node, new(hears).hear)
+			l := New(node, new(received).note)
 			l.Want("a")
 			l.Want("a")
 			synctest.Wait()
 			l.Drop("a")
 			l.Drop("a")
 		}
-		wantListening(t, node, 1, 1)
+		wantConnections(t, node, 1, 1)
 		time.Sleep(linger + 2*pingPeriod)
-		wantListening(t, node, 0, 0)
+		wantConnections(t, node, 0, 0)
 	})
 }
 
-// backed is a pool that stands on a client.
+// backed is a pool with a client.
 type backed struct {
 	*fakenode.Node
 	client any
@@ -111,14 +111,14 @@ func TestPoolsOnOneClientShareAConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				node := fakenode.New("node")
-				first := New(backed{Node: node, client: test.one}, new(hears).hear)
-				second := New(backed{Node: node, client: test.other}, new(hears).hear)
+				first := New(backed{Node: node, client: test.one}, new(received).note)
+				second := New(backed{Node: node, client: test.other}, new(received).note)
 				first.Want("a")
 				second.Want("a")
 				if test.shared {
-					wantListening(t, node, 1, 1)
+					wantConnections(t, node, 1, 1)
 				} else {
-					wantListening(t, node, 2, 2)
+					wantConnections(t, node, 2, 2)
 				}
 				first.Close(background)
 				second.Close(background)
@@ -127,11 +127,11 @@ func TestPoolsOnOneClientShareAConnection(t *testing.T) {
 	}
 }
 
-// Close does not wait for what others use.
-func TestCloseEndsTheConnectionUnlessSomebodyElseListens(t *testing.T) {
+// Close does not wait for a subscription that another Listener uses.
+func TestCloseEndsTheConnectionUnlessAnotherListenerWantsAChannel(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := fakenode.New("node")
-		first, second, third := New(node, new(hears).hear), New(node, new(hears).hear), New(node, new(hears).hear)
+		first, second, third := New(node, new(received).note), New(node, new(received).note), New(node, new(received).note)
 		first.Want("a")
 		second.Want("a")
 		synctest.Wait()
@@ -139,7 +139,7 @@ func TestCloseEndsTheConnectionUnlessSomebodyElseListens(t *testing.T) {
 		if conns, _ := node.Listening(); conns != 1 {
 			t.Errorf("%d connections listen", conns)
 		}
-		third.Close(background) // it wanted nothing
+		third.Close(background) // it wanted no channel
 		second.Drop("a")
 		second.Close(background)
 		if conns, _ := node.Listening(); conns != 0 {
@@ -148,12 +148,12 @@ func TestCloseEndsTheConnectionUnlessSomebodyElseListens(t *testing.T) {
 	})
 }
 
-// A subscription that is ending goes on for who comes meanwhile, and Close does not wait
-// for him.
-func TestAWantDuringCloseIsHeard(t *testing.T) {
+// A subscription that is ending goes on for a Listener that wants a channel meanwhile, and Close does
+// not wait for that.
+func TestAWantDuringCloseGetsMessages(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := &slow{Node: fakenode.New("node"), connects: make(chan struct{}, 1)}
-		first, second := New(node, new(hears).hear), New(node, new(hears).hear)
+		first, second := New(node, new(received).note), New(node, new(received).note)
 		first.Want("a")
 		synctest.Wait()
 		closed := make(chan struct{})
@@ -167,12 +167,12 @@ func TestAWantDuringCloseIsHeard(t *testing.T) {
 		<-closed
 		node.connects <- struct{}{}
 		time.Sleep(2 * firstPause)
-		wantListening(t, node.Node, 1, 1)
+		wantConnections(t, node.Node, 1, 1)
 		second.Close(background)
 	})
 }
 
-// slow connects when it is told to, whatever its context says.
+// slow connects when the test lets it, whatever its context says.
 type slow struct {
 	*fakenode.Node
 	connects chan struct{}

@@ -15,40 +15,40 @@ import (
 func TestASubscriptionThatIsYieldedEndsAtOnceAndStaysAwayLongerEachTime(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := fakenode.New("node")
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		defer l.Close(background)
-		l.Yield() // nothing is there to yield
+		l.Yield() // there is no connection
 		l.Want("a")
-		wantListening(t, node, 1, 1)
+		wantConnections(t, node, 1, 1)
 		for _, absence := range []time.Duration{1, 2, 4, 5, 5} {
 			l.Yield()
 			l.Yield() // of another command
-			wantListening(t, node, 0, 0)
+			wantConnections(t, node, 0, 0)
 			time.Sleep(absence*time.Second - time.Millisecond)
-			wantListening(t, node, 0, 0)
+			wantConnections(t, node, 0, 0)
 			time.Sleep(2 * time.Millisecond)
-			wantListening(t, node, 1, 1)
+			wantConnections(t, node, 1, 1)
 		}
-		time.Sleep(time.Minute) // all goes well
+		time.Sleep(time.Minute) // no failure
 		l.Yield()
 		time.Sleep(time.Second + time.Millisecond)
-		wantListening(t, node, 1, 1)
+		wantConnections(t, node, 1, 1)
 	})
 }
 
 func TestASubscriptionStaysAwayAsLongAsCommandsFindNoConnection(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := fakenode.New("node")
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		defer l.Close(background)
 		l.Want("a")
 		for range 100 {
 			l.Yield()
 			time.Sleep(100 * time.Millisecond)
-			wantListening(t, node, 0, 0)
+			wantConnections(t, node, 0, 0)
 		}
 		time.Sleep(time.Second)
-		wantListening(t, node, 1, 1)
+		wantConnections(t, node, 1, 1)
 	})
 }
 
@@ -56,7 +56,7 @@ func TestASubscriptionStaysAwayAsLongAsCommandsFindNoConnection(t *testing.T) {
 func TestASubscriptionThatFindsNoConnectionStaysAway(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		node := &full{Node: fakenode.New("node")}
-		l := New(node, new(hears).hear)
+		l := New(node, new(received).note)
 		defer l.Close(background)
 		l.Want("a")
 		time.Sleep(time.Minute)

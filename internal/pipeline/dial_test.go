@@ -57,7 +57,7 @@ func TestADialThatOutlastsItsCallersServesTheNextAndIsSpokenOf(t *testing.T) {
 				t.Errorf("got %v, want the deadline, and %q", err, doing)
 			}
 		}
-		time.Sleep(3 * timeout) // nobody is waiting when it has come
+		time.Sleep(3 * timeout) // no call waits when it has come
 		warm(t, p)
 		if got := s.sent(); got != "warm" || s.dials != 1 {
 			t.Errorf("sent %q, %d dials", got, s.dials)

@@ -175,7 +175,7 @@ func (p *Pipe) next(l *link, writing bool) (call, bool) {
 }
 
 var (
-	errUnasked = errors.New("a reply that nobody asked for")
+	errUnasked = errors.New("a reply without a command")
 	errDrained = errors.New("nothing more to come")
 	errDemoted = errors.New("the server is not a master any more")
 )

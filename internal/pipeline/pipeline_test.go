@@ -169,7 +169,7 @@ func (s *server) sent() string {
 	return strings.Join(all, "|")
 }
 
-// A note is what a receiver was told.
+// A note records the outcomes of a receiver.
 type note struct {
 	mu    sync.Mutex
 	times int
@@ -190,7 +190,7 @@ func (n *note) want(t *testing.T, reply string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.times != 1 || n.err != nil || n.reply != reply {
-		t.Errorf("told %d times, last %v, %v; want %q", n.times, n.reply, n.err, reply)
+		t.Errorf("%d outcomes, last %v, %v; want %q", n.times, n.reply, n.err, reply)
 	}
 }
 
@@ -199,7 +199,7 @@ func (n *note) wantError(t *testing.T, sent bool, targets ...error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.times != 1 || n.err == nil || errors.Is(n.err, pool.ErrNotSent) == sent {
-		t.Errorf("told %d times, last %v, %v; want an error, sent: %v", n.times, n.reply, n.err, sent)
+		t.Errorf("%d outcomes, last %v, %v; want an error, sent: %v", n.times, n.reply, n.err, sent)
 	}
 	for _, target := range targets {
 		if !errors.Is(n.err, target) {
@@ -363,7 +363,7 @@ func TestCallsAfterAnOverdueOneGetANewConnectionAndTheOldOneEndsWithItsReplies(t
 			warm(t, p)
 		}
 		if s.dials != 2 || late.times != 0 {
-			t.Errorf("%d connections, told %d times", s.dials, late.times)
+			t.Errorf("%d connections, %d outcomes", s.dials, late.times)
 		}
 		s.thaw()
 		settle()
@@ -426,7 +426,7 @@ func TestWhoWaitsForANewConnectionGetsTheOldOneIfThatIsFirst(t *testing.T) {
 				close(stuck)
 				settle()
 				if held.times != 0 {
-					t.Error("the end of the dial has told somebody who does not wait for it")
+					t.Error("the end of the dial called the receiver of a call that had ended")
 				}
 				if down == nil {
 					select {
@@ -482,7 +482,7 @@ func TestOneDialAtATimeAlsoIfTheOldConnectionCameBackMeanwhile(t *testing.T) {
 				close(stuck)
 				settle()
 				if waits.times != 1 {
-					t.Errorf("told %d times", waits.times)
+					t.Errorf("%d outcomes", waits.times)
 				}
 				s.set(func() { s.full = nil })
 				warm(t, p)
@@ -543,7 +543,7 @@ func TestWhatWasCancelledWhileItWaitedIsNotSent(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		ctx, cancel := context.WithCancel(context.Background())
 		n := new(note)
-		p.Submit(ctx, n, "for nobody")
+		p.Submit(ctx, n, "ended")
 		cancel() // the connection is not there yet
 		warm(t, p)
 		n.wantError(t, false, context.Canceled)
@@ -568,7 +568,7 @@ func TestNothingNewIsSentOnTheOldConnection(t *testing.T) {
 		close(full)
 		s.set(func() { s.full = nil })
 		settle()
-		next.want(t, "next") // nobody is before it any more
+		next.want(t, "next") // no call is before it any more
 	})
 }
 
@@ -606,7 +606,7 @@ func TestWhatStandsBehindABlockedWriteIsNotSentAfterItsDeadline(t *testing.T) {
 	})
 }
 
-// The arguments of a command are the caller's again once he is told. Until Send has
+// The arguments of a command belong to the caller again after the outcome. Until Send has
 // returned it reads them.
 func TestAReplyToWhatIsStillBeingSentIsNone(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
@@ -619,7 +619,7 @@ func TestAReplyToWhatIsStillBeingSentIsNone(t *testing.T) {
 		s.last().replies <- large
 		settle()
 		if a.mu.Lock(); a.times > 0 {
-			t.Errorf("told %v, %v while it is being sent", a.reply, a.err)
+			t.Errorf("outcome %v, %v while it is being sent", a.reply, a.err)
 		}
 		a.mu.Unlock()
 		s.set(func() { s.full = nil })
@@ -711,7 +711,7 @@ func TestARefusedConnectionFailsCallsAtOnceAndIsTriedAgainAfterAPause(t *testing
 		s.set(func() { s.down = refused })
 		var notes []*note
 		for range 100 { // within one pause
-			n := submit(t, p, "nobody is there")
+			n := submit(t, p, "frozen")
 			time.Sleep(firstPause / 200)
 			notes = append(notes, n)
 		}
@@ -724,7 +724,7 @@ func TestARefusedConnectionFailsCallsAtOnceAndIsTriedAgainAfterAPause(t *testing
 		}
 		for range 100 {
 			time.Sleep(maxPause)
-			submit(t, p, "nobody is there")
+			submit(t, p, "frozen")
 			settle()
 		}
 		if s.dials != 101 {
@@ -749,7 +749,7 @@ func TestWhatCannotBeSentByItsDeadlineIsNotSent(t *testing.T) {
 		}
 		first.wantError(t, false, context.DeadlineExceeded)
 		if took := first.at.Sub(start); took != timeout {
-			t.Errorf("told after %v, want %v", took, timeout)
+			t.Errorf("outcome after %v, want %v", took, timeout)
 		}
 		s.set(func() { s.hang = false })
 		time.Sleep(maxPause)
@@ -766,7 +766,7 @@ func TestAContextThatHasEndedSendsNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		n := new(note)
-		p.Submit(ctx, n, "for nobody")
+		p.Submit(ctx, n, "ended")
 		settle()
 		n.wantError(t, false, context.Canceled)
 		if got := s.sent(); got != "warm" {

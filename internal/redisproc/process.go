@@ -46,7 +46,7 @@ func spawn(binary string, args, env []string, log string) (*process, error) {
 		}
 		p := &process{pid: cmd.Process.Pid, os: cmd.Process, gone: make(chan struct{})}
 		result <- started{p: p}
-		_ = cmd.Wait() // it was killed, or it wrote to its log why it ended
+		_ = cmd.Wait() // it was killed, or its log has the reason
 		close(p.gone)
 	}()
 	r := <-result
@@ -54,6 +54,6 @@ func spawn(binary string, args, env []string, log string) (*process, error) {
 }
 
 func (p *process) kill() {
-	_ = p.os.Kill() // an error says that it has ended already
+	_ = p.os.Kill() // an error means that it has ended already
 	<-p.gone
 }

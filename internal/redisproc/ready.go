@@ -28,8 +28,7 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("redisproc: find a free port: %w", last)
 }
 
-// awaitReady returns when p answers commands on the server's address, or with
-// the reason why it will not.
+// awaitReady returns when p answers commands on the server's address, or an error if it will not.
 func (s *Server) awaitReady(p *process) error {
 	deadline := time.NewTimer(10 * s.opts.Timeout)
 	defer deadline.Stop()
@@ -47,7 +46,7 @@ func (s *Server) awaitReady(p *process) error {
 		case <-deadline.C:
 			return fmt.Errorf("it does not answer: %w", err)
 		case <-time.After(2 * time.Millisecond):
-			// A server tells nobody when it is ready: ask again.
+			// A server does not notify when it is ready: ask again.
 		}
 	}
 }
@@ -58,7 +57,7 @@ func (s *Server) ready(p *process) error {
 	reply, err := s.Do("INFO", "server")
 	var refusal Error
 	if errors.As(err, &refusal) && !strings.HasPrefix(string(refusal), "LOADING") {
-		return nil // it answers, and Args asked for a password or an ACL we do not know
+		return nil // it answers; Args set a password or an ACL
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,5 @@
-// Package redisproc starts real redis-server processes for tests and
-// benchmarks, and does to them what happens to servers: they are frozen,
-// killed, and started again with or without their data.
+// Package redisproc starts real redis-server processes for tests and benchmarks. It freezes and kills
+// them, and starts them again with or without their data.
 //
 // A claim about what a server does is tested against a server. The in-memory
 // servers of package redlocktest are for everything else.

@@ -15,14 +15,14 @@ import (
 const SentinelMaster = "mymaster"
 
 // StartReplica starts a replica of s that ends with the test, and returns when it has
-// what s has.
+// all data of s.
 func (s *Server) StartReplica(tb TB, opts Options) *Server {
 	tb.Helper()
 	// Or it waits five seconds for others.
 	if _, err := s.Do("CONFIG", "SET", "repl-diskless-sync-delay", "0"); err != nil {
 		tb.Fatalf("redisproc: %v", err)
 	}
-	// Any of them may be the master one day.
+	// Each of them may become the master.
 	args := []string{"--replicaof", "127.0.0.1 " + strconv.Itoa(s.Port), "--repl-diskless-sync-delay", "0"}
 	opts.Args = append(args, opts.Args...)
 	replica := Start(tb, opts)
@@ -37,7 +37,7 @@ func (s *Server) StartReplica(tb TB, opts Options) *Server {
 }
 
 // StartSentinel starts a Sentinel that watches s, alone, and ends with the test. It
-// returns when the Sentinel knows that many replicas, which run already.
+// returns when the Sentinel knows that number of replicas, which run already.
 func (s *Server) StartSentinel(tb TB, replicas int, opts Options) *Server {
 	tb.Helper()
 	// A Sentinel writes to its configuration, so it needs a file, and insists on it
@@ -59,9 +59,9 @@ func (s *Server) StartSentinel(tb TB, replicas int, opts Options) *Server {
 	return sentinel
 }
 
-// FailOver has the Sentinel s make a replica the master, as soon as there is one: after a
-// fail-over the old master takes writes for some ten seconds before it becomes one. It
-// returns the address of the new master when the Sentinel tells it to clients that ask.
+// FailOver makes the Sentinel s promote a replica, as soon as there is one: after a failover the old
+// master accepts writes for some ten seconds before it becomes a replica. It
+// returns the address of the new master when the Sentinel gives it to clients.
 func (s *Server) FailOver(tb TB) (addr string) {
 	tb.Helper()
 	master := func() (string, error) {
@@ -105,7 +105,7 @@ func (s *Server) FailOver(tb TB) (addr string) {
 	return addr
 }
 
-// await asks until the answer is yes: servers tell nobody.
+// await asks until the answer is yes: servers do not notify.
 func await(tb TB, what string, ask func() (bool, error)) error {
 	tb.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {

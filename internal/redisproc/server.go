@@ -14,7 +14,7 @@ import (
 // however often it is killed and started again. It is safe for concurrent use.
 //
 // Methods that can fail return the error; a server of [Start] fails the test
-// with it as well, so a test need not look.
+// with it as well, so a test need not check it.
 type Server struct {
 	// Port is the TCP port on 127.0.0.1.
 	Port int

@@ -12,7 +12,7 @@ import (
 )
 
 // These examples compile and do not run: a server for them would be in the go.sum of
-// everybody who uses the adapter.
+// every user of the adapter.
 
 // Three masters through go-redis.
 func Example() {

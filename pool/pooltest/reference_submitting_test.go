@@ -15,7 +15,7 @@ const overtime = 500 * time.Millisecond
 
 var (
 	errEmpty   = errors.New("empty command")
-	errUnasked = errors.New("a reply that nobody asked for")
+	errUnasked = errors.New("a reply without a command")
 )
 
 // A wire is the connection on which the reference sends what is submitted. One

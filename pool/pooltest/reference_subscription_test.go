@@ -153,7 +153,7 @@ func (s *refSubscription) event(v any) (e pool.Event, ok bool) {
 	return e, true
 }
 
-// reconnect does what no adapter may: nobody learns of it, or nobody closes it.
+// reconnect does what no adapter may: the caller does not notice it, or nothing closes the connection.
 func (s *refSubscription) reconnect() error {
 	l, err := s.p.dial(s.ctx)
 	if err != nil {

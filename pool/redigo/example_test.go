@@ -12,7 +12,7 @@ import (
 )
 
 // This example compiles and does not run: a server for it would be in the go.sum of
-// everybody who uses the adapter.
+// every user of the adapter.
 
 // Three masters through redigo.
 func Example() {

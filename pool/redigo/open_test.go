@@ -101,12 +101,12 @@ func TestAConnectionThatTakesLongerThanItsCommandServesTheNext(t *testing.T) {
 		}
 
 		_ = ask(t, p)
-		time.Sleep(timeout) // it comes when nobody waits
+		time.Sleep(timeout) // it comes when no call waits
 		if err := ask(t, p); err != nil {
 			t.Error(err)
 		}
 		_ = ask(t, p)
-		time.Sleep(spared + timeout) // and nobody does
+		time.Sleep(spared + timeout) // and no call comes
 		if opened, closed := s.counts(); opened != 3 || closed != 3 {
 			t.Errorf("%d connections were opened and %d closed, want 3", opened, closed)
 		}

@@ -120,11 +120,11 @@ func (o *lines) write(at time.Duration, text string) {
 // standing describes the holder.
 func standing(v view) string {
 	if len(v.holders) == 0 {
-		who := "free just now" // between two holders
+		state := "free just now" // between two holders
 		if countUp(v) < majority {
-			who = "held by nobody"
+			state = "held by nobody"
 		}
-		return fmt.Sprintf("%s; %d of %d nodes answer", who, countUp(v), len(v.nodes))
+		return fmt.Sprintf("%s; %d of %d nodes answer", state, countUp(v), len(v.nodes))
 	}
 	var names []string
 	for _, h := range v.holders {

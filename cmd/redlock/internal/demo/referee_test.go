@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A hold of the tables below: who, from when, until when, in milliseconds.
+// A hold of the tables below: worker, beginning and end, in milliseconds.
 type claim struct {
 	worker     string
 	begin, end int
@@ -62,6 +62,6 @@ func TestTheRefereeComparesEveryPairOnceAndSaysWhoAndWhen(t *testing.T) {
 
 func TestAHoldThatHasNotEndedIsNotJudged(t *testing.T) {
 	if got := judge([]claim{{"a", 0, 100}, {"b", 50, 60}}, []int{1}); got != nil {
-		t.Errorf("overlaps %v, but nobody knows when a ends", got)
+		t.Errorf("overlaps %v, but the end of a is unknown", got)
 	}
 }

@@ -112,7 +112,7 @@ func (d *director) perform(s step) error {
 	switch s.do {
 	case longJob:
 		d.jobs.beginLong()
-		d.board.note(faultEvent, "a long job comes: whoever has the lock now keeps it alive")
+		d.board.note(faultEvent, "a long job comes: the present holder keeps the lock")
 		return nil
 	case endLongJob:
 		d.jobs.endLong()
