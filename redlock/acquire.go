@@ -10,30 +10,31 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// Lock takes the lock called name. Callers of one process on the same clients stand in
-// line for it (with [WithFair] those of one Locker): who came first is served first, and
-// only the first in line talks to the nodes.
-// If others hold the lock, or if too few nodes answer, it tries again when a
-// release is heard of, when the lock expires, and after every retry delay, until
-// ctx ends (or [WithMaxWait], [WithMaxTries]): then the error matches ctx.Err()
-// and what the last attempt met, [ErrTaken] or [ErrNoQuorum]; at the end of
-// [WithMaxTries] it is that of the last attempt. A node that timed out matches
-// [context.DeadlineExceeded], too: ask ctx.Err() whether it was yours that ended.
+// Lock takes the lock called name, and waits for it. Waiters of one process on the same
+// clients form one wait queue (with [WithFair] those of one Locker): first come, first
+// served. Only the head of the queue asks the nodes.
 //
-// Lock gives up early where waiting cannot help:
+// If the lock is taken, or if too few nodes answer, Lock tries again after a wake-up, when
+// the lock expires, and after every retry delay. It ends with ctx, or with [WithMaxWait] or
+// [WithMaxTries]. At the end of ctx the error matches ctx.Err() and the error of the last
+// attempt, [ErrTaken] or [ErrNoQuorum]. At the end of WithMaxTries it is the error of the
+// last attempt. A node that timed out matches [context.DeadlineExceeded], too: ask ctx.Err()
+// whether your context ended.
+//
+// Lock fails early where waiting cannot help:
 //   - The Locker was closed: the error matches [ErrClosed].
-//   - ctx stems from the context of a lock of this name, which would have to end first:
-//     [ErrTaken]. Locks are not reentrant. (One that [context.WithoutCancel] cut loose does
-//     not count, unless it was given an end of its own since, which cannot be told apart.)
-//   - So many nodes refuse that no majority is possible: [ErrNoQuorum]. A data key of that
-//     name, a node of a cluster and a closed client end the wait at once. So does what
-//     somebody has to mend, such as a wrong password, missing ACL rights or a wrong
-//     certificate, if the node has never answered well. If it has, that ends the wait after
-//     two seconds or more: credentials may be rotated meanwhile. So does every other
-//     error reply that is not known to pass by itself.
+//   - ctx stems from the context of a lock of this name, which would have to end first: the
+//     error matches [ErrTaken]. Locks are not reentrant. A ctx of [context.WithoutCancel]
+//     does not count, unless it was given a deadline or a cancellation since.
+//   - So many nodes refuse that no majority is possible: the error matches [ErrNoQuorum]. A
+//     data key of that name, a node of a cluster and a closed client end the wait at once. A
+//     wrong password, missing ACL rights, a wrong certificate and the like do so if the node
+//     has never answered well. If it has, they end the wait after two seconds or more, since
+//     credentials may be rotated meanwhile. So does every other error reply that is not
+//     known to pass by itself.
 //
-// On failure nothing is held: whatever the attempts did on any node is undone
-// in the background.
+// On failure nothing is held: what the attempts did on any node is rolled back in the
+// background.
 func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	return l.lock(ctx, name, opts, false)
 }
@@ -42,16 +43,16 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 // [ErrNoQuorum] or, if ctx ended first, ctx.Err(); a node that timed out matches
 // [context.DeadlineExceeded], too. On failure nothing is held.
 //
-// An attempt lasts no longer than the node timeout. One that nobody can have won is
-// repeated after a short random pause, for up to two node timeouts: several callers split
-// the nodes between them, keys of this Locker's own released locks were in the way, or a
-// fencing token was too small. So of callers that ask for a free lock at the same moment
-// one gets it. If it stays so, as it does where keys of crashed clients are left on a
-// minority each, the error matches ErrNoQuorum as soon as it is certain that no value has
-// a majority, and ErrTaken before.
+// An attempt takes one node timeout at most. An attempt without any winner is repeated after
+// a short random pause, for up to two node timeouts. There is no winner if several callers
+// split the nodes, if keys of this Locker's released locks were in the way, or if a fencing
+// token was too small. So if several callers ask for a free lock at the same moment, one of
+// them gets it. Crashed clients can leave keys that split the nodes for longer. Then the
+// error matches ErrNoQuorum if it is certain that no value has a majority, and ErrTaken
+// otherwise.
 //
-// Options that say how to wait (WithRetryDelay, WithMaxTries, WithMaxWait,
-// WithPlaceLease) are refused. After [Locker.Close] the error matches [ErrClosed].
+// TryLock refuses options about waiting: WithRetryDelay, WithMaxTries, WithMaxWait and
+// WithPlaceLease. After [Locker.Close] the error matches [ErrClosed].
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {

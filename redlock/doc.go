@@ -14,8 +14,8 @@
 // [github.com/quorumlock/quorumlock/pool/redigo] show how a client gets there.
 //
 // What is promised, and under which assumptions, is argued in docs/guarantees.md.
-// In short: at most one holder at a time, as long as the nodes do not forget
-// what they acknowledged and their clocks run at about the same rate as ours. A
-// lock is a lease: a holder that is paused past [Lock.Until] no longer holds it,
-// and must look at [Lock.Context] before it goes on.
+// In short: there is at most one holder at a time, as long as the nodes keep what they
+// acknowledged, and their clocks run at about the rate of the clock of this machine. A lock
+// is a lease: a holder that is paused past [Lock.Until] no longer holds it, and must look at
+// [Lock.Context] before it goes on.
 package redlock

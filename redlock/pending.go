@@ -23,13 +23,13 @@ type Pending struct {
 	givenUp bool
 }
 
-// LockAsync asks for the lock called name and returns at once. The request stands in
-// line from then on: those of one caller are granted in the order of the calls. It
-// lives until it is granted, ctx ends or it is cancelled; it fails as
-// [Locker.Lock] does. Either [Pending.Wait] for it or [Pending.Cancel] it: a
-// lock that nobody takes is held until it expires, and with [WithKeepAlive] for
-// as long as [WithMaxHold] allows. The error of a request that was cancelled matches
-// [context.Canceled].
+// LockAsync asks for the lock called name and returns at once. The request is in the wait
+// queue when it returns: requests of one caller are granted in the order of the calls. A
+// request ends when it is granted, when ctx ends, or when it is cancelled. It fails as
+// [Locker.Lock] does. The error of a cancelled request matches [context.Canceled].
+//
+// Call [Pending.Wait] or [Pending.Cancel]. A granted lock that is not taken by Wait is held
+// until it expires, and [WithKeepAlive] for as long as [WithMaxHold] allows.
 func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
 	life, cancel := context.WithCancel(ctx)
 	p := &Pending{name: name, done: make(chan struct{}), cancel: cancel}
@@ -77,11 +77,12 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Position returns how many callers come first, at most: those of the same Locker and, with
-// [WithFair], those of others. Callers who have given up may be counted too, and of others
-// those who drew their ticket at the same moment are not.
-// known is false as long as the nodes have not said how many stand in line at other
-// Lockers, and without WithFair. It is 0 for a request that was granted or has failed.
+// Position returns the largest number of waiters that come first: those of the same Locker
+// and, with [WithFair], those of other Lockers. Waiters that gave up may be counted. Waiters
+// of other Lockers that drew their ticket at the same moment are not counted.
+//
+// known is false without WithFair, and as long as the nodes have not answered about other
+// Lockers. Position is 0 for a request that was granted or has failed.
 func (p *Pending) Position() (ahead int, known bool) {
 	if p == nil {
 		return 0, true
@@ -120,11 +121,10 @@ func (p *Pending) cancelled() error {
 	return fmt.Errorf("redlock: lock %q: %w", p.name, context.Canceled)
 }
 
-// Cancel gives the request up, and the lock if it was granted meanwhile. Once
-// Wait has returned the lock, it is the caller's and Cancel does nothing. What the
-// request has on the nodes, its place in line too, is given up in the background, which
-// [Locker.Close] waits for; a process that ends before costs those behind it a lease
-// ([WithPlaceLease]).
+// Cancel gives up the request, and the lock if it was granted meanwhile. After Wait has
+// returned the lock, Cancel does nothing. The keys of the request and its position in the
+// wait queue are removed in the background, and [Locker.Close] waits for that. If the process
+// ends before, the waiters behind it wait for one place lease more ([WithPlaceLease]).
 func (p *Pending) Cancel() {
 	if p == nil {
 		return
@@ -145,7 +145,7 @@ func (p *Pending) Cancel() {
 	}
 }
 
-// discard releases a lock that nobody wants, in the background.
+// discard releases a lock that was not taken by Wait, in the background.
 func (k *Lock) discard() {
 	k.claim.SetMinHold(0)                                                    // nobody held it
 	if k.lease.End(ErrReleased, true) || k.lease.Check(false) == ErrClosed { // Close leaves it to its holder

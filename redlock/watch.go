@@ -15,10 +15,10 @@ import (
 type ChangeKind int
 
 const (
-	Released ChangeKind = iota // nobody holds it: it was unlocked, or is free when the watch begins
-	Expired                    // nobody holds it: it was not unlocked in time
+	Released ChangeKind = iota // it is not held: it was unlocked, or is free when the watch begins
+	Expired                    // it is not held: it was not unlocked in time
 	Acquired                   // State.Holder holds it
-	Unknown                    // the nodes that answer do not say how it is, see Err
+	Unknown                    // too few nodes answer to tell, see Err
 )
 
 func (k ChangeKind) String() string {
@@ -50,17 +50,18 @@ func (c Change) String() string {
 	return fmt.Sprintf("%v: %v", c.Kind, c.State)
 }
 
-// Watch tells of changes of the lock called name: first how it is, and then whenever
-// it has a new holder (of this Locker, too), was released, expired, or whenever the
-// nodes that answer do not say how it is. A release is told at once, if the client can listen;
-// everything else within the longest retry delay of the Locker ([WithRetryDelay]) and
-// what it takes to ask; that nodes which failed decide, after two node timeouts more. Of a
-// lock that is unlocked when it would have expired it may tell either.
+// Watch reports changes of the lock called name: first its present state, and then whenever
+// it has a new holder, of this Locker too, whenever it was released or expired, and whenever
+// too few nodes answer to tell.
 //
-// The channel holds the newest change only: who reads slowly misses those before it.
-// It is closed when ctx ends or the Locker is closed. To act on what a watch says
-// needs the lock: what it says is old when it arrives. The error is about the name, or
-// matches [ErrClosed].
+// A release is reported at once if the client can subscribe. Other changes are reported
+// within the longest retry delay of the Locker ([WithRetryDelay]) and the time of a round;
+// Unknown after two node timeouts more, if failed nodes decide. A lock released just as it
+// expires may be reported as either.
+//
+// The channel holds the newest change only: a slow reader misses earlier ones. It is closed
+// when ctx ends or the Locker is closed. A change may be outdated when you read it: take the
+// lock before you act on it. The error is about the name, or matches [ErrClosed].
 func (l *Locker) Watch(ctx context.Context, name string) (<-chan Change, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {
@@ -74,7 +75,7 @@ func (l *Locker) Watch(ctx context.Context, name string) (<-chan Change, error) 
 	return w.changes, nil
 }
 
-// A watch looks at a lock whenever there is reason to.
+// A watch reads a lock whenever there is reason to.
 type watch struct {
 	locker    *Locker
 	name      string
