@@ -115,8 +115,8 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, ol
 		}
 		return err
 	}
-	// Without a majority of answers nobody knows whether the lock is free, even
-	// if one node said that it is not; unless half of all did.
+	// Without a majority of answers it is unknown whether the lock is free, even if one node
+	// said that it is not, unless half of all nodes said so.
 	if r.Unreachable() && !r.Denied() {
 		return newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 	}

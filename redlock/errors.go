@@ -139,8 +139,8 @@ func (e *QuorumError) Unwrap() []error {
 	return []error{e.kind, e.Nodes}
 }
 
-// newQuorumError describes a round. What this Locker released itself, or gave up, and is
-// not gone everywhere yet, is held by nobody.
+// newQuorumError describes a round. Leftovers of this Locker, which it is releasing, count as
+// no holder.
 func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
 	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
 	if n := r.Queued(); n > 0 {

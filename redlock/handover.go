@@ -11,26 +11,26 @@ import (
 
 // Handing a lock over.
 //
-// The keys stay where they are from Handle to Attach, so nobody else can have the lock in
-// between. What is to be prevented is that two go on with one handle. Both know the value
-// that the keys hold, so an extension would succeed for both. Therefore Attach puts a value
-// of its own in the place of the old one: on every node that still has the old one, in one
-// script. Two majorities share a node, and that node gives the old value up once. So at most
-// one of all that attach has a majority. The others find another value there and are told
-// that they do not hold the lock, by their first round.
+// The keys stay where they are from Handle to Attach, so no other caller can get the lock in
+// between. But two processes must not go on with one handle. Both know the value that the
+// keys hold, so an extension would succeed for both. Therefore Attach replaces that value by
+// one of its own, on every node that still has the old one, in one script. Two majorities
+// share a node, and that node gives up the old value once. So at most one of all Attach calls
+// has a majority. The others find another value there, and their first round says that they
+// do not hold the lock.
 //
 // A swap whose reply is lost may have been carried out. It may be repeated, since a node
-// that has the new value says yes: nobody else knows that value. So Attach repeats the round
+// that has the new value says yes: no other process knows that value. So Attach repeats the round
 // with the same value until a majority has said yes, or one has denied it, or no validity
 // would be left. Validity counts from before the first of these rounds, since a yes may be
 // about the first.
 //
 // When Attach gives up, what it swapped is released, like an attempt that failed: a swap of
 // unknown outcome that is carried out late is followed by a release there. It is not swapped
-// back. That would be kinder to who tries again, but the old value would return to nodes
-// after somebody else had found it missing, and had it on the others: a handle that was used
-// up could be used again. The price is that an Attach that fails halfway can end the lock.
-// That costs the work a wait, and lets nobody in beside it.
+// back. A second Attach would then succeed more often. But the old value would return to
+// nodes on which another Attach had found it missing, and which had it on the others: a used
+// handle could be used again. The price is that an Attach that fails halfway can end the
+// lock. That costs the work a wait, and lets no second holder in.
 //
 // The wrong order would be to ask whether the lock is held, and to swap then: it may expire
 // in between. And to hand over before the first holder has stopped would make two: so
@@ -146,8 +146,8 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 }
 
 // swap repeats the round that takes a lock over until its outcome is certain. left was its
-// validity when it was handed over: once that has passed, and nobody has prolonged it, there
-// is nothing to hope for.
+// validity when it was handed over: once that has passed without an extension, the lock has
+// expired.
 func (l *Locker) swap(ctx context.Context, k *Lock, sent clock.Reading, ttl, left time.Duration) error {
 	var last error
 	for {

@@ -252,8 +252,8 @@ func (l *Locker) Close(ctx context.Context) error {
 }
 
 // patience returns the context that bounds Close. It ends with ctx, but not before a node
-// timeout has passed, unless the deadline of ctx comes first. Whoever was told to end
-// closes with a ctx that has ended: what he has just unlocked is still on its way.
+// timeout has passed, unless the deadline of ctx comes first. A program that ends closes with
+// a ctx that has ended, and the releases of its last Unlock calls are still on their way.
 func (l *Locker) patience(ctx context.Context) (bound context.Context, done func()) {
 	if ctx.Done() == nil {
 		return ctx, func() {}

@@ -33,16 +33,16 @@ func newValue(owner string) string {
 	return string(b)
 }
 
-// isLabel reports whether a label may be shown. Whoever can write to a node can
-// write one with line breaks, which would forge lines of a log, or with bytes that are
-// no UTF-8, which some terminals obey and metrics refuse.
+// isLabel reports whether a label may be shown. A client that can write to a node can write
+// a label with line breaks, which would forge lines of a log, or with bytes that are no
+// UTF-8, which some terminals obey and metrics refuse.
 func isLabel(label string) bool {
 	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
 	return label != "" && len(label) <= maxLabel && utf8.ValidString(label) && !strings.ContainsFunc(label, unprintable)
 }
 
-// holderOf names the holder of a value without giving the value away: whoever
-// knows it can release the lock.
+// holderOf names the holder of a value and does not show the value, which can release the
+// lock.
 func holderOf(value string) string {
 	rest, ours := strings.CutPrefix(value, valuePrefix)
 	if ours && len(rest) > nonceDigits+1 && rest[nonceDigits] == ':' {

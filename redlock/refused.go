@@ -32,8 +32,8 @@ func (e *QuorumError) following(w *waiting.Waiter, r fanout.Result) *QuorumError
 	return e
 }
 
-// permanent reports whether a majority stays impossible until somebody mends the nodes
-// or the configuration, as far as nodes have refused for long enough to say so.
+// permanent reports whether a majority stays impossible until the nodes or the configuration
+// are fixed, as far as nodes have refused for long enough to say so.
 func (e *QuorumError) permanent() bool {
 	bad := 0
 	for i := range e.refused {

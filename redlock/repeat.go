@@ -8,8 +8,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/random"
 )
 
-// A round that nobody can have won is no answer to whoever asked: "taken" would be read
-// as "somebody does it". Three things make one:
+// A round without any winner must not be reported as "taken", which a caller reads as
+// "another one does it". Three things cause such a round:
 //
 //   - The vote was split. Several contenders took some nodes each, and none a majority.
 //   - Leftovers of this Locker were in the way: keys that it is deleting.

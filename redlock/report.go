@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// A reporter tells the user's logger and Trace what happened. Whoever is told may take
-// his time, need a mutex that a caller of the Locker holds, or call the Locker himself.
-// So nothing of the lock waits for that: it is done on one goroutine, one report after
-// the other, in the order of what happened. The goroutine lives as long as there is
-// something to tell.
+// A reporter calls the user's logger and Trace. They may be slow, need a mutex that a caller
+// of the Locker holds, or call the Locker. So no lock waits for them: they are called on one
+// goroutine, one report after the other, in the order of the events. The goroutine lives as
+// long as there are reports.
 type reporter struct {
 	logger *slog.Logger
 
@@ -68,8 +67,8 @@ func (r *reporter) next() (report func()) {
 	return nil
 }
 
-// wait waits until everything was told, for no longer than patience, or until ctx ends.
-// Who is being told may be the one who waits.
+// wait waits until all reports are made, for no longer than patience, or until ctx ends. The
+// caller may be a logger or a Trace that is called at present.
 func (r *reporter) wait(ctx context.Context, patience time.Duration) {
 	r.mu.Lock()
 	told := r.told

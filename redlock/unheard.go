@@ -22,10 +22,10 @@ func (l *Locker) reach() {
 	}
 }
 
-// unheard reports once that somebody waits for what may never come: an attempt met err,
-// as have all of this Locker before it. A wait without an end returns no error that would
-// say so, and who has just set up a service has no logger yet. So without [WithLogger] it
-// goes to the default one, as net/http does it.
+// unheard reports once that a call may wait for ever: its attempt failed with err, as all
+// attempts of this Locker before it. A wait without an end returns no error that would say
+// so, and a new service often has no logger yet. So without [WithLogger] the report goes to
+// the default logger, as in net/http.
 func (l *Locker) unheard(r *request, o outcome) {
 	err := o.err
 	if !errors.Is(err, ErrNoQuorum) || o.Answers >= l.group.Majority() { // they may have been divided, or too late
@@ -33,7 +33,7 @@ func (l *Locker) unheard(r *request, o outcome) {
 		return
 	}
 	if !r.waiter.Waits() || l.reached.Load() || l.quarantined(err) {
-		return // who does not wait gets the error
+		return // a caller that does not wait gets the error
 	}
 	now := time.Now()
 	if r.failing.IsZero() {

@@ -50,10 +50,9 @@ func (k *Keeper) Held() int {
 	return len(k.held)
 }
 
-// sweep ends the leases that expired without anybody looking, and returns the
-// others. A lock that nobody unlocks and whose context nobody asked for has no
-// timer, so something must forget it. Doing so whenever the number has doubled
-// costs little per lock.
+// sweep ends the leases that expired unnoticed, and returns the others. A lease that was not
+// released, and whose context was not asked for, has no timer. So something must forget it. A
+// sweep whenever the number has doubled costs little per lease.
 func (k *Keeper) sweep() (held []*Lease) {
 	k.mu.Lock()
 	all := make([]*Lease, 0, len(k.held))

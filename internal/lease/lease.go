@@ -13,7 +13,7 @@ import (
 type Keys interface {
 	RetakeUntil(time.Time) // the zero time: no node is taken again
 	OutcomeUnknown() bool  // a node may yet set a key
-	ExpectRelease()        // a release follows, and whoever closes is to wait for it
+	ExpectRelease()        // a release follows, and Close waits for it
 }
 
 // A Lock is what a lease is of. Its methods, Keys aside, are called with no mutex held.
@@ -27,7 +27,7 @@ type Lock interface {
 	RenewalFailed(err error, left time.Duration, again bool)
 	// Ended is called after the end, but for one by Release. rollBack: keys may outlive it.
 	Ended(rollBack bool)
-	// Lost reports the end of a lock that nobody gave up. silent: its holder knows it by
+	// Lost reports the end of a lock that its holder did not give up. silent: the holder knows it by
 	// what a method returned or by its context, or it is one of many that Close ended.
 	Lost(cause error, silent bool)
 	// Value is what the context of the lease has under key; nil: what its parent has.

@@ -130,7 +130,7 @@ func (s *state) whyExpired() error {
 	return ErrExpired
 }
 
-// endedByItself reports whether nobody gave the lease up. Then an acquire of unknown outcome
+// endedByItself reports whether the lease was not given up. Then an acquire of unknown outcome
 // may yet set a key, and an extension that did not reach a majority has prolonged some: such
 // keys may outlive the lease. Keys of their first TTL just expire.
 func (s *state) endedByItself() bool {
