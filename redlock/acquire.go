@@ -10,9 +10,10 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// Lock takes the lock called name, and waits for it. Waiters of one process on the same
-// clients form one wait queue (with [WithFair] those of one Locker): first come, first
-// served. Only the head of the queue asks the nodes.
+// Lock takes the lock called name, and waits for it. The waiters of one Locker form a wait
+// queue: first come, first served. Without [WithFair], Lockers of one process on the same
+// clients share the queue, if their guard, node timeout and retry delay are equal. Only the
+// head of the queue asks the nodes.
 //
 // If the lock is taken, or if too few nodes answer, Lock tries again after a wake-up, when
 // the lock expires, and after every retry delay. It ends with ctx, or with [WithMaxWait] or
@@ -33,6 +34,9 @@ import (
 //     credentials may be rotated meanwhile. So does every other error reply that is not
 //     known to pass by itself.
 //
+// An empty name, a name with the form of a side key and an option outside its range are
+// errors of their own, at once, and nothing is sent.
+//
 // On failure nothing is held: what the attempts did on any node is rolled back in the
 // background.
 func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
@@ -51,8 +55,8 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 // error matches ErrNoQuorum if it is certain that no value has a majority, and ErrTaken
 // otherwise.
 //
-// TryLock refuses options about waiting: WithRetryDelay, WithMaxTries, WithMaxWait and
-// WithPlaceLease. After [Locker.Close] the error matches [ErrClosed].
+// TryLock refuses the options WithRetryDelay, WithMaxTries, WithMaxWait and WithPlaceLease,
+// unless they were given to [New], where they are for Lock. After [Locker.Close] the error matches [ErrClosed].
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {

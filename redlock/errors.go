@@ -16,10 +16,11 @@ import (
 
 // What errors match, with [errors.Is]. These are a contract.
 var (
-	// ErrTaken: no majority can grant the lock, because another holder has it. With
-	// [WithFair] the lock may also be free, and other waiters come first. With
-	// [WithFencing] it may also be free, and the proposed token was repeatedly too small.
-	// The error names the holders, and on how many of the nodes each was seen.
+	// ErrTaken: the lock cannot be granted now, although enough nodes answered. In most
+	// cases another holder has it, and a [QuorumError] names the holders, and on how many
+	// of the nodes each was seen. Also: several callers split the nodes; [WithMinHold] is
+	// not over; with [WithFair] other waiters come first; with [WithFencing] the proposed
+	// token was repeatedly too small; ctx stems from the lock itself.
 	ErrTaken = errors.New("lock is taken")
 
 	// ErrNoQuorum: too many nodes failed for a majority to answer. Or the answers came

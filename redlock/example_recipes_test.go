@@ -75,7 +75,7 @@ func Example_shutdown() {
 
 	deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := locker.Close(deadline) // waits until no key is left that must not be
+	err := locker.Close(deadline) // waits until every released key is gone
 	fmt.Println("3 the Locker is closed:", err)
 	closeClients()
 	// Output:

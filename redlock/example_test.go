@@ -52,9 +52,10 @@ func Example_do() {
 
 // oncePerTick runs a job that all instances of a service start at the same tick, on one of
 // them. A job of a millisecond is done before another instance asks, whose clock is behind:
-// so the lock is kept for half of the time between two ticks. Nobody waits for it.
+// so the lock is kept for half of the time between two ticks, also if the instance dies. No
+// instance waits for it.
 func oncePerTick(ctx context.Context, locker *redlock.Locker, every time.Duration, job func(context.Context) error) error {
-	err := locker.Do(ctx, "nightly-backup", job, redlock.WithMinHold(every/2), redlock.WithMaxTries(1))
+	err := locker.Do(ctx, "nightly-backup", job, redlock.WithTTL(every/2), redlock.WithMinHold(every/2), redlock.WithMaxTries(1))
 	if errors.Is(err, redlock.ErrTaken) {
 		return nil // another instance runs it, or has run it
 	}

@@ -17,8 +17,8 @@ import (
 // with two exceptions: a node forgot it while another one was still to be taken again, or a
 // majority forgot it between two extensions.
 //
-// Extend never revives a lock. The error matches [ErrNotHeld] if its validity has ended or a
-// majority denies it; then its context has ended, too. The error matches [ErrNoQuorum] if
+// Extend never revives a lock. The error matches [ErrNotHeld] if its validity has ended or so
+// many nodes deny it that no majority has it; then its context has ended, too. The error matches [ErrNoQuorum] if
 // too few nodes answered, and ctx.Err() if ctx ended first. Then the lock is held until
 // Until as before, and Extend may be tried again. A lock that was held for as long as
 // [WithMaxHold] allows cannot be extended: that is an error of its own. After

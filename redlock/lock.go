@@ -50,8 +50,8 @@ func nilLock(op string) error {
 	return fmt.Errorf("redlock: %s: %w: the Lock is nil: the error that came with it says why", op, ErrNotHeld)
 }
 
-// Until returns the end of the validity window. That is the begin of the attempt or of the
-// last extension, plus the TTL, minus TTL x drift factor + 2 ms. Every extension moves it.
+// Until returns the end of the validity window: start + TTL - (TTL x drift factor + 2 ms).
+// Start is the time just before the first send of the attempt, or of the last extension.
 // After a suspend of the machine, or when its clock was set forward, it moves back by as
 // much. For a nil Lock it is the zero time.
 func (k *Lock) Until() time.Time {

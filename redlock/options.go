@@ -161,11 +161,12 @@ func WithMaxWait(d time.Duration) LockOption {
 
 // WithKeepAlive extends the lock in the background, every third of the TTL or a little
 // sooner, until it is unlocked or lost, or the Locker closes. A renewal that fails is
-// repeated as long as the lock is valid. Renewals stop at once when a majority denies the
-// lock. [Locker.Do] keeps its lock alive without this option.
+// repeated as long as the lock is valid. Renewals stop at once when so many nodes deny
+// the lock that no majority has it. [Locker.Do] keeps its lock alive without this option.
 //
-// At most 64 renewals of a Locker run at once. So a Locker keeps at most
-// 64 x TTL / round trip locks alive. Plan with half of that.
+// At most 64 renewals of a Locker run at once. Late renewals
+// are made as long as the lock is valid, so a Locker keeps at most 64 x TTL / round trip locks
+// alive. Plan with half of that.
 //
 // A lock that is never unlocked is held for as long as the process lives. [WithMaxHold]
 // bounds that.

@@ -79,8 +79,8 @@ func WithTokenLife(d time.Duration) LockOption {
 // [WithDriftFactor]. The node keeps these in the key "redlock:node". A client that differs
 // gets an error that says how. A client without the guard is not kept out.
 //
-// A node counts only after longest, when it is new and when it has restarted. The time
-// begins with the first attempt on it. Until then [Locker.Lock] waits, and the error of
+// A node does not count for longest and its drift, when it is new and after each restart. So
+// a new deployment grants no lock for that time. The time begins with the first attempt. Until then [Locker.Lock] waits, and the error of
 // TryLock matches [ErrNoQuorum] and says for how long. If a node is certainly new,
 // "DEL redlock:quarantine" on it ends the wait. When you restart nodes one by one, let
 // longest pass in between. [Locker.Check] says which nodes are kept out.

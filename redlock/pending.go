@@ -77,12 +77,13 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Position returns the largest number of waiters that come first: those of the same Locker
-// and, with [WithFair], those of other Lockers. Waiters that gave up may be counted. Waiters
-// of other Lockers that drew their ticket at the same moment are not counted.
+// Position estimates the number of waiters that come first: those of the same wait queue
+// and, with [WithFair], those of other Lockers. It may count waiters that gave up, and miss
+// waiters of other Lockers that drew their ticket at the same moment.
 //
 // known is false without WithFair, and as long as the nodes have not answered about other
-// Lockers. Position is 0 for a request that was granted or has failed.
+// Lockers: then ahead counts only this process. For a request that was granted or has failed
+// the result is 0 and true.
 func (p *Pending) Position() (ahead int, known bool) {
 	if p == nil {
 		return 0, true

@@ -8,7 +8,7 @@
 //
 // # The end of a lease
 //
-// A lease ends once, with one cause: a majority denied it ([ErrLost]), its validity is over
+// A lease ends once, with one cause: no majority has it any more ([ErrLost]), its validity is over
 // ([ErrExpired]), it was released, handed over, or its Locker was closed. Then, in this
 // order:
 //

@@ -25,7 +25,7 @@ type Lock interface {
 	// RenewalFailed reports a renewal that failed with so much validity left. again: so did
 	// the one before.
 	RenewalFailed(err error, left time.Duration, again bool)
-	// Ended is called after the end, but for one by Release. rollBack: keys may outlive it.
+	// Ended is called after the end, but for ErrReleased. rollBack: keys may outlive it.
 	Ended(rollBack bool)
 	// Lost reports the end of a lock that its holder did not give up. silent: the holder knows it by
 	// what a method returned or by its context, or it is one of many that Close ended.
@@ -53,7 +53,7 @@ type Lease struct {
 	ended *leaseContext // ctx when the lease ended; constant then
 	// rollBack is set if it ended by itself and keys may outlive it; constant then.
 	rollBack bool
-	timer    *time.Timer // ends the lease at its deadline; made with ctx
+	timer    *time.Timer // ends the lease at its deadline; nil until that is needed
 	renewals context.Context
 	// endRenewals ends renewals, with the lease and with nothing else: not with
 	// the caller's context, which ends before the work does.

@@ -17,7 +17,7 @@ type Terms struct {
 
 // noise is by how much two clocks of one machine may seem to differ only because
 // they are read one after the other or are being slewed. What is less is not
-// worth a result of Until that moves.
+// worth a result of Until that moves, an extension, or a look for a suspend.
 const noise = time.Millisecond
 
 // A state says how long a lease is valid, and why it ended. It is pure: every instant is

@@ -57,7 +57,7 @@ type Node struct {
 	inFlight      inFlightCalls // calls neither answered nor given up
 	workers       int           // with a call
 	withSubmitter int           // calls that are with the submitter
-	queue         []*Call       // calls without a worker, or beyond maxAhead, oldest first
+	queue         []*Call       // calls without a worker, or beyond maxWithSubmitter, oldest first
 	idle          idleWorkers   // without a call
 	resends       resends       // calls to be sent again
 	dialErr       error         // see noteDialErr

@@ -135,9 +135,9 @@ var submitterDuties = []duty{
 	{"a submitted command has one outcome, the same as with Do",
 		"the lock counts outcomes; a second one would count as the vote of another node", endsAsWithDo},
 	{"Submit does not call the receiver before it returns, so that its caller may hold a mutex",
-		"the lock submits while it holds a mutex that the receivers need", holdingALock},
+		"a caller may submit while it holds a mutex that its receivers need", holdingALock},
 	{"submitted commands reach the server in the order of the calls",
-		"a release that overtakes its acquire leaves a key behind", inOrder},
+		"a release that overtakes its acquire proves nothing, and has to be repeated", inOrder},
 	{"64 goroutines that submit and call at a time each get their own replies",
 		"only their order assigns replies to commands", submittedConcurrently},
 
