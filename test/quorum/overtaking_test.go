@@ -133,7 +133,7 @@ func TestOneLostReleaseOfAGrantLosesNoPlace(t *testing.T) {
 		var lose atomic.Bool
 		z, y := l.locker("Z", undisturbed), l.locker("Y", undisturbed)
 		x := l.locker("X", func(_ context.Context, node int, args []any) error {
-			if node == 0 && args[len(args)-1] == "back" && slices.Contains(args, any(l.key(0))) && lose.Swap(false) {
+			if node == 0 && args[len(args)-1] == "requeue" && slices.Contains(args, any(l.key(0))) && lose.Swap(false) {
 				return pool.Error("ERR the proxy has lost its server") // a connection that ended would be replaced at once
 			}
 			return nil
