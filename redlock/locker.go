@@ -13,6 +13,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/lease"
+	"github.com/quorumlock/quorumlock/internal/listen"
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/waiting"
 	"github.com/quorumlock/quorumlock/pool"
@@ -113,7 +114,7 @@ func checkPools(pools []pool.Pool) error {
 			return fmt.Errorf("redlock: pools %d and %d are both %q: a node that votes twice is no quorum; give each node once, and nodes that differ different names", j, i, name)
 		}
 		seen[name] = i
-		client := backing(p)
+		client := listen.ClientOf(p)
 		if client == nil {
 			continue
 		}
@@ -121,16 +122,6 @@ func checkPools(pools []pool.Pool) error {
 			return fmt.Errorf("redlock: pools %d (%q) and %d (%q) stand on one client: a node that votes twice is no quorum; give each node a client of its own, once", j, pools[j], i, name)
 		}
 		clients[client] = i
-	}
-	return nil
-}
-
-// backing returns the client that a pool stands on, nil if it does not say.
-func backing(p pool.Pool) any {
-	if b, ok := p.(pool.Backed); ok {
-		if client := b.Backing(); client != nil && reflect.ValueOf(client).Comparable() {
-			return client
-		}
 	}
 	return nil
 }

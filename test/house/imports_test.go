@@ -46,7 +46,7 @@ var law = map[string][]string{
 	"internal/fakenode":  {"internal/node/lua", "pool"},
 	"internal/redisproc": {},
 	"redlock": {
-		"internal/clock", "internal/random", "internal/quorum", "internal/node", "internal/fanout", "internal/lease", "internal/diagnosis", "internal/waiting", "pool",
+		"internal/clock", "internal/random", "internal/quorum", "internal/node", "internal/fanout", "internal/lease", "internal/diagnosis", "internal/listen", "internal/waiting", "pool",
 		"github.com/hashicorp/go-multierror",
 	},
 	"servers":     {"internal/redisproc", "redlocktest"},
