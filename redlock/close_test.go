@@ -90,6 +90,9 @@ func TestCloseWithAContextThatHasEndedStillSettlesWhatTheNodesAnswer(t *testing.
 				if err := k.Unlock(ctx); err != nil {
 					t.Errorf("Unlock: %v", err)
 				}
+				for _, n := range f.nodes[:2] {
+					n.Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond}) // so that the end of ctx comes before the grant
+				}
 				waiter := f.LockAsync(ctx, "other")
 				if err := f.Close(ctx); err != nil {
 					t.Errorf("Close: %v", err)
