@@ -10,53 +10,85 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// Lock takes the lock called name, and waits for it. The waiters of one Locker form a wait
-// queue: first come, first served. Without [WithFair], Lockers of one process on the same
-// clients share the queue, if their guard, node timeout and retry delay are equal. Only the
-// head of the queue asks the nodes.
+// Lock takes the lock called name, and waits for it if it is taken.
 //
-// If the lock is taken, or if too few nodes answer, Lock tries again after a wake-up, when
-// the lock expires, and after every retry delay. It ends with ctx, or with [WithMaxWait] or
-// [WithMaxTries]. At the end of ctx the error matches ctx.Err() and the error of the last
-// attempt, [ErrTaken] or [ErrNoQuorum]. At the end of WithMaxTries it is the error of the
-// last attempt. A node that timed out matches [context.DeadlineExceeded], too: ask ctx.Err()
-// whether your context ended.
+// The waiters form a wait queue: first come, first served. Only the head of the queue
+// asks the nodes. It asks again after a wake-up, when the lock expires, and after every
+// retry delay ([WithRetryDelay]), also if too few nodes answer.
 //
-// Lock fails early where waiting cannot help:
-//   - The Locker was closed: the error matches [ErrClosed].
-//   - ctx stems from the context of a lock of this name, which would have to end first: the
-//     error matches [ErrTaken]. Locks are not reentrant. A ctx of [context.WithoutCancel]
-//     does not count, unless it was given a deadline or a cancellation since.
-//   - So many nodes refuse that no majority is possible: the error matches [ErrNoQuorum]. A
-//     data key of that name, a node of a cluster and a closed client end the wait at once. A
-//     wrong password, missing ACL rights, a wrong certificate and the like do so if the node
-//     has never answered well. If it has, they end the wait after two seconds or more, since
-//     credentials may be rotated meanwhile. So does every other error reply that is not
-//     known to pass by itself.
+// Without [WithFair], the waiters of a process that want the same key (prefix and name)
+// share a queue if their Lockers
 //
-// An empty name, a name with the form of a side key and an option outside its range are
-// errors of their own, at once, and nothing is sent.
+//   - have the same clients (as [pool.Backed] returns them; else the same pools) in the
+//     same order, and
+//   - were made with the same [WithRestartGuard], [WithNodeTimeout] and [WithRetryDelay].
+//     Their defaults count, and that of the node timeout depends on [WithTTL]. Options of
+//     a call do not count.
 //
-// On failure nothing is held: what the attempts did on any node is rolled back in the
-// background.
+// With WithFair, each Locker has a queue of its own for each key, and the nodes put the
+// queues of all processes in one order. TryLock is in no queue.
+//
+// The wait ends with an error
+//
+//   - if ctx ends. The error matches ctx.Err(), and the error of the last attempt,
+//     [ErrTaken] or [ErrNoQuorum].
+//   - if [WithMaxWait] or [WithMaxTries] ends it: see there.
+//   - if the Locker is closed: it matches [ErrClosed].
+//   - if ctx stems from the context of a lock of this name, which would have to end
+//     first: it matches ErrTaken, at once. Locks are not reentrant. A ctx of
+//     [context.WithoutCancel] does not count, unless it was given a deadline or a
+//     cancellation since.
+//   - if so many nodes refuse that no majority is possible: it matches ErrNoQuorum. A
+//     closed client, a node of a cluster, and other data under that name count at once. A
+//     wrong password, missing ACL rights, a wrong certificate and the like count at once
+//     if the node has never answered well. If it has, they count after two seconds or
+//     more, since credentials may be rotated meanwhile. So does every other error reply
+//     that is not known to pass by itself.
+//   - if the name or an option is not allowed, at once: it matches none of the Err
+//     values, and nothing was sent. See [LockOption] for options.
+//
+// If a node timed out, the error matches [context.DeadlineExceeded], too: ask ctx.Err()
+// whether ctx has ended. After an error nothing is held: what the attempts did on any
+// node is rolled back in the background.
+//
+// A name may have any bytes and any length, but must not be empty: "redlock: the name of
+// a lock must not be empty". Prefix and name together must not be a key that may belong
+// to other locks: "redlock:node", "redlock:quarantine", and whatever begins with "{" and
+// ends with "}:fence", "}:lease", "}:queue", "}:wait" or "}:wake". The error says that it
+// "cannot be the key of a lock". Every method that takes a name returns these errors.
 func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	return l.lock(ctx, name, opts, false)
 }
 
-// TryLock takes the lock called name if it is free. The error matches [ErrTaken],
-// [ErrNoQuorum] or, if ctx ended first, ctx.Err(); a node that timed out matches
-// [context.DeadlineExceeded], too. On failure nothing is held.
+// TryLock takes the lock called name if it is free. It does not wait, and is in no wait
+// queue.
 //
-// An attempt takes one node timeout at most. An attempt without any winner is repeated after
-// a short random pause, for up to two node timeouts. There is no winner if several callers
-// split the nodes, if keys of this Locker's released locks were in the way, or if a fencing
-// token was too small. So if several callers ask for a free lock at the same moment, one of
-// them gets it. Crashed clients can leave keys that split the nodes for longer. Then the
-// error matches ErrNoQuorum if it is certain that no value has a majority, and ErrTaken
-// otherwise.
+// An attempt takes one node timeout at most. An attempt without a winner is no answer,
+// and TryLock repeats it, after a short random pause. There is no winner if several
+// callers split the nodes, so that none has a majority; if keys that this Locker is
+// releasing were in the way; or if a fencing token was too small. When two node timeouts
+// have passed since the first such attempt, TryLock only finishes the repetition that it
+// has begun. So if several callers ask for a free lock at the same moment, one of them
+// gets it.
 //
-// TryLock refuses the options WithRetryDelay, WithMaxTries, WithMaxWait and WithPlaceLease,
-// unless they were given to [New], where they are for Lock. After [Locker.Close] the error matches [ErrClosed].
+// The error matches
+//
+//   - [ErrTaken] if another holder has the lock, also for the rest of its [WithMinHold];
+//     if [WithFair] is set and others wait; or if the last attempt had no winner either.
+//   - [ErrNoQuorum] if too few nodes answered, if no validity was left, or if the last
+//     attempt made certain that no value has a majority. Keys of crashed clients can
+//     split the nodes in that way until they expire.
+//   - ctx.Err() if ctx ended before the call or during an attempt. If it ended between
+//     two attempts, the error is that of the attempt before.
+//   - [ErrClosed] if the Locker was closed.
+//
+// If a node timed out, the error matches [context.DeadlineExceeded], too. After an error
+// nothing is held: what the attempts did on any node is rolled back in the background.
+//
+// A name that [Locker.Lock] refuses, and an option that is not allowed (see
+// [LockOption]), is an error at once. It matches none of the Err values, and nothing was
+// sent. TryLock refuses the options that say how to wait: WithRetryDelay, WithMaxTries,
+// WithMaxWait and WithPlaceLease.
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {

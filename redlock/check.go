@@ -15,8 +15,8 @@ type Severity int
 const (
 	// SeverityNote: nothing to fix, or nothing that endangers locks by itself.
 	SeverityNote = Severity(diagnosis.Note)
-	// SeverityWarning: something that may happen would endanger exclusion or performance,
-	// or the check could not find out.
+	// SeverityWarning: an event that may yet come would endanger exclusion or performance,
+	// or Check could not find out whether it would.
 	SeverityWarning = Severity(diagnosis.Warning)
 	// SeverityError: exclusion is in danger, or locks cannot be taken on this node.
 	SeverityError = Severity(diagnosis.Error)
@@ -35,25 +35,25 @@ func (s Severity) String() string {
 	return fmt.Sprintf("Severity(%d)", int(s))
 }
 
-// A Finding is something that [Locker.Check] found on one node. Its texts are for people
-// and may change. They contain no password, and nothing of keys other than those of the
-// check.
+// A Finding is something that [Locker.Check] found on one node, or on all. Its texts are
+// for people and may change. They contain no password, and no key or value but those of
+// the check.
 type Finding struct {
 	Severity Severity
 	// Check is what was looked at. These words stay the same:
 	//
 	//	"reachable"    whether the node answers
 	//	"role"         a master of its own: no replica, Sentinel or node of a cluster
-	//	"distinct"     the same server twice
+	//	"distinct"     two nodes that are the same server
 	//	"run id"       connections of one client that reach different servers
 	//	"database"     the database that the connections are in
-	//	"loading"      whether it has its data
-	//	"trial"        a test lock: refused, or the server did something else than asked
-	//	"scripts"      whether the scripts of the options can be run
-	//	"pubsub"       whether a message that a release publishes arrives
+	//	"loading"      a node that is still loading its data
+	//	"trial"        a test lock that was refused, or that the server did not keep as asked
+	//	"scripts"      whether the scripts that the options need can be run
+	//	"pubsub"       whether the message of a release arrives
 	//	"commands"     commands that the server lacks, or has under another name
 	//	"rights"       what the user may do
-	//	"guard"        a node that [WithRestartGuard] keeps out, and clients that disagree about it
+	//	"guard"        nodes in the quarantine of [WithRestartGuard], and clients with another guard
 	//	"even"         an even number of nodes
 	//	"eviction", "persistence", "replication", "uptime", "memory", "clients", "clock", "latency", "version"
 	//	"unknown"      what could not be found out
@@ -62,8 +62,8 @@ type Finding struct {
 	// There may be others.
 	Check     string
 	Node      string // as the pool names it; "" if it is about all nodes
-	Seen      string
-	Endangers string // "" if it does not endanger anything
+	Seen      string // what was found
+	Endangers string // what may go wrong; "" if nothing
 	Remedy    string // the command or setting that fixes it, "" if there is nothing to fix
 }
 
@@ -93,34 +93,37 @@ const (
 // Check diagnoses the nodes of this Locker: what endangers mutual exclusion or
 // performance, with a remedy. It looks at the identity of each server, at how it keeps
 // data, at its clock, and at the rights of the user. It judges by the TTL, node timeout,
-// drift factor, prefix, WithFair, WithFencing and WithRestartGuard that were given to [New].
-// It returns the findings, the worst first, and a summary for each node. An unreachable
-// node is a finding, and so is what Check could not find out.
+// drift factor, prefix, WithFair, WithFencing and WithRestartGuard that were given to
+// [New]. It returns the findings, the worst first, and a summary for each node. An
+// unreachable node is a finding, and so is what Check could not find out.
 //
-// Check takes a little more than a second, in which it watches the clocks. It takes at most
-// eight seconds, or one second and four node timeouts. Checks of one Locker run one after
-// the other. Check asks a node one question at a time, and no more after one that was not
-// answered within four node timeouts (at least 250 ms, at most 1 s or one node timeout). An
-// earlier deadline of ctx shortens all of that, so that there is a result. To see whether
-// all connections of a client reach the same server, Check uses up to four at once.
+// Check takes a little more than a second, in which it watches the clocks. Where nodes
+// are slow it takes more: at most the longer of nine seconds, and one second plus four
+// node timeouts. It asks a node one question at a time, and none after a question that
+// was not answered in time. That time is four node timeouts. But it is at least 250 ms,
+// and at most the longer of 1 s and one node timeout. An earlier deadline of ctx shortens
+// all of that, so that there is a result. To see whether all connections of a client
+// reach the same server, Check uses up to four at once. A second Check of the Locker
+// waits until the first has ended.
 //
 // On every node Check does what locks with these options do, under keys of its own, and
-// looks at the keys afterwards: a lock is granted, and its value is there; it is refused to
-// another value; it is extended, released, and gone; a waiter is notified. The keys begin
-// with the prefix, "redlock-check:" and a random number. Check begins no quarantine of
-// WithRestartGuard.
+// looks at the keys afterwards. A lock is granted, and its value is there. It is refused
+// to another value. It is extended, released, and gone. A waiter is notified. The keys
+// begin with the prefix, "redlock-check:" and a random number. Check begins no quarantine
+// of WithRestartGuard.
 //
 // The user needs no rights but those of locks. Check sees more with INFO, CONFIG GET,
-// PUBSUB NUMSUB, TIME, CLIENT INFO, ACL WHOAMI and ACL DRYRUN, and GET and PTTL of the keys
-// of WithRestartGuard. When Check returns no error, its keys are gone from all nodes that
-// answer. On other nodes they expire within ten seconds, or six node timeouts.
+// PUBSUB NUMSUB, TIME, CLIENT INFO, ACL WHOAMI and ACL DRYRUN, and GET and PTTL of the
+// keys of WithRestartGuard. When Check returns no error, its keys are gone from all nodes
+// that answer. On other nodes they expire within the longer of ten seconds and six node
+// timeouts.
 //
 // Use Check when servers or settings have changed. It is no health check: an error about
 // one master of three is no reason for a service to stop. A TryLock of a name of its own
 // says whether a service can lock.
 //
 // The error matches ctx.Err() or [ErrClosed]; then there are no findings. Questions that
-// are still with a client end soon, and Close waits for them.
+// were sent may still wait for an answer then. They end soon, and Close waits for them.
 func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	ended := func() error {
 		err := ctx.Err()

@@ -4,15 +4,15 @@ import "context"
 
 // Context returns a context that ends when the lock is no longer certainly held: at
 // [Lock.Until] at the latest, whatever the nodes, the network or an extension do.
-// [context.Cause] then says why: [ErrExpired], [ErrLost], [ErrReleased], [ErrHandedOver] or
-// [ErrClosed]. The context of a nil Lock has ended with [ErrNotHeld].
+// [context.Cause] then says why: [ErrExpired], [ErrLost], [ErrReleased], [ErrHandedOver]
+// or [ErrClosed]. The context of a nil Lock has ended with [ErrNotHeld].
 //
 // The context has the values of the context that the lock was taken with. It does not end
-// with it, except inside [Locker.Do].
+// with that context, except inside [Locker.Do].
 //
-// Err reads the clock and is always right. After a pause of the process, Done is closed as
-// soon as the process runs again. After a suspend of the machine it is closed within a
-// quarter of a second.
+// The Err method of the context reads the clock, so it is never late. Done is closed on
+// time while the process runs. After a pause of the process it is closed as soon as the
+// process runs again, and after a suspend of the machine within a quarter of a second.
 func (k *Lock) Context() context.Context {
 	if k == nil {
 		return noContext

@@ -8,21 +8,22 @@ import (
 )
 
 // Do runs fn while it holds the lock called name. It waits for the lock like
-// [Locker.Lock] and keeps it alive until fn returns ([WithKeepAlive] is on). The
-// context of fn ends when the lock is lost and when ctx ends; it carries the
-// lock for [FromContext].
+// [Locker.Lock] and keeps it alive until fn returns ([WithKeepAlive] is on). The context
+// of fn ends when the lock ends and when ctx ends. [FromContext] returns the lock from
+// it.
 //
-// If the lock is not granted, Do does not call fn and returns the error of Lock. Otherwise
-// it returns fn's error. If the lock was lost while fn ran, it joins an error that matches
-// [ErrLost] and says why, also when fn returned nil: the work may have overlapped with that
-// of another holder. Ask for ErrLost before you ask for context.Canceled, which is the
-// ctx.Err() of fn after a loss. If the Locker was closed meanwhile, the error matches
-// [ErrClosed]. An unconfirmed release is no error: it is logged, and goes on in the
-// background.
+// If the lock is not granted, Do does not call fn and returns the error of Lock.
+// Otherwise it returns fn's error. If the lock was lost while fn ran, the work may have
+// overlapped with that of another holder. Then the error matches fn's error, if that is
+// not nil, and [ErrLost], and says why the lock was lost. Ask for ErrLost before you ask
+// for context.Canceled: fn may return the ctx.Err() of its context, which is
+// context.Canceled after a loss. If the Locker was closed meanwhile, the error matches
+// [ErrClosed]. A release that was not confirmed is no error: it is logged, and goes on in
+// the background.
 //
-// Do returns after fn has returned, also if the context of fn ended before. Then it
+// Do returns only after fn has returned, even if the context of fn has ended. Then it
 // releases the lock, which takes one node timeout at most. If fn panics, Do releases the
-// lock and the panic goes on. fn must not unlock the lock: that is reported as a loss. If
+// lock and the panic goes on. fn must not unlock the lock: Do reports that as a loss. If
 // fn hands the lock over ([Lock.Handle]), Do returns fn's error.
 //
 // Do runs fn on one instance at a time. A job that every instance starts at the same tick

@@ -14,70 +14,75 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// What errors match, with [errors.Is]. These are a contract.
+// Errors match these with [errors.Is]. That is a contract.
 var (
 	// ErrTaken: the lock cannot be granted now, although enough nodes answered. In most
-	// cases another holder has it, and a [QuorumError] names the holders, and on how many
-	// of the nodes each was seen. Also: several callers split the nodes; [WithMinHold] is
-	// not over; with [WithFair] other waiters come first; with [WithFencing] the proposed
-	// token was repeatedly too small; ctx stems from the lock itself.
+	// cases another holder has it: then a [QuorumError] names the holders, and says on
+	// how many nodes each was seen. Other reasons: several callers split the nodes; the
+	// lock was unlocked, but its [WithMinHold] is not over; if [WithFair] is set, other
+	// waiters come first; if [WithFencing] is set, the proposed token was repeatedly too
+	// small; or ctx stems from the context of a lock of the same name.
 	ErrTaken = errors.New("lock is taken")
 
-	// ErrNoQuorum: too many nodes failed for a majority to answer. Or the answers came
-	// when no validity was left. Or several values split the nodes, and none of them can
-	// have a majority. The error says why each node failed.
+	// ErrNoQuorum: less than a majority of the nodes answered in time, and the error says
+	// why each other node failed. There are two rarer reasons. A majority agreed, but too
+	// late: no validity was left. Or several values split the nodes, and none of them can
+	// have a majority.
 	ErrNoQuorum = errors.New("no quorum")
 
-	// ErrNotHeld: the lock to extend or to unlock had expired, had been lost,
-	// or had been released before.
+	// ErrNotHeld: the lock had ended before the call: it had expired, was lost, was
+	// released, or was handed over. Methods of a nil [Lock] return it, too.
 	ErrNotHeld = errors.New("lock is not held")
 
 	// ErrExpired, as a cause of Lock.Context(): the validity window ended.
 	ErrExpired = lease.ErrExpired
 
-	// ErrLost, as a cause of Lock.Context(): a majority no longer carries the
-	// lock. [Locker.Do] returns it for every loss while fn ran, except for ErrClosed.
+	// ErrLost, as a cause of Lock.Context(): so many nodes deny the lock that no majority
+	// has it. The error of [Locker.Do] has a wider meaning: it matches ErrLost for
+	// whatever ended the lock while fn ran, for instance its expiry. It does not for
+	// Lock.Handle. If the Locker was closed, it matches ErrClosed.
 	ErrLost = lease.ErrLost
 
 	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
 	ErrReleased = lease.ErrReleased
 
-	// ErrHandedOver, as a cause of Lock.Context(): Lock.Handle was called. The lock
-	// goes on elsewhere, and this process does not hold it any more.
+	// ErrHandedOver, as a cause of Lock.Context(): Lock.Handle was called. Another
+	// process may go on with the lock. This one does not hold it any more.
 	ErrHandedOver = lease.ErrHandedOver
 
-	// ErrNodeBusy is the error of one node that left more than 64 commands in a row
-	// unanswered. Only one PING at a time is sent to it until it answers.
+	// ErrNodeBusy is the error of a node that has left more than 64 commands unanswered.
+	// Until it answers, nothing is sent to it but one PING at a time.
 	ErrNodeBusy = node.ErrBusy
 
-	// ErrQuarantine is the error of one node that [WithRestartGuard] keeps out of
-	// majorities. The node may have forgotten locks, and grants none until they have expired.
+	// ErrQuarantine is the error of a node that may have forgotten locks:
+	// [WithRestartGuard] does not count it until all that it may have forgotten have
+	// expired.
 	ErrQuarantine = errors.New("node is in quarantine")
 
-	// ErrClosed: the Locker was closed.
+	// ErrClosed: the Locker was closed. Also a cause of Lock.Context().
 	ErrClosed = lease.ErrClosed
 )
 
 // A QuorumError says how the nodes answered when no majority agreed. It matches one of
-// ErrTaken, ErrNoQuorum, ErrNotHeld and ErrLost. It also matches the errors of the nodes,
-// for example [context.DeadlineExceeded] or a [*net.OpError].
+// ErrTaken, ErrNoQuorum, ErrNotHeld and ErrLost. It also matches the error of each node
+// that failed, for example [context.DeadlineExceeded] or a [*net.OpError].
 type QuorumError struct {
 	Op      string            // "lock", "extend", "unlock", "attach", "inspect", "list" or "force release"
 	Name    string            // of the lock
-	Granted int               // nodes that agreed when the outcome was certain
-	Needed  int               // nodes that had to
-	Total   int               // nodes that were asked
-	Holders []Holder          // empty if no holder was seen
+	Granted int               // nodes that had agreed when the outcome was certain
+	Needed  int               // nodes that had to agree: a majority
+	Total   int               // all nodes
+	Holders []Holder          // that were seen, on most nodes first; may be empty
 	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
 	kind    error
 	note    string
 	refused []node.Streak // by node, of a lock that is waited for: in this attempt and those before
 }
 
-// A Holder has the key of a lock on some nodes.
+// A Holder is a client that has the key of a lock on some nodes.
 type Holder struct {
 	Label string // as given by [WithOwner], or "foreign holder #..." for other libraries
-	Nodes int    // that said so; 0 for a holder in this process, since no node was asked
+	Nodes int    // on which it has the key; 0 for a holder in this process: then no node was asked
 }
 
 // A NodeError says what went wrong on one node, with a remedy where one is known.
@@ -96,7 +101,7 @@ func (e *NodeError) Error() string {
 
 func (e *NodeError) Unwrap() error { return e.Err }
 
-// Is reports whether it is about [ErrQuarantine], which servers do not know.
+// Is reports whether target is [ErrQuarantine] and the node is in quarantine.
 func (e *NodeError) Is(target error) bool {
 	return target == ErrQuarantine && node.Quarantined(e.Err)
 }
@@ -131,8 +136,8 @@ func (e *QuorumError) Error() string {
 	return b.String()
 }
 
-// Unwrap lets errors.Is and errors.As see what the error says and what the
-// nodes met.
+// Unwrap lets [errors.Is] and [errors.As] find the Err value that the error stands for,
+// and the error of each node.
 func (e *QuorumError) Unwrap() []error {
 	if e.Nodes == nil {
 		return []error{e.kind}

@@ -9,19 +9,21 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// Extend starts the TTL anew on all nodes, and with it the validity window. It returns nil
-// if a majority still had the lock. Then [Lock.Until] has moved.
+// Extend starts the TTL anew on all nodes, and with it the validity window. It returns
+// nil if a majority still had the lock. Then [Lock.Until] has moved.
 //
-// Nodes that lost the lock are taken again. They count from the next extension on. So do
-// nodes that denied the lock when it was granted. So a majority had the lock without a gap,
-// with two exceptions: a node forgot it while another one was still to be taken again, or a
-// majority forgot it between two extensions.
+// Extend also gives the lock to nodes that lost it, and to nodes that denied it when it
+// was granted. They count only from the next extension on. So when Extend returns nil, a
+// majority has had the lock all the time. There are two exceptions, where nodes forget:
+// one node forgot the lock before another that had lost it counted again, or a majority
+// forgot it between two extensions.
 //
-// Extend never revives a lock. The error matches [ErrNotHeld] if its validity has ended or so
-// many nodes deny it that no majority has it; then its context has ended, too. The error matches [ErrNoQuorum] if
-// too few nodes answered, and ctx.Err() if ctx ended first. Then the lock is held until
-// Until as before, and Extend may be tried again. A lock that was held for as long as
-// [WithMaxHold] allows cannot be extended: that is an error of its own. After
+// Extend never revives a lock. The error matches [ErrNotHeld] if the lock had ended, or
+// if so many nodes deny it that no majority has it: then its context has ended, too. The
+// error matches [ErrNoQuorum] if too few nodes answered, and ctx.Err() if ctx ended
+// first: then the lock is held until Until as before, and Extend may be tried again. The
+// error matches none of the Err values if the lock has been held for as long as
+// [WithMaxHold] allows: then it cannot be extended, and is held until Until. After
 // [Locker.Close] the error matches [ErrClosed]. For a nil Lock it matches ErrNotHeld.
 func (k *Lock) Extend(ctx context.Context) error {
 	if k == nil {

@@ -10,18 +10,18 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A Forced is what [Locker.ForceRelease] ended.
+// A Forced says what [Locker.ForceRelease] ended.
 type Forced struct {
 	Name string
-	// Held is the label of the holder that had a majority, as in [State]; "" if no holder
-	// had one, and there were only keys that were left.
+	// Held is the label of the holder that had a majority, as in [State]. It is "" if none
+	// had one.
 	Held string
-	// Holders are those whose keys are gone, with the number of nodes, the largest number
-	// first. Several holders had split the nodes.
+	// Holders are the clients whose keys are gone, each with the number of nodes, the
+	// largest number first. There are several if they had split the nodes.
 	Holders []Holder
-	Total   int // nodes of the Locker
-	// Failed are the nodes that did not answer, each with the reason; nil if all did. A key
-	// may be left on them until it expires.
+	Total   int // all nodes
+	// Failed are the nodes that did not answer, or have something else under the key, each
+	// with the reason; nil if there are none. A key may be left on them until it expires.
 	Failed []*NodeError
 }
 
@@ -50,26 +50,26 @@ var errNoLock = errors.New("a text without a time to live, which is not the valu
 // ForceRelease ends the lock called name, whatever holder of this library or another one
 // has it, and names that holder. Use it when you know that the holder is dead, or wrong.
 //
-// The holder is not asked and not notified. The context of its lock ends at its next
-// contact with the nodes: at the next renewal [WithKeepAlive], within a third of its TTL;
-// otherwise at Lock.Until at the latest. Until then the holder works on, and another one
-// may hold the lock at the same time. Where that must not be, stop the holder first, or
-// rely on a fencing token.
+// The holder is not asked and not notified. The context of its lock ends when it next
+// asks the nodes. If the lock is kept alive, that is its next renewal, within a third of
+// the TTL. Otherwise the context ends at Lock.Until at the latest. Until then the holder
+// works on, and another one may hold the lock at the same time. Where that must not be,
+// stop the holder first, or rely on a fencing token.
 //
 // ForceRelease first reads the key on every node. Then it deletes on each node the value
-// that it read there, and no other. So a lock that was granted meanwhile stays. Waiters are
-// notified, as after any release. Keys without a majority are deleted, too: those of
-// several holders that split the nodes. What is no lock stays: a longer text, or a text
-// without a time to live that does not look like the value of a lock. Such a node is one of
-// those that failed.
+// that it read there, and no other. So a lock that was granted meanwhile stays. Waiters
+// are notified, as after any release. Keys without a majority are deleted, too, for
+// instance those of several holders that split the nodes. A text that is too long for a
+// lock stays, and so does a text without a time to live that does not look like the value
+// of a lock. A node with such a text counts as failed.
 //
-// It returns nil once a majority confirmed that it does not have what was read. The error
-// matches [ErrNotHeld] if no node had a key, or if all keys were gone before. It matches
-// [ErrNoQuorum] if less than a majority could be read; then nothing was deleted. It also
-// matches [ErrNoQuorum] if less than a majority confirmed within the node timeout, and
-// ctx.Err() if ctx ended first. Then the Forced says what was confirmed, and the other
-// deletions may still be carried out. ForceRelease may be repeated. After [Locker.Close]
-// the error matches [ErrClosed].
+// It returns nil once a majority has confirmed that the values which were read are gone.
+// The error matches [ErrNotHeld] if no node had a key, or if all keys were gone before.
+// It matches [ErrNoQuorum] if less than a majority could be read; then nothing was
+// deleted. It also matches [ErrNoQuorum] if less than a majority confirmed within the
+// node timeout, and ctx.Err() if ctx ended first. In these two cases the Forced says what
+// was confirmed, and the other deletions may still be carried out. ForceRelease may be
+// repeated. After [Locker.Close] the error matches [ErrClosed].
 //
 // A user needs no rights but those of locks. It takes two round trips, and two node
 // timeouts at most.

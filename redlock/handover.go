@@ -37,22 +37,22 @@ import (
 // Handle ends the context of the lock before it returns the bytes.
 
 // Handle ends the lock for this process, and returns a handle with which another process
-// goes on, see [Locker.Attach]. The nodes keep the lock for the validity that is left. The
-// other process must attach in that time. No other caller can get the lock meanwhile.
+// goes on, see [Locker.Attach]. The nodes keep the lock for the validity that is left.
+// The other process must attach in that time. No other caller can get the lock meanwhile.
 //
-// The context of the lock ends with [ErrHandedOver], and renewals stop. Extend, Unlock and
-// another Handle return an error that matches [ErrNotHeld] and [ErrHandedOver]. They send
-// nothing, so nothing is released. A function in [Locker.Do] that hands its lock over should
-// return; Do returns its error.
+// The context of the lock ends with [ErrHandedOver], and renewals stop. Extend, Unlock
+// and another Handle return an error that matches [ErrNotHeld] and [ErrHandedOver]. They
+// send nothing, so nothing is released. A function in [Locker.Do] that hands its lock
+// over should return. Do then returns its error.
 //
-// The handle is a secret: it can take the lock over, or release it. Do not log it, and send
-// it on a way that you trust with a password. It works on Lockers of the same nodes and
-// prefix ([WithPrefix]). It has the name, the token and the options of the lock. It has no
-// time of day, so clocks may differ.
+// The handle is a secret: it can take the lock over, or release it. Do not log it, and
+// send it only on a way on which you would send a password. It works on Lockers of the
+// same nodes and prefix ([WithPrefix]). It has the name, the token and the options of the
+// lock. It has no time of day, so clocks may differ.
 //
-// The error matches [ErrNotHeld] if the lock had ended. A name and a prefix of more than
-// about 64 KiB cannot be handed over: that is an error of its own, and the lock is held as
-// before. Handle sends nothing and does not wait.
+// The error matches [ErrNotHeld] if the lock had ended. If the name and the prefix have
+// more than about 64 KiB, the lock cannot be handed over: the error matches none of the
+// Err values, and the lock is held as before. Handle sends nothing and does not wait.
 func (k *Lock) Handle() ([]byte, error) {
 	if k == nil {
 		return nil, nilLock("hand over")
@@ -80,26 +80,27 @@ func (k *Lock) Handle() ([]byte, error) {
 	return h.encode(), nil
 }
 
-// Attach goes on with a lock that another process has handed over, see [Lock.Handle]. When
-// it returns a Lock, a majority of the nodes has confirmed the lock and extended it. The lock
-// has its options and its token as before, and the values of ctx. It can be handed over
-// again.
+// Attach goes on with a lock that another process has handed over, see [Lock.Handle].
+// When it returns a Lock, a majority of the nodes has confirmed the lock and extended it.
+// The lock has its options and its token as before, and the values of ctx. It can be
+// handed over again.
 //
-// A handle works once. If several processes attach with one handle, at most one of them gets
-// the lock; at the same moment it may be none. The error of the others matches
-// [ErrNotHeld]. It also matches ErrNotHeld if the lock had expired or was released, or if
-// the nodes are not those of the handle.
+// A handle works once. If several processes attach with one handle, at most one of them
+// gets the lock. If they do so at the same moment, it may be that none gets it. The error
+// of the others matches [ErrNotHeld]. It also matches ErrNotHeld if the lock had expired
+// or was released, or if the nodes are not those of the handle.
 //
-// The error matches [ErrNoQuorum] if too few nodes answered until no validity would be left,
-// and ctx.Err() if ctx ended first. Then Attach rolls back what it did. That may end the
-// lock, so the error of another Attach with the handle may match ErrNotHeld. After
-// [Locker.Close] the error matches [ErrClosed].
+// The error matches [ErrNoQuorum] if too few nodes answered before the validity was over,
+// and ctx.Err() if ctx ended first. In both cases Attach rolls back what it did. That may
+// end the lock, so the error of another Attach with the handle may match ErrNotHeld.
+// After [Locker.Close] the error matches [ErrClosed].
 //
-// Attach refuses a handle that is damaged, of another version, or of a Locker with another
-// prefix or number of nodes, or whose options do not fit this Locker. The error says which,
-// and nothing is sent. No error shows the handle.
+// Attach refuses a handle that is damaged, of another version, or of a Locker with
+// another prefix or number of nodes, or whose options do not fit this Locker. The error
+// says which, and matches none of the Err values. Nothing was sent then. No error shows
+// the handle.
 //
-// The time that the handle was on its way does not count for [WithMaxHold], nor for
+// The time between Handle and Attach counts neither for [WithMaxHold] nor for
 // [WithMinHold]. It is less than the TTL.
 func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 	h, err := decode(handle)

@@ -11,28 +11,30 @@ import (
 )
 
 // A State is what the nodes say about a lock. It may have changed when you read it: only
-// holding a lock makes sure of its state.
+// the holder of a lock can be sure of its state.
 type State struct {
 	Name string
 	// Holder is the label of the holder, as given by [WithOwner], or "foreign holder #..."
 	// for other libraries; "" if the lock is not held. A value on less than a majority of
 	// the nodes does not hold it.
 	Holder string
-	// Nodes is how many nodes agree about that, of those that had answered when a
-	// majority agreed. Total is how many there are.
+	// Nodes is how many nodes say so. The answer of a node is not waited for once a
+	// majority agrees. Total is how many nodes there are.
 	Nodes, Total int
-	// TTL is how long the holder keeps a majority without an extension, in whole
-	// milliseconds; 0 if the lock is not held, negative if that is for ever.
+	// TTL is how long a majority keeps the lock of the holder if it is not extended, in
+	// whole milliseconds; 0 if the lock is not held, negative if it never expires.
 	TTL time.Duration
-	// Blocked is not 0 if the lock is neither held nor free: several values split the
-	// nodes, none has a majority, and no majority is free. It is how long that lasts
-	// unless a key is deleted or extended; negative if that is for ever.
+	// Blocked is 0 unless the lock is neither held nor free: several values split the
+	// nodes, so that none has a majority, and no majority is free. Blocked is how long
+	// that lasts if no key is deleted or extended; negative if it never ends.
 	// [Locker.ForceRelease] ends it.
 	Blocked time.Duration
-	// Unclear is set in the result of [Locker.List] if the failed nodes decide whether the
-	// lock is held. Nodes is then the number of others that have the value.
+	// Unclear is set by [Locker.List] only: whether the lock is held depends on what the
+	// nodes have that failed. Then Holder is "", and Nodes is the largest number of the
+	// other nodes that have the same value.
 	Unclear bool
-	// Waiting is the number of waiters: of this process, and of all processes [WithFair].
+	// Waiting is the number of waiters in the wait queues of this Locker (see
+	// [Locker.Lock]). Waiters of other processes count if they use [WithFair].
 	Waiting int
 
 	value string // what the holder's keys have
@@ -64,10 +66,11 @@ func (s State) String() string {
 	return text + fmt.Sprintf("; %d wait", s.Waiting)
 }
 
-// Inspect reads the state of the lock called name from the nodes, and changes nothing. The
-// error matches [ErrNoQuorum] if less than a majority answered within the node timeout, or
-// if the failed nodes decide whether the lock is held. It matches ctx.Err() if ctx ended
-// first, and [ErrClosed] after [Locker.Close]. With an error the State is zero.
+// Inspect reads the state of the lock called name from the nodes, and changes nothing.
+// The error matches [ErrNoQuorum] if less than a majority answered within the node
+// timeout, or if the lock is held or not depending on what the failed nodes have. It
+// matches ctx.Err() if ctx ended first, and [ErrClosed] after [Locker.Close]. With an
+// error the State is zero.
 func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)
 }
@@ -75,17 +78,17 @@ func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 // A NodeState is what one node says about a lock.
 type NodeState struct {
 	Node   string // as the pool names it
-	Holder string // the label of whose key it has, as in [State]; "" if the lock is free there
+	Holder string // the label of the client whose key is there, as in [State]; "" if there is none
 	// TTL is how long the key lives if it is not extended; 0 if there is none, negative if
-	// it lives for ever.
+	// it never expires.
 	TTL time.Duration
 	Err error // why nothing is known, a [*NodeError]; nil if the node answered
 }
 
-// InspectNodes is [Locker.Inspect] that also returns what each node says, in the order of
-// the pools given to [New]. It waits for all answers, for one node timeout at most. With an
-// error that matches [ErrNoQuorum] the State is zero and the nodes are returned. With every
-// other error the nodes are nil.
+// InspectNodes is like [Locker.Inspect], and also returns what each node says, in the
+// order of the pools given to [New]. It waits for the answers of all nodes, for one node
+// timeout at most. With an error that matches [ErrNoQuorum] the State is zero and the
+// nodes are returned. With every other error the nodes are nil.
 func (l *Locker) InspectNodes(ctx context.Context, name string) (State, []NodeState, error) {
 	key, answers, err := l.lookAt(ctx, "inspect", name, 0, everyNode)
 	if err != nil {
@@ -105,8 +108,8 @@ func (l *Locker) InspectNodes(ctx context.Context, name string) (State, []NodeSt
 	return s, nodes, err
 }
 
-// Waiters returns the number of waiters for the lock called name, see [State]. Its errors
-// are those of [Locker.Inspect].
+// Waiters returns the number of waiters for the lock called name, see Waiting of [State].
+// Its errors are those of [Locker.Inspect].
 func (l *Locker) Waiters(ctx context.Context, name string) (int, error) {
 	s, err := l.Inspect(ctx, name)
 	return s.Waiting, err

@@ -23,36 +23,37 @@ type Listing struct {
 	// Locks are the locks in the order of their names. Holder is "" for a lock without a
 	// majority, as in [State].
 	Locks []State
-	// Failed are the nodes that did not answer to the end, each with the reason; nil if all
-	// did. Their keys are not in Locks.
+	// Failed are the nodes that did not answer all questions, each with the reason; nil if
+	// all did. Their keys are not in Locks.
 	Failed []*NodeError
 }
 
-// List returns the locks whose names begin with prefix, within the Locker's own
-// [WithPrefix]. An empty prefix means all locks. Each State has the holder, the TTL, the
-// number of nodes and the number of waiters, by the rules of [Locker.Inspect]. A lock that
-// is taken or released meanwhile may be missing or not.
+// List returns the locks whose names begin with prefix. Neither prefix nor the names
+// include the Locker's own [WithPrefix]. An empty prefix means all locks of this Locker.
+// Each State has the holder, the TTL, the number of nodes and the number of waiters, by
+// the rules of [Locker.Inspect]. A lock that is taken or released during the call may be
+// in the result or not.
 //
-// A lock is a text under a key. Values of this library count, and, if the key has a time to
-// live, values that look like those of other libraries: 22 letters or digits (redislock,
-// redlock-py), 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. Other
-// data with the same prefix is left out, and its values stay on the server.
+// A lock is a text under a key that has the form of a value of this library, or, if the
+// key has a time to live, of another one: 22 letters or digits (redislock, redlock-py),
+// 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. Other data with the
+// same prefix is left out, and its values stay on the server.
 //
 // List walks over all keys of every node with SCAN, in steps of about a millisecond, so a
-// node serves other clients in between. The time depends on all keys of the database: about
-// a second for a million. All nodes are asked at the same time. A node fails if it does not
-// answer a step within the node timeout (at least 250 ms). Lists of one Locker run one
-// after the other.
+// node serves other clients in between. The time depends on all keys of the database:
+// about a second for a million. All nodes are asked at the same time. A node fails if it
+// does not answer a step within the longer of the node timeout and 250 ms. A second List
+// of the Locker waits until the first has ended.
 //
-// There are at most [MaxListed] locks. Beyond that the error matches [ErrTooMany], and there
-// is no result: names that are missing on one node would make locks on others look lost.
-// Use a longer prefix then. The result is a slice and no iterator, since every node returns
-// its names in an order of its own.
+// There are at most [MaxListed] locks. If there are more, the error matches [ErrTooMany],
+// and there is no result: names that are missing on one node would make locks on others
+// look lost. Use a longer prefix then. The result is a slice and no iterator, since every
+// node returns its names in an order of its own.
 //
-// The error matches [ErrNoQuorum] if less than a majority answered to the end, ctx.Err() if
-// ctx ended first, ErrTooMany, or [ErrClosed]. Then the Listing is zero. A user needs more
-// rights than for locks: SCAN and GETRANGE, and those on "{key}:queue" and "{key}:lease".
-// List needs scripts.
+// The error matches [ErrNoQuorum] if less than a majority answered all questions,
+// ctx.Err() if ctx ended first, ErrTooMany, or [ErrClosed]. Then the Listing is zero. A
+// user needs more rights than for locks: SCAN and GETRANGE, and those on "{key}:queue"
+// and "{key}:lease". The servers must allow scripts.
 func (l *Locker) List(ctx context.Context, prefix string) (Listing, error) {
 	failed := func(err error) error { return fmt.Errorf("redlock: list %q: %w", prefix, err) }
 	select {

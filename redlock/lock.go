@@ -34,7 +34,7 @@ func (k *Lock) Name() string {
 	return k.name
 }
 
-// String names the lock. It does not show its value, which is a secret.
+// String names the lock. It does not show the value of its keys, which is a secret.
 func (k *Lock) String() string {
 	if k == nil {
 		return "no lock"
@@ -50,10 +50,11 @@ func nilLock(op string) error {
 	return fmt.Errorf("redlock: %s: %w: the Lock is nil: the error that came with it says why", op, ErrNotHeld)
 }
 
-// Until returns the end of the validity window: start + TTL - (TTL x drift factor + 2 ms).
-// Start is the time just before the first send of the attempt, or of the last extension.
-// After a suspend of the machine, or when its clock was set forward, it moves back by as
-// much. For a nil Lock it is the zero time.
+// Until returns the end of the validity window: start + TTL - (TTL x drift factor + 2
+// ms). Start is the time just before the first send of the attempt, or of the last
+// extension. [WithMaxHold] may end the window earlier. If the machine was suspended, or
+// its clock was set forward, Until is earlier by that time. For a nil Lock it is the zero
+// time.
 func (k *Lock) Until() time.Time {
 	if k == nil {
 		return time.Time{}
@@ -61,11 +62,11 @@ func (k *Lock) Until() time.Time {
 	return k.lease.Until()
 }
 
-// Held returns the number of nodes that hold the lock, as last known, and the number of all
-// nodes. A node holds it if it confirmed that within the last TTL. A lock is granted as soon
-// as a majority holds it, and the other nodes count when they answer. While the lock is
-// held, nodes that denied it are asked again, and extensions take nodes again that lost it.
-// No node holds a lock that has ended. For a nil Lock it is 0 of 0.
+// Held returns how many nodes hold the lock, as last known, and how many nodes there are.
+// A node counts if it confirmed within the last TTL that it has the lock. A lock is
+// granted as soon as a majority has it, and the other nodes count when they answer. While
+// the lock is held, nodes that denied it are asked again. Nodes that lost it are asked
+// again by each extension. held is 0 once the lock has ended. For a nil Lock both are 0.
 func (k *Lock) Held() (held, total int) {
 	if k == nil {
 		return 0, 0
@@ -76,15 +77,17 @@ func (k *Lock) Held() (held, total int) {
 	return held, k.locker.group.Len()
 }
 
-// Token returns the fencing token of the lock. It is 0 without [WithFencing], and for a nil
-// Lock. The token stays the same as long as the lock is held. Every later acquisition of
-// the name with WithFencing has a larger one; docs/guarantees.md names the exceptions. So
-// the database that the lock protects can reject a holder that was delayed until another one
-// had the lock: see package fence, and "How to do distributed locking" (Kleppmann, 2016). A
-// token that is not compared protects nothing.
+// Token returns the fencing token of the lock. It is 0 if the lock was taken without
+// [WithFencing], and for a nil Lock. The token stays the same as long as the lock is
+// held. Every later acquisition of the name with WithFencing has a larger one;
+// docs/guarantees.md names the exceptions. So the database that the lock protects can
+// reject the writes of a holder that was delayed until another one had the lock: see
+// package fence, and "How to do distributed locking" (Kleppmann, 2016). A token that is
+// not compared protects nothing.
 //
 // A majority of the nodes has stored the token before the lock is granted. It is below
-// 2^53. It is about the time of the nodes in microseconds since 1970; do not rely on that.
+// 2^53. It is about the time of the nodes in microseconds since 1970; do not rely on
+// that.
 func (k *Lock) Token() uint64 {
 	if k == nil {
 		return 0
@@ -92,25 +95,25 @@ func (k *Lock) Token() uint64 {
 	return uint64(k.token)
 }
 
-// Unlock releases the lock on all nodes. It returns nil once a majority confirmed that it
-// no longer has the lock. The other nodes are released in the background, however late they
-// answer.
+// Unlock releases the lock on all nodes. It returns nil once a majority has confirmed
+// that it no longer has the lock. The other nodes are released in the background, however
+// late they answer.
 //
 // The error matches [ErrNotHeld] if the lock had expired, was lost, or had been unlocked
 // before: another holder may have had it meanwhile. It matches [ErrNoQuorum] if too few
-// nodes confirmed within the node timeout, and [context.DeadlineExceeded] if the deadline of
-// ctx passed first. Then the release goes on in the background, and another Unlock waits for
-// it.
+// nodes confirmed within the node timeout, and [context.DeadlineExceeded] if the deadline
+// of ctx passed first. In these two cases the release goes on in the background, and
+// another Unlock waits for it.
 //
-// A cancelled ctx changes nothing, and neither does a deadline that passed before the call:
-// a program unlocks with such a ctx when it ends. Unlock then takes one node timeout at
-// most. The same holds for a ctx that stems from the lock's own context.
+// Unlock does not end early if ctx is cancelled, or if its deadline had passed before the
+// call: a program that ends often has only such a ctx left. It then takes one node
+// timeout at most. The same holds for a ctx that stems from the lock's own context.
 //
-// The error of a nil Lock matches ErrNotHeld. So does that of a lock that was handed over
-// ([Lock.Handle]), which stays as it is.
+// Before [WithMinHold] has passed, Unlock does not delete the keys: it lets them expire
+// when that time has passed. A result of nil says that a majority confirmed that.
 //
-// Before [WithMinHold] has passed, Unlock leaves the keys for the rest of that time. Then
-// nil says that a majority confirmed that.
+// Unlock does nothing to a lock that was handed over ([Lock.Handle]), nor to a nil Lock.
+// The error matches ErrNotHeld.
 func (k *Lock) Unlock(ctx context.Context) error {
 	if k == nil {
 		return nilLock("unlock")

@@ -19,8 +19,8 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A Locker takes locks on one set of nodes. It is safe for concurrent use; a
-// service needs one.
+// A Locker takes locks on one set of nodes. It is safe for concurrent use. One Locker is
+// enough for a service.
 type Locker struct {
 	group  *fanout.Group
 	config config
@@ -47,9 +47,11 @@ type Locker struct {
 }
 
 // New returns a Locker on the nodes behind pools. One node is allowed. An odd number is
-// best: an even number tolerates no more failures than one node fewer. New refuses no pools,
-// nil or repeated pools, and options outside their range, and says which. It connects to
+// best: an even number tolerates no more failures than one node fewer. New connects to
 // nothing.
+//
+// The error names what is wrong: there is no pool, a pool is nil, two pools have one name
+// or one client, or an option is not allowed (see [LockOption]).
 //
 // The pools belong to the caller: Close does not close them.
 func New(pools []pool.Pool, opts ...Option) (*Locker, error) {
@@ -166,24 +168,26 @@ func (l *Locker) leave() {
 	}
 }
 
-// Close ends the Locker. Calls that wait for a lock return [ErrClosed]. Held locks are not
-// released, since their holders may still be at work. Their contexts end with ErrClosed,
-// renewals stop, and Unlock still works. Then Close waits until every lock that was released,
-// or was never granted, is gone from every node.
+// Close ends the Locker. Calls that wait for a lock return an error that matches
+// [ErrClosed]. Held locks are not released, since their holders may still be at work.
+// Their contexts end with ErrClosed, renewals stop, and Unlock still works. Then Close
+// waits until every lock that was released, or was never granted, is gone from every
+// node.
 //
-// At the end of a program end the work first, unlock its locks, and then close. Give ctx a
-// deadline. A ctx that was cancelled is right, too: Close then gives the nodes one node
+// At the end of a program end the work first, unlock its locks, and then close. Give ctx
+// a deadline. A ctx that was cancelled is right, too: Close then gives the nodes one node
 // timeout, which is enough for nodes that answer.
 //
 // A command that a node did not answer in time may still be on its way. Close keeps
-// releasing until that node has answered reliably for one TTL and its drift. That takes one
-// or two TTLs where nodes answer. A node that stays down costs up to ten minutes plus a TTL,
-// or one TTL if only a release is open, unless ctx ends first.
+// releasing until that node has answered reliably for one TTL and its drift. That takes
+// one or two TTLs if the node answers. For a node that stays down it takes up to ten
+// minutes plus a TTL, or one TTL if the node had answered every attempt and only releases
+// are missing. All that ends with ctx.
 //
-// When ctx ends, Close gives up. Its error names the locks that are still held and the keys
-// that may be left on each node; they expire by themselves. Close gives up at once on a node
-// whose client was closed before the Locker. Another Close returns nil about what was given
-// up.
+// When ctx ends, Close gives up. Its error names the locks that are still held and the
+// keys that may be left on each node; they expire by themselves. If the client of a node
+// was closed before the Locker, Close gives up on that node at once. A second Close does
+// not try again: it returns nil about what the first one gave up.
 //
 // Close also waits for the reports to the logger and the [Trace], for one node timeout at
 // most.

@@ -11,11 +11,24 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// An Option configures a [Locker]. Every [LockOption] is one too: given to
-// [New] it is the default for all locks of the Locker.
+// An Option configures a [Locker]. Every [LockOption] is one too: given to [New] it is
+// the default for all locks of the Locker.
 type Option interface{ applyLocker(*config) }
 
-// A LockOption configures one lock, or, given to [New], all locks of a Locker.
+// A LockOption configures one lock, or, given to [New], all locks of a Locker. An option
+// of a call replaces the one that was given to New.
+//
+// Each option states its range and its default; 0 is allowed only where it says so. A
+// value outside its range is an error, and so are options that do not fit each other and
+// an option that is nil. [New], [Locker.Lock], [Locker.TryLock] and [Locker.Do] return
+// the error, and [Pending.Wait] does after [Locker.LockAsync]. It has a line for each
+// such option, for example
+//
+//	redlock: WithTTL(1ms): must be at least 10ms and at most 8760h0m0s
+//
+// and matches none of the Err values of this package. Nothing was sent then. Options that
+// say how to wait ([WithRetryDelay], [WithMaxTries], [WithMaxWait], [WithPlaceLease]) are
+// an error of TryLock, too. Given to New they are not: there they are for Lock.
 type LockOption interface {
 	Option
 	applyLock(*settings)
@@ -92,10 +105,12 @@ const (
 	maxTTL = 365 * 24 * time.Hour
 )
 
-// WithTTL sets the time to live: how long the nodes keep the lock if it is
-// neither released nor extended, for instance because the process died. A lock
-// is valid for a little less, see [Lock.Until]. The default is 8 s, the range is
-// 10 ms to 365 days; fractions of a millisecond are rounded up on the nodes.
+// WithTTL sets the time to live: how long the nodes keep the lock if it is neither
+// released nor extended, for instance because the process died. A lock is valid for a
+// little less, see [Lock.Until].
+//
+// d is 10 ms to 365 days. The default is 8 s. Fractions of a millisecond are rounded up
+// on the nodes.
 func WithTTL(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.ttl = d; d < minTTL || d > maxTTL {
@@ -104,12 +119,15 @@ func WithTTL(d time.Duration) LockOption {
 	})
 }
 
-// WithNodeTimeout sets how long to wait for one node before its vote counts as
-// failed. It must be positive and below the TTL.
+// WithNodeTimeout sets how long the answer of a node is waited for. After that the node
+// counts as failed.
 //
-// The default is TTL/16, at least 20 ms, at most 1 s, and never more than TTL/2. The
-// default grows while nodes answer slowly: to twice the slowest answer of the last
-// seconds, up to ten times the default and TTL/2. A timeout that is set does not grow.
+// d is above 0 and below the TTL. A timeout that is set stays as it is.
+//
+// The default is TTL/16, but at least 20 ms and at most 1 s, and never more than TTL/2.
+// It is 500 ms with the default TTL. The default grows while nodes answer slowly: to
+// twice the slowest answer of the last seconds, but at most to ten times itself and to
+// TTL/2.
 func WithNodeTimeout(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.timeoutSet = true
@@ -121,11 +139,13 @@ func WithNodeTimeout(d time.Duration) LockOption {
 
 // WithRetryDelay sets the pause between two attempts of [Locker.Lock], LockAsync and Do,
 // and between two reads of [Locker.Watch]. Each pause is a random time from shortest to
-// longest, so that contenders that collided do not collide again. A wake-up cuts a pause
-// short. Without one, a free lock goes unnoticed for one pause at most. An attempt that
-// took longer than the pause is followed by a pause of once to twice that time.
+// longest, so that callers that collided do not collide again. A wake-up ends a pause
+// early. Without a wake-up a free lock goes unnoticed for one pause at most. After an
+// attempt that took longer than the pause would, the pause is once to twice as long as
+// the attempt.
 //
-// The default is 50 ms to 250 ms. 0 < shortest <= longest is required.
+// shortest is above 0, and longest is not below shortest. The default is 50 ms and 250
+// ms.
 func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithRetryDelay")
@@ -135,10 +155,17 @@ func WithRetryDelay(shortest, longest time.Duration) LockOption {
 	})
 }
 
-// WithMaxTries bounds the number of attempts of [Locker.Lock]. The first attempt counts,
-// and each one that follows a retry delay. Attempts after a wake-up do not count. For a
-// waiter behind others of the same Locker every retry delay counts. The default, 0, is no
-// bound: Lock tries until its context ends.
+// WithMaxTries bounds the number of attempts of [Locker.Lock], LockAsync and Do. The
+// error is then that of the last attempt, [ErrTaken] or [ErrNoQuorum].
+//
+// n is at least 1, or 0 for no bound, which is the default.
+//
+// The first attempt counts, and each attempt after a full retry delay. Other attempts do
+// not count: those after a wake-up, those when the lock expires, and those that repeat an
+// attempt without a winner (see [Locker.TryLock]). A waiter that is not the head of its
+// wait queue makes no attempts. For it each retry delay counts as one, and the error is
+// that of the head's last attempt, or matches ErrTaken if a caller of the same queue
+// holds the lock.
 func WithMaxTries(n int) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithMaxTries")
@@ -148,8 +175,13 @@ func WithMaxTries(n int) LockOption {
 	})
 }
 
-// WithMaxWait bounds how long [Locker.Lock] waits, as a deadline of its context does. The
-// error then matches [context.DeadlineExceeded]. The default, 0, is no bound.
+// WithMaxWait bounds how long [Locker.Lock], LockAsync and Do wait. The time counts from
+// the call until the lock is granted: in the wait queue, during attempts and between
+// them. The time in which the lock is held does not count. When d has passed, the error
+// matches [context.DeadlineExceeded], and also the error of the last attempt, if there
+// was one. The ctx of the caller has not ended then.
+//
+// d is above 0, or 0 for no bound, which is the default.
 func WithMaxWait(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithMaxWait")
@@ -164,9 +196,8 @@ func WithMaxWait(d time.Duration) LockOption {
 // repeated as long as the lock is valid. Renewals stop at once when so many nodes deny
 // the lock that no majority has it. [Locker.Do] keeps its lock alive without this option.
 //
-// At most 64 renewals of a Locker run at once. Late renewals
-// are made as long as the lock is valid, so a Locker keeps at most 64 x TTL / round trip locks
-// alive. Plan with half of that.
+// At most 64 renewals of a Locker run at once, and the others wait. So a Locker keeps at
+// most 64 x TTL / round trip locks alive. Plan with half of that.
 //
 // A lock that is never unlocked is held for as long as the process lives. [WithMaxHold]
 // bounds that.
@@ -174,9 +205,12 @@ func WithKeepAlive() LockOption {
 	return lockOption(func(s *settings) { s.keepAlive = true })
 }
 
-// WithMaxHold bounds how long a lock is held in all, extensions included. Then the lock's
-// context ends with [ErrExpired], and at about that time the keys expire. d must not be
-// below the TTL. The default, 0, is no bound.
+// WithMaxHold bounds how long a lock is held in all, extensions included. It counts from
+// just before the attempt that was granted. When d has passed, the lock's context has
+// ended with [ErrExpired], and the keys expire soon after. An Extend that would gain
+// nothing returns an error.
+//
+// d is at least the TTL, or 0 for no bound, which is the default.
 func WithMaxHold(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.maxHold = d; d < 0 {
@@ -185,25 +219,25 @@ func WithMaxHold(d time.Duration) LockOption {
 	})
 }
 
-// WithMinHold keeps the lock from others until d has passed since it was granted, also if
-// it is unlocked before. An early [Lock.Unlock] leaves the keys on the nodes for the rest of
-// d instead of deleting them. The lock is over for its holder all the same. Waiters are not
-// notified when d has passed: a waiter finds that out within a retry delay, and a caller
-// that does not wait gets [ErrTaken] until then.
+// WithMinHold keeps other callers from the lock until d has passed since it was granted,
+// even if it is unlocked earlier. An early [Lock.Unlock] ends the lock for its holder,
+// but the keys stay on the nodes for the rest of d. Waiters are not notified when d has
+// passed: they notice within a retry delay. Until d has passed, a caller that does not
+// wait gets [ErrTaken].
 //
-// Use it for a job that is to run once per tick on many instances: a job of a millisecond
+// d is at most 365 days, and neither above [WithMaxHold] nor above the longest TTL of
+// [WithRestartGuard], if these are set. The default, 0, is none.
+//
+// Use it for a job that is to run once per tick on many instances. A job of a millisecond
 // is done before another instance, whose clock is behind, asks for the lock. Let d be
-// longer than the clocks of the instances differ, and shorter than the time between two
-// ticks by as much: half of that time is a good choice. Do not wait for the lock there:
-// TryLock, or [Locker.Do] with [WithMaxTries](1).
+// longer than the clocks of the instances differ, and shorter than a tick by as much:
+// half a tick is a good choice. Do not wait for the lock there: call TryLock, or
+// [Locker.Do] with [WithMaxTries](1).
 //
-// d counts by the clocks of the nodes. It does not matter what the clocks of the clients say,
-// nor that they are set. If the process dies before Unlock, the keys live for the TTL, and
-// no longer: choose a TTL ([WithTTL]) of d or more where that matters. A failed attempt and a
-// request that was cancelled ([Pending.Cancel]) are deleted at once.
-//
-// The default, 0, is none. d is 365 days at most. It must not be above [WithMaxHold], nor
-// above the longest TTL of [WithRestartGuard].
+// d counts by the clocks of the nodes. The clocks of the clients may differ, and may be
+// set. If the process dies before Unlock, the keys live for the TTL, and no longer:
+// choose a [WithTTL] of d or more where that matters. The keys of a failed attempt and of
+// a cancelled request ([Pending.Cancel]) are deleted at once.
 func WithMinHold(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.minHold = d; d < 0 || d > maxTTL {
@@ -214,7 +248,10 @@ func WithMinHold(d time.Duration) LockOption {
 
 // WithDriftFactor sets by which fraction the clock of a node may run faster or slower
 // than the clock of this machine. The validity of every lock is shorter than its TTL by
-// TTL x factor + 2 ms. The default is 0.01, the range is [0, 1).
+// TTL x f + 2 ms.
+//
+// f is at least 0 and below 1, and must leave some validity of the TTL. The default is
+// 0.01.
 func WithDriftFactor(f float64) Option {
 	return lockerOption(func(c *config) {
 		if c.drift = f; !(f >= 0 && f < 1) { // so that NaN is refused
@@ -226,8 +263,10 @@ func WithDriftFactor(f float64) Option {
 const maxLabel = 128
 
 // WithOwner sets the label that others see in their errors while this Locker holds a
-// lock. It need not be unique. The default is host:pid. A label has 1 to 128 bytes of
-// printable characters.
+// lock. Several Lockers may have the same label.
+//
+// A label has 1 to 128 bytes of UTF-8, all of them printable characters or spaces
+// ([unicode.IsPrint]). New refuses any other. The default is "host:pid".
 func WithOwner(label string) Option {
 	return lockerOption(func(c *config) {
 		c.owner = label
@@ -238,26 +277,34 @@ func WithOwner(label string) Option {
 }
 
 // WithPrefix sets the prefix of every key: the key of a lock is the prefix and its name.
-// The default is no prefix. Then the keys are those of redsync, and both exclude each
-// other.
+// [Locker.Lock] says which keys are refused. The two keys of [WithRestartGuard] have no
+// prefix.
+//
+// The default is no prefix. Then the keys are those of redsync, and a lock of redsync and
+// one of this library exclude each other.
 func WithPrefix(prefix string) Option {
 	return lockerOption(func(c *config) { c.prefix = prefix })
 }
 
 // WithLogger sets where the Locker reports what no error tells a caller:
 //
-//   - Warn: a lock was lost. Not reported if Do, Extend or Unlock returns the loss, or if
-//     [Lock.Context] was asked for.
+//   - Warn: a lock ended before its holder gave it up: it expired, or no majority has it
+//     any more. Not reported if Do, Extend or Unlock returns that, or if [Lock.Context]
+//     was called.
 //   - Warn: the first of several failed renewals of a lock.
-//   - Warn: a node fails. Info: it works again.
+//   - Warn: the release of Do was not confirmed; Close left locks that are still held.
+//   - Warn: a node fails, or is the same server as another node. Info: a node works
+//     again.
 //   - Debug: an attempt failed.
 //
-// The default is no logger. A slow handler delays later reports, see [Trace], and no lock.
+// The default is no logger. A slow handler delays later reports (see [Trace]), but no
+// lock.
 //
-// One report needs no logger. It goes to [slog.Default], once for each Locker: a call has
-// waited for a lock for five seconds, and no majority of the nodes has ever answered this
-// Locker. Otherwise a wrong address would be a [Locker.Lock] that never returns and never
-// says why. A logger with [slog.DiscardHandler] silences that report, too.
+// One report is made without this option, too, once for each Locker, and then to
+// [slog.Default]: a call has waited for a lock for five seconds, and no majority of the
+// nodes has ever answered this Locker. Otherwise a wrong address would be a [Locker.Lock]
+// that never returns and never says why. A logger with [slog.DiscardHandler] silences
+// that report.
 func WithLogger(l *slog.Logger) Option {
 	return lockerOption(func(c *config) {
 		if c.logger, c.loggerSet = l, true; l == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// A Pending is a lock that was asked for. It is safe for concurrent use. A nil Pending is a
-// request that has failed: none of its methods panics.
+// A Pending is a request for a lock, made by [Locker.LockAsync]. It is safe for
+// concurrent use. A nil Pending is a request that has failed: none of its methods panics.
 type Pending struct {
 	name   string
 	done   chan struct{}
@@ -25,11 +25,12 @@ type Pending struct {
 
 // LockAsync asks for the lock called name and returns at once. The request is in the wait
 // queue when it returns: requests of one caller are granted in the order of the calls. A
-// request ends when it is granted, when ctx ends, or when it is cancelled. It fails as
-// [Locker.Lock] does. The error of a cancelled request matches [context.Canceled].
+// request ends when it is granted, when it fails, for the reasons of [Locker.Lock], or
+// when it is cancelled. The error of a cancelled request matches [context.Canceled].
 //
-// Call [Pending.Wait] or [Pending.Cancel]. A granted lock that is not taken by Wait is held
-// until it expires, and [WithKeepAlive] for as long as [WithMaxHold] allows.
+// Call [Pending.Wait] or [Pending.Cancel]. A granted lock that no Wait has returned is
+// held all the same, until it expires. If [WithKeepAlive] is set, it is held for as long
+// as the process lives, or as [WithMaxHold] allows.
 func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
 	life, cancel := context.WithCancel(ctx)
 	p := &Pending{name: name, done: make(chan struct{}), cancel: cancel}
@@ -62,8 +63,7 @@ func (p *Pending) grant(lock *Lock, err error) {
 	close(p.done)
 }
 
-// Done is closed when the request was granted or has failed: Wait then returns
-// at once.
+// Done is closed when the request was granted or has failed. Wait returns at once then.
 func (p *Pending) Done() <-chan struct{} {
 	if p == nil {
 		return closed
@@ -77,13 +77,19 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Position estimates the number of waiters that come first: those of the same wait queue
-// and, with [WithFair], those of other Lockers. It may count waiters that gave up, and miss
-// waiters of other Lockers that drew their ticket at the same moment.
+// Position estimates how many callers come first.
 //
-// known is false without WithFair, and as long as the nodes have not answered about other
-// Lockers: then ahead counts only this process. For a request that was granted or has failed
-// the result is 0 and true.
+// Without [WithFair], ahead is their number in the wait queue of the request.
+// [Locker.Lock] says which callers share one. The holder of the lock counts, too, if it
+// was in that queue. known is false.
+//
+// With WithFair, ahead is the number of waiters of all Lockers and processes, and known
+// is true. The holder does not count. Waiters that gave up may count, and waiters of
+// other Lockers that drew their ticket at the same moment may not. Until the nodes have
+// answered about other Lockers, ahead is the number of waiters of this Locker, and known
+// is false.
+//
+// For a request that was granted or has failed the result is 0 and true.
 func (p *Pending) Position() (ahead int, known bool) {
 	if p == nil {
 		return 0, true
@@ -96,9 +102,9 @@ func (p *Pending) Position() (ahead int, known bool) {
 	}
 }
 
-// Wait returns the lock, or the error of the request. If ctx ends first it
-// returns an error that matches ctx.Err() and the request goes on. Every call
-// returns the same lock. Of a nil Pending it returns an error that matches [ErrNotHeld].
+// Wait returns the lock, or the error of the request. Every call returns the same. If ctx
+// ends first, the error matches ctx.Err(), and the request goes on. The error of a nil
+// Pending matches [ErrNotHeld].
 func (p *Pending) Wait(ctx context.Context) (*Lock, error) {
 	if p == nil {
 		return nil, fmt.Errorf("redlock: wait for lock: %w: the Pending is nil: nothing was asked for", ErrNotHeld)
@@ -124,8 +130,9 @@ func (p *Pending) cancelled() error {
 
 // Cancel gives up the request, and the lock if it was granted meanwhile. After Wait has
 // returned the lock, Cancel does nothing. The keys of the request and its position in the
-// wait queue are removed in the background, and [Locker.Close] waits for that. If the process
-// ends before, the waiters behind it wait for one place lease more ([WithPlaceLease]).
+// wait queue are removed in the background, and [Locker.Close] waits for that. If the
+// process ends before, waiters of other processes wait for one place lease more
+// ([WithPlaceLease]) if [WithFair] is set.
 func (p *Pending) Cancel() {
 	if p == nil {
 		return

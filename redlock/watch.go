@@ -15,10 +15,10 @@ import (
 type ChangeKind int
 
 const (
-	Released ChangeKind = iota // it is not held: it was unlocked, or is free when the watch begins
-	Expired                    // it is not held: it was not unlocked in time
+	Released ChangeKind = iota // it is not held: it was released, or was free when the watch began
+	Expired                    // it is not held: it expired
 	Acquired                   // State.Holder holds it
-	Unknown                    // too few nodes answer to tell, see Err
+	Unknown                    // too few nodes answer to say whether it is held, see Err
 )
 
 func (k ChangeKind) String() string {
@@ -38,8 +38,8 @@ func (k ChangeKind) String() string {
 // A Change is what happened to a lock that is watched.
 type Change struct {
 	Kind  ChangeKind
-	State State // afterwards; of Unknown, the last that was known
-	Err   error // of Unknown
+	State State // after the change; if Kind is Unknown, the last state that was known
+	Err   error // why nothing is known, if Kind is Unknown; else nil
 }
 
 // String describes the change in a line.
@@ -50,18 +50,21 @@ func (c Change) String() string {
 	return fmt.Sprintf("%v: %v", c.Kind, c.State)
 }
 
-// Watch reports changes of the lock called name: first its present state, and then whenever
-// it has a new holder, of this Locker too, whenever it was released or expired, and whenever
-// too few nodes answer to tell.
+// Watch reports changes of the lock called name: first its present state, and then each
+// new holder (also of this Locker), each release and each expiry, and when too few nodes
+// answer to say whether the lock is held.
 //
 // A release is reported at once if the client can subscribe. Other changes are reported
-// within the longest retry delay of the Locker ([WithRetryDelay]) and the time of a round;
-// Unknown after two node timeouts more, if failed nodes decide. A lock released just as it
+// within the longest retry delay of the Locker ([WithRetryDelay]), or within 5 s if that
+// is shorter, and the time of a round. If the nodes that answer differ, and the failed
+// ones decide, Unknown is reported two node timeouts later. A lock released just as it
 // expires may be reported as either.
 //
-// The channel holds the newest change only: a slow reader misses earlier ones. It is closed
-// when ctx ends or the Locker is closed. A change may be outdated when you read it: take the
-// lock before you act on it. The error is about the name, or matches [ErrClosed].
+// The channel holds the newest change only: a slow reader misses earlier ones. It is
+// closed when ctx ends or the Locker is closed. A change may be outdated when you read
+// it: take the lock before you act on it.
+//
+// The error is that of a name that [Locker.Lock] refuses, or matches [ErrClosed].
 func (l *Locker) Watch(ctx context.Context, name string) (<-chan Change, error) {
 	key, err := keyOf(l.config.prefix, name)
 	if err != nil {
