@@ -1,4 +1,4 @@
-// Package fence protects what a lock protects from holders that are late.
+// Package fence keeps a holder that is late from changing what a lock protects.
 //
 // The holder of a lock may be delayed between two instructions, by the scheduler, the garbage
 // collector or the network. The delay may last until the lock has expired and another client
@@ -11,17 +11,18 @@
 //	holder B                                |-----#####  write, 34  --> done
 //	                                        lock, token 34
 //
-// Take the lock [WithFencing]. Send [Lock.Token] with every change. Let the database reject a
-// token smaller than the largest it has seen. ("How to do distributed locking", Kleppmann
-// 2016.)
+// Take the lock with the option [WithFencing]. Send [Lock.Token] with every change. Let the
+// database reject a token smaller than the largest it has seen. ("How to do distributed
+// locking", Kleppmann 2016.)
 //
 // A new holder must present its token before it reads the data that it is going to change.
-// Otherwise a delayed write may happen between its read and its write, and is lost.
+// Otherwise an older holder's late write may come between this read and the new holder's write,
+// and is lost.
 //
 // A [Checker] compares tokens for data in the memory of one process. A database needs a column
 // and a condition, and nothing of this package: the example shows it for SQL, and a [test] for
-// Redis. Compare the token in the same step that makes the change. If the comparison comes
-// before the change, a delay between them lets a late holder through.
+// Redis. Compare the token in the same step that makes the change. If the comparison is a step
+// before the change, a holder that is delayed between them changes the data late.
 //
 // [test]: https://github.com/quorumlock/quorumlock/blob/main/test/quorum/example_fencing_test.go
 // [WithFencing]: https://pkg.go.dev/github.com/quorumlock/quorumlock/redlock#WithFencing
@@ -35,8 +36,8 @@ import (
 )
 
 var (
-	// ErrStale: a larger token was seen before. The lock of this token is not held any more,
-	// whatever its holder believes.
+	// ErrStale: a larger token was seen before. So another holder came later, and the lock of
+	// this token has ended, even if its holder has not noticed.
 	ErrStale = errors.New("stale fencing token")
 
 	// ErrNoToken: the token is 0, so the lock was taken without fencing.
@@ -61,14 +62,14 @@ type seen struct {
 
 // Do runs change if no larger token was seen for the name, and remembers the token.
 //
-// While change runs, other calls with the same name wait. So change must be quick, and must
-// not call the Checker with the same name. A holder may call Do any number of times. The first
-// call should come before it reads the data. Do does not notice a change that is repeated: a
-// token shows which holder is late, not which changes are done.
+// While change runs, other calls with the same name wait. So change must be quick, and must not
+// call the Checker with the same name. A holder may call Do several times with the same token.
+// The first call should come before it reads the data. Do makes a change again if it is called
+// again: a token shows which holder is late, not which changes are done.
 //
-// An error that matches [ErrStale] or [ErrNoToken] means that change was not called. Any other
-// error is the error of change. The token is remembered even then, since change may have had
-// an effect.
+// The error matches [ErrStale] if a larger token was seen, and [ErrNoToken] if token is 0. Then
+// change was not called. Any other error is the error of change. The token is remembered even
+// then, since change may have had an effect.
 func (c *Checker) Do(name string, token uint64, change func() error) error {
 	if token == 0 {
 		return fmt.Errorf("fence: %q: %w", name, ErrNoToken)
@@ -98,8 +99,8 @@ func (c *Checker) seen(name string) *seen {
 }
 
 // Forget frees the memory of a name. Afterwards the name accepts any token. That is safe when
-// the data of the name no longer exists, or when the name has no holder and no late holder is
-// possible.
+// the data of the name no longer exists, or when no holder of the lock, also of an earlier
+// time, can still call Do.
 func (c *Checker) Forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
