@@ -1,12 +1,12 @@
 package pool
 
 // Bounded is implemented by pools whose Do returns soon after the deadline of ctx,
-// whatever the server, the network or the client's connection pool does. Do may exceed the
-// deadline by a fraction of the time that the call had, not by more.
+// whatever the server, the network or the client's connection pool does. Do may exceed
+// the deadline by a fraction of the time from the call to the deadline, but by no more.
 //
-// Where the lock needs the answer of every node, as with a single node, it calls Do of
-// such a pool on the goroutine of its own caller. That saves two hand-overs between
-// goroutines.
+// If the lock needs the answer of every node, for instance because there is only one, it
+// calls Do on the goroutine that called the lock. Without Bounded it hands the call to
+// another goroutine and back.
 type Bounded interface {
 	Pool
 

@@ -12,11 +12,11 @@ type Error string
 // Error returns the server's text.
 func (e Error) Error() string { return string(e) }
 
-// ErrNotSent is matched by errors of [Pool.Do] after which the command certainly did not
-// reach the server: the connection was refused, the client's pool was exhausted, or the
-// context had ended before. The lock then has nothing to release on this node. Without
-// ErrNotSent it has to keep releasing a key that may never have been set. An adapter that
-// is not certain does not use it.
+// ErrNotSent is matched by errors of [Pool.Do] if the command certainly did not reach the
+// server: the connection was refused, the client's pool was exhausted, or the context had
+// ended before. The lock then has nothing to release on this node. Without ErrNotSent it
+// has to keep releasing a key that may never have been set. An adapter that is not
+// certain does not use it.
 //
 // An error may match both ErrNotSent and [Error]: the server refused the connection
 // (AUTH, SELECT), not the command.
@@ -32,11 +32,11 @@ var ErrNoConn = errors.New("no free connection in the client's pool")
 // well. The lock does not retry after ErrClosed.
 var ErrClosed = errors.New("the client is closed")
 
-// Demoted reports whether err is an error reply by which the server says that it is no
-// longer a master that accepts writes: READONLY or MASTERDOWN. It looks for these words
-// anywhere in the text, since scripts and proxies put words of their own first. An adapter
-// closes a connection with such a reply: another connection may reach the present master
-// (through Sentinel, a balancer, or a DNS name that moved).
+// Demoted reports whether err is an error reply that says READONLY or MASTERDOWN: the
+// server is no longer a master that accepts writes. These words may be anywhere in the
+// text, since scripts and proxies put other words before them. An adapter closes a
+// connection with such a reply: another connection may reach the present master (through
+// Sentinel, a balancer, or a DNS name that moved).
 func Demoted(err error) bool {
 	e, ok := errors.AsType[Error](err)
 	return ok && (strings.Contains(string(e), "READONLY") || strings.Contains(string(e), "MASTERDOWN"))

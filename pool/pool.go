@@ -1,13 +1,13 @@
-// Package pool is the seam between the lock and a Redis client library.
+// Package pool has the interfaces by which the lock uses a Redis client library.
 //
-// The lock needs one method of a client, [Pool.Do], so an adapter is short. All knowledge
-// of Redis (command forms, scripts, differences between servers) stands on the other side
-// of the seam, once. Packages goredis and redigo are adapters for those clients. Package
-// pooltest states every duty of an adapter as a named test.
+// The lock needs one method of a client, [Pool.Do], so an adapter is short. An adapter
+// need not know which commands and scripts the lock uses, nor how servers differ: that is
+// in the lock, once for all clients. Packages goredis and redigo are adapters for those
+// clients. Package pooltest states every duty of an adapter as a named test.
 //
 // An adapter may implement more interfaces of this package. [Submitter] makes the lock
-// faster, [Subscriber] makes waiting shorter, [Backed] finds a client that is given twice,
-// [Bounded] saves a goroutine per call.
+// faster, [Subscriber] makes waiting shorter, [Backed] shows that two pools use one
+// client, and [Bounded] saves a goroutine per call.
 package pool
 
 import "context"
@@ -31,11 +31,11 @@ type Pool interface {
 	// An error reply of the server becomes an error that [errors.As] finds as [Error],
 	// with the server's text unchanged. Inside an array it is an element of type Error.
 	//
-	// The deadline of ctx is handed to the client in the best way that the client
-	// offers. A call that ended by ctx returns an error that matches ctx.Err(). Its late
-	// reply never reaches another call. A client that cannot be interrupted may return
-	// later, bounded by its own timeouts: the lock never waits for it. A call that hangs
-	// does not delay calls made after its deadline: they use another connection.
+	// Do ends at the deadline of ctx, as far as the client can be interrupted. The error
+	// of a call that ctx ended matches ctx.Err(). Its late reply never reaches another
+	// call. A client that cannot be interrupted may return later, when its own timeouts
+	// end the call. The lock does not wait for that. A call that hangs does not delay
+	// calls made after its deadline: they use another connection.
 	//
 	// Do sends the command at most once: it does not repeat a command that may have
 	// reached the server. An error that matches [ErrNotSent] promises that the command
@@ -45,10 +45,10 @@ type Pool interface {
 	// The error contains the cause: the refused dial, the unknown host, the certificate.
 	// It matches [ErrNoConn] or [ErrClosed] where that is the cause.
 	//
-	// A connection is opened within the client's own timeout for that, not within the
-	// deadline of ctx. A connection that is open too late for its command serves the
-	// next one. A connection on which the server said that it is no longer a master (see
-	// [Demoted]) is closed.
+	// A connection may take the client's own timeout to open, even if the deadline of ctx
+	// is earlier. If it is open too late for its command, a later command uses it. A
+	// connection on which the server said that it is no longer a master (see [Demoted])
+	// is closed.
 	Do(ctx context.Context, args ...any) (any, error)
 
 	// String names the node in errors and logs, without credentials, for

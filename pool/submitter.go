@@ -14,9 +14,9 @@ type Submitter interface {
 	//
 	// r receives the outcome exactly once, from any goroutine. The goroutine that called
 	// Submit does not call r before Submit returns: the caller may hold a mutex that r
-	// needs. Receive may call Submit, with the same r as well, so Submit drops its
-	// reference to r before it calls Receive. After that r belongs to another command,
-	// perhaps of another lock: a second outcome could make two holders of that lock.
+	// needs. Receive may call Submit with the same r. So the pool drops its reference to
+	// r before it calls Receive: from then on r belongs to another command, perhaps of
+	// another lock, and a second outcome could make two holders of that lock.
 	//
 	// The duties of [Pool.Do] hold, with two differences.
 	//
@@ -27,8 +27,9 @@ type Submitter interface {
 	// is not sent later.
 	//
 	// Second, ctx and args are borrowed. The pool may keep them until it calls r. From
-	// then on no goroutine touches them: the lock uses both for another command. A context
-	// derived from ctx reads ctx, so it is cancelled before r is called.
+	// then on none of its goroutines touches them: the lock uses both for another
+	// command. A context that the pool derived from ctx reads ctx, so the pool cancels it
+	// before it calls r.
 	Submit(ctx context.Context, r Receiver, args ...any)
 }
 

@@ -6,9 +6,9 @@ import "context"
 // subscribes to learn of releases. Without a Subscriber, or where the server refuses the
 // subscription, waiting takes longer. Nothing else changes.
 type Subscriber interface {
-	// Subscribe opens a connection of its own, subscribed to no channel yet. The
-	// connection lives until ctx ends or the connection breaks. If ctx ends first,
-	// Subscribe returns an error.
+	// Subscribe opens a connection for this subscription alone. It is subscribed to no
+	// channel yet. The connection lives until ctx ends or the connection breaks. If ctx
+	// ends first, Subscribe returns an error.
 	//
 	// After an error the lock tries again later. An error that matches
 	// [errors.ErrUnsupported] says that this client can never subscribe: package
@@ -31,8 +31,9 @@ type Subscription interface {
 
 	// Receive waits for the next event. It returns an error when ctx has ended, when the
 	// connection broke, and when the server refused a Join. The error of a refused Join
-	// is one that errors.As finds as [Error]. After an error the subscription is of no
-	// use. It does not connect again: messages missed meanwhile would go unnoticed.
+	// is one that errors.As finds as [Error]. After an error the subscription cannot be
+	// used any more. It does not connect again by itself: messages that it missed
+	// meanwhile would go unnoticed.
 	Receive() (Event, error)
 
 	// Close releases the connection. It is called once, after ctx ended and Receive
@@ -51,7 +52,7 @@ type Event struct {
 type EventKind uint8
 
 const (
-	Other   EventKind = iota // the connection lives
+	Other   EventKind = iota // anything else, for instance the answer to Ping: the connection lives
 	Joined                   // Channel is subscribed to from now on
 	Message                  // Message was published on Channel
 )

@@ -5,27 +5,29 @@
 //	node := goredis.New(client)
 //
 // Any [*redis.Client] will do: with TLS, with an ACL user, over a unix socket, or from
-// redis.NewFailoverClient. The client is not changed. Its connections and hooks are shared,
-// its options are only read. Closing it is up to you.
+// redis.NewFailoverClient. The client is not changed. Its connections are used, its hooks
+// run, and its options are read. You close it, after the Locker.
 //
 // A client of redis.NewFailoverClient needs a name, see [WithName]. After a failover a
 // second holder is possible: the new master may lack the last writes of the old one.
 //
 // # Differences from client.Do
 //
-// Deadline. A client with default options ignores the deadline of a context once a command
-// was sent, and waits for its ReadTimeout of five seconds. Here the deadline bounds the
-// command, rounded up by at most an eighth. Cancelling a context before its deadline does
-// not interrupt a command that was sent: go-redis offers no way to do that.
+// Deadline. A client with default options ignores the deadline of a context once a
+// command was sent, and waits for its ReadTimeout of five seconds. Here a command ends at
+// the deadline, or later by at most an eighth of the time that it had. If a context is
+// cancelled before its deadline, a command that was sent goes on until the deadline:
+// go-redis cannot interrupt it.
 //
 // Retries. A client with default options sends a command up to four times. Here it is sent
 // once, whatever MaxRetries says. The commands of a greeting are sent once as well.
 //
 // Opening. A client opens a connection within the time of the command that needs it, and
 // discards the connection when that time is over. Here a connection is opened in the
-// background. Its greeting (credentials, OnConnect, and a PING at the end) has DialTimeout,
-// or the time of the command if that is longer. ReadTimeout bounds each reply. A connection
-// that is open too late for its command serves the next one. The command is not sent late.
+// background. Its greeting (credentials, OnConnect, and a PING at the end) may take the
+// longer of DialTimeout and the time of the command. ReadTimeout bounds each reply of the
+// greeting. A connection that is open too late for its command serves the next one. The
+// command itself is not sent late.
 //
 // Demotion. A connection on which the server said READONLY or MASTERDOWN, anywhere in a
 // reply, is closed. The idle connections of the client are closed with it, at most once in
@@ -35,50 +37,50 @@
 //
 // No option has to be set.
 //
-// ContextTimeoutEnabled has no effect here. ReadTimeout and WriteTimeout bound calls whose
-// context has no deadline or a later one. Where they differ, the longer one counts for both.
+// ContextTimeoutEnabled has no effect here. The longer of ReadTimeout and WriteTimeout
+// bounds a call whose context has no deadline, or a later one.
 //
 // PoolSize should be at least the number of locks that are acquired at the same moment. A
 // command that finds no free connection by its deadline fails with an error that matches
 // [pool.ErrNoConn].
 //
-// DialerRetries is how often go-redis dials (default 5, 100 ms apart) before it reports that
-// a server refuses connections. With 1 it reports that at once. If the deadline of a command
-// ends earlier, the first command only reports that no connection was open. Later commands
-// report the cause.
+// DialerRetries is how often go-redis dials (default 5, 100 ms apart) before it reports
+// that a server refuses connections. With 1 it reports that at once. A command whose
+// deadline passes during the dials only reports that no connection was open. Later
+// commands report the cause.
 //
 // # Connections are shared
 //
-// A command is sent on any connection of the client's pool, as it is. If your code runs
-// SELECT on a pooled connection and returns it, some locks go to another database, and two
-// holders are possible. The same holds for any other state of a connection. Use
-// client.EphemeralConn for such code.
+// A command is sent on any connection of the client's pool, in the state in which your
+// code left the connection. If your code runs SELECT on a pooled connection and returns
+// it, some locks go to another database, and two holders are possible. Other changes of
+// the state of a connection do similar harm. Use client.EphemeralConn for such code.
 //
 // # Hooks
 //
-// Hooks added to the client before New run around every command. Hooks added later do not.
-// Hooks see the errors that client.Do would show them: redis.Nil for a null, and an error
-// for a command that was not sent because its context had ended. cmd.Err() returns the same
-// error.
+// Hooks added to the client before New run around every command. Hooks added later do
+// not. Hooks get the errors that they get from client.Do: redis.Nil for a null, and an
+// error for a command that was not sent because its context had ended. cmd.Err() returns
+// the same error.
 //
 // The lock ignores the error that a hook returns for a command that reached the client. A
 // hook that swallows errors would otherwise turn a failure into a nil reply, which means
 // "granted".
 //
 // A hook gets a copy of the arguments. If it changes them, for example to add a prefix to
-// keys, the command is refused and not sent: the lock would stand under a key that other
-// clients do not use. Use redlock.WithPrefix for a prefix. If a hook repeats a command that
-// was sent, it gets the first outcome again, and nothing is sent. Hooks do not see the PING
-// of a greeting.
+// keys, the command is refused and not sent: the lock would be under a key that other
+// clients do not use. For a prefix use redlock.WithPrefix. If a hook repeats a command
+// that was sent, it gets the first outcome again, and nothing is sent. Hooks do not see
+// the PING of a greeting.
 //
 // # Subscriptions
 //
 // While a process waits for a lock it has one more connection to each node, to learn of
 // releases. go-redis dials it with the client's options. It does not count for PoolSize;
-// PoolStats shows it under PubSubStats. It ends when nothing in the process waits any more,
+// PoolStats shows it under PubSubStats. It ends soon after the last wait of the process,
 // and when the client is closed. An ACL user needs PING, SUBSCRIBE, UNSUBSCRIBE and the
-// channels. Without these rights waiting takes longer; nothing else changes. Hooks around
-// commands do not see the commands of a subscription.
+// channels (SECURITY.md has the lines). Without these rights waiting takes longer;
+// nothing else changes. Hooks around commands do not see the commands of a subscription.
 //
 // # Clusters and rings
 //
@@ -206,7 +208,7 @@ func ended(ctx context.Context) error {
 	return err
 }
 
-// Bounded implements [pool.Bounded]. The deadline of ctx bounds the wait for a connection.
-// The greeting of a connection and the command may exceed the deadline by an eighth of the
-// time that the call had.
+// Bounded implements [pool.Bounded]. The deadline of ctx bounds the wait for a
+// connection. The greeting of a connection, and the command, may end later than the
+// deadline, by at most an eighth of the time from the call to the deadline.
 func (p *Pool) Bounded() {}

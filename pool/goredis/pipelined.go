@@ -27,10 +27,10 @@ var (
 // take many locks, or need the lowest cost per lock. It panics if client is nil.
 //
 // The first call opens a connection as client would: through its dial hooks, its Dialer,
-// TLS and Sentinel, with its credentials, DB, ClientName and OnConnect. Package goredis then
-// writes the commands and reads the replies itself. So the connection does not count for
-// PoolSize. These have no effect on it: hooks around commands, the Limiter, and the options
-// about retries, about the client's pool and about caching.
+// TLS and Sentinel, with its credentials, DB, ClientName and OnConnect. Package goredis
+// then writes the commands and reads the replies itself. So the connection does not count
+// for PoolSize. Some things of the client have no effect on it: hooks around commands,
+// the Limiter, and the options about retries, about the client's pool and about caching.
 //
 // Opening a connection may take DialTimeout for the dial, and five seconds for credentials
 // and greeting. A call does not wait longer than its deadline. A connection that is open too
@@ -40,20 +40,20 @@ var (
 // StreamingCredentialsProvider has new credentials, the open connection authenticates
 // again.
 //
-// When a call is not answered by its deadline, the next calls get a new connection. The old
-// one is kept for two seconds, for late replies, and then closed. Calls on it with a later
-// deadline fail then. A connection is also replaced when the server turns out to be a
-// replica.
+// When a call is not answered by its deadline, the next calls get a new connection. The
+// old one is kept for late replies, for two seconds, and then closed. A call that still
+// waits for a reply on it fails then, even if its deadline is later. A connection is also
+// replaced when the server turns out to be a replica.
 //
 // A client of redis.NewFailoverClient closes its connections when Sentinel announces
 // another master. The pipelined connection is closed with them. To notice that, one
-// connection of the client's pool stays in use while the pipelined one is open. So PoolSize
-// must be at least 2. Two WAIT commands a second are sent on that connection. Where WAIT is
-// denied, it is fifty PING a second.
+// connection of the client's pool stays in use while the pipelined one is open. So
+// PoolSize must be at least 2. Two WAIT commands a second are sent on that connection, or
+// fifty PING commands where WAIT is denied.
 //
-// Close the Pipelined when the Locker is closed. That does not close the client, which also
-// owns the subscriptions. After the client is closed no new pipelined connection is opened.
-// An open one remains, unless the client is from redis.NewFailoverClient.
+// Close the Pipelined after the Locker. That does not close the client, which also owns
+// the subscriptions. After the client is closed no new pipelined connection is opened. An
+// open one remains, unless the client is from redis.NewFailoverClient.
 //
 // go-redis has automatic pipelining of its own, which hands every command to another
 // goroutine. That costs time for a single lock. Here the calling goroutine writes.

@@ -1,5 +1,5 @@
-// Package pooltest tests the duties of an adapter. File contract.go lists them: each is a
-// named test, with the reason why the lock relies on it.
+// Package pooltest tests whether an adapter, a [pool.Pool], does its duties. File contract.go
+// lists them: each is a named test, with the reason why the lock relies on it.
 //
 // An adapter is tested in a few lines:
 //
@@ -15,18 +15,19 @@
 // client asks for (RESP2, or RESP3 after HELLO 3). It freezes, delays, closes connections and
 // refuses commands as each case needs. A failed case logs the reason for its duty.
 //
-// Run it with the options that your users have, which are the client's defaults. Run it once
-// more with a connection pool of one: every duty holds there as well. Set a password in the
-// client, for the case about credentials; the server accepts any. Run it under -race.
+// Call Run with the options that most users have: the client's defaults. Call it once more with
+// a connection pool of one: every duty holds there as well. Set a password in the client, for
+// the case about credentials; the server accepts any password. Run it under -race.
 //
 // If the pool implements [pool.Subscriber], the suite tests subscriptions. A subscription must
-// outlast the client's read timeout. The case about silence notices a read timeout below 700 ms.
-// Such a timeout is too short for the large replies of other cases under -race, so give it to
-// the client of a Run that is only about silence.
+// outlast the client's read timeout. The case about silence fails if a read timeout below 700
+// ms ends the subscription. To see that, give the client such a timeout in a test of its own,
+// and select the case with -run: other cases have replies that are too large for the timeout
+// under -race.
 //
-// If the pool implements [pool.Submitter], the suite submits commands. Its receivers count their
-// outcomes and then overwrite the arguments, so that the race detector finds later reads. Its
-// contexts report any use after the outcome.
+// If the pool implements [pool.Submitter], the suite submits commands. Its receivers count the
+// outcomes and then overwrite the arguments, so that the race detector finds an adapter that
+// reads them later. Its contexts report any use after the outcome.
 package pooltest
 
 import (
@@ -39,11 +40,11 @@ import (
 
 // An Opener opens a pool on the server at addr ("127.0.0.1:34567") and lets tb.Cleanup close it.
 //
-// The server may not be running yet. So an Opener sends nothing, or ignores the failure. Some
-// clients connect when they are made: give these the option to connect at the first command.
+// The server may not be running yet. So an Opener sends nothing, or ignores the failure. If the
+// client connects when it is made, give it the option to connect at the first command.
 type Opener func(tb testing.TB, addr string) pool.Pool
 
-// Run runs every case on pools that open opens. It takes a few seconds.
+// Run runs every case on pools that it gets from open. It takes a few seconds.
 //
 // The cases about subscriptions are for pools that implement [pool.Subscriber]. They are skipped
 // for other pools, and if Subscribe returns an error that matches [errors.ErrUnsupported]. With a

@@ -39,18 +39,19 @@ var (
 //
 // dial should return when its context ends. redis.DialContext does that, except for the
 // handshake of TLS, which has ten seconds. redis.Dial does not: while it greets a frozen
-// server, all calls fail, and Close returns before it.
+// server, all calls fail, and Close does not wait for it.
 //
 // If dial wraps connections, their Send must leave the last part of a command to Flush: a
 // reply that arrives before Send has returned ends the connection.
 //
 // The first call opens a connection, which is kept until it breaks. When a call is not
-// answered by its deadline, the next calls get a new connection. The old one is kept for two
-// seconds, for late replies, and then closed. Calls on it with a later deadline fail then.
-// DialReadTimeout does not end a connection, DialWriteTimeout does.
+// answered by its deadline, the next calls get a new connection. The old one is kept for
+// late replies, for two seconds, and then closed. A call that still waits for a reply on
+// it fails then, even if its deadline is later. DialWriteTimeout ends a connection,
+// DialReadTimeout does not.
 //
 // Subscriptions have a connection of their own, made by dial as well. Close the Pipelined
-// when the Locker is closed.
+// after the Locker.
 func NewPipelined(dial func(ctx context.Context) (redis.Conn, error), opts ...Option) *Pipelined {
 	if dial == nil {
 		panic("redigo: NewPipelined(nil): no dial")

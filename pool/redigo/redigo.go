@@ -10,40 +10,41 @@
 //	node := redigo.New(connections, redigo.WithName("redis-1:6379"))
 //
 // [New] accepts anything that hands out connections with a context (see [Source]). The
-// source is not changed. Closing it is up to you.
+// source is not changed. You close it, after the Locker.
 //
 // # Differences from redigo's Do
 //
 // redigo's Do takes no deadline. Without DialReadTimeout it waits for ever for a frozen
 // server. Here the deadline of the context bounds every command, in place of
-// DialReadTimeout. Cancelling a context before its deadline does not interrupt a command of
-// up to 4 KiB that was sent. Without a deadline a call ends by the connection's own timeouts
-// or when its context is cancelled.
+// DialReadTimeout. If the context is cancelled before its deadline, a command of up to 4
+// KiB that was sent goes on until the deadline. A call without a deadline ends by the
+// connection's own timeouts, or when its context is cancelled.
 //
 // # Options that matter
 //
 // DialContext. Give redis.Pool a DialContext, not a Dial. A Dial cannot be interrupted:
 // against a frozen server its AUTH or SELECT waits for ever, unless DialReadTimeout is set.
 //
-// TestOnBorrow. Its commands cannot be interrupted either. Without TestOnBorrow, each idle
-// connection that a restart of the server broke costs one failed call.
+// TestOnBorrow. Its commands cannot be interrupted either. Leaving it out has a price:
+// each idle connection that a restart of the server broke costs one failed call.
 //
-// MaxActive and Wait. With MaxActive set, Wait decides about a call that finds no free
-// connection: it waits until its context ends, or fails at once.
+// MaxActive and Wait. If MaxActive is set, a call may find no free connection. With Wait
+// it waits for one until its context ends. Without Wait it fails at once.
 //
-// MaxIdle should be at least the number of locks that are acquired at the same moment. With
-// redigo's default of 0 every command dials.
+// MaxIdle should be at least the number of locks that are acquired at the same moment.
+// The default of redigo is 0: then every command dials.
 //
 // # Subscriptions
 //
 // While a process waits for a lock it has one more connection to each node, to learn of
-// releases. The connection is one of the source's and counts for MaxActive until nothing in
-// the process waits any more. So MaxActive needs one connection to spare. With a MaxActive
-// of 1 there is no subscription: waiting takes longer, and nothing else changes.
+// releases. The connection is one of the source's. It counts for MaxActive, and ends soon
+// after the last wait of the process. So let MaxActive allow one connection more. With a
+// MaxActive of 1 there is no subscription: waiting takes longer, and nothing else
+// changes.
 //
-// The limit of a Source of your own is not known here: let it allow one connection more.
-// DialReadTimeout does not end a subscription. Connections without ReceiveContext or
-// ReceiveWithTimeout cannot subscribe.
+// If you write a [Source] with a limit, let it allow one connection more, too.
+// DialReadTimeout does not end a subscription. A connection can subscribe only if it has
+// both ReceiveContext and ReceiveWithTimeout.
 package redigo
 
 import (
@@ -96,11 +97,12 @@ var unnamed atomic.Int64
 
 // New returns the master behind source. It sends nothing, and panics if source is nil.
 //
-// The timeouts of the source's dial function bound the opening of a connection, and so do
-// five seconds. The deadline of the command does not: DialContext gets a context with the
-// caller's values and a deadline of its own. A connection that is open too late for its
-// command serves the next one. Until then it is idle in the redis.Pool. If that keeps no
-// idle connections (MaxIdle 0), it is kept here for two seconds.
+// A connection may take five seconds to open, or less if the source's dial function has
+// shorter timeouts. It may take longer than the deadline of its command: DialContext gets
+// a context with the caller's values and another deadline. A connection that is open too
+// late for its command serves the next one. Until then it is idle in the redis.Pool. If
+// the redis.Pool keeps no idle connections (MaxIdle 0), the connection is kept outside of
+// it for two seconds.
 //
 // A connection on which the server said that it is no longer a master is closed, and so are
 // the idle ones of the redis.Pool. That needs connections with ReceiveContext or

@@ -21,12 +21,13 @@ var (
 // Subscribe implements [pool.Subscriber]. The connection is one of the source's, and counts
 // for the source's limit while the process waits for a lock.
 //
-// From a *redis.Pool with MaxActive one connection is borrowed, however many Lockers use the
-// pool. It is returned when a command finds no free connection. Waiters are then not
-// notified, and retry after their delay.
+// From a *redis.Pool with MaxActive one connection is borrowed, however many Lockers use
+// the pool. The connection goes back to the pool when a command finds none free. Then
+// waiters are not notified, and retry after their delay.
 //
-// The error matches [errors.ErrUnsupported] if MaxActive is 1, since no connection would be
-// left for commands, and if the connections cannot be interrupted.
+// The error matches [errors.ErrUnsupported] if MaxActive is 1, since no connection would
+// be left for commands. It also does if the connections do not have both ReceiveContext
+// and ReceiveWithTimeout.
 func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	l, err := p.borrow()
 	if err != nil {
