@@ -38,18 +38,20 @@ func (c *clock) jump(store *miniredis.Miniredis, d time.Duration) {
 	store.DB(0)
 }
 
-// JumpClock moves the node's wall clock by d, backward if d is negative. Redis expires keys by
-// that clock. A jump forward expires keys early. A jump backward lets them live longer. TIME
-// follows.
+// JumpClock moves the node's wall clock by d, backward if d is negative, and no other clock.
+// Use it to test what happens if an operator or NTP sets the clock of a node. Redis expires
+// keys by that clock: after a jump forward they expire early, after a jump backward they live
+// longer. The TIME command tells the new time.
 func (n *Node) JumpClock(d time.Duration) {
 	n.gate.Lock()
 	defer n.gate.Unlock()
 	n.clock.jump(n.store, d)
 }
 
-// Advance makes the time d pass on the node at once: keys expire, and TIME follows. For the node
-// that is a jump of its clock forward. A negative d does nothing. In a bubble, time.Sleep makes
-// time pass for the clients as well.
+// Advance moves the node's wall clock forward by d, as JumpClock does. Use it to let keys
+// expire without waiting for it. A negative d does nothing. The clocks of the clients do not
+// move: if a majority was advanced, another client can take the lock while its holder still
+// relies on it. In a bubble, time.Sleep moves all clocks.
 func (n *Node) Advance(d time.Duration) {
 	if d > 0 {
 		n.JumpClock(d)

@@ -1,6 +1,6 @@
-// Package redlocktest is a kit for testing what a service does when its Redis masters fail.
-// It has in-memory servers that a test can stop, freeze, slow down and demote. A test can
-// also drop their requests and replies, close idle connections, and set their clocks.
+// Package redlocktest is a kit for testing what a service does when its Redis masters fail. It
+// has in-memory servers that a test can stop, freeze, slow down and demote. A test can also
+// drop their requests and replies, close idle connections, and move their clocks.
 //
 //	func TestTwoOfFiveMayHang(t *testing.T) {
 //		cluster := redlocktest.New(t, 5)
@@ -30,26 +30,25 @@
 // that are still in flight. So release all locks before it ends, then close the Lockers, then
 // the clients.
 //
-// A go-redis client in a bubble needs two options. DialerRetries: 1, since go-redis repeats a
+// A go-redis client in a bubble needs two options. Set DialerRetries to 1: go-redis repeats a
 // refused dial in the background, even after the client's Close, and a bubble does not end
-// before its last goroutine. MaintNotificationsConfig with
-// Mode: maintnotifications.ModeDisabled, since go-redis holds a mutex during a part of its
-// greeting. With Delay or Freeze during that part, the time of the bubble stands still.
+// before its last goroutine. Set MaintNotificationsConfig to one with Mode:
+// maintnotifications.ModeDisabled: otherwise go-redis holds a mutex during a part of its
+// greeting, and if that part meets Delay or Freeze, the time of the bubble stands still.
 //
-// After many refused dials go-redis tries the server once a second, and notices Close only
-// then. If a node was stopped, end the bubble with time.Sleep(time.Second) after the client's
-// Close.
+// After many refused dials go-redis tries the server once a second, and notices only then that
+// the client was closed. If a node was stopped, end the bubble with time.Sleep(time.Second)
+// after the client's Close.
 //
-// In both modes keys expire as time passes, as on a real server. [Node.Advance] makes time
-// pass at once.
+// In both modes keys expire as time passes, as on a real server. [Node.Advance] moves the
+// clocks of nodes forward, so that a test need not wait for an expiry.
 //
 // # Faults
 //
-// A fault holds from the moment at which its method returns: after [Node.Freeze] returned, the
-// node executes no command. The exception is a command that already waits for another client,
-// such as BLPOP: it goes on waiting. [Node.Stats] counts how often each fault fired.
-// [Node.Await] waits for a count. So a test need not sleep, and cannot pass because nothing
-// happened.
+// A fault is in force when its method returns: after [Node.Freeze] has returned, the node
+// executes no command. An exception is a command that waits for another client already, such as
+// BLPOP: it goes on waiting. [Node.Stats] counts how often each fault fired. [Node.Await] waits
+// for a count. So a test need not sleep, and cannot pass because nothing happened.
 //
 // Some faults outlive Stop and Start: Delay, DelayDials, DropRequests, DropReplies, FailWith,
 // FailCommand, Demote, and the node's clock. A freeze does not: a node that was stopped while

@@ -27,8 +27,8 @@ func (n *Node) Thaw() {
 	}
 }
 
-// Delay makes the node wait for d before it executes each command. 0 ends it, for commands that
-// are sent later.
+// Delay makes the node wait for d before it executes each command. 0 ends the delay of later
+// commands.
 func (n *Node) Delay(d time.Duration) {
 	n.gate.Lock()
 	defer n.gate.Unlock()
@@ -38,9 +38,9 @@ func (n *Node) Delay(d time.Duration) {
 // DropRequests drops all commands: they are not executed and not answered, as if the network
 // were cut. Connections are accepted.
 //
-// A connection on which a command was dropped stays dead after the fault ended: later commands
-// on it are dropped as well. Otherwise the client would take the answer to its next command for
-// the answer to the dropped one, which TCP never does. Clients open a new connection after a
+// After the fault a connection on which a command was dropped stays dead: later commands on it
+// are dropped as well. Otherwise the client would take the answer to its next command for that
+// to the dropped one, which cannot happen over TCP. Clients open a new connection after a
 // timeout.
 func (n *Node) DropRequests(on bool) {
 	n.gate.Lock()
@@ -49,15 +49,15 @@ func (n *Node) DropRequests(on bool) {
 }
 
 // DropReplies drops all answers, and messages to subscribers: commands take effect, and the
-// client gets no answer. A connection on which an answer was dropped stays silent after the
-// fault ended, while commands on it take effect.
+// client gets no answer. After the fault a connection on which an answer was dropped stays
+// silent, and commands on it still take effect.
 func (n *Node) DropReplies(on bool) {
 	n.dropReplies.Store(on)
 }
 
 // FailWith makes the node answer each command with the error msg, without executing it. For
-// example: "OOM command not allowed when used memory > 'maxmemory'." or "READONLY You can't write
-// against a read only replica.". "" ends it.
+// example: "OOM command not allowed when used memory > 'maxmemory'." or "READONLY You can't
+// write against a read only replica.". An empty msg ends it.
 //
 // The commands by which clients open, check and close connections are executed as before: HELLO,
 // AUTH, CLIENT, SELECT, PING, RESET, QUIT.
@@ -69,10 +69,10 @@ func (n *Node) FailWith(msg string) {
 
 // FailCommand makes the node answer each command of this name with the error msg, without
 // executing it. For example: "EVALSHA" with "ERR unknown command 'EVALSHA'", or "AUTH" with
-// "WRONGPASS invalid username-password pair or user is disabled.". "" ends it for this command.
-// The case of name does not matter.
+// "WRONGPASS invalid username-password pair or user is disabled.". An empty msg ends it for
+// this command. The case of name does not matter.
 //
-// Each command can have an error of its own, also the commands that FailWith excepts. It takes
+// Each command can have another error, also the commands that FailWith does not fail. It takes
 // precedence over the error of FailWith. A command inside a script does not fail.
 func (n *Node) FailCommand(name, msg string) {
 	n.gate.Lock()
@@ -86,8 +86,8 @@ func (n *Node) FailCommand(name, msg string) {
 
 // Demote makes the node a replica, as a failover behind its address does. Commands that change
 // data are refused with "READONLY You can't write against a read only replica.", inside scripts
-// as well. The error of such a script contains these words after some of its own. Connections
-// and data remain. Commands that read, publish or subscribe are executed.
+// as well. The error of such a script has other words before these. Connections and data
+// remain. Commands that read, publish or subscribe are executed.
 func (n *Node) Demote() { n.setDemoted(true) }
 
 // Promote makes the node a master again.
@@ -99,10 +99,10 @@ func (n *Node) setDemoted(on bool) {
 	n.demoted = on
 }
 
-// DelayDials makes each new connection ready d later, as if its certificate, its credentials or
-// its network took that long. The client connects at once, as it does to a busy server. The node
-// reads nothing from the connection before d is over. So the client's first command (HELLO, AUTH
-// or its own) is answered after d, and later ones at once. 0 ends it, for new connections.
+// DelayDials makes the node read from a new connection only after d, as if certificates,
+// credentials or the network took that long. The client connects at once, as it does to a busy
+// server. Its first command (HELLO, AUTH or its own) is answered after d, and later ones at
+// once. 0 ends the delay of later connections.
 func (n *Node) DelayDials(d time.Duration) {
 	n.gate.Lock()
 	defer n.gate.Unlock()

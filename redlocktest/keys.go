@@ -2,7 +2,7 @@ package redlocktest
 
 import "time"
 
-// Hold sets a key as another holder would, whatever the key was before. A ttl of 0 means that it
+// Hold sets a key as another holder would, whatever the key was before. With a ttl of 0 the key
 // never expires.
 //
 // Hold, Delete, Get, TTL and Keys read and change the node's data directly. They work while the

@@ -63,9 +63,9 @@ func newNode(t TB, number int, listen listenFunc) (*Node, error) {
 // they are from 192.0.2.0/24, which is reserved for documentation, and only Dial reaches them.
 func (n *Node) Addr() string { return n.listener.addr() }
 
-// Dial connects to this node, in both modes. It ignores network and addr. It can be used as
-// go-redis's Options.Dialer and redigo's DialContextFunc. While the node is stopped the error
-// matches syscall.ECONNREFUSED.
+// Dial connects to this node, in both modes. It ignores network and addr. Use it as go-redis's
+// Options.Dialer or redigo's DialContextFunc. If the node is stopped, the error matches
+// syscall.ECONNREFUSED.
 func (n *Node) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := n.listener.dial(ctx)
 	if errors.Is(err, syscall.ECONNREFUSED) {

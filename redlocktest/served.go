@@ -117,9 +117,10 @@ func (r *run) cutIdle() []*served {
 // command on it is delayed, frozen, or waits for another client (BLPOP), or while DelayDials
 // delays it.
 //
-// The client gets no notice. A command that is in flight, and the next one that it sends on such a
-// connection, is not executed, and fails with EOF or a reset. New connections are accepted. Over
-// TCP some clients check a connection before they use it, and notice. In memory they cannot.
+// The client is not told. The next command on such a connection, and one that is on its way
+// already, is not executed, and fails with EOF or a reset. New connections are accepted. Over
+// TCP some clients check a connection before they use it, and notice that it was closed. In
+// memory they cannot.
 func (n *Node) CloseIdle() int {
 	n.gate.RLock()
 	r := n.run

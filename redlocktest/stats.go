@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Stats counts what a node did and how often each fault fired, since the node was made. Stop
-// and Start do not reset it.
+// Stats has counters of what a node did and how often each fault fired, since the node was
+// made. Stop and Start do not reset them.
 type Stats struct {
 	// Commands is the number of commands that were executed. Commands of the handshake (see
 	// [Node.FailWith]) and commands inside a script do not count.
