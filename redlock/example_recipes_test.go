@@ -10,8 +10,9 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// leadForEver runs lead on one instance at a time, for as long as ctx lasts. lead returns
-// when its context ends: the lock is released only then, so no two lead at once.
+// leadForEver runs lead on one instance at a time, until ctx ends. lead must return when
+// its context ends. The lock is released only after it has returned, so no two instances
+// lead at once.
 func leadForEver(ctx context.Context, locker *redlock.Locker, lead func(context.Context) error) error {
 	for ctx.Err() == nil {
 		err := locker.Do(ctx, "leader", lead)
@@ -35,7 +36,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A service that has a leader: each instance runs this loop.
+// Each instance of a service runs this loop. One of them leads.
 func Example_leaderLoop() {
 	nodes := masters()
 	locker, disconnect := connect(nodes)
@@ -54,8 +55,7 @@ func Example_leaderLoop() {
 	// ended: <nil>
 }
 
-// The order in which a program ends: first what uses the locks, then the locks, then the
-// Locker, then the clients.
+// A program ends the work first, then the locks, then the Locker, then the clients.
 func Example_shutdown() {
 	nodes := masters()
 	locker, closeClients := connect(nodes)
@@ -103,7 +103,7 @@ func whatNow(err error) string {
 	return "report it: an option, a name or a server is wrong"
 }
 
-// The errors that a caller tells apart.
+// A caller handles these errors differently.
 func Example_errors() {
 	nodes := masters()
 	locker, disconnect := connect(nodes)

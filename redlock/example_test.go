@@ -12,9 +12,9 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// masters are three in memory: the examples run. A client is one of the adapters, see the
-// examples of pool/goredis and pool/redigo: they would have every user of the lock
-// download all clients if they stood here.
+// masters returns three masters in memory, so the examples run. A service uses an adapter
+// instead, see the examples of pool/goredis and pool/redigo. They are not in this file,
+// because then every user of the lock would download all clients.
 func masters() []*fakenode.Node {
 	nodes, _ := fakenode.Pools(3)
 	return nodes
@@ -50,9 +50,9 @@ func Example_do() {
 	// lost or failed: false
 }
 
-// oncePerTick runs a job that all instances of a service start at the same tick, on one of
-// them. A job of a millisecond is done before another instance asks, whose clock is behind:
-// so the lock is kept for half of the time between two ticks, also if the instance dies. No
+// oncePerTick runs a job that all instances of a service start at the same tick, on one
+// of them. A job of a millisecond is done before an instance whose clock is behind asks
+// for the lock. So the lock is kept for half a tick, even if the instance dies. No
 // instance waits for it.
 func oncePerTick(ctx context.Context, locker *redlock.Locker, every time.Duration, job func(context.Context) error) error {
 	err := locker.Do(ctx, "nightly-backup", job, redlock.WithTTL(every/2), redlock.WithMinHold(every/2), redlock.WithMaxTries(1))
@@ -62,7 +62,8 @@ func oncePerTick(ctx context.Context, locker *redlock.Locker, every time.Duratio
 	return err
 }
 
-// A tick on three instances, one after the other, as their clocks go: the job runs once.
+// Three instances whose clocks differ start the job at the same tick, one after the
+// other. It runs once.
 func Example_oncePerTick() {
 	nodes := masters()
 	ctx := context.Background()
@@ -82,7 +83,7 @@ func Example_oncePerTick() {
 	// instance 0 runs the job
 }
 
-// A job that goes on in another process, through a queue. Nobody else gets the lock on the
+// A job goes on in another process, through a queue. No other caller gets the lock on the
 // way. The handle is a secret: it can release the lock.
 func Example_handOver() {
 	nodes := masters()
@@ -117,7 +118,7 @@ func Example_handOver() {
 	// unlocked: true
 }
 
-// TryLock does not wait. If somebody else has the lock the error says who.
+// TryLock does not wait. If another holder has the lock, the error has its label.
 func Example_tryLock() {
 	nodes := masters()
 	locker, disconnect := connect(nodes, redlock.WithOwner("worker-1"))
@@ -146,8 +147,8 @@ func Example_tryLock() {
 	// taken by worker-2
 }
 
-// A lock that is kept alive lives as long as its holder wants, in leases of one
-// TTL. Its context ends when it is no longer certainly held.
+// A lock that is kept alive is held until it is unlocked or lost. Its context ends when
+// it is no longer certainly held.
 func Example_keepAlive() {
 	nodes := masters()
 	locker, disconnect := connect(nodes)
@@ -175,8 +176,8 @@ func Example_keepAlive() {
 	// ended: lock was released
 }
 
-// With WithFair who came first is served first, also if others wait in other
-// processes. LockAsync returns at once with a place in line.
+// If WithFair is set, waiters of all processes are served first come, first served.
+// LockAsync returns at once, with a request in the wait queue.
 func Example_fair() {
 	nodes := masters()
 	locker, disconnect := connect(nodes)
@@ -191,7 +192,7 @@ func Example_fair() {
 	}
 	go func() {
 		time.Sleep(100 * time.Millisecond)
-		_ = held.Unlock(ctx) // and the next in line is woken
+		_ = held.Unlock(ctx) // which notifies the next waiter
 	}()
 
 	pending := locker.LockAsync(ctx, "report", redlock.WithFair())
@@ -203,10 +204,11 @@ func Example_fair() {
 		panic(err)
 	}
 	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
-	// It is not run here: these masters know no queue. Tests on servers do the same.
+	// It is not run here: these masters have no wait queue. Tests on servers do the same.
 }
 
-// Watch tells who gets a lock and when it is free again. To act on it, take the lock.
+// Watch reports each new holder of a lock, and each release. Take the lock before you act
+// on it.
 func Example_watch() {
 	nodes := masters()
 	locker, disconnect := connect(nodes, redlock.WithOwner("worker-1"))
@@ -236,9 +238,9 @@ func Example_watch() {
 	// released
 }
 
-// Masters that may have forgotten locks, new ones too, grant none until all that they may
-// have forgotten have expired: for the longest time to live that anybody uses there. Lock
-// waits for that, TryLock says so.
+// A master that may have forgotten locks grants none until all that it may have forgotten
+// have expired. So does a new master. That lasts for the largest TTL of all locks. Lock
+// waits for its end, and the error of TryLock says when it comes.
 func Example_restartGuard() {
 	nodes := masters()
 	const longest = 300 * time.Millisecond
@@ -258,8 +260,8 @@ func Example_restartGuard() {
 	// unlocked: true
 }
 
-// A Trace counts what happens, for metrics. Errors hold names and addresses: as labels they
-// would be without number, so ask what they match.
+// A Trace counts what happens, for metrics. The texts of errors have names and addresses,
+// which would give a metric too many labels. So use what the error matches.
 func Example_trace() {
 	nodes := masters()
 	var mu sync.Mutex

@@ -102,9 +102,9 @@ func (p *Pending) Position() (ahead int, known bool) {
 	}
 }
 
-// Wait returns the lock, or the error of the request. Every call returns the same. If ctx
-// ends first, the error matches ctx.Err(), and the request goes on. The error of a nil
-// Pending matches [ErrNotHeld].
+// Wait returns the lock, or the error of the request. Every call returns the same lock.
+// If ctx ends first, the error matches ctx.Err(), and the request goes on. The error of a
+// nil Pending matches [ErrNotHeld].
 func (p *Pending) Wait(ctx context.Context) (*Lock, error) {
 	if p == nil {
 		return nil, fmt.Errorf("redlock: wait for lock: %w: the Pending is nil: nothing was asked for", ErrNotHeld)

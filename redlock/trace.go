@@ -20,11 +20,11 @@ type Trace struct {
 	Round func(RoundInfo)
 
 	// Lost is called once for a lock that ended before its holder gave it up by Unlock or
-	// Handle. cause matches [ErrExpired] if the validity ended, [ErrLost] if so many nodes
-	// deny the lock that no majority has it, and [ErrClosed] if the Locker was closed. An
-	// expiry is reported at once if the lock is kept alive, if Lock.Context was called, or
-	// if another caller of this process waits for the lock. Otherwise it is reported when a
-	// method notices it, at the latest Close.
+	// Handle. cause matches [ErrExpired] if the validity ended, [ErrLost] if so many
+	// nodes deny the lock that no majority has it, and [ErrClosed] if the Locker was
+	// closed. An expiry is reported at once if the lock is kept alive, if Lock.Context
+	// was called, or if another caller of this process waits for the lock. Otherwise it
+	// is reported when a method of the lock notices it, or by Close at the latest.
 	Lost func(name string, cause error)
 
 	// Node is called with down true when every call to a node has failed for a second or

@@ -39,8 +39,8 @@ func Example() {
 	fmt.Println("unlocked:", lock.Unlock(ctx) == nil)
 }
 
-// One connection for each master, shared by all locks of a service: for many of them,
-// or for the last bit of speed.
+// All locks of a service share one connection to each master. That is for services that
+// take many locks, or need the lowest cost per lock.
 func Example_pipelined() {
 	addrs := []string{"redis-1:6379", "redis-2:6379", "redis-3:6379"}
 	ctx := context.Background()
