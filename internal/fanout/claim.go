@@ -12,7 +12,9 @@ import (
 )
 
 // A Claim is one attempt's value on all nodes, from the first command until no
-// node can carry it any more.
+// node can carry it any more. It is about one key, or about several: then a node grants all of
+// them or none, and denies the claim that has lost one there. What is said about the key holds
+// for all of them.
 //
 // On every node its commands are ordered: the next is sent only when the one
 // before was answered or given up. Once Release was called, every node ends
@@ -65,16 +67,16 @@ type Storage struct {
 	states [3]nodeState
 }
 
-// NewClaim prepares an attempt to store value under key. A command for which no
-// round waits gets timeout.
-func (g *Group) NewClaim(key, value string, timeout time.Duration) *Claim {
-	return g.NewClaimIn(new(Storage), key, value, timeout)
+// NewClaim prepares an attempt to store value under key, and under further keys. A command for
+// which no round waits gets timeout.
+func (g *Group) NewClaim(key, value string, timeout time.Duration, more ...string) *Claim {
+	return g.NewClaimIn(new(Storage), key, value, timeout, more...)
 }
 
 // NewClaimIn is NewClaim in storage that was not used before.
-func (g *Group) NewClaimIn(storage *Storage, key, value string, timeout time.Duration) *Claim {
+func (g *Group) NewClaimIn(storage *Storage, key, value string, timeout time.Duration, more ...string) *Claim {
 	c := &storage.claim
-	c.group, c.entry, c.timeout = g, g.scripts.NewEntry(key, value), timeout
+	c.group, c.entry, c.timeout = g, g.scripts.NewEntry(key, value).And(more...), timeout
 	c.states = slices.Grow(storage.states[:0], len(g.nodes))[:len(g.nodes)]
 	return c
 }
@@ -109,7 +111,8 @@ func (c *Claim) Wait(ctx context.Context, ttl time.Duration, flag node.WaiterFla
 	return c.begin(newRound(ctx, node.Wait, c, ttl, c.callTimeout()))
 }
 
-// Turn asks like Wait, but a node refuses while another waiter is first in the wait queue.
+// Turn asks like Wait, but a node refuses while another waiter is first in the wait queue. The
+// claim is about one key.
 func (c *Claim) Turn(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
 	c.flag = flag // the claim is not shared yet
 	return c.begin(newRound(ctx, node.AcquireInTurn, c, ttl, c.callTimeout()))

@@ -32,7 +32,9 @@ func (c *Claim) abandonNode(i int) {
 		until = later(until, time.Now().Add(2*s.keyLifetime))
 	}
 	if until.After(time.Now()) {
-		c.group.addLeftKey(i, leftKey{c.entry.Key(), until})
+		for _, key := range c.entry.Keys() {
+			c.group.addLeftKey(i, leftKey{key, until})
+		}
 	}
 	c.settle(i)
 }

@@ -88,7 +88,7 @@ func (g *Group) abandonUnsettled() []error {
 	keys := make([][]string, len(g.nodes))
 	for _, c := range claims {
 		for _, i := range c.unsettledNodes() {
-			keys[i] = append(keys[i], c.entry.Key())
+			keys[i] = append(keys[i], c.entry.Keys()...)
 		}
 		c.abandon()
 	}

@@ -24,8 +24,9 @@ const (
 // An Answer is the outcome of a request on one node.
 type Answer struct {
 	Status     Status
-	Found      bool // Acquire, Wait, AcquireInTurn, if Granted: the key held the value before
-	WellBefore bool // an earlier call succeeded
+	Found      bool  // Acquire, Wait, AcquireInTurn, if Granted: the key held the value before
+	WellBefore bool  // an earlier call succeeded
+	Index      uint8 // Acquire, Wait: which of several keys Holder has, or which one needs a larger token
 	// InClient is set on the answer to a call that was given up while the client had it:
 	// Receiver.Late follows.
 	InClient bool
@@ -52,7 +53,7 @@ type Answer struct {
 // answer reads a reply.
 func (r *Request) answer(reply any, err error) Answer {
 	if err != nil {
-		return Answer{Err: redact(err)}
+		return Answer{Err: r.halfDone(redact(err))}
 	}
 	if !r.fenced() {
 		return r.rejectLong(r.read(reply))
@@ -63,7 +64,7 @@ func (r *Request) answer(reply any, err error) Answer {
 	}
 	a := r.read(rest)
 	if a.Err == nil && (fence.Status != Failed || fence.Err != nil) {
-		a = Answer{Status: fence.Status, Err: fence.Err, Last: a.Last, First: a.First}
+		a = Answer{Status: fence.Status, Err: fence.Err, Last: a.Last, First: a.First, Index: a.Index}
 	}
 	a.LargestToken, a.Micros = fence.LargestToken, fence.Micros
 	return r.rejectLong(a)
@@ -96,6 +97,9 @@ func (r *Request) read(reply any) Answer {
 				return Answer{Status: Granted, Found: true}
 			}
 			return Answer{Status: Taken, Holder: held}
+		}
+		if r.entry.Grant() == AllKeys {
+			return r.readTakeAll(reply)
 		}
 		list, ok := lua.Wait.Reply(reply)
 		if !ok || r.Verb == Acquire {
@@ -172,7 +176,7 @@ func (r *Request) read(reply any) Answer {
 		case nil: // to SET IFEQ GET, as are the texts
 			return Answer{Status: Absent}
 		case string: // our value is there from an earlier send of this attempt
-			if held == *r.entry.former || held == r.entry.value {
+			if held == r.entry.rare.former || held == r.entry.value {
 				return Answer{Status: Granted}
 			}
 			return Answer{Status: Taken, Holder: held}
@@ -187,6 +191,24 @@ func (r *Request) read(reply any) Answer {
 		}
 	}
 	return r.unexpected(reply)
+}
+
+// readTakeAll reads why not all of several keys were taken.
+func (r *Request) readTakeAll(reply any) Answer {
+	list, ok := lua.TakeAll.Reply(reply)
+	if !ok {
+		return r.unexpected(reply)
+	}
+	a := holderOf(list)
+	index, ok := list.Get("index").(int64)
+	switch {
+	case a.Status != Taken || !ok || index < 1 || index > int64(1+len(r.entry.more())):
+		return r.unexpected(reply)
+	case a.Holder == r.entry.value: // of all of them: as with one key
+		return Answer{Status: Granted, Found: true}
+	}
+	a.Index = uint8(index - 1)
+	return a
 }
 
 // longest is a century in milliseconds. A key that lives longer counts as living for ever: PTTL

@@ -10,7 +10,7 @@ import (
 
 // A Fence is a fencing token on its way to the nodes: see fence.lua.
 type Fence struct {
-	counter, number any // boxed once
+	counter, number any // boxed once; the counter of the first key
 	ttl             time.Duration
 	retake          bool // the lock is held with this token
 }
@@ -32,6 +32,14 @@ func (e Entry) Retake() Entry {
 		e.fence = &again
 	}
 	return e
+}
+
+// counter is the key of the largest token of the lock with this key.
+func (r *Request) counter(key any) any {
+	if r.entry.Grant() == OneKey {
+		return r.entry.fence.counter
+	}
+	return SideKey(key.(string), "fence")
 }
 
 func (f *Fence) token() int64 { return f.number.(int64) }

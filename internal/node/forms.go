@@ -35,23 +35,26 @@ func (r *Request) preferred() form {
 	return preferred[r.Verb]
 }
 
-// preferred is the same by verb, where restarts are not guarded.
+// preferred is the same by verb, for one key where restarts are not guarded.
 var preferred = [...]form{Acquire: native, Wait: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
 
 // Known is what is known about a server, until it changes. All nodes of a process on the same
 // client may share it: it is safe for concurrent use.
 type Known struct {
-	noNative atomic.Bool             // it refused SET with NX and GET
-	longText atomic.Bool             // a key has a text that is no lock's: see longestValue
-	noHash   atomic.Bool             // it refused EVALSHA, and not EVAL
-	proven   atomic.Bool             // a release was seen to work; see probe
-	loaded   [lua.Count]atomic.Bool  // the script was sent
-	working  [ping + 1]atomic.Uint32 // the form that worked when a better one was refused, native for none
+	noNative atomic.Bool              // it refused SET with NX and GET
+	longText atomic.Bool              // a key has a text that is no lock's: see longestValue
+	noHash   atomic.Bool              // it refused EVALSHA, and not EVAL
+	proven   [AllKeys + 1]atomic.Bool // a release was seen to work, by the kind of grant; see probe
+	loaded   [lua.Count]atomic.Bool   // the script was sent
+	working  [ping + 1]atomic.Uint32  // the form that worked when a better one was refused, native for none
 }
 
 func (k *Known) forget() {
-	for _, f := range []*atomic.Bool{&k.noNative, &k.longText, &k.noHash, &k.proven} {
+	for _, f := range []*atomic.Bool{&k.noNative, &k.longText, &k.noHash} {
 		f.Store(false)
+	}
+	for i := range k.proven {
+		k.proven[i].Store(false)
 	}
 	for i := range k.loaded {
 		k.loaded[i].Store(false)
@@ -63,6 +66,9 @@ func (k *Known) forget() {
 
 // form chooses how to put a request.
 func (n *Node) form(r *Request) form {
+	if r.entry.Grant() == AllKeys { // it has no other forms
+		return n.run(r, evalsha, eval)
+	}
 	kept := form(n.working[r.Verb].Load())
 	switch {
 	case r.preferred() == native && (r.Verb == ping || n.takesNative()): // a ping is no script
@@ -141,8 +147,8 @@ func (n *Node) noteWorked(r *Request, f form) {
 	case f == short, f == setIfeq, f == delex, f == delifeq:
 		n.working[r.Verb].Store(uint32(f))
 	}
-	if r.Verb == Release && !n.proven.Load() {
-		n.proven.Store(true)
+	if proven := &n.proven[r.entry.Grant()]; r.Verb == Release && !proven.Load() {
+		proven.Store(true)
 	}
 }
 
@@ -153,6 +159,8 @@ func (n *Node) formAfter(r *Request, f form) (next form, again bool) {
 		return evalOnly, true
 	case f == shortsha:
 		return shortOnly, true
+	case r.entry.Grant() == AllKeys:
+		return f, false
 	case f == eval || f == evalOnly:
 		switch {
 		case r.Verb == Extend, r.Verb == Expire, r.Verb == Swap:
@@ -202,7 +210,7 @@ func refusesForm(r *Request, err error) bool {
 		return false
 	}
 	text = strings.ToLower(text)
-	return has(text, formWords) || r.Verb == Wait && has(text, halfway)
+	return has(text, formWords) || r.Verb == Wait && r.entry.Grant() == OneKey && has(text, halfway)
 }
 
 // errData is the answer about a key that holds more than a lock's value.

@@ -350,3 +350,27 @@ func TestALongTextUnderALocksNameIsDataAndIsNotReadAgain(t *testing.T) {
 
 // ends reports whether a node that has never answered well ends a wait with the error.
 func ends(err error) bool { return causeOf(err).end >= untilFixed }
+
+// One script covers all keys, or none are taken: no other command does that.
+func TestSeveralKeysAreTakenByNoCommandOtherThanTheirScript(t *testing.T) {
+	refuse := func(args []any) error {
+		if isScript(args) {
+			return pool.Error("ERR unknown command 'EVAL', with args beginning with: 'x'")
+		}
+		return nil
+	}
+	onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
+		for _, name := range []string{"the release before it", "the acquire"} {
+			entry := NewEntry("k", "v").And("l")
+			a := askRequest(n, NewRequest(Acquire, entry, ttl, WaiterFlag{}))
+			remedy := Remedy(a.Err)
+			if a.Status != Failed || !strings.Contains(remedy, "a lock on several names needs scripts") || !NothingDone(Wait, a.Err) {
+				t.Errorf("%s: %+v, remedy %q", name, a, remedy)
+			}
+			if asked := p.took(); strings.Contains(asked, "SET") || strings.Contains(asked, "DEL") {
+				t.Errorf("%s: it asked %s", name, asked)
+			}
+			n.Trust()
+		}
+	})
+}

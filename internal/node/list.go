@@ -135,12 +135,12 @@ func (l *listing) scan(cursor string) (next string, keys []string, err error) {
 
 // look reads keys, and returns how many of them are done.
 func (l *listing) look(keys []string) (done int, err error) {
-	args := make([]any, 0, 3*len(keys)+6)
+	args := make([]any, 0, 3*len(keys)+7)
 	args = append(args, "EVAL", unguarded.all[lua.List].Text, int64(3*len(keys)))
 	for _, key := range keys {
 		args = append(args, key, SideKey(key, "queue"), SideKey(key, "lease"))
 	}
-	reply, err := l.ask(append(args, int64(LongestOurs), int64(LongestToken), int64(listSpend))...)
+	reply, err := l.ask(append(args, int64(len(keys)), int64(LongestOurs), int64(LongestToken), int64(listSpend))...)
 	if err != nil {
 		return 0, &notListed{err, "EVAL"}
 	}

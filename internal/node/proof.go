@@ -65,16 +65,31 @@ func refusedBeforeScript(text string) bool {
 // to the key: it was not sent, or the server refused it. (If it was sent before, the outcome of
 // that send is another question: see Answer.Lost.)
 //
-// The release script deletes the key first, and may fail when it notifies the waiters.
+// The release script deletes the key first, and may fail when it notifies the waiters. What sets
+// several keys may fail between them.
 func NothingDone(verb Verb, err error) bool {
 	if errors.Is(err, ErrBusy) || errors.Is(err, pool.ErrNotSent) {
 		return true
 	}
 	var e pool.Error
-	if verb == Release && errors.As(err, &e) && containsAny(string(e), inScript) {
+	if verb == Release && errors.As(err, &e) && containsAny(string(e), inScript) || errors.As(err, new(*halfDone)) {
 		return false
 	}
 	return refused(err)
+}
+
+// A halfDone error is the error of a script that sets several keys, and may have set some.
+type halfDone struct{ error }
+
+func (e *halfDone) Unwrap() error { return e.error }
+
+// halfDone returns err as such an error, if it is one.
+func (r *Request) halfDone(err error) error {
+	var e pool.Error
+	if r.Verb.Sets() && r.entry.Grant() == AllKeys && errors.As(err, &e) && containsAny(string(e), inScript) {
+		return &halfDone{err}
+	}
+	return err
 }
 
 func containsAny(text string, words []string) bool {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/quorumlock/quorumlock/pool"
 )
@@ -81,5 +82,20 @@ func TestReleaseWhoseScriptFailedMayHaveDeletedTheKey(t *testing.T) {
 	}
 	if !NothingDone(Release, pool.Error("NOPERM no permissions to run the 'evalsha' command")) {
 		t.Error("a script that was not run deletes nothing")
+	}
+}
+
+func TestAScriptThatFailedMayHaveSetSomeOfSeveralKeys(t *testing.T) {
+	err := pool.Error("ERR Error running script (call to f_1234): @user_script:8: @user_script: 8: -OOM command not allowed")
+	for name, entry := range map[string]Entry{"one key": NewEntry("k", "v"), "several keys": NewEntry("k", "v").And("l")} {
+		for _, verb := range []Verb{Acquire, Extend} {
+			a := NewRequest(verb, entry, time.Second, WaiterFlag{}).answer(nil, err)
+			if want := entry.Grant() == OneKey || verb == Extend; NothingDone(verb, a.Err) != want {
+				t.Errorf("%s, %v: nothing was done: %t", name, verb, !want)
+			}
+			if !a.Answered() {
+				t.Errorf("%s, %v: the server itself answered", name, verb)
+			}
+		}
 	}
 }

@@ -8,35 +8,55 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 	count := len(to)
 	to = r.keys(append(to, nil), flag)
 	to[count] = int64(len(to) - count - 1)
+	if r.entry.Grant() == AllKeys {
+		to = append(to, int64(1+len(r.entry.more())))
+	}
 	switch script {
-	case lua.Wait:
+	case lua.Wait, lua.TakeAll:
 		return r.waitArgs(to, flag)
-	case lua.FencedWait:
+	case lua.FencedWait, lua.FencedTakeAll:
 		return r.fencedWaitArgs(to, flag)
 	case lua.AcquireInTurn:
 		return r.turnArgs(to, flag)
 	case lua.FencedAcquireInTurn:
 		return r.fencedTurnArgs(to, flag)
-	case lua.Release, lua.Short:
+	case lua.Release, lua.Short, lua.ReleaseAll:
 		return r.releaseArgs(to, flag)
 	case lua.Inspect:
 		return append(to, millis(flag.TTL))
-	case lua.Swap:
-		return append(to, r.entry.value, r.ttl, *r.entry.former)
+	case lua.Swap, lua.SwapAll:
+		return append(to, r.entry.value, r.ttl, r.entry.rare.former)
 	}
 	return append(to, r.entry.value, r.ttl)
 }
 
-// keys appends every key that the script touches. The last ones are left out where the
-// request does not need them.
+// keys appends every key that the script touches: first those of the lock, or those of one lock
+// after the other.
 func (r *Request) keys(to []any, flag *WaiterFlag) []any {
-	side := func(what string) any { return SideKey(r.entry.Key(), what) }
+	guarded := r.Verb.Takes() && r.entry.scripts.guarded
+	if r.entry.Grant() == AllKeys {
+		if guarded {
+			to = append(to, markerKey, quarantineKey)
+		}
+		to = r.sideKeys(append(to, r.entry.key), r.entry.key, flag)
+		for _, key := range r.entry.more() {
+			to = r.sideKeys(append(to, key), key, flag)
+		}
+		return to
+	}
 	to = append(to, r.entry.key)
-	if r.Verb.Takes() && r.entry.scripts.guarded {
+	if guarded {
 		to = append(to, markerKey, quarantineKey)
 	}
+	return r.sideKeys(to, r.entry.key, flag)
+}
+
+// sideKeys appends the keys that belong to the lock with one key. The last ones are left out
+// where the request does not need them.
+func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
+	side := func(what string) any { return SideKey(key.(string), what) }
 	if r.fenced() {
-		to = append(to, r.entry.fence.counter)
+		to = append(to, r.counter(key))
 	}
 	withQueue := false
 	switch r.Verb {

@@ -100,9 +100,77 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	}
 	for script := range lua.Count {
 		for _, name := range script.Args() {
-			if script != lua.List && !seen[script][name] {
+			if !slices.Contains(manyKeys, script) && !seen[script][name] {
 				t.Errorf("no case gives %s its argument %s", script, name)
 			}
+		}
+	}
+}
+
+// manyKeys are the scripts about several locks.
+var manyKeys = []lua.Script{lua.TakeAll, lua.FencedTakeAll, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List}
+
+func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
+	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond}
+	plain, guarded := NewEntry("k", "v").And("l", "m").Replacing("f"), guardedScripts.NewEntry("k", "v").And("l", "m")
+	fenced := guarded.Fenced(new(Fence), 17, 18*time.Millisecond)
+	took := map[string]any{"locks": int64(3), "value": "v", "ttl": int64(19)}
+	leaves := map[string]any{"waiter": "me", "flagTTL": int64(16)}
+	token := map[string]any{"token": int64(17), "tokenTTL": int64(18)}
+	for _, c := range []struct {
+		verb   Verb
+		entry  Entry
+		flag   WaiterFlag
+		script lua.Script
+		side   []string
+		args   []map[string]any
+	}{
+		{Acquire, plain, flag, lua.TakeAll, nil, []map[string]any{took}},
+		{Wait, guarded, flag, lua.TakeAll, []string{"wait"}, []map[string]any{took, leaves}},
+		{Acquire, fenced, flag, lua.FencedTakeAll, []string{"fence"}, []map[string]any{took, token}},
+		{Acquire, fenced.Retake(), flag, lua.FencedTakeAll, []string{"fence"}, []map[string]any{took, token, {"waiter": "", "flagTTL": int64(0), "retake": "retake"}}},
+		{Wait, fenced, flag, lua.FencedTakeAll, []string{"fence", "wait"}, []map[string]any{took, token, leaves}},
+		{Extend, guarded, flag, lua.ExtendAll, nil, []map[string]any{took}},
+		{Expire, plain, flag, lua.ExpireAll, nil, []map[string]any{took}},
+		{Swap, plain, flag, lua.SwapAll, nil, []map[string]any{took, {"former": "f"}}},
+		{Release, guarded, WaiterFlag{}, lua.ReleaseAll, nil, []map[string]any{{"locks": int64(3), "value": "v"}}},
+		{Release, plain, WaiterFlag{ID: "me"}, lua.ReleaseAll, []string{"wait"}, []map[string]any{{"locks": int64(3), "value": "v", "releaser": "me"}}},
+	} {
+		call := called(t, NewRequest(c.verb, c.entry, 19*time.Millisecond, c.flag).command(evalsha))
+		want := make(map[string]any)
+		for _, some := range c.args {
+			maps.Copy(want, some)
+		}
+		got := make(map[string]any)
+		for _, name := range call.Script.Args() {
+			if arg := call.Arg(name); arg != nil {
+				got[name] = arg
+			}
+		}
+		if call.Script != c.script || !maps.Equal(got, want) {
+			t.Errorf("it runs %s with %v, want %s with %v", call.Script, got, c.script, want)
+			continue
+		}
+		locks := call.Locks()
+		if len(locks) != 3 {
+			t.Fatalf("%s is about %d locks", c.script, len(locks))
+		}
+		for i, key := range []string{"k", "l", "m"} {
+			if locks[i].Key("lock") != key {
+				t.Errorf("%s: lock %d is %q, want %q", c.script, i, locks[i].Key("lock"), key)
+			}
+			for _, side := range []string{"fence", "wait", "queue", "lease"} {
+				want := ""
+				if slices.Contains(c.side, side) {
+					want = SideKey(key, side)
+				}
+				if got := locks[i].Key(side); got != want {
+					t.Errorf("%s: %s of %s is %q, want %q", c.script, side, key, got, want)
+				}
+			}
+		}
+		if call.Guard != nil && (call.Key("node") != markerKey || call.Key("quarantine") != quarantineKey) {
+			t.Errorf("%s: the keys of the guard are %q", c.script, call.Keys())
 		}
 	}
 }

@@ -15,21 +15,36 @@ func newScripts(guard *lua.Guard) *Scripts {
 	return &Scripts{guarded: guard != nil, all: lua.Texts(guard)}
 }
 
-// scriptOf is the script of a verb that needs no variant.
-var scriptOf = [...]lua.Script{
-	Acquire:       lua.Acquire,
-	Wait:          lua.Wait,
-	AcquireInTurn: lua.AcquireInTurn,
-	Extend:        lua.Extend,
-	Release:       lua.Release,
-	Inspect:       lua.Inspect,
-	Swap:          lua.Swap,
-	Expire:        lua.Extend, // it sets the time to live in the same way
+// scripts are those of the verbs that need no variant, by the kind of grant.
+var scripts = [...][ping]lua.Script{
+	OneKey: {
+		Acquire:       lua.Acquire,
+		Wait:          lua.Wait,
+		AcquireInTurn: lua.AcquireInTurn,
+		Extend:        lua.Extend,
+		Release:       lua.Release,
+		Inspect:       lua.Inspect,
+		Swap:          lua.Swap,
+		Expire:        lua.Extend, // it sets the time to live in the same way
+	},
+	AllKeys: {
+		Acquire: lua.TakeAll,
+		Wait:    lua.TakeAll,
+		Extend:  lua.ExtendAll,
+		Release: lua.ReleaseAll,
+		Swap:    lua.SwapAll,
+		Expire:  lua.ExpireAll,
+	},
 }
 
 // script is which script the request runs in one form.
 func (r *Request) script(f form) lua.Script {
+	grant := r.entry.Grant()
 	switch {
+	case grant == AllKeys && r.fenced():
+		return lua.FencedTakeAll
+	case grant == AllKeys:
+		return scripts[AllKeys][r.Verb]
 	case f >= shortsha && r.Verb == Release:
 		return lua.Short
 	case r.fenced() && r.Verb == AcquireInTurn:
@@ -39,5 +54,5 @@ func (r *Request) script(f form) lua.Script {
 	case f >= shortsha && r.Verb == Wait:
 		return lua.Acquire
 	}
-	return scriptOf[r.Verb]
+	return scripts[OneKey][r.Verb]
 }

@@ -26,14 +26,16 @@ func IsProbe(value string) bool { return value == probeValue }
 // on a node, a release must have worked there. That takes a round trip, once, and loads the
 // script for the first release.
 func (r *Request) probe() *Request {
-	return NewRequest(Release, r.entry.scripts.NewEntry(r.entry.Key(), probeValue), 0, WaiterFlag{ID: ""})
+	entry := r.entry
+	entry.value = any(probeValue)
+	return NewRequest(Release, entry, 0, WaiterFlag{ID: ""})
 }
 
 var errTooLate = fmt.Errorf("%w: %w", pool.ErrNotSent, noAnswer{})
 
 // begin is the first step of a call.
 func (n *Node) begin(r *Request) step {
-	if r.Verb.Takes() && !n.proven.Load() {
+	if r.Verb.Takes() && !n.proven[r.entry.Grant()].Load() {
 		r = r.probe()
 	}
 	return step{request: r, form: n.form(r)}
@@ -88,6 +90,8 @@ func (s step) failure(err error) error {
 	}
 	refused := &formsRefused{error: err}
 	switch {
+	case r.entry.Grant() == AllKeys:
+		refused.option = "a lock on several names"
 	case !r.Verb.Takes():
 	case r.entry.scripts.guarded:
 		refused.option = "WithRestartGuard"
@@ -140,4 +144,8 @@ func (e *unproven) Error() string {
 func (e *unproven) Unwrap() []error { return []error{pool.ErrNotSent, e.error} }
 
 // Trust assumes that releases work on the node: for tests that count commands.
-func (n *Node) Trust() { n.proven.Store(true) }
+func (n *Node) Trust() {
+	for i := range n.proven {
+		n.proven[i].Store(true)
+	}
+}

@@ -112,6 +112,18 @@ func mustBeNamed(name string, names map[string]bool) {
 	}
 }
 
+// Locks are the call for each of several locks: Key returns the keys of that one.
+func (c Call) Locks() (each []Call) {
+	spec := &specs[c.Script]
+	before := len(spec.keysOf(c.Guard != nil)) - len(spec.keys)
+	guard, keys := c.keys[:before], c.keys[before:]
+	count := int(c.Arg("locks").(int64))
+	for size := len(keys) / count; len(keys) > 0; keys = keys[size:] {
+		each = append(each, c.Call(slices.Concat(guard, keys[:size]), c.args))
+	}
+	return each
+}
+
 // Keys and Args return the keys and the arguments in their order.
 func (c Call) Keys() []any { return c.keys }
 func (c Call) Args() []any { return c.args }

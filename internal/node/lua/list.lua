@@ -1,7 +1,6 @@
 -- Looks at several keys without touching them: which of them are locks, which value holds
 -- each, for how long, and how many callers wait for it.
--- KEYS come in threes, one three for each key to look at: KEYS.queue[i] is the queue of
--- KEYS.lock[i], for i = 1, 4, 7 and so on. See acquire_in_turn.lua.
+-- KEYS.queue and KEYS.lease are those of the key's wait queue: see acquire_in_turn.lua.
 -- ARGV.longestOurs   the longest value of a lock of ours
 -- ARGV.longestToken  the longest value of a lock of another library
 -- ARGV.most          how many commands may be run before the rest is left for the next call
@@ -14,12 +13,12 @@
 local replies, spent, now = {}, 0, nil
 local longest, short, most = tonumber(ARGV.longestOurs), tonumber(ARGV.longestToken), tonumber(ARGV.most)
 local queues = {}
-for i = 1, #KEYS, 3 do
-  queues[#queues + 1] = KEYS.queue[i]
+for i, KEYS in ipairs(locks) do
+  queues[i] = KEYS.queue
 end
 local unqueued = redis.pcall('EXISTS', unpack(queues)) == 0 -- one command in place of many, since few locks have waiters
-for i = 1, #KEYS, 3 do
-  local value = redis.pcall('GETRANGE', KEYS.lock[i], '0', ARGV.longestOurs)
+for i, KEYS in ipairs(locks) do
+  local value = redis.pcall('GETRANGE', KEYS.lock, '0', ARGV.longestOurs)
   local left, waiting = CODE.free, 0
   spent = spent + 1
   if type(value) == 'table' then
@@ -31,18 +30,18 @@ for i = 1, #KEYS, 3 do
   local ours = string.sub(value, 1, 4) == 'rl1:' and #value <= longest
   local token = #value > 0 and #value <= short and not string.find(value, '[^%w+/=_-]')
   if ours or token then
-    left = redis.call('PTTL', KEYS.lock[i])
+    left = redis.call('PTTL', KEYS.lock)
     spent = spent + 1
   end
   if ours and left ~= CODE.free or token and left >= 0 then
-    local queue = unqueued and {} or redis.pcall('ZRANGE', KEYS.queue[i], 0, -1)
+    local queue = unqueued and {} or redis.pcall('ZRANGE', KEYS.queue, 0, -1)
     spent = spent + 1 + #queue
     for _, waiter in ipairs(queue) do
       if not now then
         local time = redis.call('TIME')
         now = time[1] * 1000 + math.floor(time[2] / 1000)
       end
-      local kept, count = string.match(redis.call('HGET', KEYS.lease[i], waiter) or '', '^(%d+) (%d+)$')
+      local kept, count = string.match(redis.call('HGET', KEYS.lease, waiter) or '', '^(%d+) (%d+)$')
       if kept and tonumber(kept) > now then
         waiting = waiting + tonumber(count)
       end
@@ -50,7 +49,7 @@ for i = 1, #KEYS, 3 do
   else
     value, left = '', CODE.free
   end
-  replies[i], replies[i + 1], replies[i + 2] = value, left, waiting
+  replies[3 * i - 2], replies[3 * i - 1], replies[3 * i] = value, left, waiting
   if spent >= most then
     break
   end

@@ -30,6 +30,12 @@ const (
 	FencedWait          // Wait with a fencing token
 	FencedAcquireInTurn // AcquireInTurn with a fencing token
 	Short               // Release without notifying waiters
+	TakeAll             // Wait, for several locks
+	FencedTakeAll       // FencedWait, for several locks
+	ExtendAll           // Extend, for several locks
+	ExpireAll           // Extend, for each of several locks that is held
+	ReleaseAll          // Release, for each of several locks that is held
+	SwapAll             // Swap, for several locks
 	List
 	Count // of them
 )
@@ -58,10 +64,12 @@ type spec struct {
 	args  []string // the same
 	reply []string // of a reply that is a list
 	taker bool     // it takes the lock: it has a variant that is guarded against restarts
-	group bool     // it has all of the keys several times, and ARGV once
+	many  bool     // it is about several locks: it has the keys of each, and ARGV.locks says how many
+	each  []string // files of the function that many calls with the KEYS of one lock
 }
 
-// guardKeys follow the first key of a script that is guarded.
+// guardKeys follow the first key of a script that is guarded. They come first if it is about
+// several locks.
 var guardKeys = []string{"node", "quarantine"}
 
 // Findings end the replies of a script that fence.lua may come before. Without a token they
@@ -86,22 +94,34 @@ var specs = [Count]spec{
 	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
 	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
-	List: {group: true, files: words("list"), keys: words("lock queue lease"),
-		args: words("longestOurs longestToken most"), reply: words("holder left waiting")},
+	TakeAll: {many: true, taker: true, each: words("held findings look"), files: words("take_all"), keys: words("lock wait"),
+		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index")},
+	FencedTakeAll: {many: true, taker: true, each: words("held findings fence look"), files: words("take_all"), keys: words("lock fence wait"),
+		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index largest micros")},
+	ExtendAll:  {many: true, each: words("held findings look"), files: words("extend_all"), keys: words("lock"), args: words("locks value ttl")},
+	ExpireAll:  {many: true, each: words("held extend"), files: words("expire_all"), keys: words("lock"), args: words("locks value ttl")},
+	ReleaseAll: {many: true, each: words("held release"), files: words("release_all"), keys: words("lock wait queue lease"), args: words("locks value releaser ticket requeue")},
+	SwapAll:    {many: true, each: words("held findings look"), files: words("swap_all"), keys: words("lock"), args: words("locks value ttl former")},
+	List: {many: true, files: words("list"), keys: words("lock queue lease"),
+		args: words("locks longestOurs longestToken most"), reply: words("holder left waiting")},
 }
 
 func words(s string) []string { return strings.Fields(s) }
 
 // keysOf are the names of the keys, with those of the guard.
 func (s *spec) keysOf(guarded bool) []string {
-	if !guarded {
+	switch {
+	case !guarded:
 		return s.keys
+	case s.many:
+		return append(slices.Clone(guardKeys), s.keys...)
 	}
 	return slices.Insert(slices.Clone(s.keys), 1, guardKeys...)
 }
 
 func (s Script) String() string {
-	return [Count]string{"acquire", "wait", "acquire in turn", "extend", "release", "inspect", "swap", "fenced wait", "fenced acquire in turn", "short", "list"}[s]
+	return [Count]string{"acquire", "wait", "acquire in turn", "extend", "release", "inspect", "swap", "fenced wait", "fenced acquire in turn", "short",
+		"take all", "fenced take all", "extend all", "expire all", "release all", "swap all", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.

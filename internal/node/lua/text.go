@@ -52,27 +52,54 @@ func build(guarded bool) (texts [Count]string) {
 		if guarded && !spec.taker {
 			continue
 		}
-		parts := spec.files
+		var b strings.Builder
 		if guarded {
-			parts = append([]string{"guard"}, parts...)
+			b.WriteString(spec.part(s, "guard", spec.keysOf(true)))
 		}
-		for _, part := range parts {
-			source := "local largest, micros, granted, refusal, remember\n"
-			if part != "findings" {
-				file, err := files.ReadFile(part + ".lua")
-				if err != nil {
-					panic(err)
-				}
-				source = string(file)
+		if spec.many {
+			spec.separate(&b, guarded)
+			for _, part := range spec.each {
+				b.WriteString(spec.part(s, part, spec.keys))
 			}
-			text, err := spec.number(source, spec.keysOf(guarded))
-			if err != nil {
-				panic(fmt.Sprintf("%s.lua, in the script %q: %v", part, s, err))
+			if spec.each != nil {
+				b.WriteString("end\n")
 			}
-			texts[s] += text
+			guarded = false // KEYS are those of one lock from here on
 		}
+		for _, part := range spec.files {
+			b.WriteString(spec.part(s, part, spec.keysOf(guarded)))
+		}
+		texts[s] = b.String()
 	}
 	return texts
+}
+
+// separate makes a list, locks, of the KEYS of each lock, and begins the function that has
+// spec.each for its body.
+func (s *spec) separate(b *strings.Builder, guarded bool) {
+	before := len(s.keysOf(guarded)) - len(s.keys)
+	fmt.Fprintf(b, "local locks, size = {}, (#KEYS - %d) / ARGV[%d]\n", before, slices.Index(s.args, "locks")+1)
+	fmt.Fprintf(b, "for i = %d, #KEYS, size do locks[#locks + 1] = {unpack(KEYS, i, i + size - 1)} end\n", before+1)
+	if s.each != nil {
+		b.WriteString("local function each(KEYS)\n")
+	}
+}
+
+// part is a file as it is sent.
+func (s *spec) part(script Script, part string, keys []string) string {
+	source := "local largest, micros, granted, refusal, remember\n"
+	if part != "findings" {
+		file, err := files.ReadFile(part + ".lua")
+		if err != nil {
+			panic(err)
+		}
+		source = string(file)
+	}
+	text, err := s.number(source, keys)
+	if err != nil {
+		panic(fmt.Sprintf("%s.lua, in the script %q: %v", part, script, err))
+	}
+	return text
 }
 
 // number replaces names by numbers. It leaves out the lines that are comments: they are for
@@ -106,7 +133,7 @@ func (s *spec) number(source string, keys []string) (text string, err error) {
 }
 
 // reference is what a line begins with if that is a name, with its length, or else its first
-// byte. A key of a group has the number of the group behind it: KEYS.queue[i] is KEYS[i + 1].
+// byte.
 func (s *spec) reference(line string, keys []string) (text string, n int, err error) {
 	table, rest, ok := strings.Cut(line, ".")
 	if !ok {
@@ -124,18 +151,7 @@ func (s *spec) reference(line string, keys []string) (text string, n int, err er
 		if i < 0 {
 			return "", 0, fmt.Errorf("%s.%s is not in its spec", table, name)
 		}
-		number := strconv.Itoa(i + 1)
-		if table == "KEYS" && s.group {
-			group, _, ok := strings.Cut(line[n:], "]")
-			if !ok || group[0] != '[' {
-				return "", 0, fmt.Errorf("KEYS.%s has no group", name)
-			}
-			n += len(group) + 1
-			if number = group[1:]; i > 0 {
-				number += " + " + strconv.Itoa(i)
-			}
-		}
-		return table + "[" + number + "]", n, nil
+		return table + "[" + strconv.Itoa(i+1) + "]", n, nil
 	case "CODE":
 		code, ok := codes[name]
 		if !ok {
