@@ -210,7 +210,7 @@ var mutants = []mutant{
 	{
 		name:  "nodes that deny the lock say that somebody has it",
 		edits: []edit{{"internal/fanout/result.go", "2*most <= r.Nodes-r.Failed &&", "2*most <= r.Yes+r.No &&"}},
-		rule:  oneGets, runs: 5000,
+		rule:  oneGets, runs: 20000,
 	},
 	{
 		name:  "a server that may not be written to for a while ends a wait",
