@@ -1,0 +1,87 @@
+package node
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write testdata/commands.txt anew")
+
+const commandsIntro = `# What is sent to one node, for one lock. TestEveryCommandIsAsItIsWrittenDown compares this with
+# the code; go test ./internal/node -run EveryCommand -rewrite writes it anew.
+#
+# job is the key, prefix and name; VALUE the value of this attempt, "rl1:", a nonce and the owner.
+# <release> stands for the hash of release.lua. A script that a node has not been sent yet goes
+# out as EVAL and its text. The first number behind it is how many keys follow. "else" is what is
+# sent to a server that refuses the line before, see forms.go.
+`
+
+// What a reader wants to know first about a lock on Redis.
+func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
+	const waiter, locker = "WAITER", "LOCKER"
+	ttl := 8 * time.Second
+	flag := WaiterFlag{ID: waiter, TTL: time.Second}
+	inQueue := WaiterFlag{ID: locker, TTL: time.Second, Position: QueuePosition{Ticket: 7, Next: 9, Last: 9, Count: 2, TTL: 2 * time.Second}}
+	released := WaiterFlag{ID: locker}
+	leaves := WaiterFlag{ID: locker, Position: QueuePosition{Ticket: 7, TTL: 2 * time.Second}}
+	plain := NewEntry("job", "VALUE").Replacing("FORMER")
+	guarded := guardedScripts.NewEntry("job", "VALUE")
+	several := NewEntry("job", "VALUE").And("other")
+	fenced := func(e Entry) Entry { return e.Fenced(new(Fence), 1700000000000000, 24*time.Hour) }
+
+	var b strings.Builder
+	b.WriteString(commandsIntro)
+	for _, c := range []struct {
+		what string
+		r    *Request
+		form []form
+	}{
+		{"TryLock, and the first attempt of Lock", NewRequest(Acquire, plain, ttl, flag), []form{native, evalsha}},
+		{"The same with WithRestartGuard", NewRequest(Acquire, guarded, ttl, flag), []form{evalsha}},
+		{"The same with WithFencing", NewRequest(Acquire, fenced(plain), ttl, flag), []form{evalsha}},
+		{"A further attempt of Lock: it leaves the waiter flag", NewRequest(Wait, plain, ttl, flag), []form{evalsha, native, shortsha}},
+		{"An attempt of Lock with WithFair", NewRequest(AcquireInTurn, plain, ttl, inQueue), []form{evalsha}},
+		{"Extend, and each renewal", NewRequest(Extend, plain, ttl, flag), []form{evalsha, setIfeq}},
+		{"A node that lost the key is taken again, with WithFencing", NewRequest(Acquire, fenced(plain).Retake(), ttl, flag), []form{evalsha}},
+		{"Unlock: to every node, also to one that did not grant", NewRequest(Release, plain, 0, released), []form{evalsha, shortsha, delex, delifeq}},
+		{"Unlock with WithFair", NewRequest(Release, plain, 0, leaves), []form{evalsha}},
+		{"Unlock within WithMinHold: the key expires by itself", NewRequest(Expire, plain, 3*time.Second, released), []form{evalsha, setIfeq}},
+		{"An attempt that failed, on each node that may have the key", NewRequest(Release, plain, 0, WaiterFlag{}), []form{evalsha}},
+		{"Before the first acquire on a node: does a release work there?", NewRequest(Acquire, plain, ttl, flag).probe(), []form{evalsha}},
+		{"Attach", NewRequest(Swap, plain, ttl, flag), []form{evalsha, setIfeq}},
+		{"Inspect, and Watch, which leaves a flag", NewRequest(Inspect, plain, 0, flag), []form{evalsha}},
+		{"Several keys: acquire", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
+		{"Several keys: release", NewRequest(Release, several, 0, released), []form{evalsha}},
+	} {
+		fmt.Fprintf(&b, "\n%s\n", c.what)
+		for i, f := range c.form {
+			if i > 0 {
+				b.WriteString("  else")
+			}
+			for _, arg := range c.r.command(f) {
+				if script := c.r.entry.scripts.all[c.r.script(f)]; (f == evalsha || f == shortsha) && arg == script.SHA {
+					arg = fmt.Sprintf("<%s>", c.r.script(f))
+				}
+				if arg == "" {
+					arg = `""`
+				}
+				fmt.Fprintf(&b, "  %v", arg)
+			}
+			b.WriteString("\n")
+		}
+	}
+	const file = "testdata/commands.txt"
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || b.String() != string(want) {
+		t.Errorf("what is sent is not what %s says (%v):\n%s", file, err, b.String())
+	}
+}
