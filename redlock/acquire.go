@@ -78,8 +78,8 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 //   - [ErrNoQuorum] if too few nodes answered, if no validity was left, or if the last
 //     attempt made certain that no value has a majority. Keys of crashed clients can
 //     split the nodes in that way until they expire.
-//   - ctx.Err() if ctx ended before the call or during an attempt. If it ended between
-//     two attempts, the error is that of the attempt before.
+//   - ctx.Err() if ctx ended before the call, during an attempt, or between two attempts.
+//     After an attempt the error matches that of the attempt, too.
 //   - [ErrClosed] if the Locker was closed.
 //
 // If a node timed out, the error matches [context.DeadlineExceeded], too. After an error
@@ -199,6 +199,9 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		l.unheard(r, o)
 		if l.repeat(ctx, r, o) {
 			continue
+		}
+		if !o.answers() && ctx.Err() != nil {
+			break // ctx cut the repeats short
 		}
 		r.waiter.CountTry()
 		if l.logger.Enabled(ctx, slog.LevelDebug) {

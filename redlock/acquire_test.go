@@ -574,3 +574,18 @@ func TestALockThatIsHeldIsTakenAtOnceAlsoOnAnEvenNumberOfNodes(t *testing.T) {
 		})
 	}
 }
+
+func TestTryLockOfASplitVoteReportsTheEndOfItsContext(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for i, n := range f.nodes {
+			n.Hold("job", fmt.Sprint("other ", i), time.Minute) // each of another attempt: no winner
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		_, err := f.TryLock(ctx, "job")
+		wantIs(t, err, context.DeadlineExceeded)
+		for _, n := range f.nodes {
+			n.Delete("job")
+		}
+	})
+}

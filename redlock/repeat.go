@@ -28,6 +28,9 @@ type repeats struct {
 // apart by more.
 const shortTrip = 100 * time.Microsecond
 
+// answers reports whether the attempt that failed with o is an answer, and not to be repeated.
+func (o outcome) answers() bool { return !o.ours && !o.stale && !o.split }
+
 // repeat waits until it is time to repeat the attempt that failed with o. It returns
 // false if the attempt is an answer, or was repeated for long enough, or if ctx ends or
 // the Locker closes.
@@ -35,7 +38,7 @@ func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
 	a := &r.repeats
 	now := time.Now()
 	switch {
-	case !o.ours && !o.stale && !o.split:
+	case o.answers():
 		*a = repeats{}
 		return false
 	case a.n == 0:

@@ -204,7 +204,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a split vote is an answer",
-		edits: []edit{{"redlock/repeat.go", "case !o.ours && !o.stale && !o.split:", "case !o.ours && !o.stale:"}},
+		edits: []edit{{"redlock/repeat.go", "return !o.ours && !o.stale && !o.split", "return !o.ours && !o.stale"}},
 		rule:  oneGets, runs: 2000,
 	},
 	{
