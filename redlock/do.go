@@ -34,7 +34,7 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 		return err
 	}
 	defer func() {
-		given := errors.Is(lock.lease.Check(true), ErrReleased) // by fn
+		given := errors.Is(lock.lease.EndIfExpired(true), ErrReleased) // by fn
 		// ctx may have ended; the release is still worth waiting for, which
 		// takes no longer than the node timeout.
 		unlockErr := lock.Unlock(context.WithoutCancel(ctx))
@@ -44,9 +44,9 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 			err = withLoss(name, err, lock.loss(unlockErr))
 		case given:
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w: the function unlocked it itself", name, ErrLost))
-		case errors.Is(lock.lease.Check(false), ErrClosed) && errors.Is(err, ErrClosed): // fn says so
+		case errors.Is(lock.lease.EndIfExpired(false), ErrClosed) && errors.Is(err, ErrClosed): // fn says so
 			err = fmt.Errorf("redlock: do %q: %w", name, err)
-		case errors.Is(lock.lease.Check(false), ErrClosed):
+		case errors.Is(lock.lease.EndIfExpired(false), ErrClosed):
 			err = errors.Join(err, fmt.Errorf("redlock: do %q: %w", name, ErrClosed))
 		}
 		if unlockErr != nil && !errors.Is(unlockErr, ErrNotHeld) {

@@ -42,7 +42,7 @@ func (k *Lock) extend(ctx context.Context, told bool) error {
 		return interrupted(ctx, "extend", k.name, nil)
 	}
 	defer k.lease.EndExtension()
-	if cause := k.lease.Check(told); cause != nil {
+	if cause := k.lease.EndIfExpired(told); cause != nil {
 		return k.notHeld("extend", cause)
 	}
 	if ctx.Err() != nil {
@@ -66,7 +66,7 @@ func (k *Lock) extend(ctx context.Context, told bool) error {
 	}
 	k.lease.Extended(x, now, err)
 
-	if cause := k.lease.Check(told); cause != nil {
+	if cause := k.lease.EndIfExpired(told); cause != nil {
 		if cause != ErrReleased && cause != ErrClosed && cause != ErrHandedOver {
 			k.claim.RollBack() // what the round prolonged
 		}

@@ -123,7 +123,7 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 		case seen[i].Status == node.Failed: // and was not asked again
 		case a.Status == node.Failed:
 			f.fail(q, l.group.Name(i), a.Err)
-		case a.Status == node.Deleted, a.Lost && values[i] != "":
+		case a.Status == node.Deleted, a.SentBefore && values[i] != "":
 			// A reply may be lost with its connection. The release was sent again then, and
 			// finds nothing if the first one was carried out.
 			gone[values[i]]++

@@ -71,7 +71,7 @@ func (k *Lock) Held() (held, total int) {
 	if k == nil {
 		return 0, 0
 	}
-	if k.lease.Look() == nil {
+	if k.lease.EndIfExpiredAsync() == nil {
 		held = k.claim.Held()
 	}
 	return held, k.locker.group.Len()

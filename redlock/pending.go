@@ -155,8 +155,8 @@ func (p *Pending) Cancel() {
 
 // discard releases a lock that was not taken by Wait, in the background.
 func (k *Lock) discard() {
-	k.claim.SetMinHold(0)                                                    // nobody held it
-	if k.lease.End(ErrReleased, true) || k.lease.Check(false) == ErrClosed { // Close leaves it to its holder
+	k.claim.SetMinHold(0)                                                           // nobody held it
+	if k.lease.End(ErrReleased, true) || k.lease.EndIfExpired(false) == ErrClosed { // Close leaves it to its holder
 		k.claim.ReleaseInBackground()
 		k.entry.Leave()
 	}

@@ -47,7 +47,7 @@ var errNotWaitedFor = errors.New("not waited for")
 // and from the time that the node had been answering by now. So it never ends too early.
 func (s *nodeState) learn(verb node.Verb, a node.Answer, life time.Duration) {
 	until := a.At.Add(life)
-	if a.Lost {
+	if a.SentBefore {
 		s.maybeSet = true
 		switch {
 		case verb.Sets():
@@ -98,7 +98,7 @@ func (s *nodeState) learn(verb node.Verb, a node.Answer, life time.Duration) {
 func (s *nodeState) learnLate(verb node.Verb, a node.Answer, life time.Duration) {
 	if verb.Sets() {
 		s.outstanding--
-		if a.Lost { // whatever the outcome of the last send
+		if a.SentBefore { // whatever the outcome of the last send
 			s.acquireUnknown(a, life)
 		}
 	}
@@ -162,7 +162,7 @@ func (s *nodeState) expiryAnswered(a node.Answer, life time.Duration) {
 // key, even one that was lost on its way there or back. Then a key that is gone counts as
 // deleted by us: that it is gone does not tell whether the lock was held.
 func (s *nodeState) releaseAnswered(a node.Answer) node.Answer {
-	if a.Lost || a.Status == node.Deleted || a.Status == node.Failed && !node.NothingDone(node.Release, a.Err) {
+	if a.SentBefore || a.Status == node.Deleted || a.Status == node.Failed && !node.NothingDone(node.Release, a.Err) {
 		s.releasedByUs = true
 	}
 	if a.Status == node.Absent && s.releasedByUs {

@@ -20,7 +20,7 @@ var errDuplicate = errors.New("another node is the same server, which does not c
 // is answered here: outstanding is 1 if it was. The claim's mutex is held.
 func (c *Claim) detectDuplicate(i int, a node.Answer, outstanding int) {
 	s := &c.states[i]
-	if !a.Found || a.Lost || s.outstanding != outstanding || !s.unknownSince.IsZero() || !s.heldUntil.IsZero() {
+	if !a.Found || a.SentBefore || s.outstanding != outstanding || !s.unknownSince.IsZero() || !s.heldUntil.IsZero() {
 		return
 	}
 	s.duplicate = true

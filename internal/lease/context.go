@@ -59,7 +59,7 @@ func (c *leaseContext) Err() error {
 // look ends the context if the lease has ended. Whichever goroutine noticed that before may
 // not have come to it yet.
 func (c *leaseContext) look() {
-	if cause := c.lease.Look(); cause != nil {
+	if cause := c.lease.EndIfExpiredAsync(); cause != nil {
 		c.cancel(cause)
 	}
 }
@@ -86,7 +86,7 @@ func (l *Lease) untilDeadline() time.Duration {
 // deadline runs on the timer: the lease ends, or it was extended meanwhile and
 // the timer is set for the new end.
 func (l *Lease) deadline() {
-	if l.Check(false) != nil {
+	if l.EndIfExpired(false) != nil {
 		return
 	}
 	l.mu.Lock()

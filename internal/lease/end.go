@@ -40,7 +40,7 @@ func (l *Lease) Release(now clock.Reading) (cause error, valid bool) {
 // HandOver ends the lease with ErrHandedOver. It returns the validity that is left, and how
 // long it has been held; or why it had ended.
 func (l *Lease) HandOver() (left, held time.Duration, ended error) {
-	if cause := l.Check(false); cause != nil {
+	if cause := l.EndIfExpired(false); cause != nil {
 		return 0, 0, cause
 	}
 	l.mu.Lock()

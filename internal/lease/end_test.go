@@ -174,8 +174,8 @@ func TestAskingTheContextRunsNothingOfTheLock(t *testing.T) {
 		k.onEnd(func() { <-free })
 		ctx := k.Context()
 		f.clock.Step(time.Hour)
-		if ctx.Err() == nil || ctx.Value(testKey{}) != k || k.Look() != ErrExpired {
-			t.Errorf("Err %v, lease %v", ctx.Err(), k.Look())
+		if ctx.Err() == nil || ctx.Value(testKey{}) != k || k.EndIfExpiredAsync() != ErrExpired {
+			t.Errorf("Err %v, lease %v", ctx.Err(), k.EndIfExpiredAsync())
 		}
 		close(free)
 		synctest.Wait()

@@ -105,9 +105,9 @@ func (l *Lease) Cause() error {
 	return l.state.cause
 }
 
-// Check ends the lease if its validity has ended, and returns why it ended, or nil while
+// EndIfExpired ends the lease if its validity has ended, and returns why it ended, or nil while
 // it is held. told: the holder is told what it returns.
-func (l *Lease) Check(told bool) error {
+func (l *Lease) EndIfExpired(told bool) error {
 	cause, now := l.expire()
 	if now {
 		l.finish()
@@ -116,9 +116,9 @@ func (l *Lease) Check(told bool) error {
 	return cause
 }
 
-// Look is Check for a caller that only asks, as one of the context's Err does. What follows
+// EndIfExpiredAsync is EndIfExpired for a caller that only asks, as one of the context's Err does. What follows
 // from the end sends commands and reports, so it is done on a goroutine of its own.
-func (l *Lease) Look() error {
+func (l *Lease) EndIfExpiredAsync() error {
 	cause, now := l.expire()
 	if now {
 		go finishAll([]*Lease{l}) // ends when commands were handed on: no answer is waited for

@@ -123,7 +123,7 @@ func (k *testLock) Renew(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer k.EndExtension()
-	if cause := k.Check(false); cause != nil {
+	if cause := k.EndIfExpired(false); cause != nil {
 		return cause
 	}
 	x, err := k.Extension()
@@ -138,7 +138,7 @@ func (k *testLock) Renew(ctx context.Context) error {
 		time.Sleep(k.answering)
 	}
 	k.Extended(x, k.f.clock.Read(), refused)
-	if cause := k.Check(false); cause != nil {
+	if cause := k.EndIfExpired(false); cause != nil {
 		return cause
 	}
 	return refused

@@ -30,10 +30,10 @@ type Answer struct {
 	// InClient is set on the answer to a call that was given up while the client had it:
 	// Receiver.Late follows.
 	InClient bool
-	// Lost is set if the request was sent before, on a connection that ended, or in a form that
+	// SentBefore is set if the request was sent before, on a connection that ended, or in a form that
 	// was refused without proof. Then the outcome of that send is unknown, whatever the status
 	// says. It was given up before At.
-	Lost         bool
+	SentBefore   bool
 	Holder       string        // the value found, if Taken
 	TTL          time.Duration // Wait, AcquireInTurn, Inspect: how long the key still lives, negative if for ever
 	Last         int64         // AcquireInTurn: the largest ticket that the node has seen

@@ -95,7 +95,7 @@ func (b *breaker) returned(c *Call, a *Answer, now time.Time) {
 		}
 		b.lastAnswer = now
 	case late: // a late failure was counted when it was given up
-	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded) && !c.lost:
+	case errors.Is(a.Err, pool.ErrNotSent) && !errors.Is(a.Err, context.DeadlineExceeded) && !c.sentBefore:
 		// A command that was refused before it was sent leaves nothing with the node. But the
 		// node answers no command then: earlier ones may still be on their way.
 		if b.lastAnswer.Before(c.Deadline.from) && !b.isSilent() {

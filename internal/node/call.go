@@ -27,7 +27,7 @@ type Call struct {
 
 	// Protected by Node.mu.
 	state         callState
-	lost          bool      // it was sent before, on a connection that ended or in another form: see Answer.Lost
+	sentBefore    bool      // it was sent before, on a connection that ended or in another form: see Answer.SentBefore
 	repeats       uint8     // how often it was sent again: see resend.go
 	list          int32     // the list of inFlightCalls that has it
 	prev, next    *Call     // in that list

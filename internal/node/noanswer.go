@@ -40,7 +40,7 @@ func (n *Node) explain(c *Call, err error) error {
 func (n *Node) noAnswer(c *Call) error {
 	before := n.before(c)
 	switch {
-	case c.state == sent || c.lost:
+	case c.state == sent || c.sentBefore:
 		return noAnswer{before}
 	case c.state == queued:
 		return fmt.Errorf("%w: %w before a worker was free", pool.ErrNotSent, noAnswer{before})

@@ -198,7 +198,7 @@ func (n *Node) finish(c *Call, a Answer) {
 	n.noteTime(c.Request, &a, late)
 	n.breaker.returned(c, &a, a.At)
 	a.AnsweredTime = n.breaker.answeredTimeBy(a.At)
-	if a.Lost = c.lost; a.Answered() {
+	if a.SentBefore = c.sentBefore; a.Answered() {
 		n.connectionLasted()
 	}
 	if a.Err != nil {
@@ -260,7 +260,7 @@ func (n *Node) rejectQueued() (refused []*Call) {
 	}
 	var stay []*Call
 	for _, c := range n.queue {
-		if c.lost {
+		if c.sentBefore {
 			stay = append(stay, c)
 			continue
 		}
@@ -298,14 +298,14 @@ func (n *Node) giveUp() {
 	changed, waited, failure := false, false, error(nil)
 	for i, c := range overdue {
 		a := &answers[i]
-		*a = Answer{Err: n.noAnswer(c), InClient: c.state == sent, Lost: c.lost, At: now}
+		*a = Answer{Err: n.noAnswer(c), InClient: c.state == sent, SentBefore: c.sentBefore, At: now}
 		if a.InClient {
 			n.breaker.gaveUp(c, now)
 		} else {
 			n.breaker.neverSent(c)
 			waited = true
 		}
-		if a.Lost && !a.InClient {
+		if a.SentBefore && !a.InClient {
 			n.breaker.countUnanswered(c, now)
 		}
 		a.AnsweredTime = n.breaker.answeredTimeBy(now)

@@ -63,7 +63,7 @@ func refusedBeforeScript(text string) bool {
 
 // NothingDone reports whether a call with the verb that failed with err certainly did nothing
 // to the key: it was not sent, or the server refused it. (If it was sent before, the outcome of
-// that send is another question: see Answer.Lost.)
+// that send is another question: see Answer.SentBefore.)
 //
 // The release script deletes the key first, and may fail when it notifies the waiters. What sets
 // several keys may fail between them.

@@ -20,11 +20,11 @@ import (
 //
 // Every verb may be repeated, since its effect is tied to a value that no other client has. An
 // acquire that finds its value was granted the first time. An extension prolongs the key once
-// more. A release that finds nothing is reported as such, with Answer.Lost: the release before
+// more. A release that finds nothing is reported as such, with Answer.SentBefore: the release before
 // it may have deleted the key.
 //
 // The outcome of the earlier sends is unknown all the same: they may take effect late, as a
-// call may that was given up. That is Answer.Lost, too. See nodeState.learn in package fanout
+// call may that was given up. That is Answer.SentBefore, too. See nodeState.learn in package fanout
 // for what follows from it.
 //
 // An idle connection that ended is no silence of the node. Otherwise a node that is asked less
@@ -106,7 +106,7 @@ func (n *Node) resend(c *Call, s step, err error) (now, later bool) {
 	if unsent := errors.Is(err, pool.ErrNotSent); unsent {
 		soon, most = unsentAtOnce, maxUnsentRepeats
 	} else if c.state == sent && s.request == c.Request { // no probe, which changes nothing
-		c.lost = true
+		c.sentBefore = true
 	}
 	if c.state != sent || c.repeats >= most || !time.Now().Before(c.Deadline.at) {
 		return false, false

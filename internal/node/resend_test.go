@@ -38,10 +38,10 @@ func TestConnectionThatEndedCostsNoCallOfAnyVerb(t *testing.T) {
 			fake.EndIdle(1, never)
 			a := ask(t, n, c.verb, "k", "v")
 			wantStatus(t, a, c.want)
-			if !a.Lost {
+			if !a.SentBefore {
 				t.Errorf("%v: the answer does not say that an earlier send is of unknown fate", c.verb)
 			}
-			if a = ask(t, n, Inspect, "k", ""); a.Lost {
+			if a = ask(t, n, Inspect, "k", ""); a.SentBefore {
 				t.Errorf("after %v a call is in doubt that was sent once", c.verb)
 			}
 		}
@@ -109,7 +109,7 @@ func TestServerThatHangsUpIsNotHammered(t *testing.T) {
 				t.Fatalf("%d of %d calls ended by the deadline", r.count(), callers)
 			}
 			for i, a := range r.answers {
-				if a.Err == nil || a.Answered() || !a.Lost {
+				if a.Err == nil || a.Answered() || !a.SentBefore {
 					t.Fatalf("answer %+v", a)
 				}
 				if took := r.times[i].Sub(begun); took > timeout {
@@ -175,7 +175,7 @@ func TestNothingButAnEndedConnectionIsAskedAgain(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &failing{errs: []error{err, nil}}
 			n := newNode(t, s)
-			if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, err) || a.Lost || s.calls != 1 {
+			if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, err) || a.SentBefore || s.calls != 1 {
 				t.Errorf("%v: answer %+v after %d commands", err, a, s.calls)
 			}
 		})
@@ -193,7 +193,7 @@ func TestConnectionThatEndedUnsentIsReplacedAndLeavesNoUnknownOutcome(t *testing
 		n := newNode(t, s)
 		a := ask(t, n, Acquire, "k", "v")
 		wantStatus(t, a, Granted)
-		if a.Lost {
+		if a.SentBefore {
 			t.Error("the answer is in doubt, although nothing else was sent")
 		}
 	})
@@ -209,7 +209,7 @@ func TestServerThatHangsUpUnaskedIsTriedAFewTimes(t *testing.T) {
 		n := newNode(t, s)
 		begun := time.Now()
 		a := ask(t, n, Acquire, "k", "v")
-		if !errors.Is(a.Err, pool.ErrNotSent) || a.Lost || s.calls != maxUnsentRepeats+1 || time.Since(begun) > timeout/2 {
+		if !errors.Is(a.Err, pool.ErrNotSent) || a.SentBefore || s.calls != maxUnsentRepeats+1 || time.Since(begun) > timeout/2 {
 			t.Errorf("answer %+v after %d commands in %v", a, s.calls, time.Since(begun))
 		}
 	})
@@ -236,7 +236,7 @@ func TestRefusedRepeatLeavesTheFirstSendUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.Join(pool.ErrNotSent, errors.New("connection refused"))
 		n := newNode(t, &failing{errs: []error{io.EOF, refused}})
-		if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, pool.ErrNotSent) || !a.Lost || a.InClient {
+		if a := ask(t, n, Acquire, "k", "v"); !errors.Is(a.Err, pool.ErrNotSent) || !a.SentBefore || a.InClient {
 			t.Errorf("answer %+v", a)
 		}
 	})
@@ -285,7 +285,7 @@ func TestPausedCallIsGivenUpAtItsDeadlineForGood(t *testing.T) {
 		deadline := MakeDeadline(context.Background(), 2*firstPause+firstPause/2)
 		n.Start(&Call{Request: request, Deadline: &deadline, Receiver: &r})
 		time.Sleep(time.Minute)
-		if r.count() != 1 || r.answers[0].InClient || !r.answers[0].Lost || !errors.Is(r.answers[0].Err, context.DeadlineExceeded) {
+		if r.count() != 1 || r.answers[0].InClient || !r.answers[0].SentBefore || !errors.Is(r.answers[0].Err, context.DeadlineExceeded) {
 			t.Fatalf("answers %+v", r.answers)
 		}
 		if len(r.late) != 0 {

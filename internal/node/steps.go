@@ -51,7 +51,7 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 		// has the same words for a command that it does not let through, and for one that it
 		// has passed on.
 		n.mu.Lock()
-		c.lost = true
+		c.sentBefore = true
 		n.mu.Unlock()
 	}
 	if again {

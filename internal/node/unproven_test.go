@@ -29,8 +29,8 @@ func TestFormRefusedWithoutProofHasAnUnknownOutcome(t *testing.T) {
 				p.Hold("k", "v", ttl)
 				first = true
 				a := ask(t, n, verb, "k", "v")
-				if a.Status != Granted && a.Status != Extended || a.Lost != lost {
-					t.Errorf("%s: %v is answered with status %d (%v), lost: %t", text, verb, a.Status, a.Err, a.Lost)
+				if a.Status != Granted && a.Status != Extended || a.SentBefore != lost {
+					t.Errorf("%s: %v is answered with status %d (%v), lost: %t", text, verb, a.Status, a.Err, a.SentBefore)
 				}
 			})
 		}
@@ -47,8 +47,8 @@ func TestLastFormMayHaveAnUnknownOutcomeAfterARefusedFirst(t *testing.T) {
 	}
 	onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
 		n.Trust()
-		if a := ask(t, n, Wait, "k", "v"); a.Status != Failed || !a.Lost {
-			t.Errorf("status %d (%v), lost: %t", a.Status, a.Err, a.Lost)
+		if a := ask(t, n, Wait, "k", "v"); a.Status != Failed || !a.SentBefore {
+			t.Errorf("status %d (%v), lost: %t", a.Status, a.Err, a.SentBefore)
 		}
 	})
 }
@@ -70,7 +70,7 @@ func TestFormRefusedLateHasAnUnknownOutcome(t *testing.T) {
 		}
 		time.Sleep(5 * timeout)
 		synctest.Wait()
-		if len(r.late) != 1 || NothingDone(Wait, r.late[0].Err) && !r.late[0].Lost {
+		if len(r.late) != 1 || NothingDone(Wait, r.late[0].Err) && !r.late[0].SentBefore {
 			t.Errorf("late answers: %+v", r.late)
 		}
 	})

@@ -63,8 +63,8 @@ var mutants = []mutant{
 	{
 		name: "an expired lock may be extended",
 		edits: []edit{
-			{"redlock/extend.go", "\tif cause := k.lease.Check(told); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.Check(false); false {\n\t\treturn k.notHeld"},
-			{"redlock/extend.go", "\tif cause := k.lease.Check(told); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.Check(false); false {\n\t\tif cause != ErrReleased"},
+			{"redlock/extend.go", "\tif cause := k.lease.EndIfExpired(told); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\treturn k.notHeld"},
+			{"redlock/extend.go", "\tif cause := k.lease.EndIfExpired(told); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\tif cause != ErrReleased"},
 		},
 		rule: noRevival, runs: 5000,
 	},
@@ -189,7 +189,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a connection that ended leaves no doubt",
-		edits: []edit{{"internal/fanout/node_state.go", "\tif a.Lost {\n\t\ts.maybeSet = true\n", "\tif false {\n\t\ts.maybeSet = true\n"}},
+		edits: []edit{{"internal/fanout/node_state.go", "\tif a.SentBefore {\n\t\ts.maybeSet = true\n", "\tif false {\n\t\ts.maybeSet = true\n"}},
 		rule:  noOrphan, runs: 5000,
 	},
 	{
