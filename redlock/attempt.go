@@ -28,8 +28,8 @@ type outcome struct {
 // attempt is Redlock as on the Redis page "Distributed Locks with Redis": note
 // the time, ask all nodes, and the lock is ours if a majority granted it and
 // validity is left. The time is noted before the first send: validity counted
-// from any later moment can outlive the keys. On failure every node is asked to
-// delete the key, also those that did not answer.
+// from any later moment can outlive the keys. On failure every node that may have
+// the key is asked to delete it, also those that did not answer.
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	lock := &Lock{locker: l, name: r.name, settings: r.settings, entry: r.waiter.Entry()}
 	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)

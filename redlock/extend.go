@@ -36,13 +36,13 @@ func (k *Lock) Extend(ctx context.Context) error {
 	return k.extend(ctx, true)
 }
 
-// extend is Extend. told is set if the caller is told what it returns.
-func (k *Lock) extend(ctx context.Context, told bool) error {
+// extend is Extend. callerKnows is set if a caller gets what it returns.
+func (k *Lock) extend(ctx context.Context, callerKnows bool) error {
 	if !k.lease.BeginExtension(ctx) {
 		return interrupted(ctx, "extend", k.name, nil)
 	}
 	defer k.lease.EndExtension()
-	if cause := k.lease.EndIfExpired(told); cause != nil {
+	if cause := k.lease.EndIfExpired(callerKnows); cause != nil {
 		return k.notHeld("extend", cause)
 	}
 	if ctx.Err() != nil {
@@ -66,13 +66,13 @@ func (k *Lock) extend(ctx context.Context, told bool) error {
 	}
 	k.lease.Extended(x, now, err)
 
-	if cause := k.lease.EndIfExpired(told); cause != nil {
+	if cause := k.lease.EndIfExpired(callerKnows); cause != nil {
 		if cause != ErrReleased && cause != ErrClosed && cause != ErrHandedOver {
 			k.claim.RollBack() // what the round prolonged
 		}
 		err = k.notHeld("extend", cause)
 	} else if decided && result.Denied() {
-		k.lease.End(k.quorumError(ErrLost, result), told)
+		k.lease.End(k.quorumError(ErrLost, result), callerKnows)
 		err = k.quorumError(ErrNotHeld, result)
 	}
 	k.locker.traceRound("extend", k.name, result.Yes, x.Sent, err)

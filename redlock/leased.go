@@ -34,7 +34,7 @@ func (l *Locker) begin(k *Lock) error {
 // Keys are what its claim has on the nodes.
 func (h *leased) Keys() lease.Keys { return h.claim }
 
-// Renew is an extension that no caller is told of.
+// Renew is an extension without a caller.
 func (h *leased) Renew(ctx context.Context) error { return (*Lock)(h).extend(ctx, false) }
 
 // RenewalFailed logs the first of several failed renewals in a row as a warning.
@@ -54,7 +54,8 @@ func (h *leased) Ended(rollBack bool) {
 	h.entry.Leave()
 }
 
-// Lost reports that the lock was lost. The logger gets a record if no caller is told.
+// Lost reports that the lock was lost. The logger gets a record if no caller
+// knows of it.
 func (h *leased) Lost(cause error, silent bool) {
 	l := h.locker
 	if !silent {

@@ -97,7 +97,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		},
 	})
 	l.group.OnNoConn(l.hub.FreeConnection)
-	l.group.SetReleaser(l.hub.ProcessID())
+	l.group.SetReleaser(l.hub.SharedID())
 	l.group.Share(l.hub.Known())
 	return l, nil
 }

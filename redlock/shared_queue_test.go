@@ -171,7 +171,7 @@ func TestNothingIsKeptOfLockersThatAreClosed(t *testing.T) {
 	known := func() bool {
 		another := locker()
 		defer another.Close(context.Background())
-		return another.hub.ProcessID() == both[0].hub.ProcessID()
+		return another.hub.SharedID() == both[0].hub.SharedID()
 	}
 	for i, l := range both {
 		if !known() {

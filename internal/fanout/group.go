@@ -1,6 +1,6 @@
-// Package fanout puts one question to all nodes at once, decides at the first
-// moment that the outcome is certain, and afterwards brings every node into the
-// state that the outcome says, however late it answers.
+// Package fanout puts one question to all nodes at once, decides when the outcome and the
+// reason for it are certain, and afterwards brings every node into the state that the outcome
+// says, however late it answers.
 //
 //	Group         the nodes of a Locker
 //	Claim         one attempt's value on all nodes

@@ -40,9 +40,10 @@ func (s *nodeState) certainlyExpired(n *node.Node) bool {
 	return s.unknownIsOver(n, time.Now(), s.keyLifetime) && !s.mayLiveUntil.After(time.Now())
 }
 
-// unknownIsOver reports whether no outcome is unknown, or none had been for the time since at
-// the instant by.
-func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duration) bool {
+// unknownIsOver reports whether at the instant by no outcome was unknown, and none had been for
+// margin before. An outcome stays unknown while the client still has the call: maxUnknown counts
+// from its return.
+func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, margin time.Duration) bool {
 	switch {
 	case s.outstanding > 0:
 		return false
@@ -52,13 +53,13 @@ func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duratio
 	if by.Sub(s.unknownSince)-s.keyLifetime > maxUnknown {
 		return true
 	}
-	return s.answeredLongEnough(n.Liveness(), by, since)
+	return s.answeredLongEnough(n.Liveness(), by, margin)
 }
 
 // answeredLongEnough is unknownIsOver for an acquire of unknown outcome on a node that answers
 // as p says. Answers that came after by tell about the time before it.
-func (s *nodeState) answeredLongEnough(p node.Liveness, by time.Time, since time.Duration) bool {
-	answered := p.AnsweredTime - s.answeredThen - since - max(0, p.LastAnswer.Sub(by))
+func (s *nodeState) answeredLongEnough(p node.Liveness, by time.Time, margin time.Duration) bool {
+	answered := p.AnsweredTime - s.answeredThen - margin - max(0, p.LastAnswer.Sub(by))
 	return p.Answers && p.LastAnswer.After(s.unknownSince) && answered >= s.keyLifetime && (by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime) || answered >= 2*s.keyLifetime)
 }
 

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// firstRepeat is the pause before a release is repeated whose answer proved
-	// nothing, because the acquire before it may still take effect. It doubles.
+	// firstRepeat is the first pause before a release is repeated: it was not answered, or
+	// its answer proved nothing, because the acquire before it may still take effect. It
+	// doubles.
 	firstRepeat = 25 * time.Millisecond
 	// maxRepeat bounds it. The length of a silence of the node, which decides when an
 	// unknown outcome ends, is known to within the pause between two releases.

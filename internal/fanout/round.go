@@ -9,8 +9,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A Round is one question to all nodes. It is decided at the first moment that
-// the open answers cannot change the outcome.
+// A Round is one question to all nodes. It is decided when its outcome is certain, and the
+// reason for it is known: see decide.
 type Round struct {
 	group    *Group
 	request  node.Request

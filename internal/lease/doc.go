@@ -12,8 +12,8 @@
 // ([ErrExpired]), it was released, handed over, or its Locker was closed. Then, in this
 // order:
 //
-//  1. With the mutex of the lease held: the cause is set, the deadline timer is stopped, and
-//     no node is taken again. If a release is to follow, or keys may outlive the lease, the
+//  1. With the mutex of the lease held: the cause is set, and the deadline timer is stopped. No
+//     node is taken again; a release sees to that itself. If a release is to follow, or keys may outlive the lease, the
 //     keys expect a release from here on: Close waits for that, and cannot come between.
 //  2. Its context ends with the cause. From here on no mutex is held.
 //  3. A renewal under way ends.

@@ -7,12 +7,13 @@ import (
 )
 
 // End ends the lease, if it has not ended: it is no longer certainly held. Only the first
-// cause counts; End reports whether it was this one. told: the holder is told of it.
-func (l *Lease) End(cause error, told bool) bool {
+// cause counts; End reports whether it was this one. callerKnows: the caller
+// gets the cause, so the log need not say it.
+func (l *Lease) End(cause error, callerKnows bool) bool {
 	if !l.end(cause) {
 		return false
 	}
-	l.notifyLoss(told)
+	l.notifyLoss(callerKnows)
 	return true
 }
 
@@ -102,7 +103,7 @@ func (l *Lease) setCause(cause error) {
 		l.grant.Lock.Keys().RetakeUntil(time.Time{})
 	}
 	// Close looks for what is held or to be released, and is not to come between.
-	l.rollBack = l.state.endedByItself() && (l.state.partial || l.grant.Lock.Keys().OutcomeUnknown())
+	l.rollBack = l.state.endedByItself() && (l.state.mayHaveProlonged || l.grant.Lock.Keys().OutcomeUnknown())
 	if l.rollBack || cause == ErrReleased {
 		l.grant.Lock.Keys().ExpectRelease()
 	}
@@ -127,7 +128,7 @@ func (l *Lease) finish() {
 // notifyLoss reports that the lock was lost, unless it was given up. A holder that has the
 // context of the lease knows it by that, and so does the function of Do. Close has one
 // record for all that it ends.
-func (l *Lease) notifyLoss(told bool) {
+func (l *Lease) notifyLoss(callerKnows bool) {
 	cause := l.state.cause // changes no more
 	if cause == ErrReleased || cause == ErrHandedOver {
 		return
@@ -135,7 +136,7 @@ func (l *Lease) notifyLoss(told bool) {
 	l.mu.Lock()
 	taken := l.contextTaken
 	l.mu.Unlock()
-	l.grant.Lock.Lost(cause, told || taken || cause == ErrClosed)
+	l.grant.Lock.Lost(cause, callerKnows || taken || cause == ErrClosed)
 }
 
 // finishAll finishes leases that ended together, all of them before a loss is reported.

@@ -106,12 +106,12 @@ func (l *Lease) Cause() error {
 }
 
 // EndIfExpired ends the lease if its validity has ended, and returns why it ended, or nil while
-// it is held. told: the holder is told what it returns.
-func (l *Lease) EndIfExpired(told bool) error {
+// it is held. callerKnows: see End.
+func (l *Lease) EndIfExpired(callerKnows bool) error {
 	cause, now := l.expire()
 	if now {
 		l.finish()
-		l.notifyLoss(told)
+		l.notifyLoss(callerKnows)
 	}
 	return cause
 }
@@ -163,7 +163,7 @@ func (l *Lease) Extended(x Extension, now clock.Reading, failure error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state.extended(x, now, failure)
-	if l.state.partial {
+	if l.state.mayHaveProlonged {
 		l.setTimer() // keys that were prolonged in vain are removed when the lease ends
 	}
 }

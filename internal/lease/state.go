@@ -23,13 +23,13 @@ const noise = time.Millisecond
 // A state says how long a lease is valid, and why it ended. It is pure: every instant is
 // an argument. An ended lease stays ended, whatever is answered later.
 type state struct {
-	terms    Terms
-	start    clock.Reading // just before the first send of the acquisition
-	sent     clock.Reading // just before the first send of what the validity is about
-	validity time.Duration // counted from sent
-	cause    error         // why the lease ended; nil while it is held
-	partial  bool          // the last extension failed, and may have prolonged keys beyond the validity
-	failure  error         // of that extension
+	terms            Terms
+	start            clock.Reading // just before the first send of the acquisition
+	sent             clock.Reading // just before the first send of what the validity is about
+	validity         time.Duration // counted from sent
+	cause            error         // why the lease ended; nil while it is held
+	mayHaveProlonged bool          // the last extension failed, and may have prolonged keys beyond the validity
+	failure          error         // of that extension
 }
 
 // begin sets the validity that an acquisition has if it is granted. The reading was taken
@@ -113,16 +113,16 @@ func (s *state) extended(x Extension, now clock.Reading, failure error) {
 	case s.cause != nil || s.remaining(now) <= 0:
 		// It ended while the round was under way, and stays lost.
 	case failure == nil:
-		s.sent, s.validity, s.partial = x.Sent, x.Validity, false
+		s.sent, s.validity, s.mayHaveProlonged = x.Sent, x.Validity, false
 	default:
-		s.partial, s.failure = true, failure
+		s.mayHaveProlonged, s.failure = true, failure
 	}
 }
 
 // whyExpired says what kept the lease from being extended, if anything did.
 func (s *state) whyExpired() error {
 	switch hold := s.terms.MaxHold; {
-	case s.partial:
+	case s.mayHaveProlonged:
 		return fmt.Errorf("%w; the last extension: %w", ErrExpired, s.failure)
 	case hold > 0 && s.capped(s.terms.TTL) < s.terms.TTL:
 		return fmt.Errorf("%w: it was held for as long as WithMaxHold(%v) allows", ErrExpired, hold)

@@ -87,12 +87,12 @@ func TestMaxHoldBoundsValidityAndTTL(t *testing.T) {
 func TestOutcomeOfAnExtensionMovesTheDeadlineOnlyIfTheLeaseIsStillValid(t *testing.T) {
 	refused := errors.New("no quorum")
 	for _, c := range []struct {
-		why     string
-		ended   error
-		answer  time.Duration // after the first send of the acquisition
-		failure error
-		moves   bool
-		partial bool
+		why              string
+		ended            error
+		answer           time.Duration // after the first send of the acquisition
+		failure          error
+		moves            bool
+		mayHaveProlonged bool
 	}{
 		{"a majority agreed", nil, 5 * time.Second, nil, true, false},
 		{"too few agreed", nil, 5 * time.Second, refused, false, true},
@@ -114,8 +114,8 @@ func TestOutcomeOfAnExtensionMovesTheDeadlineOnlyIfTheLeaseIsStillValid(t *testi
 		if got := s.until(after(c.answer, 0)).Sub(noon.Wall); got != want {
 			t.Errorf("%s: until %v, want %v", c.why, got, want)
 		}
-		if s.partial != c.partial {
-			t.Errorf("%s: partial %v, want %v", c.why, s.partial, c.partial)
+		if s.mayHaveProlonged != c.mayHaveProlonged {
+			t.Errorf("%s: partial %v, want %v", c.why, s.mayHaveProlonged, c.mayHaveProlonged)
 		}
 	}
 }

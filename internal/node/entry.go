@@ -1,8 +1,9 @@
 package node
 
 // A Grant is what an attempt asks every node for. A kind of grant has a script for each verb (see
-// scripts.go, and lua/specs.go), and a way to read its replies (see answer.go). All that is above
-// this package counts only who granted.
+// scripts.go, and lua/specs.go), and a way to read its replies (see answer.go). Above this package
+// claims and rounds count grants. But four things there assume that one value holds a key: Split,
+// NoHolder and FreeIn of fanout.Result, and Claim.Leftovers.
 type Grant uint8
 
 const (

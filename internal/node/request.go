@@ -49,7 +49,7 @@ type Request struct {
 // published. A release has one, too, to notify the waiters. The zero WaiterFlag leaves nothing,
 // and notifies no waiter.
 type WaiterFlag struct {
-	ID       any           // a string: the waiter id, or that of the Locker that releases; see release.lua
+	ID       any           // a string: the waiter id, or ARGV.releaser of release.lua
 	TTL      time.Duration // of the flag
 	Position QueuePosition // for AcquireInTurn, and the release of what it took
 }

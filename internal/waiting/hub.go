@@ -42,9 +42,10 @@ func NewHub(c Config) *Hub {
 	return h
 }
 
-// ProcessID is the id that the waiters of this process have in their flags. The releaser of a
-// lock has it, too, so that a release tells waiters of this process from others.
-func (h *Hub) ProcessID() string { return h.shared.id }
+// SharedID is the id that the Lockers of this process with the same clients and the same Habits
+// have in their waiter flags. Their releases have it, too: so a release tells their waiters from
+// others. With a ticket a release has the waiter id of its Locker instead.
+func (h *Hub) SharedID() string { return h.shared.id }
 
 // Known is what is known about the servers, one for each node. Lockers share it.
 func (h *Hub) Known() []*node.Known { return h.shared.known }

@@ -22,7 +22,7 @@ import (
 // of its Locker. Giving up a position is ordered by what that Locker sent before.
 type shared struct {
 	queues queues
-	id     string        // of the process, in waiter flags
+	id     string        // in waiter flags, see SharedID
 	flags  atomic.Uint64 // numbers the waiters
 	known  []*node.Known // about the servers: each is asked once what it can do
 

@@ -1,4 +1,4 @@
--- Comes before acquire.lua, wait.lua and acquire_in_turn.lua where restarts are guarded. A
+-- Comes before every script that takes a lock where restarts are guarded. A
 -- server that may have forgotten locks grants none until all of them have expired.
 --
 -- The marker says which server the data is of. A server that restarted has another run id,

@@ -1,4 +1,4 @@
--- Comes first in the scripts about one lock, or after guard.lua: held is the value that holds it, or false.
+-- Comes first in what a script does about one lock: held is the value that holds it, or false.
 -- It moves no more than a lock's value may have, and one byte: data may have the lock's
 -- name, and be large (see longestValue). It moves all of the value for a user without the
 -- right to GETRANGE.
