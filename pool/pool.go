@@ -3,7 +3,7 @@
 // The lock needs one method of a client, [Pool.Do], so an adapter is short. An adapter
 // need not know which commands and scripts the lock uses, nor how servers differ: that is
 // in the lock, once for all clients. Packages goredis and redigo are adapters for those
-// clients. Package pooltest states every duty of an adapter as a named test.
+// clients. Package pooltest states every duty of [Pool], [Subscriber] and [Submitter] as a named test.
 //
 // An adapter may implement more interfaces of this package. [Submitter] makes the lock
 // faster, [Subscriber] makes waiting shorter, [Backed] shows that two pools use one

@@ -50,8 +50,10 @@ var (
 	// process may go on with the lock. This one does not hold it any more.
 	ErrHandedOver = lease.ErrHandedOver
 
-	// ErrNodeBusy is the error of a node that has left more than 64 commands unanswered.
-	// Until it answers, nothing is sent to it but one PING at a time.
+	// ErrNodeBusy is the error of a node that has left more than 64 commands unanswered, or
+	// whose client has not returned from as many that were given up. Until it answers, one
+	// command at a time is sent to it: a PING, or the caller's own if none was sent for a
+	// second, or if a proxy takes no PING.
 	ErrNodeBusy = node.ErrBusy
 
 	// ErrQuarantine is the error of a node that may have forgotten locks:

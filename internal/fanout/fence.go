@@ -16,8 +16,9 @@ import (
 // some clocks are slow the proposal may be too small: then nodes refuse it, and tell their
 // time.
 
-// clockTolerance is how much smaller a proposal of a group may be than the one before: by how
-// long answers take. If it is smaller by more, clocks were set back.
+// clockTolerance is how much earlier the agreed time may be than the last proposal, by how long
+// answers take: the proposal is then one more than the last. If the time is earlier by more, clocks
+// were set back.
 const clockTolerance = time.Second
 
 // fresh is for how long the time that a node told is used. Our clock, by which we count from

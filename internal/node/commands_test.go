@@ -15,6 +15,9 @@ const commandsIntro = `# What is sent to one node, for one lock. TestEveryComman
 # the code; go test ./internal/node -run EveryCommand -rewrite writes it anew.
 #
 # job is the key, prefix and name; VALUE the value of this attempt, "rl1:", a nonce and the owner.
+# WAITER is the id of a waiter: RELEASER, a dot and a number. RELEASER is an id that the Lockers of a
+# process share if they have the same clients and habits (see waiting.Habits); LOCKER is that of
+# one Locker. A release that finds the flag of another RELEASER notifies it.
 # <release> stands for the hash of release.lua. A script that a node has not been sent yet goes
 # out as EVAL and its text. The first number behind it is how many keys follow. "else" is what is
 # sent to a server that refuses the line before, see forms.go.
@@ -22,12 +25,14 @@ const commandsIntro = `# What is sent to one node, for one lock. TestEveryComman
 
 // What a reader wants to know first about a lock on Redis.
 func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
-	const waiter, locker = "WAITER", "LOCKER"
+	const waiter, locker, releaser = "WAITER", "LOCKER", "RELEASER"
 	ttl := 8 * time.Second
 	flag := WaiterFlag{ID: waiter, TTL: time.Second}
 	inQueue := WaiterFlag{ID: locker, TTL: time.Second, Position: QueuePosition{Ticket: 7, Next: 9, Last: 9, Count: 2, TTL: 2 * time.Second}}
-	released := WaiterFlag{ID: locker}
+	released := WaiterFlag{ID: releaser}
 	leaves := WaiterFlag{ID: locker, Position: QueuePosition{Ticket: 7, TTL: 2 * time.Second}}
+	requeue := leaves
+	requeue.Position.Requeue = true
 	plain := NewEntry("job", "VALUE").Replacing("FORMER")
 	guarded := guardedScripts.NewEntry("job", "VALUE")
 	several := NewEntry("job", "VALUE").And("other")
@@ -54,7 +59,9 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"Before the first acquire on a node: does a release work there?", NewRequest(Acquire, plain, ttl, flag).probe(), []form{evalsha}},
 		{"Attach", NewRequest(Swap, plain, ttl, flag), []form{evalsha, setIfeq}},
 		{"Inspect, and Watch, which leaves a flag", NewRequest(Inspect, plain, 0, flag), []form{evalsha}},
-		{"Several keys: acquire", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
+		{"Several keys, which no public function sends yet: acquire", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
+		{"An attempt that failed with WithFair: the position is kept", NewRequest(Release, plain, 0, requeue), []form{evalsha}},
+		{"Whether a node answers again, see breaker.go", pingRequest, []form{native}},
 		{"Several keys: release", NewRequest(Release, several, 0, released), []form{evalsha}},
 	} {
 		fmt.Fprintf(&b, "\n%s\n", c.what)
@@ -63,8 +70,10 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 				b.WriteString("  else")
 			}
 			for _, arg := range c.r.command(f) {
-				if script := c.r.entry.scripts.all[c.r.script(f)]; (f == evalsha || f == shortsha) && arg == script.SHA {
-					arg = fmt.Sprintf("<%s>", c.r.script(f))
+				if f == evalsha || f == shortsha {
+					if script := c.r.script(f); arg == c.r.entry.scripts.all[script].SHA {
+						arg = fmt.Sprintf("<%s>", script)
+					}
 				}
 				if arg == "" {
 					arg = `""`

@@ -76,8 +76,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "an answered release proves that nothing comes later",
-		edits: []edit{{"internal/fanout/node_state_proof.go", "func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duration) bool {\n\tswitch {\n",
-			"func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, since time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
+		edits: []edit{{"internal/fanout/node_state_proof.go", "func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, margin time.Duration) bool {\n\tswitch {\n",
+			"func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, margin time.Duration) bool {\n\tswitch {\n\tcase true:\n\t\treturn true\n"}},
 		rule: noOrphan, runs: 5000,
 	},
 	{
