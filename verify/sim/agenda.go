@@ -42,7 +42,7 @@ func (a *agenda) next(later time.Duration) (at time.Duration, some bool) {
 	return at, some
 }
 
-// due reports whether it is time for something loud.
+// due reports whether a loud event is due.
 func (a *agenda) due(now time.Duration) bool { return len(a.loud) > 0 && a.loud[0].at <= now }
 
 // missed reports whether something quiet should have happened by now, and before what is

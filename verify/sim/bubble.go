@@ -15,7 +15,7 @@ import (
 
 // inTest calls do with a test, and ends the process with what it returns.
 func inTest(do func(t *testing.T) (exit int)) {
-	os.Args = os.Args[:1] // the flags are read; those of tests are not wanted
+	os.Args = os.Args[:1] // the flags are read; the flags of tests stay out
 	all := func(string, string) (bool, error) { return true, nil }
 	testing.Main(all, []testing.InternalTest{{Name: "sim", F: func(t *testing.T) { os.Exit(do(t)) }}}, nil, nil)
 }
@@ -46,9 +46,9 @@ func deepen() {
 }
 
 func descend(deep *sync.WaitGroup, calls int) byte {
-	var room [100]byte
+	var space [100]byte
 	if calls > 0 {
-		return descend(deep, calls-1) + room[calls]
+		return descend(deep, calls-1) + space[calls]
 	}
 	deep.Done()
 	select {}

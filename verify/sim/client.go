@@ -74,17 +74,17 @@ func (l *link) pool() pool.Pool {
 		return l.realPool()
 	}
 	switch spec := l.client.spec; {
-	case spec.Pipelined && spec.Deaf:
+	case spec.Pipelined && spec.NoSubscriber:
 		return submitting{l}
 	case spec.Pipelined:
 		return struct {
 			submitting
 			pool.Subscriber
-		}{submitting{l}, listening{l}}
-	case spec.Deaf:
+		}{submitting{l}, subscribing{l}}
+	case spec.NoSubscriber:
 		return l
 	}
-	return listening{l}
+	return subscribing{l}
 }
 
 func (c *client) String() string { return c.name }
@@ -92,7 +92,7 @@ func (c *client) String() string { return c.name }
 // owns reports whether a value on a server is of this process.
 func (c *client) owns(value string) bool { return strings.HasSuffix(value, ":"+c.name) }
 
-// kill ends the process: nothing is sent any more and nothing is heard. What was sent is
+// kill ends the process: it sends and receives nothing any more. What was sent is
 // under way.
 func (c *client) kill() {
 	if c.dead.Swap(true) {
@@ -130,8 +130,8 @@ type session struct {
 	// Of the loop of the world.
 	values    []string        // of its attempts
 	granted   string          // of them, once it is known
-	self      string          // the name of its Locker in the line
-	ticket    int64           // in the line, once it has one
+	waiterID  string          // of its Locker in the wait queue
+	ticket    int64           // in the wait queue, once it has one
 	seen      bool            // that it has the lock
 	had       []time.Duration // when a server last found so, for an extension
 	cancelled bool            // by an event
@@ -148,7 +148,7 @@ type holding struct {
 
 type sessionKey struct{}
 
-// sessionOf is whose call a context belongs to, nil if nobody's.
+// sessionOf is the call that a context belongs to, nil if there is none.
 func sessionOf(ctx context.Context) *session {
 	s, _ := ctx.Value(sessionKey{}).(*session)
 	return s
@@ -174,7 +174,7 @@ func (c *client) begin(e event) *session {
 		defer s.cancel()
 		s.run(ctx)
 		s.ended.Store(true)
-		c.world.stir()
+		c.world.wake()
 	}()
 	return s
 }
@@ -189,13 +189,13 @@ func (s *session) run(ctx context.Context) {
 	}
 	k, err := s.take(ctx, opts)
 	if err != nil {
-		s.tell("does not get the lock: %v", err)
+		s.say("does not get the lock: %v", err)
 		s.client.world.sendsAway(sentAway{s, err})
 		return
 	}
 	s.held.Store(&holding{k, k.Context().Done()})
-	s.tell("HOLDS %s", s.Name)
-	s.client.world.stir()
+	s.say("HOLDS %s", s.Name)
+	s.client.world.wake()
 
 	hold := time.NewTimer(max(s.For, 1))
 	defer hold.Stop()
@@ -209,11 +209,11 @@ func (s *session) run(ctx context.Context) {
 	case <-s.client.ended:
 		return
 	}
-	s.tell("unlocks %s", s.Name)
+	s.say("unlocks %s", s.Name)
 	unlockCtx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err = k.Unlock(unlockCtx)
-	s.tell("unlocked %s: %v", s.Name, err)
+	s.say("unlocked %s: %v", s.Name, err)
 }
 
 // halt stops the goroutine of a call, as a process is stopped.
@@ -258,7 +258,7 @@ func (s *session) value() string {
 }
 
 // finds notes which attempt was granted: the one that most servers carry, and the last of
-// those. A node that was slow to say what it can do may be sent an earlier one later still,
+// these. A node whose abilities were learned late may receive an earlier attempt afterwards,
 // and then its release.
 func (s *session) finds(servers []*server) {
 	most := 0
@@ -275,7 +275,7 @@ func (s *session) finds(servers []*server) {
 	}
 }
 
-// extend is one call of Extend by somebody who has the lock.
+// extend is one call of Extend by the holder.
 func (s *session) extend() {
 	k := s.held.Load()
 	if k == nil {
@@ -286,17 +286,17 @@ func (s *session) extend() {
 	go func() { // ends at the node timeout
 		defer s.client.calls.Done()
 		err := k.Extend(context.WithValue(context.Background(), sessionKey{}, s))
-		s.tell("extended %s: %v", s.Name, err)
+		s.say("extended %s: %v", s.Name, err)
 		if err == nil {
 			s.client.world.extends(extension{s, begun, ended})
 		}
-		s.client.world.stir()
+		s.client.world.wake()
 	}()
 }
 
 func (s *session) early() { s.once.Do(func() { close(s.unlock) }) }
 
-func (s *session) tell(format string, args ...any) {
+func (s *session) say(format string, args ...any) {
 	if s.client.world.tracing && !s.client.dead.Load() {
 		s.client.world.say(s.client, "call %d: "+format, append([]any{s.Call}, args...)...)
 	}

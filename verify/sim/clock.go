@@ -9,7 +9,7 @@ import (
 
 // A clientClock is that of one machine: both of its clocks run at a rate of their own,
 // and the wall clock may be set. It implements [clock.Clock]. The rate is never above 0:
-// timers follow the bubble, so a clock that is faster would be ahead of its own timers,
+// timers follow the bubble, so a faster clock would show a later time than its own timers,
 // which no machine's is.
 type clientClock struct {
 	now   func() time.Duration // of the run
@@ -39,7 +39,7 @@ func (c *clientClock) jump(d time.Duration) {
 	c.set = true
 }
 
-// when is the time of the run at which the wall clock shows t, if nobody sets it.
+// when is the time of the run at which the wall clock shows t, if it is not set.
 func (c *clientClock) when(t time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -73,7 +73,7 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 		return s.zrange(at(1), int(integer(at(2))), int(integer(at(3))), len(args) > 4), nil
 	case "PUBLISH":
 		s.publish(at(1), at(2))
-		return int64(0), nil // nobody asks how many heard
+		return int64(0), nil // no caller reads how many received it
 	case "TIME":
 		return []any{strconv.FormatInt(s.micros/1_000_000, 10), strconv.FormatInt(s.micros%1_000_000, 10)}, nil
 	case "INFO":
@@ -122,7 +122,7 @@ func (s command) setWith(key, value string, options []string) (any, error) {
 	return status("OK"), nil
 }
 
-// zrange returns the members from one place to another, the last if that is negative.
+// zrange returns the members from one index to another. A negative index means the last.
 func (s command) zrange(key string, from, to int, scores bool) any {
 	members := s.members(key)
 	if to < 0 {

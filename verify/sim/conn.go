@@ -21,21 +21,21 @@ type conn struct {
 	id   int // of the link
 
 	// Of the loop of the world.
-	lane     lane // nothing overtakes
-	mute     bool // a request was lost: nothing that comes after it arrives
-	deaf     bool // a reply was lost
-	old      bool // it leads to a server that is no master any more
-	third    bool // the client speaks the third version of the protocol
-	channels []string
+	lane      lane // messages keep their order
+	mute      bool // a request was lost: nothing that comes after it arrives
+	lostReply bool // nothing after it arrives
+	old       bool // it leads to a server that is no master any more
+	third     bool // the client speaks the third version of the protocol
+	channels  []string
 
 	mu      sync.Mutex // protects the rest
 	half    []byte     // of a command that was written
-	turn    int        // of the last that was whole
+	seq     int        // of the last whole command
 	unread  []byte
 	closed  bool
 	broken  error         // after what is unread
 	by      time.Time     // when a read gives up
-	changed chan struct{} // closed at the next change, nil if nobody waits
+	changed chan struct{} // closed at the next change, nil if no read waits
 }
 
 // dial connects, as clients want it.
@@ -74,8 +74,8 @@ func (c *conn) Write(b []byte) (int, error) {
 			break
 		}
 		c.half = rest
-		c.turn++
-		due = append(due, &message{link: c.link, args: args, conn: c, turn: c.turn})
+		c.seq++
+		due = append(due, &message{link: c.link, args: args, conn: c, order: c.seq})
 	}
 	c.mu.Unlock()
 	for _, m := range due {
@@ -138,7 +138,7 @@ func (c *conn) change(do func()) {
 	}
 }
 
-// Close is heard of by the server when it next has something to tell.
+// Close reaches the server when the server next sends something.
 func (c *conn) Close() error {
 	c.change(func() { c.closed = true })
 	return nil
@@ -154,8 +154,8 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 func (c *conn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 0)} }
 func (c *conn) RemoteAddr() net.Addr             { return c.link.address() }
 
-// hear has the client read a reply, or find the connection broken.
-func (c *conn) hear(r result) {
+// receive lets the client read a reply, or find the connection broken.
+func (c *conn) receive(r result) {
 	if r.err != nil {
 		if refused, ok := r.err.(pool.Error); ok {
 			r.reply = refused
@@ -164,7 +164,7 @@ func (c *conn) hear(r result) {
 			return
 		}
 	}
-	if !c.deaf {
+	if !c.lostReply {
 		c.change(func() { c.unread = appendReply(c.unread, r.reply, c.third) })
 	}
 }

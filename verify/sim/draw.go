@@ -18,7 +18,7 @@ func draw(seed uint64, outside bool) *schedule {
 		d.fault()
 	}
 	if d.Fair && d.Nodes == 3 && d.in(4) {
-		d.Events = append(d.Events, event{At: d.when(), Kind: tear, Who: d.random.IntN(len(d.Clients)), Node: d.random.IntN(d.Nodes)})
+		d.Events = append(d.Events, event{At: d.when(), Kind: tear, Client: d.random.IntN(len(d.Clients)), Node: d.random.IntN(d.Nodes)})
 	}
 	if d.Guard {
 		for range 1 + d.random.IntN(4) {
@@ -67,7 +67,7 @@ func (d drawing) world() {
 		d.NodeTimes = append(d.NodeTimes, pick(d, 0, 0, time.Millisecond, -time.Minute, 5*hour))
 	}
 	for range 2 + d.random.IntN(2) {
-		c := clientSpec{Pipelined: d.in(2), Rate: pick[int64](d, 0, slowClient), Deaf: d.in(6)}
+		c := clientSpec{Pipelined: d.in(2), Rate: pick[int64](d, 0, slowClient), NoSubscriber: d.in(6)}
 		c.Stubborn = !c.Pipelined && d.in(4)
 		d.Clients = append(d.Clients, c)
 	}
@@ -103,7 +103,7 @@ func (d drawing) when() time.Duration { return d.between(0, d.Length) }
 func (d drawing) call(number int) {
 	e := event{
 		At: d.when(), Kind: pick(d, lockCall, lockCall, lockCall, lockCall, tryCall, asyncCall), Call: number,
-		Who: d.random.IntN(len(d.Clients)), Name: d.Names[d.random.IntN(len(d.Names))], Fair: d.Fair,
+		Client: d.random.IntN(len(d.Clients)), Name: d.Names[d.random.IntN(len(d.Names))], Fair: d.Fair,
 		KeepAlive: d.in(4), Forget: d.in(6),
 		For: d.between(0, pick(d, d.TTL/10, d.TTL/10, d.TTL, 3*d.TTL)+1),
 	}
@@ -115,7 +115,7 @@ func (d drawing) call(number int) {
 	}
 	d.Events = append(d.Events, e)
 	about := func(k kind, within time.Duration) {
-		d.Events = append(d.Events, event{At: e.At + d.between(0, within), Kind: k, Who: e.Who, Call: number})
+		d.Events = append(d.Events, event{At: e.At + d.between(0, within), Kind: k, Client: e.Client, Call: number})
 	}
 	for range pick(d, 0, 0, 1, 3) {
 		about(extendCall, 2*d.TTL)
@@ -131,7 +131,7 @@ func (d drawing) call(number int) {
 // fault draws one that the assumptions allow.
 func (d drawing) fault() {
 	e := event{
-		At: d.when(), Who: d.random.IntN(len(d.Clients)), Node: d.random.IntN(d.Nodes),
+		At: d.when(), Client: d.random.IntN(len(d.Clients)), Node: d.random.IntN(d.Nodes),
 		Kind: pick(d, cut, cutRequest, cutReply, lossy, lossy, resets, doubles, slow, freeze, freeze, restart, die, setClock),
 		For:  d.between(time.Microsecond, pick(d, d.TTL/4, d.TTL, 3*d.TTL)),
 	}
@@ -141,7 +141,7 @@ func (d drawing) fault() {
 	d.Events = append(d.Events, e)
 }
 
-// outdoors draws what stands between clients and servers.
+// outdoors draws faults between clients and servers.
 func (d drawing) outdoors() {
 	d.Events = append(d.Events, event{
 		At: d.when(), Node: d.random.IntN(d.Nodes), Kind: pick(d, idleCut, idleCut, slowDial, proxyError, proxyError, demote),

@@ -21,8 +21,8 @@ const (
 // run id of the server.
 func (g guard) refusal(s command, run string) error {
 	kept, _ := s.get(marker)
-	known, agreed, marked := strings.Cut(kept, " ")
-	if !marked || known == "" || strings.Trim(known, "0123456789abcdefABCDEF") != "" {
+	known, agreed, found := strings.Cut(kept, " ")
+	if !found || known == "" || strings.Trim(known, "0123456789abcdefABCDEF") != "" {
 		known, agreed = "", g.Settings
 	}
 	if agreed != g.Settings {
@@ -30,7 +30,7 @@ func (g guard) refusal(s command, run string) error {
 	}
 	if known != run {
 		s.set(quarantine, run, g.Quarantine)
-		g.mark(s, run)
+		g.setMarker(s, run)
 	}
 	if left := s.pttl(quarantine); left != -2 {
 		return pool.Error(fmt.Sprintf("GUARDQUARANTINE this server may have forgotten locks, and grants none for another %d ms", left))
@@ -38,8 +38,8 @@ func (g guard) refusal(s command, run string) error {
 	return nil
 }
 
-// mark notes which server the data is of.
-func (g guard) mark(s command, run string) {
+// setMarker notes which server the data is of.
+func (g guard) setMarker(s command, run string) {
 	s.store.keys[marker] = &entry{text: run + " " + g.Settings}
 }
 
@@ -77,5 +77,5 @@ func (n *server) recall(names []string) (back []string) {
 }
 
 // keepsOut reports whether a server that may have forgotten locks grants none: it is in
-// quarantine, or will be from the first one on who asks.
+// quarantine, or will be from the first request on.
 func (n *server) keepsOut() bool { return n.mute || n.peek(quarantine) != "" }

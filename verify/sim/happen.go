@@ -6,16 +6,16 @@ import "time"
 func (w *world) happen(e event) {
 	w.did["event: "+string(e.Kind)]++
 	if e.onClient() {
-		w.note(w.clients[e.Who], nil, "%v", e)
+		w.note(w.clients[e.Client], nil, "%v", e)
 		w.happenToClient(e)
 		return
 	}
 	s := w.servers[e.Node]
 	if e.onLink() {
-		w.note(w.clients[e.Who], s, "%v", e)
-		l := w.clients[e.Who].links[e.Node]
+		w.note(w.clients[e.Client], s, "%v", e)
+		l := w.clients[e.Client].links[e.Node]
 		if e.Kind != cutReply {
-			l.mended = max(l.mended, min(w.moment()+e.For, w.plan.Length))
+			l.healed = max(l.healed, min(w.moment()+e.For, w.plan.Length))
 			w.meanwhile(&l.cutTo, e.For, nil)
 		}
 		if e.Kind != cutRequest {
@@ -55,7 +55,7 @@ func (w *world) happen(e event) {
 		s.save()
 	case restartOld:
 		for _, value := range s.recall(w.plan.Names) {
-			w.strays[value] = true // nobody releases it a second time; it expires
+			w.strays[value] = true // it is not released a second time; it expires
 		}
 		w.restart(s, e.For)
 	case flushAll:
@@ -66,7 +66,7 @@ func (w *world) happen(e event) {
 }
 
 func (w *world) happenToClient(e event) {
-	c := w.clients[e.Who]
+	c := w.clients[e.Client]
 	switch e.Kind {
 	case lockCall, tryCall, asyncCall:
 		w.sessions[e.Call] = c.begin(e)
@@ -76,7 +76,7 @@ func (w *world) happenToClient(e event) {
 	case die:
 		c.kill()
 		w.dead = append(w.dead, c)
-		w.clients[e.Who] = newClient(w, e.Who, c.life+1)
+		w.clients[e.Client] = newClient(w, e.Client, c.life+1)
 	}
 	s := w.sessions[e.Call]
 	if s == nil {
@@ -93,7 +93,7 @@ func (w *world) happenToClient(e event) {
 	}
 }
 
-// meanwhile makes something bad for a time, but not longer than until all is mended.
+// meanwhile makes something bad for a time, but not longer than until all faults end.
 func (w *world) meanwhile(bad *int, lasts time.Duration, then func()) {
 	*bad++
 	w.at(min(w.moment()+lasts, max(w.plan.Length, w.moment())), func() {
@@ -103,11 +103,11 @@ func (w *world) meanwhile(bad *int, lasts time.Duration, then func()) {
 	})
 }
 
-// tear has a client reach one server of three for so long that others, who reach two, have
+// tear has a client reach one server of three for so long that other clients, which reach two, have
 // to get along without it: one server is down, and the client is cut off from another.
 func (w *world) tear(e event) {
-	down, l := w.servers[(e.Node+1)%len(w.servers)], w.clients[e.Who].links[e.Node]
-	w.torn, w.healed = e.Who+1, w.plan.Length+w.patience()+w.plan.TTL+time.Second
+	down, l := w.servers[(e.Node+1)%len(w.servers)], w.clients[e.Client].links[e.Node]
+	w.torn, w.healed = e.Client+1, w.plan.Length+w.patience()+w.plan.TTL+time.Second
 	w.hangUp(down)
 	down.down++
 	l.cutTo++
@@ -130,7 +130,7 @@ func (w *world) restart(s *server, away time.Duration) {
 	w.hangUp(s)
 	w.meanwhile(&s.down, away, func() { w.note(nil, s, "is there again") })
 	for i, m := range held {
-		w.after(time.Duration(1+i)*time.Microsecond, func() { w.net.tell(m.message, result{err: errReset}) })
+		w.after(time.Duration(1+i)*time.Microsecond, func() { w.net.finish(m.message, result{err: errReset}) })
 	}
 }
 
@@ -155,15 +155,15 @@ func (w *world) thaw(s *server) {
 			of := newLuck(w.plan.Seed, m.conn.id, int(w.moment()))
 			in = of.between(time.Microsecond, time.Millisecond) + time.Duration(i)
 		case m.link.client.spec.Pipelined:
-			in = time.Duration(1 + i) // one connection, and nothing overtakes
+			in = time.Duration(1 + i) // one connection keeps the order
 		}
 		w.after(in, m.arrive)
 	}
 }
 
-// mend ends all that is still wrong, and wakes those who forgot to unlock.
-func (w *world) mend() {
-	w.note(nil, nil, "ALL IS MENDED")
+// endFaults ends all that is still wrong, and unlocks the locks that were forgotten.
+func (w *world) endFaults() {
+	w.note(nil, nil, "ALL FAULTS END")
 	w.calm = w.moment()
 	for _, s := range w.calls {
 		if s.Forget {

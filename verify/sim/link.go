@@ -18,10 +18,10 @@ type link struct {
 	sent          int           // messages
 	lane          lane          // of a client with one connection
 	cutTo, cutOff int           // requests, replies do not get through
-	mended        time.Duration // when requests do again
+	healed        time.Duration // when requests do again
 }
 
-// A lane is where nothing overtakes what was sent before it.
+// A lane keeps messages in the order of sending.
 type lane struct{ there, back time.Duration } // when the last one arrives
 
 // order is when something arrives that is sent back, and would without order then.
@@ -30,7 +30,7 @@ func (l *lane) order(arrival time.Duration, chance *luck) time.Duration {
 	return l.back
 }
 
-// lane is that of a message, nil if it may be overtaken.
+// lane is that of a message, nil if its order is free.
 func (m *message) lane() *lane {
 	switch {
 	case m.conn != nil:
@@ -70,7 +70,7 @@ type submitting struct{ *link }
 // Submit implements pool.Submitter.
 func (l submitting) Submit(ctx context.Context, r pool.Receiver, args ...any) {
 	m := &message{link: l.link, args: slices.Clone(args), call: sessionOf(ctx), receiver: r}
-	// The first request to the second server comes from the goroutine of the caller, who
+	// The first request to the second server comes from the goroutine of the caller, which
 	// has just sent one to the first: later ones may come from the loop, which must not wait.
 	if m.call != nil && l.server.index == 1 && m.call.stop.Load() > 0 {
 		m.call.halt()

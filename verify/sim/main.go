@@ -31,7 +31,7 @@ type options struct {
 	pause   time.Duration // between lines of progress
 	part    uint64        // of a worker: which it is
 	worker  bool
-	brief   bool // of a worker: it does not tell the story
+	brief   bool // of a worker: it does not print the story
 }
 
 func main() {
@@ -72,7 +72,7 @@ func parse() (o options) {
 	flag.Uint64Var(&o.workers, "workers", 2, "processes")
 	flag.DurationVar(&o.pause, "progress", 10*time.Second, "how often to say on standard error how far it is; 0 for never")
 	flag.BoolVar(&o.worker, "worker", false, "be one of the processes")
-	flag.BoolVar(&o.brief, "brief", false, "do not tell the story")
+	flag.BoolVar(&o.brief, "brief", false, "do not print the story")
 	flag.Uint64Var(&o.part, "part", 0, "be this one of them")
 	flag.Parse()
 	return o
@@ -93,7 +93,7 @@ func (o options) check() error {
 	return nil
 }
 
-// trace ends the process when it has told everything.
+// trace ends the process when it has printed everything.
 func trace(o options) {
 	inTest(func(t *testing.T) int {
 		defer steady()()

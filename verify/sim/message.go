@@ -36,7 +36,7 @@ func (m *message) script() (call lua.Call, known bool) {
 // sets reports whether it may take the lock.
 func (m *message) sets() bool {
 	switch m.verb() {
-	case "acquire", "wait", "turn":
+	case "acquire", "wait", "acquire in turn":
 		return true
 	}
 	return false
@@ -53,7 +53,7 @@ func (m *message) key() string {
 	return ""
 }
 
-// value is that of the attempt, "" if there is none: a probe has one that nobody has.
+// value is that of the attempt, "" if there is none: the value of a probe belongs to no attempt.
 func (m *message) value() string {
 	switch m.args[0] {
 	case "SET":
@@ -77,7 +77,7 @@ func (m *message) String() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", m.verb(), m.key(), w.alias(m.value()))
-	if m.verb() == "turn" {
+	if m.verb() == "acquire in turn" {
 		call, _ := m.script()
 		fmt.Fprintf(&b, " (ticket %v)", call.Arg("ticket"))
 	}

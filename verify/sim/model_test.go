@@ -138,10 +138,10 @@ func compare(t *testing.T, asModel *modelPool) {
 	for seed := range uint64(150) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		key := fmt.Sprint("key", seed)
-		var told []string
+		var steps []string
 		for range 25 {
 			if did := twins.happen(random); did != "" {
-				told = append(told, did)
+				steps = append(steps, did)
 				kinds[did]++
 			}
 			q := question(random, key)
@@ -151,13 +151,13 @@ func compare(t *testing.T, asModel *modelPool) {
 			want, got := real.take(), model.take()
 			a, b := twins.markers()
 			want, got = append(want, a...), append(got, b...)
-			told = append(told, fmt.Sprintf("%+v\n  -> %v", q, want))
+			steps = append(steps, fmt.Sprintf("%+v\n  -> %v", q, want))
 			if !alike(want, got) {
-				t.Fatalf("seed %d: after\n%s\nthe model says %v", seed, strings.Join(told, "\n"), got)
+				t.Fatalf("seed %d: after\n%s\nthe model says %v", seed, strings.Join(steps, "\n"), got)
 			}
 			kinds[said(q, want[len(want)-1-len(a)])]++
-			if q.mark.Position.TTL == time.Millisecond {
-				time.Sleep(3 * time.Millisecond) // so that it is over
+			if q.flag.Position.TTL == time.Millisecond {
+				time.Sleep(3 * time.Millisecond) // until it has expired
 			}
 		}
 		if random.IntN(20) == 0 {
@@ -196,7 +196,7 @@ type query struct {
 	verb  node.Verb
 	lease node.Entry
 	ttl   time.Duration
-	mark  node.WaiterFlag
+	flag  node.WaiterFlag
 
 	guarded bool
 }
@@ -222,8 +222,8 @@ func question(random *rand.Rand, key string) query {
 			q.lease = q.lease.Retake()
 		}
 	}
-	line := &q.mark.Position
-	q.mark.ID = []string{"one", "two", "two.1", "three"}[random.IntN(4)]
+	line := &q.flag.Position
+	q.flag.ID = []string{"one", "two", "two.1", "three"}[random.IntN(4)]
 	line.Ticket, line.Count, line.TTL = int64(random.IntN(6)), int64(random.IntN(50)), time.Duration(1+random.IntN(9))*time.Hour
 	line.Last = line.Ticket
 	if line.Ticket > 0 && in(2) {
@@ -231,7 +231,7 @@ func question(random *rand.Rand, key string) query {
 		line.Last = line.Next + int64(random.IntN(100))
 	}
 	if in(2) {
-		q.mark.TTL = time.Hour
+		q.flag.TTL = time.Hour
 	}
 	if in(8) {
 		line.TTL = time.Millisecond
@@ -244,7 +244,7 @@ func ask(t *testing.T, n *node.Node, q query) {
 	t.Helper()
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
-	call := &node.Call{Request: node.NewRequest(q.verb, q.lease, q.ttl, q.mark), Deadline: &deadline, Receiver: answered}
+	call := &node.Call{Request: node.NewRequest(q.verb, q.lease, q.ttl, q.flag), Deadline: &deadline, Receiver: answered}
 	if err := n.Start(call); err != nil {
 		t.Fatal(err)
 	}

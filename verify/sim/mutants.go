@@ -28,10 +28,10 @@ type mutant struct {
 	real  bool   // with real clients and scripts
 }
 
-// An edit replaces a text that stands in a file exactly once.
+// An edit replaces a text that a file contains exactly once.
 type edit struct{ file, old, new string }
 
-// wants reports whether a mutant is one of those that --only asks for.
+// wants reports whether a mutant is selected by --only.
 func (o options) wants(m mutant) bool { return strings.Contains(m.name, o.only) }
 
 // killMutants runs the schedules against every mutant. It fails if one lives, or if its

@@ -50,7 +50,7 @@ var mutants = []mutant{
 		rule:  carried, runs: 2000,
 	},
 	{
-		name:  "a doubt ends before the key that it may leave",
+		name:  "an unknown outcome ends before the key that it may leave",
 		edits: []edit{{"internal/fanout/node_state_proof.go", "return s.unknownIsOver(n, time.Now(), s.keyLifetime) &&", "return s.unknownIsOver(n, time.Now(), 0) &&"}, {"internal/fanout/node_state.go", "s.noteMayLive(a.At.Add(s.keyLifetime).Add(life))", "s.noteMayLive(a.At.Add(s.keyLifetime))"}},
 		rule:  noOrphan, runs: 200000,
 	},
@@ -69,7 +69,7 @@ var mutants = []mutant{
 		rule: noRevival, runs: 5000,
 	},
 	{
-		name: "a node that is taken again counts at once",
+		name: "a retaken node counts at once",
 		edits: []edit{{"internal/fanout/round.go", "\tcase node.Taken, node.Queued, node.TokenTooSmall, node.Absent:\n\t\tr.tally.No++\n",
 			"\tcase node.Absent:\n\t\tif r.request.Verb == node.Extend {\n\t\t\tr.tally.Yes++\n\t\t} else {\n\t\t\tr.tally.No++\n\t\t}\n\tcase node.Taken, node.Queued, node.TokenTooSmall:\n\t\tr.tally.No++\n"}},
 		rule: noRetaken, runs: 5000,
@@ -81,7 +81,7 @@ var mutants = []mutant{
 		rule: noOrphan, runs: 5000,
 	},
 	{
-		name:  "every silence starts a doubt anew",
+		name:  "every silence restarts an unknown outcome",
 		edits: []edit{{"internal/fanout/node_state_proof.go", "(by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.AnsweringSince) >= s.keyLifetime"}},
 		rule:  closingEnds, runs: 100000,
 	},
@@ -103,13 +103,13 @@ var mutants = []mutant{
 		rule:  carried, runs: 5000,
 	},
 	{
-		name: "no deadline while an extension is under way",
+		name: "no deadline while an extension is in flight",
 		edits: []edit{{"internal/lease/lease.go", "\treturn l.state.extension(sent)\n",
 			"\tif l.timer != nil {\n\t\tl.timer.Stop()\n\t}\n\treturn l.state.extension(sent)\n"}},
 		rule: endsInTime, runs: 2000,
 	},
 	{
-		name: "who waits hears nothing and does not ask by himself",
+		name: "a waiter receives no wake-up and never retries",
 		edits: []edit{{"internal/waiting/await.go", "\ttimer := time.NewTimer(max(time.Until(at), 1)) // not 0",
 			"\ttimer := time.NewTimer(1000 * time.Hour) // not 0"}},
 		rule: progress, runs: 2000,
@@ -120,27 +120,27 @@ var mutants = []mutant{
 		rule:  fairOrder, runs: 20000,
 	},
 	{
-		name:  "the dead keep their place in the line",
+		name:  "dead waiters keep their position in the wait queue",
 		edits: []edit{{"verify/sim/scripts.go", "err == nil && end > now {\n\t\t\tbreak", "err == nil && end > 0 {\n\t\t\tbreak"}},
 		rule:  progress, runs: 20000,
 	},
 	{
-		name:  "who reaches too few nodes keeps the place in the line",
+		name:  "a waiter that reaches too few nodes keeps its position",
 		edits: []edit{{"internal/waiting/attempt.go", "if w.apart = w.isApart(); w.apart {", "if w.apart = w.isApart(); false {"}},
 		rule:  progress, runs: 20000,
 	},
 	{
-		name:  "the release of another drops the leases of a line that is empty just then",
+		name:  "a release by another client drops the position leases of an empty wait queue",
 		edits: []edit{{"verify/sim/scripts.go", "\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n"}},
-		rule:  ownPlace, runs: 1000,
+		rule:  ownPosition, runs: 1000,
 	},
 	{
-		name:  "a node takes a fencing token that is not the newest",
+		name:  "a node accepts a fencing token that is too small",
 		edits: []edit{{"verify/sim/fence.go", "\tcase f.token <= known, f.token <= s.micros-1000*f.life:\n\t\tf.refusal = lua.TooSmall\n", ""}},
 		rule:  tokensGrow, runs: 20000,
 	},
 	{
-		name:  "a node that knows a newer fencing token grants the lock",
+		name:  "a node that knows a larger fencing token grants the lock",
 		edits: []edit{{"verify/sim/fence.go", "\t\tf.refusal = lua.TooSmall\n", "\t\tf.token = known\n"}},
 		rule:  tokensGrow, runs: 20000,
 	},
@@ -173,7 +173,7 @@ var mutants = []mutant{
 		rule:  ownKeysOnly, runs: 1000, real: true,
 	},
 	{
-		name:  "fence.lua takes a token that is not the newest",
+		name:  "fence.lua accepts a token that is too small",
 		edits: []edit{{"internal/node/lua/fence.lua", "elseif token <= known or ahead <= ARGV.tokenTTL * -1000 then", "elseif false then"}},
 		rule:  tokensGrow, runs: 5000, real: true,
 	},
@@ -188,12 +188,12 @@ var mutants = []mutant{
 		rule:  progress, runs: 5000,
 	},
 	{
-		name:  "a connection that ended leaves no doubt",
+		name:  "a connection that ended leaves no unknown outcome",
 		edits: []edit{{"internal/fanout/node_state.go", "\tif a.SentBefore {\n\t\ts.maybeSet = true\n", "\tif false {\n\t\ts.maybeSet = true\n"}},
 		rule:  noOrphan, runs: 5000,
 	},
 	{
-		name:  "a call that found no connection is under way for ever",
+		name:  "a call that found no connection is in flight for ever",
 		edits: []edit{{"internal/fanout/node_state.go", "\tif verb.Sets() {\n\t\ts.outstanding--\n", "\tif verb.Sets() {\n\t\tif !node.NothingDone(verb, a.Err) {\n\t\t\ts.outstanding--\n\t\t}\n"}},
 		rule:  closingEnds, runs: 5000,
 	},
@@ -208,12 +208,12 @@ var mutants = []mutant{
 		rule:  oneGets, runs: 2000,
 	},
 	{
-		name:  "nodes that deny the lock say that somebody has it",
+		name:  "nodes that deny the lock prove that it is held",
 		edits: []edit{{"internal/fanout/result.go", "2*most <= r.Nodes-r.Failed &&", "2*most <= r.Yes+r.No &&"}},
 		rule:  oneGets, runs: 20000,
 	},
 	{
-		name:  "a server that may not be written to for a while ends a wait",
+		name:  "a server that is read-only for a while ends a wait",
 		edits: []edit{{"internal/node/refusals.go", "{\"READONLY\", passes,", "{\"READONLY\", lasts,"}},
 		rule:  noSendAway, runs: 20000,
 	},
@@ -223,7 +223,7 @@ var mutants = []mutant{
 		rule:  progress, runs: 2000, real: true,
 	},
 	{
-		name:  "listening goes on after Close",
+		name:  "a subscription goes on after Close",
 		edits: []edit{{"internal/listen/subscription.go", "\ts.clear()\n\ts.cancel()\n\treturn s.ended\n", "\treturn nil\n"}},
 		rule:  nothingLeft, runs: 2000,
 	},

@@ -24,22 +24,22 @@ type network struct {
 
 // A message is one command on its way, and what becomes of it for its sender.
 type message struct {
-	link *link
-	args []any
-	call *session // that it belongs to, nil for what happens in the background
-	sub  *subscription
-	conn *conn // of a real client, which it came on
-	turn int   // on that
-	seq  int   // of the link
-	sent time.Duration
-	over time.Duration // when its client gives it up by itself
-	twin bool          // it is carried out for the second time
-	late bool          // its sender was told something else; it is on its way all the same
-	idle bool          // no connection was there for it: it was not sent. Protected by the network's mu
+	link  *link
+	args  []any
+	call  *session // that it belongs to, nil for what happens in the background
+	sub   *subscription
+	conn  *conn // of a real client, which it came on
+	order int   // on that
+	seq   int   // of the link
+	sent  time.Duration
+	over  time.Duration // when its client gives it up by itself
+	twin  bool          // it is carried out for the second time
+	late  bool          // its sender got another answer; it is on its way all the same
+	idle  bool          // no connection was there for it: it was not sent. Protected by the network's mu
 
 	reply    chan result   // of Do
 	receiver pool.Receiver // of Submit
-	told     bool
+	finished bool
 }
 
 type result struct {
@@ -48,8 +48,7 @@ type result struct {
 }
 
 const (
-	// clientTimeout is when a client gives a command up that it was not told to give up
-	// before: what pool.Submitter calls a few seconds.
+	// clientTimeout is when a client gives a command up that has no earlier deadline: what pool.Submitter calls a few seconds.
 	clientTimeout = 2 * time.Second
 )
 
@@ -73,7 +72,7 @@ func (n *network) later(m *message) {
 	n.mu.Lock()
 	n.outbox = append(n.outbox, m)
 	n.mu.Unlock()
-	n.world.stir()
+	n.world.wake()
 }
 
 // dispatch decides what becomes of what was sent at this instant.
@@ -89,7 +88,7 @@ func (n *network) dispatch() {
 		slices.SortStableFunc(out, byRoute)
 	}
 	for _, m := range out {
-		if !m.link.client.dead.Load() { // what the dead still want to say nobody knows
+		if !m.link.client.dead.Load() { // a dead client sends nothing
 			m.link.sent++
 		}
 		m.seq = m.link.sent
@@ -101,9 +100,9 @@ func (n *network) dispatch() {
 func (m *message) noteAttempt() {
 	if m.call != nil && m.sets() {
 		m.call.attempt(m.value())
-		if m.verb() == "turn" {
+		if m.verb() == "acquire in turn" {
 			_, argv := split(m.args)
-			m.call.self = text(argv[2])
+			m.call.waiterID = text(argv[2])
 			if ticket := number(argv[4]); ticket != 0 {
 				m.call.ticket = ticket
 			}
@@ -118,7 +117,7 @@ func byRoute(a, b *message) int {
 			cmp.Compare(a.link.client.life, b.link.client.life), cmp.Compare(a.link.server.index, b.link.server.index))
 	}
 	if a.conn != nil {
-		return cmp.Or(cmp.Compare(a.conn.id, b.conn.id), cmp.Compare(a.turn, b.turn))
+		return cmp.Or(cmp.Compare(a.conn.id, b.conn.id), cmp.Compare(a.order, b.order))
 	}
 	for i := range min(len(a.args), len(b.args)) {
 		if c := cmp.Compare(text(a.args[i]), text(b.args[i])); c != 0 {
@@ -139,7 +138,7 @@ func (n *network) route(m *message) {
 		}
 	}
 	if l.client.dead.Load() {
-		w.after(time.Microsecond, func() { n.tell(m, result{err: errDead}) })
+		w.after(time.Microsecond, func() { n.finish(m, result{err: errDead}) })
 		return
 	}
 	chance := newLuck(w.plan.Seed, l.client.index, l.client.life, l.server.index, m.seq)
@@ -156,19 +155,19 @@ func (n *network) route(m *message) {
 		if at, again := n.sentAgain(&chance, m); again {
 			w.did["a request was sent again after a cut"]++
 			w.note(l.client, l.server, "sends %v: LOST, and sent again %v after", m, at-m.sent)
-			n.unheard(m)
+			n.unanswered(m)
 			w.quietlyAt(at, func() { n.arrive(m, back, true) })
 			return
 		}
 		w.did["a request was lost"]++
 		w.note(l.client, l.server, "sends %v: LOST", m)
-		n.unheard(m)
+		n.unanswered(m)
 		return
 	}
 	if w.weather.resetting[l.server.index] > 0 && chance.in(3) {
 		w.did["a connection broke"]++
 		w.note(l.client, l.server, "sends %v, and the connection BREAKS", m)
-		w.after(there/2, func() { n.tell(m, result{err: errReset}) })
+		w.after(there/2, func() { n.finish(m, result{err: errReset}) })
 	} else if w.tracing {
 		w.note(l.client, l.server, "sends %v", m)
 	}
@@ -178,7 +177,7 @@ func (n *network) route(m *message) {
 		lane.there = arrival
 	}
 	if arrival+back > m.over {
-		n.unheard(m)
+		n.unanswered(m)
 	}
 	lost := w.weather.lossy[l.server.index] > 0 && chance.in(4)
 	w.quietlyAt(arrival, func() { n.arrive(m, back, lost) })
@@ -192,14 +191,14 @@ func (n *network) route(m *message) {
 
 // sentAgain reports whether a request that is lost in a cut is sent again by the client's
 // kernel: one in three of those on connections of their own. It does so in longer and
-// longer intervals, up to what has passed, so it may come as long after the cut. (What comes
-// more than a TTL after it nothing is promised about.)
+// longer intervals, up to what has passed, so it may come as long after the cut. (Nothing
+// is promised about a request that arrives more than a TTL after the cut.)
 func (n *network) sentAgain(chance *luck, m *message) (at time.Duration, again bool) {
 	w, l := n.world, m.link
-	if l.cutTo == 0 || l.mended <= m.sent || m.conn != nil || m.lane() != nil || m.sub != nil || !chance.in(3) {
+	if l.cutTo == 0 || l.healed <= m.sent || m.conn != nil || m.lane() != nil || m.sub != nil || !chance.in(3) {
 		return 0, false
 	}
-	return l.mended + chance.between(0, min(l.mended-m.sent, w.plan.TTL)), true
+	return l.healed + chance.between(0, min(l.healed-m.sent, w.plan.TTL)), true
 }
 
 // arrive is when a message is with its server.
@@ -209,13 +208,13 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 	case s.down > 0:
 		w.did["a node was down"]++
 		w.note(nil, s, "refuses %v: it is down", m)
-		w.after(back, func() { n.tell(m, result{err: errRefused}) })
+		w.after(back, func() { n.finish(m, result{err: errRefused}) })
 		return
 	case s.frozen > 0 && m.args[0] != "CONNECT": // that is for its kernel
 		w.did["a node was frozen"]++
 		w.note(nil, s, "is frozen; %v waits in a socket", m)
 		s.held = append(s.held, waiting{m, func() { n.arrive(m, back, lost) }})
-		n.unheard(m)
+		n.unanswered(m)
 		return
 	}
 	var r result
@@ -234,8 +233,8 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 	}
 	if lost || m.link.cutOff > 0 {
 		w.did["a reply was lost"]++
-		w.note(m.link.client, s, "never hears %v", r)
-		n.unheard(m)
+		w.note(m.link.client, s, "never receives %v", r)
+		n.unanswered(m)
 		return
 	}
 	arrival := w.moment() + back
@@ -250,39 +249,39 @@ func (n *network) arrive(m *message, back time.Duration, lost bool) {
 	w.at(arrival, func() {
 		if m.link.cutOff > 0 {
 			w.did["a reply was lost"]++
-			w.note(m.link.client, s, "never hears %v", r)
-			n.unheard(m)
+			w.note(m.link.client, s, "never receives %v", r)
+			n.unanswered(m)
 			return
 		}
-		n.tell(m, r)
+		n.finish(m, r)
 	})
 }
 
-// unheard has a client that waits without end give up in time.
-func (n *network) unheard(m *message) {
+// unanswered makes a client that waits without end give up in time.
+func (n *network) unanswered(m *message) {
 	if m.late {
 		return
 	}
 	if m.conn != nil && m.reply == nil {
-		m.conn.deaf = true // clients know by themselves when to give up
+		m.conn.lostReply = true // real clients have timeouts of their own
 		return
 	}
 	if m.receiver != nil || m.link.client.spec.Stubborn || m.conn != nil {
-		n.world.at(max(m.over, n.world.moment()), func() { n.tell(m, result{err: errTimeout}) })
+		n.world.at(max(m.over, n.world.moment()), func() { n.finish(m, result{err: errTimeout}) })
 	}
 }
 
-// tell ends a message for its sender, once.
-func (n *network) tell(m *message, r result) {
-	if m.told || m.twin || m.late || m.sub != nil {
+// finish ends a message for its sender, once.
+func (n *network) finish(m *message, r result) {
+	if m.finished || m.twin || m.late || m.sub != nil {
 		return
 	}
-	m.told = true
+	m.finished = true
 	if n.world.tracing && !m.link.client.dead.Load() {
-		n.world.note(m.link.client, m.link.server, "hears %v to %v", n.world.reply(r), m)
+		n.world.note(m.link.client, m.link.server, "receives %v to %v", n.world.reply(r), m)
 	}
 	if m.conn != nil && m.reply == nil {
-		m.conn.hear(r)
+		m.conn.receive(r)
 		return
 	}
 	if m.receiver != nil {

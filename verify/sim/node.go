@@ -30,8 +30,8 @@ type server struct {
 	// Of those that are guarded against restarts.
 	run     string            // id of its process
 	starts  int               // of that
-	trusted bool              // it was there long before the run: its marker is set by the first who asks
-	mute    bool              // it forgot, or may have, and nobody has asked for a lock since
+	trusted bool              // it was there long before the run: its marker is set by the first request
+	mute    bool              // it forgot, or may have, and no lock was requested since
 	saved   map[string]*entry // a copy of its data
 }
 
@@ -69,7 +69,7 @@ func (n *server) peek(key string) string {
 	return value
 }
 
-// do carries out a command. publish is told of messages.
+// do carries out a command. publish receives its messages.
 func (n *server) do(args []any, publish func(channel, message string)) (reply any, err error) {
 	micros := n.clock.micros()
 	n.store.now = micros / 1000 // as of the beginning, also for what expires meanwhile
@@ -99,11 +99,11 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 	g := guard{called.Guard}
 	if g.Guard != nil && !n.readOnly { // which can note nothing
 		if n.trusted {
-			g.mark(c, n.run)
+			g.setMarker(c, n.run)
 		}
 		n.trusted, n.mute = false, false
 	}
-	if n.readOnly && n.lua == nil { // where it would only read, too, which is harder to tell
+	if n.readOnly && n.lua == nil { // a read is refused, too: reads are harder to recognise
 		return nil, errReadOnly
 	}
 	if n.lua != nil {

@@ -13,7 +13,7 @@ type token struct {
 	at    time.Duration
 }
 
-// lookToken sees to it that tokens are unique, and larger than those that were given out
+// lookToken checks that tokens are unique, and larger than all tokens that were given out
 // before the call began.
 func (w *world) lookToken(s *session) {
 	value := s.held.Load().Token()
@@ -24,7 +24,7 @@ func (w *world) lookToken(s *session) {
 		switch {
 		case earlier.name != s.Name:
 		case earlier.value == value:
-			w.violated(tokensGrow, "%v (call %d) was given token %d, which somebody had before", s.client, s.Call, value)
+			w.violated(tokensGrow, "%v (call %d) was given token %d, which was given out before", s.client, s.Call, value)
 		case earlier.at < s.begun && earlier.value > value:
 			w.violated(tokensGrow, "%v (call %d) was given token %d; %d was given out before it began", s.client, s.Call, value, earlier.value)
 		}
@@ -32,11 +32,11 @@ func (w *world) lookToken(s *session) {
 	w.tokens = append(w.tokens, token{s.Name, value, w.moment()})
 }
 
-// An order is what is known about who stands in line.
+// An order is what is known about the waiters of fair locks.
 type order struct{ waiting map[*session]time.Duration } // since when a majority knows of it without a gap
 
-// lookFair notes who is registered. Only a call that is alone in its Locker's line is
-// followed: the servers know a Locker by one name, and the place is its.
+// lookFair notes the registered calls. It follows only a call that is alone in the local queue
+// of its Locker: the servers know a Locker by one waiter id, and the position is the Locker's.
 func (w *world) lookFair() {
 	if !w.plan.Fair {
 		return
@@ -66,10 +66,10 @@ func (w *world) registered(s *session) bool {
 	for _, server := range w.servers {
 		micros := server.clock.micros()
 		server.store.now = micros / 1000
-		if ticket, there := server.store.zscore("{"+s.Name+"}:queue", s.self); !there || ticket != s.ticket {
+		if ticket, there := server.store.zscore("{"+s.Name+"}:queue", s.waiterID); !there || ticket != s.ticket {
 			continue
 		}
-		kept, _ := server.store.hget("{"+s.Name+"}:lease", s.self)
+		kept, _ := server.store.hget("{"+s.Name+"}:lease", s.waiterID)
 		if until, _, ok := parseLease(kept); ok && until > micros/1000 {
 			n++
 		}
@@ -77,28 +77,29 @@ func (w *world) registered(s *session) bool {
 	return n >= w.majority()
 }
 
-// places are the leases of those who stand in line for a key, or go back there.
-func (n *server) places(key string) map[string]string {
+// positions are the leases of the waiters in the wait queue of a key, and of waiters that may go
+// back there.
+func (n *server) positions(key string) map[string]string {
 	if e := n.store.find("{" + key + "}:lease"); e != nil {
 		return maps.Clone(e.fields)
 	}
 	return nil
 }
 
-// lookPlaces sees to it that a message has left the place alone to which somebody else may
-// go back, whom the server has granted the lock, unless the lease had ended.
-func (w *world) lookPlaces(server *server, m *message, before map[string]string) {
+// lookPositions checks that a message left the position of another waiter alone. The server
+// granted that waiter the lock, and the waiter may go back there until its lease ends.
+func (w *world) lookPositions(server *server, m *message, before map[string]string) {
 	if len(before) == 0 {
 		return
 	}
-	after := server.places(m.key())
+	after := server.positions(m.key())
 	for _, s := range w.calls {
-		kept, there := before[s.self]
-		if _, still := after[s.self]; !there || still || s.Name != m.key() || s.client == m.link.client || s.client.dead.Load() || !slices.Contains(s.values, server.peek(s.Name)) {
+		kept, there := before[s.waiterID]
+		if _, still := after[s.waiterID]; !there || still || s.Name != m.key() || s.client == m.link.client || s.client.dead.Load() || !slices.Contains(s.values, server.peek(s.Name)) {
 			continue
 		}
 		if until, _, ok := parseLease(kept); ok && until > server.clock.micros()/1000 {
-			w.violated(ownPlace, "%v of %v took from %v (call %d) the place on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
+			w.violated(ownPosition, "%v of %v took from %v (call %d) the position on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
 		}
 	}
 }
@@ -108,7 +109,7 @@ func (s *session) over() bool {
 	return s.held.Load() != nil || s.ended.Load()
 }
 
-// lookServed sees to it that nobody is served before who was registered when it began.
+// lookServed checks that no call is served that began after another one was registered.
 func (w *world) lookServed(s *session) {
 	if !w.plan.Fair {
 		return

@@ -9,9 +9,9 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What stands between clients and servers, and has a will of its own: balancers that cut
-// idle connections, networks in which to connect takes long, proxies that speak in the
-// place of their server, addresses behind which another server becomes the master.
+// Faults between clients and servers: balancers that cut idle connections, networks in which
+// to connect takes long, proxies that answer instead of their server, addresses behind which
+// another server becomes the master.
 
 var (
 	errEnded    = io.EOF
@@ -42,7 +42,7 @@ func (n *network) outdoors(m *message, there *time.Duration, back time.Duration)
 		n.mu.Lock()
 		m.idle = true
 		n.mu.Unlock()
-		w.after(takes, func() { n.tell(m, result{err: errDialed}) })
+		w.after(takes, func() { n.finish(m, result{err: errDialed}) })
 	case weather.idling[at] > 0 && chance.in(3):
 		w.did["an idle connection had ended"]++
 		w.note(l.client, l.server, "sends %v, and the connection HAS ENDED", m)
@@ -50,7 +50,7 @@ func (n *network) outdoors(m *message, there *time.Duration, back time.Duration)
 		if m.conn != nil {
 			m.conn.mute = true
 		}
-		w.after(chance.between(time.Microsecond, 20*time.Microsecond), func() { n.tell(m, result{err: errEnded}) })
+		w.after(chance.between(time.Microsecond, 20*time.Microsecond), func() { n.finish(m, result{err: errEnded}) })
 	case weather.proxied[at] > 0 && chance.in(3):
 		w.did["a proxy answered"]++
 		w.note(l.client, l.server, "sends %v, and a PROXY answers", m)
@@ -59,15 +59,15 @@ func (n *network) outdoors(m *message, there *time.Duration, back time.Duration)
 		if lane := m.lane(); lane != nil {
 			arrival = lane.order(arrival, &chance)
 		}
-		w.at(arrival, func() { n.tell(m, result{err: errProxy}) })
+		w.at(arrival, func() { n.finish(m, result{err: errProxy}) })
 	default:
 		return false
 	}
 	return true
 }
 
-// belated has a request, whose sender is told something else, be carried out all the same,
-// up to a TTL after it was sent, or never.
+// belated carries out a request although its sender got another answer: up to a TTL after it
+// was sent, or never.
 func (n *network) belated(chance *luck, m *message, there time.Duration) {
 	if chance.in(2) {
 		return
@@ -90,8 +90,8 @@ func (n *network) givenUp(m *message, err error) error {
 }
 
 // demote has a server refuse writes for a time. With real clients another server becomes the
-// master behind the address, with all that this one has: who has a connection to this one
-// may not write until he opens another.
+// master behind the address, with all that this one has. A client with a connection to this
+// one may not write until it opens another.
 func (w *world) demote(s *server, lasts time.Duration) {
 	if !w.plan.Real {
 		w.meanwhile(&s.demoted, lasts, nil)
@@ -115,8 +115,8 @@ func (w *world) sendsAway(s sentAway) {
 	w.away = append(w.away, s)
 }
 
-// lookSentAway sees to it that who waits as long as it takes does so: what servers, and
-// what is before them, do for a while ends no wait.
+// lookSentAway checks that a wait without a deadline ends with the lock: no passing fault of a
+// server, or of what is before it, ends the wait.
 func (w *world) lookSentAway() {
 	w.mu.Lock()
 	away := w.away
@@ -136,7 +136,7 @@ const (
 	rushCall = 1000 // numbers of calls from here on
 )
 
-// rush has several try a lock that is free at one instant, when all else is over and calm.
+// rush lets several callers try a free lock at one instant, when all else is over and calm.
 // Some servers may be down, if a majority is there. One of the callers has to get it.
 func (w *world) rush() {
 	if w.plan.Rush == 0 || w.broken != nil {
@@ -160,7 +160,7 @@ func (w *world) rush() {
 		for _, c := range s.conns {
 			if c.old { // the old server goes
 				c.mute = true
-				c.hear(result{err: errEnded})
+				c.receive(result{err: errEnded})
 			}
 		}
 		if i < w.plan.Away {
@@ -171,8 +171,8 @@ func (w *world) rush() {
 	w.note(nil, nil, "%d TRY %s, %d servers are down", w.plan.Rush, rushName, w.plan.Away)
 	var callers []*session
 	for i := range w.plan.Rush {
-		e := event{At: w.moment(), Kind: tryCall, Who: i % len(w.clients), Call: rushCall + i, Name: rushName, For: w.plan.TTL / 4}
-		callers = append(callers, w.clients[e.Who].begin(e))
+		e := event{At: w.moment(), Kind: tryCall, Client: i % len(w.clients), Call: rushCall + i, Name: rushName, For: w.plan.TTL / 4}
+		callers = append(callers, w.clients[e.Client].begin(e))
 	}
 	w.calls = append(w.calls, callers...)
 	w.loop(func() bool { return w.callsOpen() == 0 })

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// lookProgress sees to it that in calm weather nobody waits for long for a lock that a
-// majority of the servers would give.
+// lookProgress checks that in calm weather no call waits for long for a lock that a majority
+// of the servers would grant.
 func (w *world) lookProgress() {
 	if w.calm == 0 {
 		return
@@ -23,14 +23,14 @@ func (w *world) lookProgress() {
 			continue
 		}
 		if idle := w.moment() - since; idle >= w.patience() {
-			w.violated(progress, "%s was free on a majority for %v of calm, and somebody waits", name, idle)
+			w.violated(progress, "%s was free on a majority for %v of calm, and a call waits for it", name, idle)
 		} else {
 			w.longest = max(w.longest, idle)
 		}
 	}
 }
 
-// waited reports whether somebody waits for the lock.
+// waited reports whether a call waits for the lock.
 func (w *world) waited(name string) bool {
 	for _, s := range w.calls {
 		if s.Name == name && !s.over() && !s.client.dead.Load() && s.client.index+1 != w.torn {
@@ -53,8 +53,8 @@ func (w *world) taken(name string) bool {
 }
 
 // blocks reports whether a key keeps others out. While a client is cut off from a majority
-// only that of a holder does: others meet again and again what it sets, and set something
-// themselves, and that must come to an end.
+// only that of a holder does: other clients find what it sets again and again, and set
+// something themselves, and that must come to an end.
 func (w *world) blocks(value string) bool {
 	if w.torn == 0 || value == "" {
 		return value != ""
@@ -63,8 +63,8 @@ func (w *world) blocks(value string) bool {
 }
 
 // patience is how long a free lock may go unnoticed: until the longest retry delay has
-// passed and an attempt was made, twice, since the first may meet another. With a line,
-// the places of the dead have to be over first.
+// passed and an attempt was made, twice, since the first may collide with another. With a wait
+// queue, the positions of dead waiters have to expire first.
 func (w *world) patience() time.Duration {
 	p := 3*(w.plan.Retry[1]+4*w.plan.NodeTimeout) + 200*time.Millisecond
 	if w.plan.Fair {
@@ -77,7 +77,7 @@ func (w *world) patience() time.Duration {
 		p += w.plan.TTL
 	}
 	if slices.ContainsFunc(w.plan.Clients, func(c clientSpec) bool { return c.Pipelined || c.Stubborn }) {
-		p += clientTimeout // with more than 64 calls in the client a node is only sent PINGs (internal/node, gate)
+		p += clientTimeout // with more than 64 calls in the client a node is only sent PINGs (internal/node/breaker.go)
 	}
 	return p
 }

@@ -2,5 +2,5 @@
 
 package main
 
-// The race detector makes a run ten times as dear.
+// The race detector makes a run ten times as slow.
 const raceEnabled = true

@@ -42,7 +42,7 @@ func (l *link) connect() (p pool.Pool, closers []io.Closer) {
 	client := goredisv9.NewClient(&goredisv9.Options{
 		Addr: l.address().String(), Dialer: l.dial, Protocol: 2 + int(library.below(2)),
 		ReadTimeout: clientTimeout, DialTimeout: clientTimeout, DialerRetries: 1, DisableIdentity: true,
-		// Nobody waits for one of its connections: for that it has timers that would
+		// No caller waits for one of its connections: such a wait has timers that would
 		// go from one bubble to the next.
 		PoolSize: 200,
 	})
@@ -53,12 +53,12 @@ func (l *link) connect() (p pool.Pool, closers []io.Closer) {
 	return goredis.New(client, goredis.WithName(name)), []io.Closer{client}
 }
 
-// silent is the logger of go-redis, which tells of every fault.
-type silent struct{}
+// noLog is the logger of go-redis, which reports every fault.
+type noLog struct{}
 
-func (silent) Printf(context.Context, string, ...any) {}
+func (noLog) Printf(context.Context, string, ...any) {}
 
-func init() { goredisv9.SetLogger(silent{}) }
+func init() { goredisv9.SetLogger(noLog{}) }
 
 // realPool is the adapter with what its client can do, and what a process that is dead
 // cannot.
@@ -68,15 +68,15 @@ func (l *link) realPool() pool.Pool {
 	known := noting{p, l.client}
 	submitter, submits := p.(pool.Submitter)
 	subscriber := p.(pool.Subscriber)
-	switch deaf := l.client.spec.Deaf; {
-	case submits && deaf:
+	switch noSubscriber := l.client.spec.NoSubscriber; {
+	case submits && noSubscriber:
 		return notingSubmitter{known, submitter}
 	case submits:
 		return struct {
 			notingSubmitter
 			pool.Subscriber
 		}{notingSubmitter{known, submitter}, subscriber}
-	case deaf:
+	case noSubscriber:
 		return known
 	}
 	return struct {
@@ -116,7 +116,7 @@ func (n notingSubmitter) Submit(ctx context.Context, r pool.Receiver, args ...an
 	n.submitter.Submit(ctx, r, args...)
 }
 
-// own notes whose call a value belongs to.
+// own notes the call that a value belongs to.
 func (w *world) own(value string, s *session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -136,7 +136,7 @@ func (w *world) owner(value string) *session {
 // disconnect closes what the adapters are made of. It is called when the process ends.
 func (c *client) disconnect() {
 	for _, each := range c.closers {
-		_ = each.Close() // again, or with calls under way: nobody is left to hear of it
+		_ = each.Close() // again, or with calls under way: no caller is left for the error
 	}
 }
 
@@ -145,13 +145,13 @@ func (c *client) cutOff() {
 	for _, l := range c.links {
 		for _, conn := range l.server.conns {
 			if conn.link == l {
-				conn.hear(result{err: io.EOF})
+				conn.receive(result{err: io.EOF})
 			}
 		}
 	}
 }
 
-// tell has the connections that listen to a channel hear a message.
+// publish sends a message to the connections that are subscribed to a channel.
 func (n *network) publish(server *server, channel, message string) {
 	w := n.world
 	for i, c := range server.conns {
@@ -162,8 +162,8 @@ func (n *network) publish(server *server, channel, message string) {
 			chance := newLuck(w.plan.Seed, c.link.client.index, server.index, w.published, i)
 			arrival := c.lane.order(w.moment()+w.delay(&chance, c.link), &chance)
 			w.at(arrival, func() {
-				w.note(c.link.client, server, "hears %q on %s", w.alias(message), w.alias(channel))
-				c.hear(result{reply: push{"message", channel, message}})
+				w.note(c.link.client, server, "receives %q on %s", w.alias(message), w.alias(channel))
+				c.receive(result{reply: push{"message", channel, message}})
 			})
 		}
 	}
@@ -174,7 +174,7 @@ func (w *world) hangUpConns(server *server) {
 	for i, c := range server.conns {
 		chance := newLuck(w.plan.Seed, c.link.client.index, server.index, i, int(w.moment()/time.Microsecond))
 		c.mute, c.channels = true, nil
-		w.after(w.delay(&chance, c.link), func() { c.hear(result{err: errReset}) })
+		w.after(w.delay(&chance, c.link), func() { c.receive(result{err: errReset}) })
 	}
 	server.conns = nil
 }

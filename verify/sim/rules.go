@@ -10,25 +10,25 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// Rules are what the library promises (docs/guarantees.md), looked at after everything
-// that happens. Each has a name, which is what a violation is known by:
+// Rules are what the library promises (docs/guarantees.md). They are checked after everything
+// that happens. A violation is known by the name of its rule:
 const (
 	oneHolder   = "at most one certain holder"
 	carried     = "a certain holder is carried by a majority" // up to its deadline
 	endsInTime  = "contexts end in time"
 	ownKeysOnly = "nothing removes another's key"
 	noOrphan    = "no orphan after settling"
-	progress    = "nobody waits for ever on a free lock"
+	progress    = "no waiter waits for ever on a free lock"
 	closingEnds = "closing ends"
 	nothingLeft = "nothing left running"
 	tokensGrow  = "tokens are unique and grow"
-	fairOrder   = "who was registered first is served first"
-	ownPlace    = "nothing removes another's place in the line"
+	fairOrder   = "first registered, first served"
+	ownPosition = "nothing removes another's position in the wait queue"
 	noRevival   = "an extension never revives a lock"
-	noRetaken   = "an extension counts who still had the lock"
+	noRetaken   = "an extension counts only nodes that still had the lock"
 	keysEnd     = "every key has an end"
-	oneGets     = "of those who try a free lock at one moment one gets it"
-	noSendAway  = "nobody who waits is sent away"
+	oneGets     = "one of several simultaneous callers gets a free lock"
+	noSendAway  = "no waiter is rejected"
 )
 
 // A violation is a rule that was broken.
@@ -48,9 +48,9 @@ type rules struct {
 	holders  []*session // that hold a lock and may believe so
 	dead     []*client
 	strays   map[string]bool          // values of keys that may outlive their release, until they expire
-	free     map[string]time.Duration // since when nobody has what somebody waits for
-	longest  time.Duration            // that that took
-	did      map[string]int           // what faults met
+	free     map[string]time.Duration // since when a lock is free and waited for
+	longest  time.Duration            // that a free lock was waited for
+	did      map[string]int           // how often each fault had an effect
 	tokens   []token
 	fair     order
 }
@@ -71,7 +71,7 @@ func (w *world) violated(rule, format string, args ...any) {
 	}
 }
 
-// certain reports whether somebody has the lock and may believe so. A dead process
+// certain reports whether the call has the lock and may believe so. A dead process
 // believes nothing.
 func (s *session) certain() bool {
 	k := s.held.Load()
@@ -137,7 +137,7 @@ func (w *world) grant(s *session) {
 func (w *world) majority() int { return w.plan.Nodes/2 + 1 }
 
 // carriers is how many servers have the value of a session, or may have forgotten it and
-// give the lock to nobody else.
+// grant the lock to no other.
 func (w *world) carriers(s *session) (n int) {
 	for _, server := range w.servers {
 		if server.peek(s.Name) == s.value() || w.plan.Guard && server.keepsOut() {
@@ -185,11 +185,11 @@ func (w *world) watchOn(s *session) {
 func (w *world) execute(server *server, m *message) (r result) {
 	key := m.key()
 	before := ""
-	var places map[string]string
+	var positions map[string]string
 	if key != "" {
 		before = server.peek(key)
 		if w.plan.Fair {
-			places = server.places(key)
+			positions = server.positions(key)
 		}
 	}
 	server.readOnly = server.demoted > 0 || m.conn != nil && m.conn.old
@@ -198,7 +198,7 @@ func (w *world) execute(server *server, m *message) (r result) {
 		w.did["a server was no master for a while"]++
 	}
 	again := ""
-	if m.twin { // how long that may take nobody can know; such a key expires
+	if m.twin { // the delay is unknown; such a key expires
 		again = " once more"
 		w.did["a request was doubled"]++
 		w.strays[m.value()] = true
@@ -212,7 +212,7 @@ func (w *world) execute(server *server, m *message) (r result) {
 	if r.reply == int64(1) && m.verb() == "extend" {
 		w.prolonged(server, m.value())
 	}
-	w.lookPlaces(server, m, places)
+	w.lookPositions(server, m, positions)
 	if key == "" || before == "" || before == m.value() {
 		return r
 	}
@@ -244,7 +244,7 @@ func (w *world) lookForOrphans() {
 // interrupted is still at comes to an end later.
 func (w *world) lookForGoroutines(before int) {
 	soon := w.moment() + 2*w.plan.NodeTimeout
-	if w.plan.Real { // dials that nobody waits for
+	if w.plan.Real { // dials without a caller
 		soon += 2 * clientTimeout
 	}
 	w.at(soon, func() {})

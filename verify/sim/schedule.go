@@ -23,24 +23,24 @@ type schedule struct {
 	NodeTimeout time.Duration
 	Retry       [2]time.Duration
 	Fair        bool          // all calls are
-	Lease       time.Duration // of places in the line
+	Lease       time.Duration // of positions in the wait queue
 	Fencing     bool          // all locks have tokens
 	Guard       bool          // all clients guard against restarts: nodes may forget
-	New         bool          // and the nodes are new: they count for nobody yet
+	New         bool          // and the nodes are new: they do not count yet
 
-	Rush int // callers who try a free lock at one instant in the end, 0 for none
+	Rush int // callers that try a free lock at one instant in the end, 0 for none
 	Away int // servers that are down then
 
-	Length time.Duration // then everything is mended
+	Length time.Duration // then all faults end
 	Events []event
 }
 
 // A clientSpec is one process.
 type clientSpec struct {
-	Pipelined bool  // its client library queues, and calls back
-	Stubborn  bool  // or does not return before its own timeout
-	Deaf      bool  // or cannot listen
-	Rate      int64 // of its clock, parts per million
+	Pipelined    bool  // its client library queues, and calls back
+	Stubborn     bool  // or does not return before its own timeout
+	NoSubscriber bool  // or cannot subscribe
+	Rate         int64 // of its clock, parts per million
 }
 
 // A pace is the usual delay of a message, and how odd odd ones are.
@@ -73,7 +73,7 @@ const (
 	tear       kind = "tear"           // a client reaches one of three servers, others two
 	restart    kind = "restart"        // it keeps its data and loses its scripts
 	save       kind = "save"           // its data, for a restart
-	restart0   kind = "restart empty"  // outside the assumptions without the guard, as those below
+	restart0   kind = "restart empty"  // outside the assumptions without the guard, as the events below
 	restartOld kind = "restart of old" // it has what was saved, or nothing
 	flushAll   kind = "flush"          // it loses its data and keeps its scripts
 	nodeJump   kind = "set node clock" // forward: keys expire early
@@ -81,12 +81,12 @@ const (
 
 // An event is what happens at one time. What it does not need is zero.
 type event struct {
-	At   time.Duration
-	Kind kind
-	Who  int           // client
-	Node int           // server
-	Call int           // number of a call: of this one, or that this is about
-	For  time.Duration // how long a fault lasts, a lock is held, or a clock jumps
+	At     time.Duration
+	Kind   kind
+	Client int
+	Node   int           // server
+	Call   int           // number of a call: of this one, or that this is about
+	For    time.Duration // how long a fault lasts, a lock is held, or a clock jumps
 
 	// Of calls.
 	Name      string
@@ -112,7 +112,7 @@ func (e event) String() string {
 	case flushAll:
 		return "FLUSHALL"
 	case tear:
-		return fmt.Sprintf("client%d is cut off from it, and the next one is down", e.Who+1)
+		return fmt.Sprintf("client%d is cut off from it, and the next one is down", e.Client+1)
 	case save:
 		return "its data is saved"
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
-// The meaning of the lock's scripts (internal/node/lua), line for line: whoever changes
-// one of them changes it here, too. TestTheModelAnswersAsAServerDoes compares both. Only the
+// The meaning of the lock's scripts (internal/node/lua), line for line. A change of
+// one of them is made here, too. TestTheModelAnswersAsAServerDoes compares both. Only the
 // names of keys and arguments are those of the scripts' specs.
 
 // A command is one script with what it is called with.
@@ -45,8 +45,8 @@ var models = map[lua.Script]model{
 	lua.Acquire:             {"acquire", acquire},
 	lua.Wait:                {"wait", wait},
 	lua.FencedWait:          {"wait", wait},
-	lua.AcquireInTurn:       {"turn", turn},
-	lua.FencedAcquireInTurn: {"turn", turn},
+	lua.AcquireInTurn:       {"acquire in turn", acquireInTurn},
+	lua.FencedAcquireInTurn: {"acquire in turn", acquireInTurn},
 	lua.Extend:              {"extend", extend},
 	lua.Release:             {"release", release},
 	lua.Inspect:             {"inspect", inspect},
@@ -253,7 +253,7 @@ func short(s command) any {
 	return int64(1)
 }
 
-func turn(s command) any {
+func acquireInTurn(s command) any {
 	key := s.key("lock")
 	flag, queue, lease, me := s.key("wait"), s.key("queue"), s.key("lease"), s.text("waiter")
 	now := s.micros / 1000

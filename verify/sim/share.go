@@ -19,7 +19,7 @@ func share(ctx context.Context, program string, o options, progress io.Writer) (
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make([]atomic.Int64, o.workers)
-	defer tellProgress(progress, o, done)()
+	defer reportProgress(progress, o, done)()
 	type end struct {
 		finding
 		err error
@@ -48,14 +48,14 @@ func share(ctx context.Context, program string, o options, progress io.Writer) (
 	return all, errors.Join(errs...)
 }
 
-// tellProgress says how far the processes are, again and again, until stop is called.
-func tellProgress(out io.Writer, o options, done []atomic.Int64) (stop func()) {
+// reportProgress says how far the processes are, again and again, until stop is called.
+func reportProgress(out io.Writer, o options, done []atomic.Int64) (stop func()) {
 	if o.pause <= 0 {
 		return func() {}
 	}
-	begun, ticker, over, told := time.Now(), time.NewTicker(o.pause), make(chan struct{}), make(chan struct{})
+	begun, ticker, over, stopped := time.Now(), time.NewTicker(o.pause), make(chan struct{}), make(chan struct{})
 	go func() { // ends when stop is called
-		defer close(told)
+		defer close(stopped)
 		for {
 			select {
 			case <-over:
@@ -77,7 +77,7 @@ func tellProgress(out io.Writer, o options, done []atomic.Int64) (stop func()) {
 	return func() {
 		ticker.Stop()
 		close(over)
-		<-told
+		<-stopped
 	}
 }
 
@@ -87,7 +87,7 @@ func hire(ctx context.Context, program string, o options, part uint64, done *ato
 	cmd := exec.CommandContext(ctx, program, "--worker", "--part", strconv.FormatUint(part, 10),
 		"--workers", strconv.FormatUint(o.workers, 10), "--runs", strconv.FormatUint(o.runs, 10),
 		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--real="+strconv.FormatBool(o.real), "--brief="+strconv.FormatBool(o.brief), "--without", o.without)
-	// Goroutines take turns by themselves, and begin with the stack that most of them need.
+	// Goroutines take turns without more threads, and begin with the stack that most of them need.
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1,adaptivestackstart=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

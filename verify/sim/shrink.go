@@ -39,7 +39,7 @@ func shrink(plan *schedule, breaks func(*schedule) bool) *schedule {
 	for i := range plan.Clients {
 		try(func(p *schedule) {
 			p.Clients = slices.Clone(p.Clients)
-			p.Clients[i] = clientSpec{Rate: p.Clients[i].Rate, Deaf: true}
+			p.Clients[i] = clientSpec{Rate: p.Clients[i].Rate, NoSubscriber: true}
 		})
 	}
 	try(func(p *schedule) { p.Pace.Odd = 1 })

@@ -24,20 +24,20 @@ func program(t *testing.T) string {
 
 func TestTheSameSeedGivesTheSameTimeline(t *testing.T) {
 	path := program(t)
-	var told [2][]byte
-	for i := range told {
+	var timelines [2][]byte
+	for i := range timelines {
 		var err error
-		if told[i], err = exec.CommandContext(t.Context(), path, "--trace", "100", "--seed", "0").Output(); err != nil {
+		if timelines[i], err = exec.CommandContext(t.Context(), path, "--trace", "100", "--seed", "0").Output(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if bytes.Count(told[0], []byte("ALL IS MENDED")) != 100 {
-		t.Errorf("these are no 100 timelines:\n%s", told[0])
+	if bytes.Count(timelines[0], []byte("ALL FAULTS END")) != 100 {
+		t.Errorf("these are no 100 timelines:\n%s", timelines[0])
 	}
-	if bytes.Equal(told[0], told[1]) {
+	if bytes.Equal(timelines[0], timelines[1]) {
 		return
 	}
-	seed, a, b := "", strings.Split(string(told[0]), "\n"), strings.Split(string(told[1]), "\n")
+	seed, a, b := "", strings.Split(string(timelines[0]), "\n"), strings.Split(string(timelines[1]), "\n")
 	for i := range min(len(a), len(b)) {
 		if strings.HasPrefix(a[i], "seed ") {
 			seed = a[i]
@@ -116,12 +116,12 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 	}
 }
 
-// Who looks for two holders has to see them where there are some.
+// A search for two holders has to see them where there are some.
 func TestOutsideTheAssumptionsTwoHoldAtOnceAndThatIsSeen(t *testing.T) {
 	defer steady()()
 	f := work(t, options{runs: 120, workers: 1, seed: 1, outside: true}, func(int) {})
 	if f.Tally.Broken[oneHolder] == 0 {
-		t.Errorf("in %d runs that lose data, or set the clocks of nodes, nobody held a lock that another one held: %v", f.Tally.Runs, f.Tally.Broken)
+		t.Errorf("in %d runs that lose data, or set the clocks of nodes, no two held one lock: %v", f.Tally.Runs, f.Tally.Broken)
 	}
 }
 
@@ -133,14 +133,14 @@ func TestAStoryHasFewerEventsThanTheScheduleAndEndsWithTheRule(t *testing.T) {
 		if w.broken == nil || w.broken.Rule != oneHolder {
 			continue
 		}
-		told := story(t, plan, w)
-		end := told[strings.LastIndex(told, "VIOLATED"):]
-		if !strings.HasPrefix(end, "VIOLATED: "+oneHolder+"\n") || strings.Contains(told, "not deterministic") {
-			t.Errorf("the story does not end with the rule:\n%s", told)
+		text := story(t, plan, w)
+		end := text[strings.LastIndex(text, "VIOLATED"):]
+		if !strings.HasPrefix(end, "VIOLATED: "+oneHolder+"\n") || strings.Contains(text, "not deterministic") {
+			t.Errorf("the story does not end with the rule:\n%s", text)
 		}
 		var left, of int
-		if _, err := fmt.Sscanf(told, fmt.Sprintf("seed %d, %%d of %%d events left", seed), &left, &of); err != nil || left == 0 || left > 6 || left >= of {
-			t.Errorf("%d of %d events are left (%v):\n%s", left, of, err, told)
+		if _, err := fmt.Sscanf(text, fmt.Sprintf("seed %d, %%d of %%d events left", seed), &left, &of); err != nil || left == 0 || left > 6 || left >= of {
+			t.Errorf("%d of %d events are left (%v):\n%s", left, of, err, text)
 		}
 		return
 	}

@@ -8,20 +8,20 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// A subscription is one connection that listens to a server.
+// A subscription is one connection that is subscribed to channels of a server.
 type subscription struct {
 	link     *link
 	ctx      context.Context
-	events   chan result // room for more than are ever unread
+	events   chan result // more than are ever unread
 	channels []string    // as the server has it
 	last     time.Duration
 }
 
-// A listening link is one whose client can listen.
-type listening struct{ *link }
+// A subscribing link is one whose client can subscribe.
+type subscribing struct{ *link }
 
 // Subscribe implements pool.Subscriber.
-func (l listening) Subscribe(ctx context.Context) (pool.Subscription, error) {
+func (l subscribing) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	if l.client.dead.Load() {
 		return nil, errDead
 	}
@@ -49,7 +49,7 @@ func (s *subscription) Receive() (pool.Event, error) {
 	}
 }
 
-// Close is heard of by the server when it next has something to tell.
+// Close reaches the server when the server next sends something.
 func (s *subscription) Close() error { return nil }
 
 // obey is what the server does with a command of the connection.
@@ -71,7 +71,7 @@ func (s *subscription) obey(m *message) pool.Event {
 	return pool.Event{}
 }
 
-// deliver has the client hear something then, but not before what it was told before.
+// deliver sends the client an event at a time, but not before an earlier event.
 func (s *subscription) deliver(at time.Duration, event pool.Event) {
 	w := s.link.net.world
 	s.last = max(at, s.last+1)
@@ -80,7 +80,7 @@ func (s *subscription) deliver(at time.Duration, event pool.Event) {
 			return
 		}
 		if event.Kind == pool.Message {
-			w.note(s.link.client, s.link.server, "hears %q on %s", w.alias(event.Message), w.alias(event.Channel))
+			w.note(s.link.client, s.link.server, "receives %q on %s", w.alias(event.Message), w.alias(event.Channel))
 		}
 		s.push(result{reply: event})
 	})
@@ -89,11 +89,11 @@ func (s *subscription) deliver(at time.Duration, event pool.Event) {
 func (s *subscription) push(r result) {
 	select {
 	case s.events <- r:
-	default: // nobody reads: it is closed
+	default: // it is closed, and not read
 	}
 }
 
-// publish tells those who listen to a server.
+// publish sends a message to the subscribers of a server.
 func (w *world) publish(server *server, channel, message string) {
 	w.published++
 	w.net.publish(server, channel, message)
@@ -109,7 +109,7 @@ func (w *world) publish(server *server, channel, message string) {
 	}
 }
 
-// hangUp breaks the connections that listen to a server.
+// hangUp breaks the subscribed connections of a server.
 func (w *world) hangUp(server *server) {
 	for i, s := range server.subs {
 		chance := newLuck(w.plan.Seed, s.link.client.index, server.index, i)

@@ -15,7 +15,7 @@ type tally struct {
 	Calls    int // of Lock, TryLock, LockAsync
 	Locks    int // that were granted
 	Messages int
-	Did      map[string]int // by kind of fault, how often one met something
+	Did      map[string]int // by kind of fault, how often one had an effect
 	Broken   map[string]int // by rule
 	Longest  time.Duration  // that a free lock went unnoticed in calm weather
 }
@@ -47,7 +47,7 @@ func (t *tally) count(w *world) {
 	}
 }
 
-// add adds those of another process.
+// add adds the counts of another process.
 func (t *tally) add(other *tally) {
 	t.Runs += other.Runs
 	t.Calls += other.Calls

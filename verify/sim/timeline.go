@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A timeline is what happened in a run, for people to read: time, who, on which node,
-// what. It is written only where tracing is on.
+// A timeline is what happened in a run, for people to read: time, client, node,
+// event. It is written only where tracing is on.
 type timeline struct {
 	tracing bool
 	lines   []line
@@ -22,13 +22,13 @@ type timeline struct {
 }
 
 type line struct {
-	at        time.Duration
-	who, node string
-	what      string
+	at           time.Duration
+	client, node string
+	what         string
 }
 
 func (l line) String() string {
-	return fmt.Sprintf("%14v  %-10s %-6s %s", l.at, l.who, l.node, l.what)
+	return fmt.Sprintf("%14v  %-10s %-6s %s", l.at, l.client, l.node, l.what)
 }
 
 // note adds a line. It is called by the loop.
@@ -52,7 +52,7 @@ func (w *world) say(c *client, format string, args ...any) {
 func (w *world) line(at time.Duration, c *client, s *server, format string, args []any) line {
 	l := line{at: at, what: fmt.Sprintf(format, args...)}
 	if c != nil {
-		l.who = c.String()
+		l.client = c.String()
 	}
 	if s != nil {
 		l.node = s.String()
@@ -60,14 +60,14 @@ func (w *world) line(at time.Duration, c *client, s *server, format string, args
 	return l
 }
 
-// hear takes in what goroutines noted.
-func (w *world) hear() {
+// collect adds what goroutines noted.
+func (w *world) collect() {
 	if !w.tracing {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	slices.SortStableFunc(w.said, func(a, b line) int { return cmp.Or(cmp.Compare(a.who, b.who), cmp.Compare(a.what, b.what)) })
+	slices.SortStableFunc(w.said, func(a, b line) int { return cmp.Or(cmp.Compare(a.client, b.client), cmp.Compare(a.what, b.what)) })
 	w.lines = append(w.lines, w.said...)
 	w.said = nil
 }
@@ -105,7 +105,7 @@ func (w *world) write(out io.Writer) {
 	if w.end > 0 {
 		lines = lines[:w.end]
 	}
-	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.at, b.at) }) // some were heard late
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.at, b.at) }) // some were collected late
 	for _, l := range lines {
 		fmt.Fprintln(out, l)
 	}

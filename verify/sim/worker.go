@@ -37,8 +37,8 @@ func (o options) draw(seed uint64) *schedule {
 	return plan
 }
 
-// work runs a worker's share. It tells after some runs how many there were.
-func work(t *testing.T, o options, tell func(runs int)) finding {
+// work runs a worker's share. It reports after some runs how many there were.
+func work(t *testing.T, o options, report func(runs int)) finding {
 	f := finding{Tally: newTally()}
 	for n := o.part; n < o.runs; n += o.workers {
 		plan := o.draw(o.seed + n)
@@ -46,7 +46,7 @@ func work(t *testing.T, o options, tell func(runs int)) finding {
 		f.Tally.count(w)
 		if f.Tally.Runs%64 == 0 {
 			runtime.GC() // between runs, and never in one
-			tell(f.Tally.Runs)
+			report(f.Tally.Runs)
 		}
 		if w.broken == nil || o.outside {
 			continue
@@ -97,7 +97,7 @@ func begin(o options) {
 		out := json.NewEncoder(os.Stdout)
 		f := work(t, o, func(runs int) {
 			if out.Encode(report{Runs: runs}) != nil {
-				os.Exit(2) // nobody listens any more
+				os.Exit(2) // the reader is gone
 			}
 		})
 		if out.Encode(report{f.Tally.Runs, &f}) != nil {

@@ -27,9 +27,9 @@ type world struct {
 	weather weather
 	owners  map[string]*session // of values, protected by mu
 
-	stirred   chan struct{} // has room for one: a client did something
+	changed   chan struct{} // holds one: a client did something
 	published int
-	calm      time.Duration // since when all is mended, 0 before
+	calm      time.Duration // since when all faults have ended, 0 before
 	torn      int           // or all but what is wrong with this client, from 1 on; 0 if nothing is
 	healed    time.Duration // until then
 	closing   bool          // all calls have ended
@@ -58,7 +58,7 @@ func run(plan *schedule, tracing bool) *world {
 	for _, e := range plan.Events {
 		w.at(e.At, func() { w.happen(e) })
 	}
-	w.at(plan.Length, w.mend)
+	w.at(plan.Length, w.endFaults)
 	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 })
 	w.rush()
 	w.settle(before)
@@ -67,7 +67,7 @@ func run(plan *schedule, tracing bool) *world {
 }
 
 func newWorld(plan *schedule, tracing bool) *world {
-	w := &world{plan: plan, begun: time.Now(), stirred: make(chan struct{}, 1)}
+	w := &world{plan: plan, begun: time.Now(), changed: make(chan struct{}, 1)}
 	w.tracing = tracing
 	w.net = &network{world: w}
 	n := plan.Nodes
@@ -100,16 +100,16 @@ func (w *world) moment() time.Duration {
 
 func (w *world) at(at time.Duration, do func()) { w.agenda.add(at, false, do) }
 
-// quietlyAt is at for what changes servers only. Clients hear of it later, after the least
+// quietlyAt is at for what changes servers only. Clients notice it later, after the least
 // that a message takes, so until then the loop need not wake: see catchUp.
 func (w *world) quietlyAt(at time.Duration, do func()) { w.agenda.add(at, true, do) }
 
 func (w *world) after(d time.Duration, do func()) { w.at(w.moment()+d, do) }
 
-// stir tells the loop that there is something to look at.
-func (w *world) stir() {
+// wake notifies the loop of a change.
+func (w *world) wake() {
 	select {
-	case w.stirred <- struct{}{}:
+	case w.changed <- struct{}{}:
 	default:
 	}
 }
@@ -122,12 +122,12 @@ func (w *world) loop(over func() bool) {
 		if !quiet {
 			synctest.Wait()
 			select { // whatever they did is there to be seen
-			case <-w.stirred:
+			case <-w.changed:
 			default:
 			}
 			w.catchUp()
 			w.net.dispatch()
-			w.hear()
+			w.collect()
 		}
 		w.look()
 		if w.broken != nil || over() {
@@ -144,7 +144,7 @@ func (w *world) loop(over func() bool) {
 			timer.Reset(wait)
 			select {
 			case <-timer.C:
-			case <-w.stirred:
+			case <-w.changed:
 				quiet = false
 				continue
 			}
@@ -201,10 +201,10 @@ func (w *world) delay(chance *luck, l *link) time.Duration {
 	return d
 }
 
-// late reports whether a message is late though all is well: one in eight, when nobody
-// waits for a lock any more. Of a pipelined client all are in one of twelve times of a
-// node timeout, since there one that is late holds up those behind it, and hardly a batch
-// would be in time.
+// late reports whether a message is late though all is well: one in eight, when no
+// client waits for a lock any more. Of a pipelined client all are in one of twelve times of a
+// node timeout: there one late message delays all later ones, and hardly a batch would be in
+// time.
 func (w *world) late(chance *luck, l *link) bool {
 	if l.client.spec.Pipelined {
 		now := newLuck(w.plan.Seed, l.client.index, l.server.index, int(w.moment()/w.plan.NodeTimeout))
@@ -234,7 +234,7 @@ func (w *world) settle(goroutines int) {
 	go func() { // ends when all are closed
 		closing.Wait()
 		done.Store(true)
-		w.stir()
+		w.wake()
 	}()
 	limit := w.now() + w.closingBound()
 	w.at(limit, func() {
