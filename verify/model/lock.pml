@@ -8,16 +8,16 @@
  * clock, without end, of which only what is left is kept. A node's clock may gain
  * a tick in the life of a key (DRIFT); a slow clock only keeps a key longer.
  * With -DRESTART nodes come back empty, as often as they like, and grant nothing
- * for one TTL of their own clock, as if they kept a value of nobody's (DEAD): the
+ * for one TTL of their own clock, as if they kept a value without an owner (DEAD): the
  * delayed restart that a supervisor can do.
  *
- * Not in it: commands that overtake each other, and attempts that begin while a
+* Not in it: commands in another order, and attempts that begin while a
  * command of the one before is under way (stragglers.pml). A release may be lost;
- * then the node keeps a value that nobody goes by any more (DEAD).
+* then the node keeps a value without an owner (DEAD).
  *
- * Checked whenever a client begins to hold the lock, or is told to go on:
- *   - nobody else is certain to hold it: was granted it, with validity left;
- *   - who goes on was robbed by nobody since it was granted.
+ * Checked whenever a client begins to hold the lock, or gets an extension:
+ *   - no other client is certain to hold it: was granted it, with validity left;
+ *   - no other client was granted the lock since its own grant.
  */
 #ifndef C
 #define C 2
@@ -48,15 +48,15 @@ mtype = { NONE, SET, RETAKE, EXTEND, YES, NO }; /* under way, or how it was answ
 #define EXTENDS 4
 
 #define DEAD (C + 1)
-byte key[N];       /* whose value: of client c it is c + 1 */
+byte key[N];       /* the value; that of client c is c + 1 */
 byte ttl[N];       /* what is left of it by the node's clock */
 byte gained[N];     /* that clock has gained its tick */
 mtype call[C * N] = NONE;
 byte state[C];
 byte left[C];      /* of the validity of the lock, or of the attempt */
 byte next[C];      /* of that of the extension under way */
-byte robbed[C];     /* somebody else was granted the lock since we were */
-byte last;        /* who was granted the lock last; only kept where it is asked for */
+byte robbed[C];     /* another client was granted the lock since this one */
+byte last;        /* the client granted last; only kept where it is asked for */
 byte denied[C * N]; /* the node was not in the majority of the grant; likewise */
 byte i, yes; /* scratch: 0 between steps */
 
@@ -71,9 +71,9 @@ c_code {
 #define rank(n) ((now.key[n] * 8 + now.ttl[n]) * 2 + now.gained[n])
 #define SWAP(a, n) { unsigned char t = (a)[n]; (a)[n] = (a)[n + 1]; (a)[n + 1] = t; }
 	static void sort_nodes(void) {
-		int turn, c;
-		for (turn = 0; turn < N; turn++) {
-			int n = turn & 1, d = rank(n) - rank(n + 1);
+		int pass, c;
+		for (pass = 0; pass < N; pass++) {
+			int n = pass & 1, d = rank(n) - rank(n + 1);
 			for (c = 0; c < C && d == 0; c++)
 				d = now.call[c * N + n] - now.call[c * N + n + 1];
 			for (c = 0; c < C && d == 0; c++)

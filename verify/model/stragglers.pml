@@ -5,19 +5,19 @@
  * other, on N nodes. Every SET may be carried out at any time after it was sent, or
  * be lost, also long after its attempt was given up and the next one was made. Every
  * release may be carried out at any time after the attempt ended, any number of
- * times, and may overtake its SET, as on another connection. (That a connection
+ * times, also before its SET, as on another connection. (That a connection
  * keeps order is one of these cases.) There is no clock: keys live until they are
- * deleted, and whoever was granted the lock holds it until it releases it.
+ * deleted, and the client that was granted the lock holds it until it releases it.
  *
  * A node is settled for an attempt when it answered a release that came after the
  * SET. If the SET was answered, every release does. If it was given up, only time
- * tells: the library repeats the release until a SET that is still under way would
+ * helps: the library repeats the release until a SET that is still under way would
  * be too old for a server that has been answering. That time is the guard that the
  * SET is not under way.
  *
  * Not in it: extensions and expiry (lock.pml).
  *
- * Checked: nobody is granted the lock while another attempt holds it, and no SET
+ * Checked: no attempt is granted the lock while another one holds it, and no SET
  * leaves a key on a node that is settled for its attempt.
  */
 #ifndef CLIENTS
@@ -30,8 +30,8 @@
 #define N 3
 #define MAJORITY (N / 2 + 1)
 
-/* Where the SET of an attempt is. SETTLED_EARLY is what must not be: somebody takes
-   the node for settled, and the SET is under way. */
+/* Where the SET of an attempt is. SETTLED_EARLY is what must not be: the node
+   counts as settled, and the SET is under way. */
 mtype = { UNSENT, UNDER_WAY, GRANTED, DENIED, SETTLED, SETTLED_EARLY };
 #define WAITS 0
 #define TRIES 1
@@ -56,9 +56,9 @@ byte i, yes; /* scratch: 0 between steps */
 c_code {
 #define SWAP(x, n) { unsigned char t = (x)[n]; (x)[n] = (x)[n + 1]; (x)[n + 1] = t; }
 	static void sort_nodes(void) {
-		int turn, a;
-		for (turn = 0; turn < N; turn++) {
-			int n = turn & 1, d = now.key[n] - now.key[n + 1];
+		int pass, a;
+		for (pass = 0; pass < N; pass++) {
+			int n = pass & 1, d = now.key[n] - now.key[n + 1];
 			for (a = 0; a < ALL && d == 0; a++)
 				d = now.set[a * N + n] - now.set[a * N + n + 1];
 			if (d <= 0) continue;
@@ -118,7 +118,7 @@ active [ALL * N] proctype link() {
 		if
 		:: key[n] == 0 || key[n] == value(a) -> /* its own value is a grant: the answer was lost */
 			key[n] = value(a);
-			assert(SET(a, n) == UNDER_WAY); /* an orphan: nobody will release it */
+			assert(SET(a, n) == UNDER_WAY); /* an orphan: it will not be released */
 #ifdef REACH_LATE_SET
 			assert(state[a] != ENDED);
 #endif

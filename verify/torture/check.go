@@ -27,10 +27,10 @@ type Verdict struct {
 	Marks  []Mark `json:",omitempty"` // where it is violated
 }
 
-// A Mark is a place in the history.
+// A Mark is a position in the history.
 type Mark struct {
 	Name  string        // of the lock
-	Tries []int         // those that cannot both be, indexes
+	Tries []int         // indexes of holds that exclude each other
 	Begin time.Duration // of what is wrong
 	End   time.Duration
 	Text  string
@@ -38,11 +38,11 @@ type Mark struct {
 
 // check holds the history against all claims.
 //
-// Those about locks, tokens and the fenced counter are checked twice, by porcupine and by
-// a rule written down here that also finds the place. If one of them is wrong, they
+// Claims about locks, tokens and the fenced counter are checked twice: by porcupine, and by
+// a rule written down here that also finds the position. If one of them is wrong, they
 // differ, and that is a violation as well.
 func check(h *History) []Verdict {
-	all := []Verdict{exclusion(h), tokens(h), fencedCounter(h), carried(h), clean(h), progress(h)}
+	all := []Verdict{exclusion(h), tokens(h), fencedCounter(h), carried(h), noLeftovers(h), progress(h)}
 	for i := range all {
 		if v := &all[i]; len(v.Marks) > 0 {
 			v.State = violated
@@ -97,7 +97,7 @@ func exclusion(h *History) Verdict {
 				other := h.Tries[j]
 				end := min(t.End, other.End)
 				v.Marks = append(v.Marks, Mark{name, []int{j, i}, t.Return, end, fmt.Sprintf("%s and %s both held %q for %v",
-					h.who(other), h.who(t), name, (end - t.Return).Round(time.Microsecond))})
+					h.clientOf(other), h.clientOf(t), name, (end - t.Return).Round(time.Microsecond))})
 			}
 			open = append(open, i)
 		}
@@ -131,12 +131,12 @@ func tokens(h *History) Verdict {
 func disorder(h *History, name string, tries []int) (marks []Mark) {
 	mark := func(j, i int, text string) {
 		a, b := h.Tries[j], h.Tries[i]
-		marks = append(marks, Mark{name, []int{j, i}, b.Return, max(b.End, b.Return), fmt.Sprintf("%s: %d of %s, then %d of %s", text, a.Token, h.who(a), b.Token, h.who(b))})
+		marks = append(marks, Mark{name, []int{j, i}, b.Return, max(b.End, b.Return), fmt.Sprintf("%s: %d of %s, then %d of %s", text, a.Token, h.clientOf(a), b.Token, h.clientOf(b))})
 	}
 	seen := make(map[uint64]int)
 	asked := slices.Clone(tries)
 	slices.SortStableFunc(asked, func(a, b int) int { return cmp.Compare(h.Tries[a].Call, h.Tries[b].Call) })
-	returned, largest := 0, -1 // of tries, in order of return, those before the call of the one looked at
+	returned, largest := 0, -1 // of the tries that returned before the call of this one, in order of return
 	for _, i := range asked {
 		t := h.Tries[i]
 		for ; returned < len(tries) && h.Tries[tries[returned]].Return < t.Call; returned++ {
@@ -188,7 +188,7 @@ func carried(h *History) Verdict {
 		}
 		count++
 		if t.Lost != "" && t.End < t.Until && !strings.Contains(t.Lost, "lock expired") {
-			v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Return, t.End, fmt.Sprintf("%s lost %q %v too early: %s", h.who(t), t.Name, t.Until-t.End, t.Lost)})
+			v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Return, t.End, fmt.Sprintf("%s lost %q %v too early: %s", h.clientOf(t), t.Name, t.Until-t.End, t.Lost)})
 		}
 	}
 	v.Detail = fmt.Sprintf("%d grants, %d denied too early", count, len(v.Marks))
@@ -199,14 +199,14 @@ func carried(h *History) Verdict {
 func progress(h *History) Verdict {
 	v := Verdict{Claim: "I6", Says: "When the faults have ended, every client gets every lock in time", State: holds}
 	v.Detail = fmt.Sprintf("the slowest after %v, within %v allowed", h.Calm.Slowest.Round(time.Millisecond), h.Calm.Bound)
-	for _, who := range h.Calm.Missing {
-		v.Marks = append(v.Marks, Mark{Begin: h.Calm.Begun, End: h.Calm.Begun + h.Calm.Bound, Text: who})
+	for _, missing := range h.Calm.Missing {
+		v.Marks = append(v.Marks, Mark{Begin: h.Calm.Begun, End: h.Calm.Begun + h.Calm.Bound, Text: missing})
 	}
 	return v
 }
 
 // clean is I5.
-func clean(h *History) Verdict {
+func noLeftovers(h *History) Verdict {
 	v := Verdict{Claim: "I5", Says: "When the clients have closed, no server has a lock's key left", State: holds, Detail: "none is left"}
 	for _, text := range append(slices.Clone(h.Calm.Unclosed), h.Calm.Left...) {
 		v.Marks = append(v.Marks, Mark{Begin: h.Calm.Begun, End: h.Calm.Begun + h.Calm.Bound, Text: text})
@@ -217,7 +217,7 @@ func clean(h *History) Verdict {
 	return v
 }
 
-// who names the client of a try.
-func (h *History) who(t Try) string {
+// clientOf names the client of a try.
+func (h *History) clientOf(t Try) string {
 	return fmt.Sprintf("client %d (%s)", t.Client+1, h.Run.Clients[t.Client].Adapter)
 }

@@ -23,7 +23,7 @@ func TestEachClaimIsFoundBroken(t *testing.T) {
 		"a hold within another one":                                  {"I1", func(h *History) { h.hold(1, 20*ms, 40*ms, 150) }},
 		"a hold that begins when another one has not ended":          {"I1", func(h *History) { h.Tries[1].Call, h.Tries[1].Return = 45*ms, 49*ms }},
 		"a paused process that claims to have known what it did not": {"I1", func(h *History) { h.Tries[2].End = 400 * ms }},
-		"a hold before the deadline of one who was killed":           {"I1", func(h *History) { h.Tries[0].Killed, h.Tries[0].End = 30*ms, h.Tries[0].Until }},
+		"a hold before the deadline of a killed process":             {"I1", func(h *History) { h.Tries[0].Killed, h.Tries[0].End = 30*ms, h.Tries[0].Until }},
 		"the same token twice":                                       {"I2", func(h *History) { h.Tries[3].Token = 200 }},
 		"the same token twice in a row":                              {"I2", func(h *History) { h.Tries[1].Token = 100 }},
 		"a token that is smaller":                                    {"I2", func(h *History) { h.Tries[3].Token = 150 }},
@@ -147,11 +147,11 @@ func TestWhatIsWrongBetweenTwoWindowsIsFound(t *testing.T) {
 		"a hold that has not ended": {"I1", func(h *History) { h.Tries[last].End = h.Tries[last+1].Return + ms }},
 		"a hold that ends much later": {"I1", func(h *History) {
 			h.Tries[3].End = h.Tries[last+2].Return + ms
-			for i := 4; i < last+2; i++ { // nobody else is in its way
+			for i := 4; i < last+2; i++ { // no other hold is in its way
 				h.Tries[i].End = h.Tries[i].Return
 			}
 		}},
-		"a token of somebody who was asked after": {"I2", func(h *History) {
+		"a token of a later caller": {"I2", func(h *History) {
 			h.Tries[last+1].Call = h.Tries[last].Return - 50*ms // so the window begins before the last one was granted
 			h.Tries[last+2].Call = h.Tries[last+2].Return - ms
 			h.Tries[last].Token = h.Tries[last+2].Token + 5
@@ -160,7 +160,7 @@ func TestWhatIsWrongBetweenTwoWindowsIsFound(t *testing.T) {
 			for i := last + 1; i < len(h.Tries); i++ {
 				h.Tries[i].Call = h.Tries[i].Return - ms
 			}
-			h.Tries[last+5].Call = h.Tries[last].Return + ms // so those of its window were granted meanwhile
+			h.Tries[last+5].Call = h.Tries[last].Return + ms // so the tries of its window were granted meanwhile
 			h.Tries[last+5].Token = 5
 		}},
 	} {

@@ -114,8 +114,8 @@ func (n *node) restart(data bool) error {
 	return nil
 }
 
-// restartShort starts a killed server with its data, but for the last that it wrote, as one
-// does whose disk had not got that.
+// restartShort starts a killed server with its data, but without the last writes, as if they
+// had not reached the disk.
 func (n *node) restartShort() error {
 	logs, err := filepath.Glob(filepath.Join(n.dir, "appendonlydir", "*.incr.aof"))
 	if err != nil || len(logs) != 1 {
@@ -150,7 +150,7 @@ func (n *node) info(section, field string) (string, error) {
 }
 
 // sideKeys are endings of keys that may outlive the locks: a counter of tokens is kept for
-// long, and the line of those who waited goes when their leases end.
+// long, and a wait queue goes when the leases of its waiters end.
 var sideKeys = []string{":fence", ":queue", ":lease", ":wait"}
 
 // A leftKey is a key of a lock that is on a node.

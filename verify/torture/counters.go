@@ -83,7 +83,7 @@ func twice(h *History, fenced bool) (marks []Mark) {
 		for _, w := range h.writes(name, fenced) {
 			if first, again := from[w.Value]; again {
 				marks = append(marks, Mark{name, []int{first.try, w.try}, w.Begun, w.Done, fmt.Sprintf("an update of %q is lost: %s and %s both made %d of %d",
-					name, h.who(h.Tries[first.try]), h.who(h.Tries[w.try]), w.Value+1, w.Value)})
+					name, h.clientOf(h.Tries[first.try]), h.clientOf(h.Tries[w.try]), w.Value+1, w.Value)})
 			}
 			from[w.Value] = w
 		}
@@ -122,7 +122,7 @@ func gaps(h *History) (marks []Mark) {
 		calls := h.fenceCalls(name)
 		ended := slices.Clone(calls)
 		slices.SortStableFunc(ended, func(a, b fenceCall) int { return cmp.Compare(a.done, b.done) })
-		n, largest := 0, fenceCall{} // of those that were let in before the call began
+		n, largest := 0, fenceCall{} // of the calls that were let in before this one began
 		for _, c := range calls {
 			for ; n < len(ended) && ended[n].done < c.begun; n++ {
 				if !ended[n].refused && ended[n].token > largest.token {
@@ -132,13 +132,13 @@ func gaps(h *History) (marks []Mark) {
 			what := ""
 			switch {
 			case !c.refused && largest.token > c.token:
-				what = fmt.Sprintf("was let in after %d of %s", largest.token, h.who(h.Tries[largest.try]))
+				what = fmt.Sprintf("was let in after %d of %s", largest.token, h.clientOf(h.Tries[largest.try]))
 			case c.refused && !slices.ContainsFunc(calls, func(d fenceCall) bool { return !d.refused && d.token > c.token && d.begun <= c.done }):
 				what = "was refused, and no larger one had been seen"
 			default:
 				continue
 			}
-			marks = append(marks, Mark{name, []int{c.try}, c.begun, c.done, fmt.Sprintf("token %d of %s %s", c.token, h.who(h.Tries[c.try]), what)})
+			marks = append(marks, Mark{name, []int{c.try}, c.begun, c.done, fmt.Sprintf("token %d of %s %s", c.token, h.clientOf(h.Tries[c.try]), what)})
 		}
 	}
 	return marks

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What becomes of tries whose process is killed, and of keys that nobody can delete: those
-// of the dead, and those of commands that came a second time.
+// The fate of tries whose process is killed, and of keys without an owner: the keys of dead
+// processes, and of commands that came a second time.
 
 // A going try is not over.
 type going struct {
@@ -53,7 +53,7 @@ func (t *theatre) bury(process int, dead death) error {
 // end is the try as it is to be seen when its process was killed; done says whether what was
 // being done to the resource was carried out.
 //
-// The lock that it held is held on, until the end of the validity of which it was heard
+// The lock that it held is held on, until the end of the validity that it reported
 // last. If it had begun to unlock, it did not rely on it any more.
 func (g *going) end(dead death, done bool) Try {
 	t := g.Try
@@ -79,7 +79,7 @@ func ended(u, f Write, over time.Duration, done bool) (all []Write) {
 	switch {
 	case f.Read == 0: // the claim
 		if done {
-			f.Read, f.Unheard = over, true
+			f.Read, f.Unknown = over, true
 			all = append(all, f)
 		}
 		return all
@@ -98,9 +98,9 @@ func ended(u, f Write, over time.Duration, done bool) (all []Write) {
 	return append(all, u, f)
 }
 
-// lookForKeys notes which keys of locks are left now that all have closed. Nobody deletes
-// those of a process that was killed, or of a command that came a second time when it was
-// undone already: they have to be gone when their time is over.
+// lookForKeys notes which keys of locks are left now that all have closed. The keys
+// of a killed process are not deleted, nor those of a command that came a second time after its
+// rollback: they have to be gone when their time is over.
 func (t *theatre) lookForKeys() error {
 	all, err := t.stage.cluster.left()
 	if err != nil {
@@ -132,7 +132,7 @@ func (t *theatre) lookForKeys() error {
 	return nil
 }
 
-// orphan reports whether nobody can be expected to delete a key with this value.
+// orphan reports whether no process can delete a key with this value.
 func (t *theatre) orphan(value string) bool {
 	for i := range t.stage.workers {
 		for life := range t.stage.worker(i).task.Life {

@@ -33,8 +33,8 @@ func TestADeadProcessHoldsUntilItsDeadlineUnlessItHadBegunToUnlock(t *testing.T)
 	}
 }
 
-// Of the claim and the two writes of an increment each may be the one whose answer nobody
-// heard, carried out or not.
+// Of the claim and the two writes of an increment each may be the one without an
+// answer, carried out or not.
 func TestWhatADeadProcessDidToTheResourceIsCounted(t *testing.T) {
 	u := Write{Begun: 20 * ms, Read: 21 * ms}
 	f := Write{Fenced: true, Begun: 22 * ms}
@@ -126,7 +126,7 @@ func TestKeysThatNobodyCanDeleteAreForgivenUntilTheyExpire(t *testing.T) {
 	needServers(t)
 	show := &theatre{history: History{Run: Run{TTL: 200 * ms}}}
 	s := &show.stage
-	s.heard, s.quit = make(chan saying, 1024), make(chan struct{})
+	s.said, s.quit = make(chan saying, 1024), make(chan struct{})
 	var err error
 	if s.cluster, err = startCluster(1); err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestKeysThatNobodyCanDeleteAreForgivenUntilTheyExpire(t *testing.T) {
 	first, err := startWorker(task{
 		Clients: []int{0}, Adapter: adapters[0], Nodes: s.cluster.addrs(), Resource: s.cluster.resource.Addr(),
 		Names: []string{"A"}, TTL: time.Second, Origin: s.clock.origin,
-	}, s.heard, s.quit)
+	}, s.said, s.quit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ type drawing struct {
 	Tries    [][]any      `json:"tries"` // see lanes.js for the order
 	Words    []string     `json:"words"` // that tries refer to
 	Marks    []drawnMark  `json:"marks"`
-	Stale    []drawnStale `json:"stale"`
+	Late     []drawnLate  `json:"late"`
 }
 
 type drawnLane struct {
@@ -43,8 +43,8 @@ type drawnMark struct {
 	Text  string  `json:"text"`
 }
 
-// A drawnStale is a write that came late: it destroyed an update, or the fence refused it.
-type drawnStale struct {
+// A drawnLate is a write that came late: it destroyed an update, or the fence refused it.
+type drawnLate struct {
 	Client int     `json:"client"`
 	At     float64 `json:"at"`
 	To     float64 `json:"to"`
@@ -52,14 +52,14 @@ type drawnStale struct {
 	Text   string  `json:"text"`
 }
 
-// millis has microseconds behind the point: more cannot be seen, and takes room.
+// millis has microseconds after the point: more cannot be seen, and takes space.
 func millis(d time.Duration) float64 { return math.Round(d.Seconds()*1e6) / 1e3 }
 
 // draw makes the drawing of a history.
 func draw(h *History, verdicts []Verdict) drawing {
 	d := drawing{
 		Nodes: h.Run.Nodes, Names: h.Run.Names, Adapters: adapters, Calm: millis(h.Calm.Begun),
-		Words: []string{""}, Marks: []drawnMark{}, Faults: []drawnFault{}, Tries: [][]any{}, Stale: stale(h),
+		Words: []string{""}, Marks: []drawnMark{}, Faults: []drawnFault{}, Tries: [][]any{}, Late: lateWrites(h),
 	}
 	for _, c := range h.Run.Clients {
 		d.Clients = append(d.Clients, drawnLane(c))
@@ -86,9 +86,9 @@ func draw(h *History, verdicts []Verdict) drawing {
 		}
 		return i
 	}
-	place := make(map[string]int)
+	index := make(map[string]int)
 	for i, name := range h.Run.Names {
-		place[name] = i
+		index[name] = i
 	}
 	last := h.Calm.Begun
 	for _, t := range h.Tries {
@@ -99,7 +99,7 @@ func draw(h *History, verdicts []Verdict) drawing {
 			}
 		}
 		d.Tries = append(d.Tries, []any{
-			t.Client, place[t.Name], word(t.Mode), millis(t.Call), millis(t.Return), word(t.Err), t.Token,
+			t.Client, index[t.Name], word(t.Mode), millis(t.Call), millis(t.Return), word(t.Err), t.Token,
 			millis(t.End), millis(t.Until), word(t.Lost), millis(t.Unlock), millis(t.Unlocked), word(t.Denied), len(t.Writes), refused, millis(t.Killed),
 		})
 		last = max(last, t.Return, t.Unlocked)
@@ -117,17 +117,17 @@ func draw(h *History, verdicts []Verdict) drawing {
 	return d
 }
 
-func stale(h *History) []drawnStale {
-	all := []drawnStale{}
+func lateWrites(h *History) []drawnLate {
+	all := []drawnLate{}
 	for _, m := range twice(h, false) {
 		t := h.Tries[m.Tries[1]]
-		all = append(all, drawnStale{t.Client, millis(m.Begin), millis(m.End), false, m.Text})
+		all = append(all, drawnLate{t.Client, millis(m.Begin), millis(m.End), false, m.Text})
 	}
 	for _, t := range h.Tries {
 		for _, w := range t.Writes {
 			if w.Refused {
 				end := max(w.Read, w.Done)
-				all = append(all, drawnStale{t.Client, millis(w.Begun), millis(end), true, h.who(t) + " came too late with its token, and was refused"})
+				all = append(all, drawnLate{t.Client, millis(w.Begun), millis(end), true, h.clientOf(t) + " came too late with its token, and was refused"})
 			}
 		}
 	}

@@ -17,10 +17,10 @@ type stage struct {
 	cluster *cluster
 	links   [][]*link // by worker and node
 	clock   clock
-	heard   chan saying
-	quit    chan struct{} // closed when nobody listens to the workers any more
+	said    chan saying
+	quit    chan struct{} // closed when the workers are not read any more
 
-	turns sync.Map // a *sync.Mutex by worker: one fault at a time, also where one has come late
+	workerLocks sync.Map // a *sync.Mutex by worker: one fault at a time, also where one has come late
 
 	mu      sync.Mutex // protects the rest
 	workers []*process
@@ -34,7 +34,7 @@ func (s *stage) worker(i int) *process {
 }
 
 // play carries out faults, each when it is due, and notes in them what became of it. It
-// returns when all are over and undone; when ctx ends they end early, and those to come
+// returns when all are over and reverted; when ctx ends they end early, and those to come
 // are left out.
 func (s *stage) play(ctx context.Context, faults []Fault) {
 	var all sync.WaitGroup
@@ -60,7 +60,7 @@ func (s *stage) await(ctx context.Context, at time.Duration) bool {
 	}
 }
 
-// carryOut does one fault. Its times become those at which it really began and ended.
+// carryOut does one fault. Its times become the real begin and end.
 func (s *stage) carryOut(ctx context.Context, f *Fault) {
 	length := f.End - f.Begin
 	if f.Kind.ofServer() {
@@ -72,9 +72,9 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 		}
 	}
 	if f.Kind.ofWorker() {
-		turn, _ := s.turns.LoadOrStore(f.Process, new(sync.Mutex))
-		turn.(*sync.Mutex).Lock()
-		defer turn.(*sync.Mutex).Unlock()
+		lock, _ := s.workerLocks.LoadOrStore(f.Process, new(sync.Mutex))
+		lock.(*sync.Mutex).Lock()
+		defer lock.(*sync.Mutex).Unlock()
 	}
 	s.active.Add(1)
 	defer s.active.Add(-1)
@@ -95,7 +95,7 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 	case f.Kind == stop:
 		worker := s.worker(f.Process).command.Process
 		if errs[0] = stopProcess(worker); errs[0] == nil {
-			felt.Add(1) // it was seen to stand still
+			felt.Add(1) // it was seen stopped
 		}
 		s.await(ctx, f.Begin+length)
 		if err := continueProcess(worker); err != nil {
@@ -170,10 +170,10 @@ func (s *stage) kill(ctx context.Context, f *Fault, length time.Duration) error 
 	select {
 	case <-p.gone:
 	case <-s.quit:
-		return errors.New("nobody listens")
+		return errors.New("the workers are not read any more")
 	}
 	if !killed(p.err) {
-		return fmt.Errorf("worker %d ended by itself: %w", f.Process+1, p.err)
+		return fmt.Errorf("worker %d ended unexpectedly: %w", f.Process+1, p.err)
 	}
 	resource := openResource(s.cluster.resource.Addr())
 	err := errors.Join(resource.await(), resource.close())
@@ -182,14 +182,14 @@ func (s *stage) kill(ctx context.Context, f *Fault, length time.Duration) error 
 	}
 	dead.over = s.clock.now()
 	select {
-	case s.heard <- saying{process: f.Process, dead: &dead}:
+	case s.said <- saying{process: f.Process, dead: &dead}:
 	case <-s.quit:
-		return errors.New("nobody listens")
+		return errors.New("the workers are not read any more")
 	}
 	s.await(ctx, f.Begin+length)
 	t := p.task
 	t.Life++
-	next, err := startWorker(t, s.heard, s.quit)
+	next, err := startWorker(t, s.said, s.quit)
 	if err != nil {
 		return err
 	}

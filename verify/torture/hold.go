@@ -184,8 +184,8 @@ func (w *worker) going(t *Try) {
 }
 
 // calmBound is how long a client may take for each lock when the faults have ended: a
-// lock that nobody released has to expire, connections are made anew, and others come
-// first; so may the place in line of a process that was killed, for two seconds. With a
+// lock that was not released has to expire, connections are made anew, and other clients come
+// first; so may the queue position of a killed process, for two seconds. With a
 // guard, servers that came back last do not count for a while.
 func calmBound(ttl time.Duration, guard bool) time.Duration {
 	bound := 3*ttl + 4*time.Second
@@ -195,6 +195,6 @@ func calmBound(ttl time.Duration, guard bool) time.Duration {
 	return bound
 }
 
-// closeBound is how long a Locker may take to settle what it owes when the faults have
-// ended: to commands of unknown fate it is owed for a TTL, or two for an extension.
+// closeBound is how long a Locker may take to settle its pending releases when the faults
+// have ended: after an unknown outcome a release stays pending for a TTL, or two for an extension.
 func closeBound(ttl time.Duration) time.Duration { return 5*ttl + 10*time.Second }

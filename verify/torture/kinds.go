@@ -29,12 +29,12 @@ const (
 	cut       kind = "cut"             // connections break, new ones are refused
 	idleCut   kind = "idle cuts"       // connections that were idle end with the next request
 	slowDial  kind = "slow dials"      // connections break, and new ones take long
-	proxied   kind = "proxy errors"    // an error comes in the place of the server's answer
+	proxied   kind = "proxy errors"    // an error comes instead of the server's answer
 	partition kind = "partition"       // nothing comes through between a worker and some nodes
 	noRequest kind = "requests held"   // what a worker sends does not arrive
 	noReply   kind = "replies held"    // what it sends arrives, the answers do not
 	stop      kind = "process stopped" // SIGSTOP of a worker, mostly for longer than the TTL
-	die       kind = "process killed"  // SIGKILL of a worker, and a start of another in its place
+	die       kind = "process killed"  // SIGKILL of a worker, and a start of another one
 )
 
 // inside are the kinds that the lock has to survive, most of them under fire several
@@ -81,7 +81,7 @@ type Fault struct {
 
 	Fired bool   `json:",omitempty"` // it was carried out
 	Felt  int    `json:",omitempty"` // evidence: late or refused answers, pieces held, connections cut
-	Err   string `json:",omitempty"` // it could not be carried out or undone
+	Err   string `json:",omitempty"` // it could not be carried out or reverted
 }
 
 // What becomes of what a link held when it holds nothing any more.

@@ -119,7 +119,7 @@ func (o options) check() error {
 	return nil
 }
 
-// begin does a run, or takes up an old one, and tells what it says.
+// begin does a run, or takes up an old one, and reports the result.
 func begin(ctx context.Context, o options, stdout, stderr io.Writer) (int, error) {
 	if err := o.check(); err != nil {
 		return useless, err

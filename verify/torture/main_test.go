@@ -58,7 +58,7 @@ func (h *History) update(begun, done time.Duration, value int64) {
 	h.Finals[0].Unfenced, h.Finals[0].Fenced = value+1, value+1
 }
 
-// sound is a history in which two clients take turns, and one of them loses its lock in a
+// sound is a history in which two clients alternate, and one of them loses its lock in a
 // pause and is refused by the fence.
 func sound() *History {
 	h := quiet()
@@ -104,11 +104,11 @@ func TestASoundHistoryEndsWellAndOneThatBreaksAClaimNamesItsFile(t *testing.T) {
 	h.hold(1, 20*ms, 40*ms, 150)
 	code, out, _ := replay(t, h)
 	if code != broken || !strings.Contains(out, "history.jsonl") || !strings.Contains(out, "both held \"A\" for 20ms") {
-		t.Errorf("code %d, want %d, and the file and the place:\n%s", code, broken, out)
+		t.Errorf("code %d, want %d, and the file and the position:\n%s", code, broken, out)
 	}
 	h.Run.Outside = true
 	if code, out, _ := replay(t, h); code != fine || !strings.Contains(out, "VIOLATED") {
-		t.Errorf("code %d of a violation outside the assumptions, want %d and to be told:\n%s", code, fine, out)
+		t.Errorf("code %d of a violation outside the assumptions, want %d and a report:\n%s", code, fine, out)
 	}
 	h.Run.Guard = true
 	if code, out, _ := replay(t, h); code != broken {

@@ -8,12 +8,12 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// What porcupine is asked: is there an order of the calls, each at one moment between its
+// What porcupine is asked: is there an order of the calls, each at one instant between its
 // beginning and its end, that a single lock, one source of tokens, or one counter could
 // have gone through? [Herlihy & Wing 1990; Lowe 2017.]
 //
-// What it remembers grows with the square of the history, so it is shown windows of it. At
-// each of the models stands why nothing is missed between two of them.
+// What it remembers grows with the square of the history, so it is shown windows of it. Each
+// of the models says why nothing is missed between two of them.
 
 const windowSize = 200
 
@@ -37,21 +37,21 @@ type lockCall struct {
 	try  int
 }
 
-const nobody = -1
+const free = -1
 
-var lockModel = model(nobody, func(holder int, c lockCall) (bool, int) {
+var lockModel = model(free, func(holder int, c lockCall) (bool, int) {
 	if c.take {
-		return holder == nobody, c.try
+		return holder == free, c.try
 	}
-	return holder == c.try, nobody
+	return holder == c.try, free
 })
 
 // lockIsLinearizable checks holds of one lock, in order of their grants. A hold is taken
-// between call and grant, and given back between the moment at which its process stopped
+// between call and grant, and given back between the instant at which its process stopped
 // to know that it held it and the return of Unlock: it may have expired as early as that.
 //
 // Two holds conflict if what their processes knew overlaps, and only then: otherwise each
-// can be taken at the moment of its grant and given back at the end of that knowledge. So a
+// can be taken at its grant and given back at the end of that knowledge. So a
 // window needs, besides its own, the earlier holds that had not ended when it begins.
 func lockIsLinearizable(h *History, tries []int) bool {
 	var window []int
@@ -76,7 +76,7 @@ var tokenModel = model(uint64(0), func(last, token uint64) (bool, uint64) {
 })
 
 // tokensAreLinearizable checks tokens of one lock, in order of their grants. An earlier one
-// constrains a window if it was granted before some call in it: of those that were granted
+// constrains a window if it was granted before some call in it: of the tokens granted
 // before all of them only the largest can matter, the others are shown.
 func tokensAreLinearizable(h *History, tries []int) bool {
 	var earlier []int
@@ -122,7 +122,7 @@ type counterCall struct {
 	token   uint64
 	value   int64 // that was read
 	refused bool
-	unheard bool // so the value is not known
+	unknown bool // so the value is not known
 }
 
 func stepCounter(c counter, call counterCall) (bool, counter) {
@@ -130,7 +130,7 @@ func stepCounter(c counter, call counterCall) (bool, counter) {
 		return call.token < c.token, c
 	}
 	// A write that does not go on from the value is an update lost.
-	ok := call.token >= c.token && (call.value == c.value || call.unheard)
+	ok := call.token >= c.token && (call.value == c.value || call.unknown)
 	c.token = call.token
 	if call.write {
 		c.value++
@@ -147,7 +147,7 @@ func counterIsLinearizable(h *History, f Final) bool {
 			if t.Name != f.Name || !w.Fenced {
 				continue
 			}
-			calls = append(calls, operation(counterCall{false, t.Token, w.Value, w.Refused && w.Sent == 0, w.Unheard}, w.Begun, w.Read))
+			calls = append(calls, operation(counterCall{false, t.Token, w.Value, w.Refused && w.Sent == 0, w.Unknown}, w.Begun, w.Read))
 			if w.Sent > 0 {
 				calls = append(calls, operation(counterCall{true, t.Token, w.Value, w.Refused, false}, w.Sent, w.Done))
 			}

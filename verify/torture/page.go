@@ -104,7 +104,7 @@ func row(v Verdict) verdictRow {
 	return r
 }
 
-// headline is the whole run in a line.
+// headline is the whole run in one sentence.
 func headline(verdicts []Verdict) (text string, broken bool) {
 	var claims []string
 	for _, v := range verdicts {

@@ -77,7 +77,7 @@ func TestThePageOfASoundHistoryShowsItsHoldsAndFaults(t *testing.T) {
 		`<rect class="lost loss" [^>]*data-try="2"`:                                   2,
 		`<rect class="violation red" [^>]*data-try="\d+"`:                             0,
 		`<rect class="wait" [^>]*data-try="\d+"`:                                      4,
-		`<circle class="fence" [^>]*data-stale="\d+"`:                                 1,
+		`<circle class="fence" [^>]*data-late="\d+"`:                                  1,
 		`<rect class="fault shade f-stop" [^>]*data-fault="0"`:                        1, // one client of the process
 		`<rect class="fault shade f-down" [^>]*data-fault="1"`:                        2, // two servers
 		`<rect class="fault shade f-net" [^>]*data-fault="2"`:                         2, // the client and the server
@@ -122,7 +122,7 @@ func TestThePageShowsHoldsOfAProcessThatWasKilledUntilTheirDeadline(t *testing.T
 		`<text class="on" [^>]*>process killed</text>`:         1,
 		`killed at 0.350 s: held on until its deadline`:        1, // that is where p leads
 		`data-readable="true"`:                                 1, // nothing lies over the name of the fault
-		// Who holds it, and what.
+		// The client that holds it, and the lock.
 		`<text class="in a3" [^>]*>2</text>`: 2,
 		`<text class="in a3" [^>]*>A</text>`: 2,
 	})

@@ -35,12 +35,12 @@ type death struct {
 	over time.Duration // by then, all that it had sent to the resource was carried out
 }
 
-// startWorker starts this program again. What it says goes to heard, each word once, and
-// the last is that it has ended; nobody has to listen once quit is closed.
+// startWorker starts this program again. What it says goes to said, each word once, and
+// the last is that it has ended; said need not be read once quit is closed.
 //
 // One goroutine both starts it and waits for it, locked to its thread: when that ends, the
 // kernel kills the worker (see dieWithParent). It and the reader end with the worker.
-func startWorker(t task, heard chan<- saying, quit <-chan struct{}) (*process, error) {
+func startWorker(t task, said chan<- saying, quit <-chan struct{}) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func startWorker(t task, heard chan<- saying, quit <-chan struct{}) (*process, e
 				s.killed = p.killed.Load()
 			}
 			select {
-			case heard <- s:
+			case said <- s:
 			case <-quit:
 			}
 			if s.ended {
@@ -98,7 +98,7 @@ func startWorker(t task, heard chan<- saying, quit <-chan struct{}) (*process, e
 // workerEnvironment makes the test binary be a worker, too.
 const workerEnvironment = "TORTURE_WORKER"
 
-// relax tells the worker that all is calm.
+// relax notifies the worker that all faults have ended.
 func (p *process) relax() error {
 	_, err := io.WriteString(p.stdin, "calm\n")
 	return err

@@ -111,7 +111,7 @@ func (l *link) accept() {
 }
 
 // carry makes a connection go on to the server. Where something is held the worker is
-// connected all the same and hears nothing, as from a server whose kernel still answers.
+// connected all the same and receives nothing, as from a server whose kernel still answers.
 func (l *link) carry(near net.Conn) {
 	defer near.Close()
 	w, begun := l.weather()
@@ -136,7 +136,7 @@ func (l *link) carry(near net.Conn) {
 		return
 	default:
 	}
-	if l.changed != begun && (l.now.refuse || l.now.dial > 0) { // cut as those that there were
+	if l.changed != begun && (l.now.refuse || l.now.dial > 0) { // cut like the existing connections
 		l.felt++
 		l.mu.Unlock()
 		return

@@ -68,10 +68,10 @@ type Try struct {
 // granted reports whether there was a hold.
 func (t Try) granted() bool { return t.Err == "" }
 
-// knew reports whether there was a moment in which the process knew that it held the lock.
-// A process that slept from the grant until after the validity knew nothing. For one that was
-// killed while it held the lock, that goes on until the end of its validity: nobody has
-// released it.
+// knew reports whether there was a time at which the process knew that it held the lock.
+// A process that was stopped from the grant until after the validity knew nothing. For one that was
+// killed while it held the lock, that goes on until the end of its validity: it was not
+// released.
 func (t Try) knew() bool { return t.granted() && t.End > t.Return }
 
 // A Write is one increment of a counter at a resource: a read, a pause, a write.
@@ -83,7 +83,7 @@ type Write struct {
 	Done    time.Duration `json:",omitempty"`
 	Value   int64         // what was read; one more is written
 	Refused bool          `json:",omitempty"` // by the fence: the claim if Sent is 0, else the write
-	Unheard bool          `json:",omitempty"` // the claim was carried out, and the process killed: Value is not known
+	Unknown bool          `json:",omitempty"` // the claim was carried out, and the process killed: Value is not known
 }
 
 // A Final is what the counters of a lock's resources were in the end.
@@ -96,8 +96,8 @@ type Final struct {
 type Calm struct {
 	Begun    time.Duration
 	Bound    time.Duration // within which every client has to get every lock
-	Slowest  time.Duration // of those that did
-	Missing  []string      // who did not get which lock
+	Slowest  time.Duration // of the clients that did
+	Missing  []string      // clients without a lock
 	Unclosed []string      // what Close of a Locker said
 	Left     []string      // keys of locks that were on a node in the end
 }

@@ -50,7 +50,7 @@ func (r resource) write(name, id string, value int64) error {
 }
 
 // doneKey is the set of the names of all claims and writes that were carried out. It knows
-// what a process that was killed did not hear any more.
+// also the answers that a killed process never received.
 const doneKey = "done"
 
 // took reports whether a claim or a write was carried out.
@@ -59,7 +59,7 @@ func (r resource) took(id string) (bool, error) {
 }
 
 // await returns when the server has done with all that was in its sockets. (It looks at all
-// of them in turn, so by the second answer it has seen each.)
+// of them one after the other, so by the second answer it has seen each.)
 func (r resource) await() error {
 	return errors.Join(r.client.Ping(context.Background()).Err(), r.client.Ping(context.Background()).Err())
 }

@@ -20,7 +20,7 @@ type theatre struct {
 // leaves nothing running. When ctx ends the faults end, and the rest goes on.
 func perform(ctx context.Context, run Run, faults []Fault, progress io.Writer) (*History, error) {
 	t := &theatre{history: History{Run: run, Faults: faults}, going: make(map[int]*going)}
-	t.stage.heard, t.stage.quit = make(chan saying, 1024), make(chan struct{})
+	t.stage.said, t.stage.quit = make(chan saying, 1024), make(chan struct{})
 	t.leave = sync.OnceFunc(func() { close(t.stage.quit) })
 	defer t.close()
 	if err := t.open(); err != nil {
@@ -77,14 +77,14 @@ func (t *theatre) open() (err error) {
 			Process: i, Clients: clients, Adapter: run.Clients[clients[0]].Adapter, Nodes: addrs,
 			Resource: t.stage.cluster.resource.Addr(), Names: run.Names, TTL: run.TTL,
 			Fencing: run.Fencing, Guard: run.Guard, Seed: run.Seed, Origin: t.stage.clock.origin,
-		}, t.stage.heard, t.stage.quit)
+		}, t.stage.said, t.stage.quit)
 		if err != nil {
 			return err
 		}
 		t.stage.workers = append(t.stage.workers, p)
 	}
 	for range t.stage.workers {
-		if s := <-t.stage.heard; s.ended {
+		if s := <-t.stage.said; s.ended {
 			return fmt.Errorf("worker %d did not start", s.process+1)
 		}
 	}
@@ -135,11 +135,11 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 					return err
 				}
 			}
-			// For what it was about, for each lock, and for settling what it owes.
+			// For what it was about, for each lock, and for settling its pending releases.
 			timer := time.NewTimer(time.Duration(len(run.Names)+2)*calmBound(run.TTL, run.Guard) + closeBound(run.TTL))
 			defer timer.Stop()
 			limit = timer.C
-		case s := <-t.stage.heard:
+		case s := <-t.stage.said:
 			switch {
 			case s.killed: // and then it is dead
 			case s.ended:
@@ -156,8 +156,8 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 			case s.Closed:
 				closed[s.process] = true
 				left--
-				if s.Owed != "" {
-					t.history.Calm.Unclosed = append(t.history.Calm.Unclosed, fmt.Sprintf("worker %d: %s", s.process+1, s.Owed))
+				if s.Unsettled != "" {
+					t.history.Calm.Unclosed = append(t.history.Calm.Unclosed, fmt.Sprintf("worker %d: %s", s.process+1, s.Unsettled))
 				}
 			}
 		case <-ticker.C:
@@ -209,7 +209,7 @@ func (t *theatre) look() error {
 	for i := range run.Clients {
 		for _, name := range run.Names {
 			if !got[fmt.Sprint(i, name)] {
-				calm.Missing = append(calm.Missing, fmt.Sprintf("%s did not get %q", t.history.who(Try{Client: i}), name))
+				calm.Missing = append(calm.Missing, fmt.Sprintf("%s did not get %q", t.history.clientOf(Try{Client: i}), name))
 			}
 		}
 	}

@@ -168,6 +168,6 @@ func TestAKilledServerReturnsWithItsDataAndAForgetfulOneWithout(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := n.restart(true); err == nil {
-		t.Error("its data were gone, and nobody noticed")
+		t.Error("its data were gone, and no check noticed")
 	}
 }

@@ -9,11 +9,11 @@ import (
 // for long. How many are frozen, paused or cut off knows no bound.
 const mostDown = 2
 
-// schedule draws the faults of a run. It is a pure function of r: a seed tells the
+// schedule draws the faults of a run. It is a pure function of r: a seed gives the
 // same story again, as far as processes and their timing allow.
 //
 // Kinds are dealt from a deck, so that each has come before one comes more often than its
-// weight. Servers have one fault at a time, since a second one could undo the first; so
+// weight. Servers have one fault at a time, since a second one could end the first; so
 // have workers, and links.
 func schedule(r Run) []Fault {
 	rng := rand.New(rand.NewPCG(r.Seed, 0x746f7274757265))
@@ -27,7 +27,7 @@ func schedule(r Run) []Fault {
 	}
 	var faults []Fault
 	// Acts of some TTLs each: in some several faults are at work at once, and hardly a
-	// lock is granted; in others there is room between them, and holders are met by one.
+	// lock is granted; in others there is time between them, and a holder is hit by one.
 	at, act, pace := r.TTL/4, time.Duration(0), 0.0
 	for at < r.Length {
 		if at >= act {
@@ -67,9 +67,9 @@ func (d *dealer) deal(at time.Duration) (Fault, bool) {
 		}
 		d.rng.Shuffle(len(d.deck), func(i, j int) { d.deck[i], d.deck[j] = d.deck[j], d.deck[i] })
 	}
-	// The first that has room; one that has none now waits for a better moment.
+	// The first that fits; one that does not fit now is dealt later.
 	for i, k := range d.deck {
-		f, ok := d.place(k, at)
+		f, ok := d.target(k, at)
 		if ok {
 			d.deck = append(d.deck[:i], d.deck[i+1:]...)
 			return f, true
@@ -78,8 +78,8 @@ func (d *dealer) deal(at time.Duration) (Fault, bool) {
 	return Fault{}, false
 }
 
-// place finds whom it happens to, if there is room.
-func (d *dealer) place(k kind, at time.Duration) (Fault, bool) {
+// target finds the servers, link or worker that a fault hits, if it fits.
+func (d *dealer) target(k kind, at time.Duration) (Fault, bool) {
 	f := Fault{Kind: k, Process: -1, Begin: at, End: min(at+d.length(k), d.run.Length)}
 	if k == lateEmpty {
 		f.End = at + d.length(k) // shortened it would be forget
@@ -177,7 +177,7 @@ func (d *dealer) length(k kind) time.Duration {
 	}
 	switch k {
 	case lateEmpty:
-		// What it acknowledged in its last moment has expired: TTL and drift, and the
+		// What it acknowledged last has expired: TTL and drift, and the
 		// time that it takes a busy machine to kill a process and to start one.
 		return ttl + ttl/20 + 200*time.Millisecond
 	case forget, tail:

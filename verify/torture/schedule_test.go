@@ -45,7 +45,7 @@ func TestASchedulesFaultsStayInsideTheAssumptions(t *testing.T) {
 				t.Errorf("seed %d: %d servers are down at %v", seed, down, f.Begin)
 			}
 			for _, g := range faults[:i] {
-				if g.End > f.Begin && f.Process < 0 && g.Process < 0 && meet(f.Nodes, g.Nodes) {
+				if g.End > f.Begin && f.Process < 0 && g.Process < 0 && overlap(f.Nodes, g.Nodes) {
 					t.Errorf("seed %d: %v and %v at once", seed, g, f)
 				}
 			}
@@ -58,7 +58,7 @@ func TestASchedulesFaultsStayInsideTheAssumptions(t *testing.T) {
 	}
 }
 
-func meet(a, b []int) bool {
+func overlap(a, b []int) bool {
 	for _, n := range a {
 		for _, m := range b {
 			if n == m {

@@ -12,7 +12,7 @@ import (
 	goredisv9 "github.com/redis/go-redis/v9"
 )
 
-// happenToServer does a fault to one server for a time and undoes it. felt is 1 if the
+// happenToServer does a fault to one server for a time and reverts it. felt is 1 if the
 // server, asked past the links, behaved as it should under the fault.
 func (s *stage) happenToServer(ctx context.Context, f *Fault, n *node, length time.Duration) (felt int, err error) {
 	over := func() { s.await(ctx, f.Begin+length) }
@@ -123,7 +123,7 @@ func (n *node) refuses(prefix string) int {
 }
 
 // fill has the server refuse new connections for a time. What there is goes on, and one of
-// them has to undo it.
+// them has to revert it.
 func (n *node) fill(over func()) (felt int, err error) {
 	client := goredisv9.NewClient(&goredisv9.Options{Addr: n.server.Addr(), ReadTimeout: 10 * time.Second, MaxRetries: -1})
 	defer client.Close()
@@ -142,7 +142,7 @@ func (n *node) fill(over func()) (felt int, err error) {
 	return felt, errors.Join(err, n.testify())
 }
 
-// ask has the server do a write that changes nothing, and tells how long that took.
+// ask has the server do a write that changes nothing, and returns how long that took.
 func (s *stage) ask(n *node) <-chan time.Duration {
 	took := make(chan time.Duration, 1)
 	begun := s.clock.now()

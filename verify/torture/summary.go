@@ -60,7 +60,7 @@ func countClients(h *History) []clientCount {
 	return all
 }
 
-// troubles are faults that could not be carried out or undone: then a run shows less than it
+// troubles are faults that could not be carried out or reverted: then a run shows less than it
 // says.
 func troubles(faults []Fault) (texts []string) {
 	for _, f := range faults {
@@ -77,7 +77,7 @@ func unfencedLoss(h *History) string {
 	return fmt.Sprintf("%d of %d updates of the unfenced resource were lost", s.lost(h.Finals, false), s.total().unfenced)
 }
 
-// summarize tells what the run showed, and returns the exit code.
+// summarize prints what the run showed, and returns the exit code.
 func summarize(out io.Writer, o options, h *History, verdicts []Verdict) int {
 	grants, losses := 0, 0
 	for _, c := range countClients(h) {
@@ -110,7 +110,7 @@ func summarize(out io.Writer, o options, h *History, verdicts []Verdict) int {
 		}
 	}
 	if excused {
-		fmt.Fprintln(out, "\nServers forgot what they had acknowledged, and nobody guarded that: no lock on a majority can stand it.")
+		fmt.Fprintln(out, "\nServers forgot what they had acknowledged, and no guard was used: no lock on a majority survives that.")
 	}
 	if texts := troubles(h.Faults); len(texts) > 0 {
 		fmt.Fprintf(out, "\n%d faults could not be carried out:\n", len(texts))

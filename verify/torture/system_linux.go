@@ -24,12 +24,12 @@ func monotonic() (time.Duration, error) {
 }
 
 // dieWithParent has the kernel kill a worker when the thread that started it ends, so that
-// one that is stopped does not stay behind.
+// one that is stopped does not stay.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// stopProcess stops a process and returns once it stands still.
+// stopProcess stops a process and returns once it is stopped.
 func stopProcess(p *os.Process) error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err

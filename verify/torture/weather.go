@@ -40,7 +40,7 @@ func (l *link) pass(r *route, dst net.Conn, piece []byte, way way) bool {
 }
 
 // intercept has a balancer or a proxy take a piece that the worker sends, if the weather says
-// so: the connection has ended since it was idle, or an error comes in the place of the
+// so: the connection has ended since it was idle, or an error comes instead of the
 // server's answer, and then the end. It returns true if the piece does not go its way; it
 // may come to the server all the same, later and on another connection. (An error without
 // the end would be taken for the answer to what was sent before, if there was something.)

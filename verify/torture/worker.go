@@ -21,7 +21,7 @@ import (
 // workerCommand makes this program a worker.
 const workerCommand = "worker"
 
-// A task is what a worker is told, as its only argument.
+// A task is the only argument of a worker.
 type task struct {
 	Process  int
 	Life     int   // how many were killed before it
@@ -39,19 +39,19 @@ type task struct {
 
 // A word is a line that a worker says on its stdout.
 type word struct {
-	Ready  bool   `json:",omitempty"`
-	Try    *Try   `json:",omitempty"` // that is over
-	Going  *step  `json:",omitempty"` // how far one has come
-	Closed bool   `json:",omitempty"` // all has ended
-	Owed   string `json:",omitempty"` // with Closed: what could not be settled
+	Ready     bool   `json:",omitempty"`
+	Try       *Try   `json:",omitempty"` // that is over
+	Going     *step  `json:",omitempty"` // how far one has come
+	Closed    bool   `json:",omitempty"` // all has ended
+	Unsettled string `json:",omitempty"` // with Closed: what could not be settled
 }
 
 // A step says how far a try has come, in case that its process is killed. It is said before
-// anything is done that others can see: what was said is read also if who said it is dead.
+// anything is done that others can see: it is read also if its process is dead.
 type step struct {
 	Try             // without its writes
 	Index int       `json:",omitempty"` // of the first of Pair among the writes
-	Pair  *[2]Write `json:",omitempty"` // those that are being made
+	Pair  *[2]Write `json:",omitempty"` // the writes that are being made
 	Done  string    `json:",omitempty"` // the name of what is being done: a claim or a write
 }
 
@@ -67,8 +67,8 @@ type worker struct {
 	out *json.Encoder
 }
 
-// beWorker is what a worker does: it says that it is ready, works until it is told that
-// all is calm (a first line on its stdin), gets every lock once more, and ends at the end
+// beWorker is what a worker does: it says that it is ready, works until the faults
+// have ended (a first line on its stdin), gets every lock once more, and ends at the end
 // of its stdin. Without its parent it finds that at once.
 func beWorker(args []string, in io.Reader, out io.Writer) error {
 	if len(args) != 1 {
@@ -78,7 +78,7 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(args[0]), &w.task); err != nil {
 		return err
 	}
-	goredisv9.SetLogger(silent{})
+	goredisv9.SetLogger(noLog{})
 	w.clock = clock{w.Origin}
 	pools, closePools, err := open(w.Adapter, w.Nodes)
 	if err != nil {
@@ -99,7 +99,7 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 			}
 			return
 		}
-		os.Exit(0) // nobody is left to work for
+		os.Exit(0) // the parent is gone
 	}()
 	w.say(word{Ready: true})
 	var all sync.WaitGroup
@@ -111,7 +111,7 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 	defer cancel()
 	last := word{Closed: true}
 	if err := w.locker.Close(ctx); err != nil {
-		last.Owed = err.Error()
+		last.Unsettled = err.Error()
 	}
 	err = errors.Join(closePools(), w.resource.close())
 	w.say(last)
@@ -135,9 +135,9 @@ func (w *worker) options() []redlock.Option {
 // owner names a process in the values of its keys.
 func owner(process, life int) string { return fmt.Sprintf("worker %d life %d", process+1, life+1) }
 
-type silent struct{}
+type noLog struct{}
 
-func (silent) Printf(context.Context, string, ...any) {}
+func (noLog) Printf(context.Context, string, ...any) {}
 
 // say reports to the parent. A parent that is gone ends this process through its stdin.
 func (w *worker) say(what word) {
@@ -158,7 +158,7 @@ func (w *worker) work(client int) {
 	for !w.calm.Load() {
 		t := Try{Client: client, Name: w.Names[rng.IntN(len(w.Names))]}
 		if rng.IntN(6) == 0 {
-			t.Name, t.Mode = w.meet(), together
+			t.Name, t.Mode = w.rendezvous(), together
 		}
 		w.try(rng, &t)
 		w.say(word{Try: &t})
@@ -171,11 +171,11 @@ func (w *worker) work(client int) {
 	}
 }
 
-// together is the mode of a TryLock at a moment that the clients of all processes know.
+// together is the mode of a TryLock at an instant that the clients of all processes know.
 const together = "TryLock, all at once"
 
-// meet waits for such a moment, and returns the lock that is tried then.
-func (w *worker) meet() (name string) {
+// rendezvous waits for such an instant, and returns the lock that is tried then.
+func (w *worker) rendezvous() (name string) {
 	each := w.TTL / 4
 	next := w.clock.now()/each + 1
 	time.Sleep(next*each - w.clock.now())

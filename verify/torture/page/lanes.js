@@ -25,7 +25,7 @@ for (const t of holds) {
 const sights = [
   ...D.marks.map(m => ({ at: m.at, to: m.to, text: m.text })),
   ...holds.filter(t => t.lost || t.killed).map(t => ({ at: t.ret, to: t.unlock, t })),
-  ...D.stale.map(s => ({ at: s.at, to: s.to, text: s.text })),
+  ...D.late.map(s => ({ at: s.at, to: s.to, text: s.text })),
 ].sort((a, b) => a.at - b.at);
 
 const adapterOf = c => D.adapters.indexOf(D.clients[c].adapter);
@@ -81,7 +81,7 @@ const alive = t => t.killed ? Math.min(Math.max(t.killed, t.ret), holdEnd(t)) : 
 const width = (from, to) => Math.min(x(to), view.width - 8) - Math.max(x(from), view.gutter);
 const textWide = text => text.length * 6 + 8;
 
-// holdOf draws a hold, and who has it or what, where there is room for that.
+// holdOf draws a hold, with its client or lock if that fits.
 const holdOf = (t, y, h, text) => rect(`hold a${adapterOf(t.client)}${t.i === view.chosen ? " chosen" : ""}`, t.ret, alive(t), y, h, `rx="1.5" data-try="${t.i}"`)
   + (alive(t) < holdEnd(t) ? rect(`orphan a${adapterOf(t.client)}`, alive(t), holdEnd(t), y, h, `data-try="${t.i}"`) : "")
   + (width(t.ret, alive(t)) > textWide(text) ? `<text class="in a${adapterOf(t.client)}" x="${Math.max(x(t.ret), view.gutter) + 4}" y="${y + (h - (bad.has(t.i) ? 3 : 0)) / 2 + 4}">${esc(text)}</text>` : "")
@@ -119,8 +119,8 @@ function drawLane(r) {
     out += bars(mine.filter(t => !t.error), t => t.ret, holdEnd, t => holdOf(t, r.y + 4, r.height - 6, inClient(t)), special);
     const over = mine.filter(t => !t.error).map(t => ({ from: t.ret, to: t.lost ? Math.max(t.unlock, holdEnd(t)) : holdEnd(t) }));
     for (const f of D.faults) if (f.process === process && ofProcess(f) && seen(f.begin, f.end)) out += nameFault(f, r.y, r.height, over);
-    D.stale.forEach((s, i) => {
-      if (s.client === r.client && seen(s.to, s.to)) out += `<circle class="${s.fenced ? "fence" : "stale"}" cx="${x(s.to).toFixed(1)}" cy="${r.y + r.height / 2 + 1}" r="4.5" data-stale="${i}"/>`;
+    D.late.forEach((s, i) => {
+      if (s.client === r.client && seen(s.to, s.to)) out += `<circle class="${s.fenced ? "fence" : "late"}" cx="${x(s.to).toFixed(1)}" cy="${r.y + r.height / 2 + 1}" r="4.5" data-late="${i}"/>`;
     });
   } else {
     D.faults.forEach((f, i) => {
@@ -131,7 +131,7 @@ function drawLane(r) {
   return out;
 }
 
-// A step between lines of the grid that leaves room for what they say.
+// A step between lines of the grid that leaves space for their labels.
 function gridStep() {
   const most = (view.width - view.gutter) / 80, span = view.to - view.from;
   for (let step = 1; ; step *= 10) for (const s of [step, 2 * step, 5 * step]) if (span / s <= most) return s;

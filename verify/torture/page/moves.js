@@ -1,10 +1,10 @@
 // Moving in time, and saying what is under the pointer.
 
 const seconds = t => `${(t / 1000).toFixed(3)} s`, lasting = t => t < 1000 ? `${t.toFixed(t < 10 ? 1 : 0)} ms` : `${(t / 1000).toFixed(2)} s`;
-const whoIs = c => `client ${c + 1}, ${D.clients[c].adapter}`;
+const clientName = c => `client ${c + 1}, ${D.clients[c].adapter}`;
 
-function tell(t) {
-  const lines = [`${D.names[t.name]} · ${whoIs(t.client)} · ${t.mode}`];
+function describe(t) {
+  const lines = [`${D.names[t.name]} · ${clientName(t.client)} · ${t.mode}`];
   if (t.error) return [...lines, `asked at ${seconds(t.call)}, not granted after ${lasting(t.ret - t.call)}`, t.error].join("\n");
   lines.push(`granted at ${seconds(t.ret)} after ${lasting(t.ret - t.call)}, held ${t.end > t.ret ? `for ${lasting(t.end - t.ret)}` : "never with certainty"}, valid until ${seconds(t.until)}`);
   if (t.token) lines.push(`token ${t.token}`);
@@ -15,17 +15,17 @@ function tell(t) {
   for (const m of D.marks) if (m.tries.includes(t.i)) lines.push(`VIOLATION: ${m.text}`);
   return lines.join("\n");
 }
-function tellFault(f) {
+function describeFault(f) {
   const where = f.nodes.length === 0 ? `worker ${f.process + 1}`
     : `${f.process < 0 ? "" : `worker ${f.process + 1} and `}server ${f.nodes.map(n => n + 1).join(", ")}`;
   return [`${f.kind}${f.how ? ` (${f.how})` : ""}: ${where}`, `from ${seconds(f.begin)} for ${lasting(f.end - f.begin)}`,
-    f.error || (f.felt ? `felt ${f.felt} times` : "not felt by anybody")].join("\n");
+    f.error || (f.felt ? `felt ${f.felt} times` : "not felt")].join("\n");
 }
-function tellOf(target) {
+function describeTarget(target) {
   const d = target.dataset || {};
-  if (d.try !== undefined) return tell(tries[d.try]);
-  if (d.fault !== undefined) return tellFault(D.faults[d.fault]);
-  if (d.stale !== undefined) return D.stale[d.stale].text;
+  if (d.try !== undefined) return describe(tries[d.try]);
+  if (d.fault !== undefined) return describeFault(D.faults[d.fault]);
+  if (d.late !== undefined) return D.late[d.late].text;
   return "";
 }
 
@@ -47,8 +47,8 @@ function show(from, to) {
 const zoom = (factor, at = (view.from + view.to) / 2) => show(at - (at - view.from) * factor, at + (view.to - at) * factor);
 const move = part => show(view.from + part * (view.to - view.from), view.to + part * (view.to - view.from));
 function visit(at, to) {
-  const room = Math.max(1500, (to - at) * 3);
-  show((at + to - room) / 2, (at + to + room) / 2);
+  const span = Math.max(1500, (to - at) * 3);
+  show((at + to - span) / 2, (at + to + span) / 2);
 }
 let visited = -1; // of the sights
 function sight(direction) {
@@ -61,7 +61,7 @@ function sight(direction) {
   visited = next;
   visit(on.at, on.to);
   if (on.t) view.chosen = on.t.i;
-  say(on.t ? tell(on.t) : on.text);
+  say(on.t ? describe(on.t) : on.text);
 }
 function step(direction) {
   const now = holds.findIndex(t => t.i === view.chosen);
@@ -71,7 +71,7 @@ function step(direction) {
   view.chosen = t.i;
   if (t.ret < view.from || holdEnd(t) > view.to) show(t.ret - (view.to - view.from) / 2, t.ret + (view.to - view.from) / 2);
   redraw();
-  say(tell(t));
+  say(describe(t));
 }
 const actions = {
   in: () => zoom(.5), out: () => zoom(2), all: () => show(0, D.length), next: () => sight(1), previous: () => sight(-1),
@@ -110,7 +110,7 @@ lanes.addEventListener("pointerdown", e => {
   fingers.set(e.pointerId, e.clientX);
   lanes.setPointerCapture(e.pointerId);
   lanes.classList.add("moving");
-  say(tellOf(e.target));
+  say(describeTarget(e.target));
 });
 lanes.addEventListener("pointermove", e => {
   if (!fingers.has(e.pointerId)) return hover(e);
@@ -130,7 +130,7 @@ for (const over of ["pointerup", "pointercancel"]) lanes.addEventListener(over, 
   if (!fingers.size) lanes.classList.remove("moving");
 });
 function hover(e) {
-  const text = e.pointerType === "touch" ? "" : tellOf(e.target);
+  const text = e.pointerType === "touch" ? "" : describeTarget(e.target);
   tip.hidden = !text;
   if (!text) return;
   tip.textContent = text;
