@@ -85,7 +85,7 @@ func TestAMajorityGrantsAndReleasesWhateverTheMinorityDoes(t *testing.T) {
 	})
 }
 
-func TestWithoutAMajorityNobodyGetsTheLock(t *testing.T) {
+func TestWithoutAMajorityNoClientGetsTheLock(t *testing.T) {
 	onSizes(t, func(q *quorumTest, fail func(*redlocktest.Node)) {
 		q.first(q.majority(), fail)
 		for range 2 {

@@ -12,7 +12,7 @@ import (
 
 func nothing() error { return nil }
 
-func TestWhoComesTooLateIsRefusedAndChangesNothing(t *testing.T) {
+func TestALateWriterIsRefusedAndChangesNothing(t *testing.T) {
 	var c fence.Checker
 	for _, step := range []struct {
 		name  string

@@ -157,7 +157,7 @@ func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 	})
 }
 
-func TestRemainsAreNotWaitedForOnANodeThatIsSilent(t *testing.T) {
+func TestLeftoversAreNotWaitedForOnANodeThatIsSilent(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		synctest.Wait()

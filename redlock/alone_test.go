@@ -15,7 +15,7 @@ type boundedNode struct{ *fakenode.Node }
 func (boundedNode) Bounded() {}
 
 // The only node is asked on the goroutine of who waits for it; but only there.
-func TestWhoCancelsDoesNotWaitForTheOnlyNode(t *testing.T) {
+func TestACancelledCallDoesNotWaitForTheOnlyNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := fakenode.New("a")
 		l, err := New([]pool.Pool{boundedNode{n}})

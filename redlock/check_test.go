@@ -47,7 +47,7 @@ func (f *fixture) wantNothingLeft() {
 	}
 }
 
-func TestCheckTakesALockForTrialOnEveryNodeAndLeavesNothing(t *testing.T) {
+func TestCheckTakesATestLockOnEveryNodeAndLeavesNothing(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		found := f.mustCheck(2 * time.Second)
 		if len(findings(found, "summary")) != 3 || len(findings(found, "trial")) != 0 {

@@ -160,7 +160,7 @@ func TestCloseOfAnIdleLockerIsImmediateAndMayBeRepeated(t *testing.T) {
 	})
 }
 
-func TestLocksThatNobodyUnlocksAreForgotten(t *testing.T) {
+func TestLocksThatAreNeverUnlockedAreForgotten(t *testing.T) {
 	inBubble(t, 1, func(f *fixture) {
 		for range 20_000 {
 			name := time.Now().String()

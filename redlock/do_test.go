@@ -87,7 +87,7 @@ func TestDoReportsALossAlsoWhenFnReturnsNil(t *testing.T) {
 	})
 }
 
-func TestAFunctionThatUnlocksItsLockItselfHearsOfIt(t *testing.T) {
+func TestDoReportsThatItsFunctionUnlockedTheLock(t *testing.T) {
 	for name, of := range map[string]func(context.Context) context.Context{
 		"its own": func(ctx context.Context) context.Context { return ctx }, "another": context.WithoutCancel,
 	} {

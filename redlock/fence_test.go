@@ -40,7 +40,7 @@ func TestWithoutFencingThereIsNoToken(t *testing.T) {
 	})
 }
 
-func TestEveryAcquisitionHasALargerTokenWhoeverMakesIt(t *testing.T) {
+func TestEveryAcquisitionOfAnyLockerHasALargerToken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		other := mustNew(f.t, f)
 		f.others = append(f.others, other)
@@ -118,7 +118,7 @@ func TestATokenThatIsTooSmallCostsOneMoreRoundTripAndNoPause(t *testing.T) {
 // The monotonic clock stands still while a machine sleeps, so the nodes seem to have gone
 // ahead. What they may have forgotten since is older than the time that they tell, but not
 // older than the time that the sleeper would propose.
-func TestATokenIsOfTheTimeThatTheNodesTellNotOfWhatWasHeardBefore(t *testing.T) {
+func TestATokenComesFromTheTimeOfTheNodesAndNotFromAnEarlierAnswer(t *testing.T) {
 	for ahead, rounds := range map[time.Duration]int{time.Hour: 2, stray + 10*time.Millisecond: 2, stray: 1, 0: 1} {
 		inBubble(t, 3, func(f *fixture) {
 			f.unlock(f.lock("other", WithFencing()))
@@ -209,7 +209,7 @@ func TestTheTimeOfTheNodesIsThatOfTheirMajority(t *testing.T) {
 }
 
 // A node that lost the lock is taken again by an extension, and then has the token.
-func TestANodeThatIsTakenAgainRemembersTheToken(t *testing.T) {
+func TestARetakenNodeRemembersTheToken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job", WithFencing())
 		f.nodes[2].Lose()
@@ -387,7 +387,7 @@ func TestATokenOfATimeThatIsForgottenIsRefused(t *testing.T) {
 
 // One node was alone with a wrong clock for a while. Whoever waits hears of its counter,
 // and must not propose what the others would refuse for ever.
-func TestACounterFarAheadOnOneNodeKeepsNobodyWaiting(t *testing.T) {
+func TestACounterFarAheadOnOneNodeDelaysNoWaiter(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.unlock(f.lock("other", WithFencing()))
 		remember(time.Now().Add(72*time.Hour).UnixMicro(), f.nodes[0])
@@ -462,7 +462,7 @@ func (f *fixture) wantNear(k *Lock, ahead time.Duration) {
 
 // Who is idle while his clock runs faster than those of the nodes knows less and less
 // well what time it is there. Here the nodes are slow, and the others, too.
-func TestWhoWasIdleAsksForTheTimeAgain(t *testing.T) {
+func TestAnIdleLockerAsksForTheTimeAgain(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		lag := func(pause time.Duration) {
 			time.Sleep(pause)
@@ -480,7 +480,7 @@ func TestWhoWasIdleAsksForTheTimeAgain(t *testing.T) {
 
 // Nodes that say nothing about their time in an answer say that it is about that of the
 // token.
-func TestWhoIsBusyNeverAsksForTheTimeAgain(t *testing.T) {
+func TestABusyLockerNeverAsksForTheTimeAgain(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		const each = 10 * time.Second
 		for i := range 200 {

@@ -57,7 +57,7 @@ func TestForceReleaseEndsTheContextOfTheHolderAtItsNextRenewal(t *testing.T) {
 	})
 }
 
-func TestForceReleaseTellsThoseWhoWait(t *testing.T) {
+func TestForceReleaseNotifiesTheWaiters(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		holder := f.other()
 		k, err := holder.Lock(context.Background(), "job", WithTTL(time.Minute))

@@ -184,7 +184,7 @@ func TestExtensionsCountWhatANodeInQuarantineStillHas(t *testing.T) {
 	})
 }
 
-func TestClientsThatDisagreeAreRefusedAndToldAboutBothSides(t *testing.T) {
+func TestClientsThatDisagreeAreRefusedAndTheErrorNamesBothSides(t *testing.T) {
 	guarded(t, 3, func(f *fixture) {
 		others := map[string]func() (*Locker, error){
 			"(4 8000 8083)": func() (*Locker, error) {

@@ -51,7 +51,7 @@ func TestInspectNodesWaitsForAllAndSaysWhatEachHas(t *testing.T) {
 }
 
 // Nobody holds it, and that is no reason to believe that it can be had.
-func TestALockThatNobodyCanGetIsSaidToBeSoAndUntilWhen(t *testing.T) {
+func TestALockThatNoClientCanGetIsReportedWithTheTimeOfItsEnd(t *testing.T) {
 	for _, c := range []struct {
 		left []time.Duration // keys of as many holders
 		n    int

@@ -251,7 +251,7 @@ func TestDelaysOfRenewalsDoNotAddUp(t *testing.T) {
 	})
 }
 
-func TestTheNextInLineIsServedThoughTheLoggerBlocks(t *testing.T) {
+func TestTheNextWaiterIsServedThoughTheLoggerBlocks(t *testing.T) {
 	full := new(stuck)
 	inBubble(t, 3, func(f *fixture) {
 		full.read = make(chan struct{})
@@ -271,7 +271,7 @@ func TestTheNextInLineIsServedThoughTheLoggerBlocks(t *testing.T) {
 
 // After a sleep two locks have ended that were both prolonged in vain. Who is told of one
 // and takes his time, or closes the Locker, holds up nothing of the other.
-func TestWhatFollowsFromTheEndOfALockDoesNotWaitForWhoIsTold(t *testing.T) {
+func TestTheEndOfALockDoesNotWaitForTheLogger(t *testing.T) {
 	for name, lost := range map[string]func(f *fixture){
 		"takes his time": func(*fixture) { time.Sleep(5 * time.Second) },
 		"closes": func(f *fixture) {

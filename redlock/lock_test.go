@@ -164,7 +164,7 @@ func TestUntilIsTTLLessDriftFromBeforeTheFirstSend(t *testing.T) {
 	})
 }
 
-func TestTakenLockSaysWhoHoldsItOnHowManyNodes(t *testing.T) {
+func TestTakenLockNamesItsHolderAndOnHowManyNodes(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		synctest.Wait()

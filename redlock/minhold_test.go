@@ -138,7 +138,7 @@ func TestUnlockAfterTheMinHoldDeletes(t *testing.T) {
 	})
 }
 
-func TestCloseDoesNotWaitForTheMinHoldAndOwesNothing(t *testing.T) {
+func TestCloseDoesNotWaitForTheMinHoldAndLeavesNoPendingRelease(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.unlock(f.lock("job", WithMinHold(time.Hour), WithKeepAlive()))
 		begun := time.Now()
@@ -153,7 +153,7 @@ func TestCloseDoesNotWaitForTheMinHoldAndOwesNothing(t *testing.T) {
 	})
 }
 
-func TestWhatNobodyTookIsDeletedAtOnceInSpiteOfAMinHold(t *testing.T) {
+func TestAGrantThatWasNotTakenIsDeletedAtOnceInSpiteOfAMinHold(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) { // cancelled, granted or not
 		p := f.LockAsync(context.Background(), "job", WithMinHold(time.Hour))
 		<-p.Done()

@@ -166,7 +166,7 @@ func TestNodesThatAnswerSlowlyAreWaitedForLongerUnlessTheUserSaidForHowLong(t *t
 	}
 }
 
-func TestWhoAsksSlowNodesPausesForAsLongAsTheyTake(t *testing.T) {
+func TestAWaiterPausesForAsLongAsSlowNodesTake(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Hold("job", "other", time.Hour)
@@ -188,7 +188,7 @@ func TestWhoAsksSlowNodesPausesForAsLongAsTheyTake(t *testing.T) {
 
 // The time that counts for the validity of a lock is the larger of what two clocks say, and
 // may be an hour for an attempt that took a moment. That is no reason to pause for an hour.
-func TestWhoseClockIsSetDuringAnAttemptAsksAgainAsSoonAsWithoutThat(t *testing.T) {
+func TestAClockSetDuringAnAttemptDoesNotDelayTheNextAttempt(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Hold("job", "other", time.Second)

@@ -326,7 +326,7 @@ func TestExtendNeverRevives(t *testing.T) {
 
 // Promise 5: a re-taken node counts from the next round on, so a majority that
 // carries an extension has held the lock without a gap.
-func TestRestartedNodeIsTakenAgainAndTheNextRestartIsSurvived(t *testing.T) {
+func TestRestartedNodeIsRetakenAndTheNextRestartIsSurvived(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job", WithKeepAlive())
 		for i := range 6 {

@@ -41,7 +41,7 @@ func (f *fixture) after(opts ...LockOption) (took time.Duration, err error) {
 	return time.Since(start), err
 }
 
-func TestWaitingEndsAtOnceWhereANodeNeverAnsweredAndSomebodyHasToMendIt(t *testing.T) {
+func TestWaitingEndsAtOnceWhereANodeNeverAnsweredAndAnOperatorHasToFixIt(t *testing.T) {
 	for _, text := range []string{noRights, wrongPassword, dataKey, ofACluster} {
 		inBubble(t, 3, func(f *fixture) {
 			refuse(text, f.nodes[0])
@@ -73,7 +73,7 @@ func TestAKeyThatIsNoLockEndsAWaitAtOnceAlsoWhereLocksWereTaken(t *testing.T) {
 }
 
 // Credentials are rotated and rights are changed while services wait.
-func TestAMomentWithoutRightsEndsNoWaitThatHadReachedTheNodes(t *testing.T) {
+func TestAShortLossOfRightsEndsNoWaitThatHadReachedTheNodes(t *testing.T) {
 	for _, text := range []string{noRights, wrongPassword, strangeWords} {
 		inBubble(t, 3, func(f *fixture) {
 			holder := mustNew(t, f)
@@ -104,7 +104,7 @@ func TestAMomentWithoutRightsEndsNoWaitThatHadReachedTheNodes(t *testing.T) {
 	}
 }
 
-func TestARefusalThatStaysEndsTheWaitAfterAFewSecondsWhoeverWaits(t *testing.T) {
+func TestARefusalThatStaysEndsEveryWaitAfterAFewSeconds(t *testing.T) {
 	for _, text := range []string{noRights, wrongPassword, strangeWords} {
 		inBubble(t, 3, func(f *fixture) {
 			f.unlock(f.lock("job"))

@@ -83,7 +83,7 @@ func (s slowSubmitter) Submit(ctx context.Context, r pool.Receiver, args ...any)
 }
 
 // A lock that ended may have keys that are to be deleted.
-func TestWhoAsksAContextSendsNoCommands(t *testing.T) {
+func TestErrOfAContextSendsNoCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, pools := fakenode.Pools(3)
 		var slow atomic.Bool
@@ -169,7 +169,7 @@ func TestCloseReturnsByItsDeadlineThoughTheLoggerBlocks(t *testing.T) {
 	}, WithLogger(slog.New(full)))
 }
 
-func TestCloseWaitsUntilTheLoggerWasToldAndHasOneRecordForAllThatIsHeld(t *testing.T) {
+func TestCloseWaitsForTheLoggerAndWritesOneRecordForAllHeldLocks(t *testing.T) {
 	var log safeBuffer
 	inBubble(t, 3, func(f *fixture) {
 		log.reset()
@@ -209,7 +209,7 @@ func (s *safeBuffer) reset() {
 	s.b.Reset()
 }
 
-func TestReportsAreToldInOrderAndWhatIsTooMuchIsCounted(t *testing.T) {
+func TestReportsAreDeliveredInOrderAndDroppedOnesAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log safeBuffer
 		r := reporter{logger: slog.New(slog.NewTextHandler(&log, nil))}

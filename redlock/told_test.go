@@ -14,7 +14,7 @@ import (
 )
 
 // A record of what was returned is a second message about one thing.
-func TestLossIsLoggedOnlyIfNoCallerIsTold(t *testing.T) {
+func TestLossIsLoggedOnlyIfNoCallerIsNotified(t *testing.T) {
 	ctx := context.Background()
 	lose := func(f *fixture) {
 		synctest.Wait() // until all nodes carry it

@@ -53,7 +53,7 @@ func (f *fixture) waitInVain(d time.Duration) {
 	wantIs(f.t, err, ErrNoQuorum, context.DeadlineExceeded)
 }
 
-func TestAWaitThatNobodyEverAnsweredIsHeardOfOnceWithoutALogger(t *testing.T) {
+func TestAWaitThatNoNodeEverAnsweredIsReportedOnceWithoutALogger(t *testing.T) {
 	book := byDefault(t)
 	for name, c := range map[string]struct {
 		faults fakenode.Faults
@@ -122,7 +122,7 @@ func TestAnOutageOfNodesThatHadAnsweredIsNoMatterForTheDefaultLogger(t *testing.
 	}
 }
 
-func TestALoggerOfTheUsersHearsOfIt(t *testing.T) {
+func TestALoggerOfTheUserGetsTheReport(t *testing.T) {
 	byDefault := byDefault(t)
 	own := new(logbook)
 	inBubble(t, 3, func(f *fixture) {

@@ -355,7 +355,7 @@ func TestUndoneAttemptIsNotPublished(t *testing.T) {
 }
 
 // A caller behind the head has met what the head met.
-func TestInAnOutageNoWaiterIsToldThatTheLockIsTaken(t *testing.T) {
+func TestInAnOutageNoWaiterGetsErrTaken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{Refuse: true})

@@ -165,7 +165,7 @@ func TestAWaiterIsWokenThoughSomeNodesSayNothing(t *testing.T) {
 }
 
 // Whatever is heard or not: the retry delay comes in the end.
-func TestAWaiterThatHearsNothingAsksAgainByItself(t *testing.T) {
+func TestAWaiterWithoutWakeUpsRetries(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Set(fakenode.Faults{Deaf: true})
@@ -192,7 +192,7 @@ func TestAWaiterThatHearsNothingAsksAgainByItself(t *testing.T) {
 // cannotListen is a client without pub/sub.
 type cannotListen struct{ pool.Pool }
 
-func TestAWaiterHearsAgainAfterItsConnectionBroke(t *testing.T) {
+func TestAWaiterIsWokenAfterItsConnectionBroke(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
 		for _, n := range f.nodes {
@@ -205,7 +205,7 @@ func TestAWaiterHearsAgainAfterItsConnectionBroke(t *testing.T) {
 }
 
 // A connection may die without a sign: then nothing is heard, pings included.
-func TestAWaiterHearsAgainAfterItsConnectionDiedSilently(t *testing.T) {
+func TestAWaiterIsWokenAfterItsConnectionDiedSilently(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
 		for _, n := range f.nodes {
@@ -247,7 +247,7 @@ func TestForgedMessagesCostAttemptsAndNothingElse(t *testing.T) {
 	})
 }
 
-func TestNothingIsListenedToAfterTheWait(t *testing.T) {
+func TestNoSubscriptionIsLeftAfterTheWait(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
 		for _, n := range f.nodes {
@@ -266,7 +266,7 @@ func TestNothingIsListenedToAfterTheWait(t *testing.T) {
 	})
 }
 
-func TestAnUncontendedLockNeitherMarksNorListens(t *testing.T) {
+func TestAnUncontendedLockLeavesNoFlagAndDoesNotSubscribe(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for range 3 {
 			f.unlock(f.lock("job"))
@@ -283,7 +283,7 @@ func TestAnUncontendedLockNeitherMarksNorListens(t *testing.T) {
 	})
 }
 
-func TestCancelledWaiterLeavesNoTraceBeyondItsMark(t *testing.T) {
+func TestCancelledWaiterLeavesNoTraceBeyondItsFlag(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		other := mustNew(t, f)
@@ -302,7 +302,7 @@ func TestCancelledWaiterLeavesNoTraceBeyondItsMark(t *testing.T) {
 	})
 }
 
-func TestCloseEndsListening(t *testing.T) {
+func TestCloseEndsSubscriptions(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
 		f.others[0].Close(context.Background())

@@ -44,7 +44,7 @@ const dead = "rl1:00000000000000000000000000000000:dead"
 
 // Keys expire a little after one another, and are deleted so. A node that is down is no
 // reason to tell what is between.
-func TestAWatchTellsTheEndOfALockWhereANodeIsDown(t *testing.T) {
+func TestAWatchReportsTheEndOfALockWhereANodeIsDown(t *testing.T) {
 	watching(t, 3, func(f *fixture, next func(ChangeKind)) {
 		next(Released)
 		f.nodes[2].Set(fakenode.Faults{Refuse: true})
@@ -66,7 +66,7 @@ func TestAWatchTellsTheEndOfALockWhereANodeIsDown(t *testing.T) {
 	}
 }
 
-func TestAWatchTellsThatANodeWhichIsDownDecides(t *testing.T) {
+func TestAWatchReportsThatANodeThatIsDownDecides(t *testing.T) {
 	watching(t, 3, func(f *fixture, next func(ChangeKind)) {
 		next(Released)
 		f.nodes[2].Set(fakenode.Faults{Refuse: true})
@@ -79,7 +79,7 @@ func TestAWatchTellsThatANodeWhichIsDownDecides(t *testing.T) {
 }
 
 // To be connected again is no news of a release.
-func TestAWatchTellsAfterAnOutageThatALockExpired(t *testing.T) {
+func TestAWatchReportsAfterAnOutageThatALockExpired(t *testing.T) {
 	watching(t, 3, func(f *fixture, next func(ChangeKind)) {
 		next(Released)
 		for _, n := range f.nodes {
@@ -97,7 +97,7 @@ func TestAWatchTellsAfterAnOutageThatALockExpired(t *testing.T) {
 }
 
 // Each of the nodes that are left tells of the release by itself.
-func TestAWatchOfManyNodesTellsARelease(t *testing.T) {
+func TestAWatchOfManyNodesReportsARelease(t *testing.T) {
 	for range 10 {
 		watching(t, 7, func(f *fixture, next func(ChangeKind)) {
 			next(Released)

@@ -51,7 +51,7 @@ func TestAConnectionThatLostAnAnswerStaysSilent(t *testing.T) {
 	})
 }
 
-func TestASubscriberThatDoesNotReadBlocksNobody(t *testing.T) {
+func TestASubscriberThatDoesNotReadBlocksNoOther(t *testing.T) {
 	inBothModes(t, 1, func(t *testing.T, c *redlocktest.Cluster) {
 		n := c.Node(0)
 		subscriber, publisher := dial(t, n), dial(t, n)

@@ -81,7 +81,7 @@ func TestNoConnectionThatWasClosedLosesAnAnswerOrExecutesMore(t *testing.T) {
 	})
 }
 
-func TestWhatMeetsAClosedConnectionWasNotExecutedAndAllElseIsAnswered(t *testing.T) {
+func TestACommandOnAClosedConnectionIsNotExecutedAndAllOthersAreAnswered(t *testing.T) {
 	inBothModes(t, 1, func(t *testing.T, c *redlocktest.Cluster) {
 		n := c.Node(0)
 		var answers atomic.Int64

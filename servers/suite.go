@@ -22,11 +22,11 @@ const folder = "./test/servers"
 // chosen are those of them that ask a server what no other one answers in its
 // place: replies, rights, refusals, restarts, wake-ups.
 var chosen = []string{
-	"TestRealServersMiniredisAndTheModelAnswerAlike", "TestRealServersAndMiniredisKeepTheSameLine",
-	"TestRealServersMiniredisAndTheModelTakeTheSameTokens", "TestAGrantTellsTheTimeIfItIsNews",
+	"TestRealServersMiniredisAndTheModelAnswerAlike", "TestRealServersAndMiniredisKeepTheSameWaitQueue",
+	"TestRealServersMiniredisAndTheModelTakeTheSameTokens", "TestAGrantReturnsTheTimeIfItIsNew",
 	"TestShortTTLsExpireOnTimeAndNeverBefore", "TestTheNativeAndTheScriptedAcquireExcludeEachOther",
 	"TestANodeOutOfMemoryIsNamedAndTheOthersCarryTheLock", "TestAReadOnlyReplicaIsNoMaster",
-	"TestAWrongPasswordFailsAtOnceAndSaysWhatToDo", "TestAnACLUserWithoutScriptsTakesNoLockAndIsToldWhatReleasingNeeds",
+	"TestAWrongPasswordFailsAtOnceAndSaysWhatToDo", "TestAnACLUserWithoutScriptsTakesNoLockAndTheErrorSaysWhatReleasingNeeds",
 	"TestAnACLUserNeedsNoMoreThanTheDocumentedRights", "TestTheRightsInSecurityAreEnough",
 	"TestAScriptThatIsRefusedHalfwayLeavesNoKey", "TestScriptsThatTheServersForgotAreSentAgain",
 	"TestADataKeyOfTheLocksNameIsReportedAndNotTouched", "TestALargeTextUnderTheLocksNameIsReportedAndNotMoved",

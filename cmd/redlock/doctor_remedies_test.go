@@ -210,7 +210,7 @@ func TestRemedyForADatabaseThatTheServerDoesNotHave(t *testing.T) {
 	wantHealthy(t, findings(t, doctor(t, "--node", "redis://"+s.Addr()+"/"+database[1])))
 }
 
-func TestRemedyForACertificateThatNobodyTrusts(t *testing.T) {
+func TestRemedyForACertificateThatIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	cert, key := selfSigned(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -42,7 +42,7 @@ func TestDoctorFindsNothingOnHealthyServers(t *testing.T) {
 	wantMatch(t, out, `\nnodes: 3, errors: 0, warnings: 0, notes: \d+\n$`)
 }
 
-func TestDoctorSaysWhatIsWrongAndWhatMendsItAndEndsWithItsCode(t *testing.T) {
+func TestDoctorSaysWhatIsWrongWithTheRemedyAndEndsWithItsCode(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 3)
 	out := unwrapped(start(t, doctorArgs("", all)...).expectCode(exitDoubtful))

@@ -89,7 +89,7 @@ func TestWithoutACommandTheStatusDescriptorSaysThatTheLockWasReleased(t *testing
 	}
 }
 
-func TestWithoutACommandTheLockIsReleasedIfNobodyReadsThatItIsHeld(t *testing.T) {
+func TestWithoutACommandTheLockIsReleasedIfItsOutputIsNotRead(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -80,7 +80,7 @@ func TestAListOfNoLocksIsAnEmptyListInJSON(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyReadsIsAnError(t *testing.T) {
+func TestOutputThatIsNotReadIsAnError(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -28,7 +28,7 @@ func wantMatch(t *testing.T, got, pattern string) {
 	}
 }
 
-func TestStatusSaysWhoHoldsTheLockAndWhatEachNodeSays(t *testing.T) {
+func TestStatusNamesTheHolderAndWhatEachNodeSays(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	status := func() string { return start(t, lookArgs("status", cluster.Addrs())...).expectCode(0) }
@@ -51,7 +51,7 @@ func TestStatusSaysWhoHoldsTheLockAndWhatEachNodeSays(t *testing.T) {
 }
 
 // Keys of two holders on two of three nodes: it has no holder, and no client can get it.
-func TestStatusSaysThatNobodyCanGetALockAndReleaseEndsThat(t *testing.T) {
+func TestStatusSaysThatNoClientCanGetALockAndReleaseEndsThat(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	cluster.Node(0).Hold(lockName, "0f8fad5bd9cb469fa16570867728950e", time.Hour)
@@ -153,7 +153,7 @@ func TestReleaseWritesJSONWithNamesThatStay(t *testing.T) {
 	}
 }
 
-func TestQuietStatusSaysByItsCodeWhetherSomebodyHoldsTheLock(t *testing.T) {
+func TestQuietStatusSaysByItsCodeWhetherTheLockIsHeld(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	quiet := func(code int) string {

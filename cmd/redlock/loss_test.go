@@ -70,7 +70,7 @@ func TestAChildOfTheCommandThatOutlivesItIsKilledAfterALoss(t *testing.T) {
 	p.expectSaid("exit code 143")
 }
 
-func TestALossEndsTheCommandThoughNobodyReadsWhatIsSaid(t *testing.T) {
+func TestALossEndsTheCommandThoughItsOutputIsNotRead(t *testing.T) {
 	for name, full := range map[string]bool{"the pipe is full": true, "its reader is gone": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -88,7 +88,7 @@ func withStatus(t *testing.T, args []string) (*process, func(code int) string) {
 	}
 }
 
-func TestTheStatusDescriptorTellsCodesOfTheCommandFromThoseOfRedlock(t *testing.T) {
+func TestTheStatusDescriptorSeparatesCodesOfTheCommandFromThoseOfRedlock(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	for _, code := range []int{0, 1, exitUsage, exitNoQuorum, exitNotAcquired, exitLost, exitNotExec, exitNotFound, 255} {

@@ -45,7 +45,7 @@ func TestTheLockIsHeldWhileTheCommandRunsAndReleasedWhenItEnds(t *testing.T) {
 	}
 }
 
-func TestALockThatIsTakenIs75AndSaysWhoHasIt(t *testing.T) {
+func TestALockThatIsTakenIs75AndNamesItsHolder(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	holder := start(t, with(lockArgs(cluster, "sh", "-c", "echo ready; read line"), "--owner", "host-7")...)
@@ -190,7 +190,7 @@ func TestWrongUsageIs64AndRunsNothing(t *testing.T) {
 	}
 }
 
-func TestTheCommandIsToldTheLockAndNoSecrets(t *testing.T) {
+func TestTheCommandGetsTheLockAndNoSecrets(t *testing.T) {
 	cluster := redlocktest.New(t, 3)
 	var urls []string
 	for _, addr := range cluster.Addrs() {
@@ -213,7 +213,7 @@ func TestTheCommandIsToldTheLockAndNoSecrets(t *testing.T) {
 	}
 }
 
-func TestTheCommandIsToldItsFencingToken(t *testing.T) {
+func TestTheCommandGetsItsFencingToken(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	args := []string{"run", "--name", lockName, "--fencing"}

@@ -18,7 +18,7 @@ import (
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
-func TestWrongUsageIsToldInTheWordsOfTheCommandLine(t *testing.T) {
+func TestWrongUsageIsReportedInTheWordsOfTheCommandLine(t *testing.T) {
 	t.Setenv(nodesVariable, "")
 	for _, c := range []struct {
 		args []string
@@ -122,7 +122,7 @@ func TestTheReasonComesFirstAndThenWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestVerboseTellsOfTheGrantAndTheRelease(t *testing.T) {
+func TestVerboseReportsTheGrantAndTheRelease(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	p := start(t, with(lockArgs(cluster, "true"), "-v")...)

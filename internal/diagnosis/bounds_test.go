@@ -135,7 +135,7 @@ func TestDurationsAreShownInTwoDigitsAtLeast(t *testing.T) {
 }
 
 // What an option needs is an error where locks use it, and a note where they do not.
-func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
+func TestAMissingRightIsAnErrorOnlyWithTheOptionThatNeedsIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		need  node.Purpose
 		uses  func(*Settings) // nil for what all locks use
@@ -177,7 +177,7 @@ func TestWhatOnlyAnOptionNeedsIsAnErrorForThoseWhoUseIt(t *testing.T) {
 	}
 }
 
-func TestATrialThatFailedNamesTheOptionThatItWasFor(t *testing.T) {
+func TestASelfTestThatFailedNamesItsOption(t *testing.T) {
 	for option, says := range map[string]string{"": "a lock for trial failed to lock: OOM", "WithFair": "a lock for trial with WithFair failed to lock: OOM"} {
 		all := healthy(1)
 		all[0].SelfTest = node.SelfTest{Verb: node.AcquireInTurn, Option: option, Err: pool.Error("OOM")}

@@ -262,7 +262,7 @@ func TestWithoutAMajorityLockingIsImpossible(t *testing.T) {
 }
 
 // A remedy gives no right twice, and no user gets all keys.
-func TestTheRightsOfARemedyAreThoseThatAreMissing(t *testing.T) {
+func TestARemedyGrantsTheMissingRights(t *testing.T) {
 	key, command, channel := "User app has no permissions to access the 'k' key", "User app has no permissions to run the 'time' command", "User app has no permissions to access the 'c' channel"
 	for name, c := range map[string]struct {
 		denials []node.MissingRight

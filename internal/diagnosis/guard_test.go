@@ -21,7 +21,7 @@ func marked(n int) []node.Facts {
 	return all
 }
 
-func TestWhatTheGuardDoesIsToldToThoseWhoUseIt(t *testing.T) {
+func TestWhatTheGuardDoesIsReportedToItsUsers(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(m *node.Marker)
 		want   Severity
@@ -66,7 +66,7 @@ func TestNodesInQuarantineAreNoMajority(t *testing.T) {
 	}
 }
 
-func TestWhoUsesNoGuardIsToldThatOthersDo(t *testing.T) {
+func TestAClientWithoutTheGuardIsWarnedThatOthersUseIt(t *testing.T) {
 	all := marked(2)
 	all[1].Marker.Left = time.Second
 	found := others(Judge(all, settings))

@@ -163,7 +163,7 @@ func TestExtensionCountsANodeThatLostTheKeyOnlyFromTheNextRoundOn(t *testing.T) 
 	})
 }
 
-func TestNoNodeIsTakenAgainAfterTheValidityOrTheRelease(t *testing.T) {
+func TestNoNodeIsRetakenAfterTheValidityOrTheRelease(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		c := acquire(t, g)
 		synctest.Wait()

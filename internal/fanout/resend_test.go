@@ -79,7 +79,7 @@ func TestExtensionThatWasSentAgainAndTakesEffectLateKeepsTheReleasePending(t *te
 	})
 }
 
-func TestUnknownOutcomeEndsThoughEveryRepeatOfTheReleaseMeetsAnEndedConnection(t *testing.T) {
+func TestUnknownOutcomeEndsThoughEveryRepeatOfTheReleaseFailsWithAnEndedConnection(t *testing.T) {
 	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
 		begun := unknownAcquire(t, g, nodes[2], keyLifetime/2)
 		over := make(chan struct{})

@@ -35,7 +35,7 @@ func TestCloseEndsWhatExpiredUnnoticedAsExpired(t *testing.T) {
 	})
 }
 
-func TestLeasesThatNobodyReleasesAreForgotten(t *testing.T) {
+func TestLeasesThatAreNeverReleasedAreForgotten(t *testing.T) {
 	inBubble(t, func(f *fixture) {
 		for range 5_000 {
 			f.holdOn(terms, "job", false)

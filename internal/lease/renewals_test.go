@@ -287,7 +287,7 @@ func TestLeaseAtItsMaxHoldWaitsForNoMoreRenewals(t *testing.T) {
 	})
 }
 
-func TestFirstOfSeveralFailedRenewalsIsToldApart(t *testing.T) {
+func TestLaterFailedRenewalsAreReportedAsRepeats(t *testing.T) {
 	inBubble(t, func(f *fixture) {
 		k := f.hold("job")
 		k.refuse()

@@ -65,7 +65,7 @@ func TestADialThatOutlastsItsCallersServesTheNextAndIsSpokenOf(t *testing.T) {
 	})
 }
 
-func TestACallThatWaitsForADialIsToldHowTheOneBeforeFailed(t *testing.T) {
+func TestACallThatWaitsForADialReportsTheErrorOfTheDialBefore(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		down := errors.New("no such host")
 		s.set(func() { s.down = down })

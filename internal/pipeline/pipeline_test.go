@@ -333,7 +333,7 @@ func TestAServerThatWasDemotedIsLookedUpAgain(t *testing.T) {
 	}
 }
 
-func TestALateReplyIsToldAndNotTakenForAnothers(t *testing.T) {
+func TestALateReplyIsReportedAndNotTakenForAnothers(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		warm(t, p)
 		s.set(func() { s.frozen = true })
@@ -400,7 +400,7 @@ func TestAConnectionWhoseRepliesAllCameLateIsUsedAgain(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsForANewConnectionGetsTheOldOneIfThatIsFirst(t *testing.T) {
+func TestACallThatWaitsForANewConnectionGetsTheOldOneIfThatIsFirst(t *testing.T) {
 	for name, down := range map[string]error{"the new one comes late": nil, "the new one is refused": errors.New("refused")} {
 		t.Run(name, func(t *testing.T) {
 			onServer(t, func(t *testing.T, p *Pipe, s *server) {
@@ -507,7 +507,7 @@ func TestThereIsOneOldConnectionAtMost(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsBehindACallThatWasCancelled(t *testing.T) {
+func TestNoCallWaitsForACancelledOne(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		warm(t, p)
 		s.set(func() { s.frozen = true })
@@ -587,7 +587,7 @@ func TestOneCancelledCallAfterAnotherLosesNoConnection(t *testing.T) {
 }
 
 // The socket is full, and has room again when it is too late for the second.
-func TestWhatStandsBehindABlockedWriteIsNotSentAfterItsDeadline(t *testing.T) {
+func TestACallAfterABlockedWriteIsNotSentAfterItsDeadline(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		warm(t, p)
 		full := make(chan struct{})
@@ -800,7 +800,7 @@ func TestDoEndsWithItsContextAndTakesBackWhatWasNotSent(t *testing.T) {
 	})
 }
 
-func TestDoTellsThatNothingWasSentAlsoAtTheVeryDeadline(t *testing.T) {
+func TestDoReportsThatNothingWasSentAlsoAtTheDeadline(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		s.set(func() { s.hang = true })
 		for range 300 { // two timers come round at once: that of the context and that of the pipe
@@ -813,7 +813,7 @@ func TestDoTellsThatNothingWasSentAlsoAtTheVeryDeadline(t *testing.T) {
 	})
 }
 
-func TestACloseTellsEverybodyAndLeavesNothing(t *testing.T) {
+func TestACloseAnswersAllCallsAndLeavesNothing(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		warm(t, p)
 		s.set(func() { s.frozen = true })
@@ -834,7 +834,7 @@ func TestACloseTellsEverybodyAndLeavesNothing(t *testing.T) {
 }
 
 // A receiver may need a lock that is held while it submits, and may submit itself.
-func TestNobodyIsToldBeforeSubmitReturnsAndReceiversMaySubmit(t *testing.T) {
+func TestNoReceiverIsCalledBeforeSubmitReturnsAndReceiversMaySubmit(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()

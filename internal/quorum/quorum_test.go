@@ -82,7 +82,7 @@ func TestOutcomeIsDecidedExactlyWhenTheOpenAnswersCannotChangeIt(t *testing.T) {
 	})
 }
 
-func TestDeniedAndUnreachableTellWhoIsToBlame(t *testing.T) {
+func TestDeniedAndUnreachableBlameTheRightSide(t *testing.T) {
 	eachTally(func(tally Tally) {
 		others := tally.Nodes - tally.No // if all others said yes
 		if got, want := tally.Denied(), 2*others <= tally.Nodes; got != want {

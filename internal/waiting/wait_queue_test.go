@@ -85,7 +85,7 @@ func isHead(e *Entry) bool {
 	}
 }
 
-func TestCallersBehindTheHeadMeetWhatItMetUntilTheLockIsGranted(t *testing.T) {
+func TestCallersBehindTheHeadReportItsErrorUntilTheLockIsGranted(t *testing.T) {
 	q := newQueues()
 	first, second, third := q.join("job", nil), q.join("job", nil), q.join("job", nil)
 	want := errors.New("no answer")

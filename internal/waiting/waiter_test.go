@@ -321,7 +321,7 @@ func TestAwaitEndsWithItsContextAndItsLocker(t *testing.T) {
 	})
 }
 
-func TestAFairWaiterTellsItsTicketAtOnceAndKeepsItsPosition(t *testing.T) {
+func TestAFairWaiterAnnouncesItsTicketAtOnceAndKeepsItsPosition(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		p := pauses()
 		p.RetryMin, p.RetryMax = time.Hour, time.Hour

@@ -46,7 +46,7 @@ func TestAWaiterThatOneNodeNamesGoesFirst(t *testing.T) {
 	wants(1, true, noMessage)
 }
 
-func TestEveryNodeThatCanBeHeardIsEnough(t *testing.T) {
+func TestReleasesFromAllSubscribedNodesAreEnough(t *testing.T) {
 	s := newSubscription("{job}:wake", "me", 3)
 	if enough, _ := s.reason(2); enough {
 		t.Error("no node has joined, and that is a reason")

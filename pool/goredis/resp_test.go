@@ -131,7 +131,7 @@ func TestNoBytesMakeTheDecoderPanic(t *testing.T) {
 	}
 }
 
-func TestWhatALockIsToldCostsNoAllocation(t *testing.T) {
+func TestAReplyToALockCostsNoAllocation(t *testing.T) {
 	d := new(decoder)
 	for _, sent := range []string{"$-1\r\n", "_\r\n", ":1\r\n"} {
 		b := []byte(sent)

@@ -129,7 +129,7 @@ func TestACallThatWaitsForNothingLeavesNothing(t *testing.T) {
 }
 
 // As that of a machine that went away while its name moved to another one.
-func TestADialThatHangsDoesNotHoldUpThoseAfterIt(t *testing.T) {
+func TestADialThatHangsDoesNotDelayLaterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{takes: func(ctx context.Context, nth int) error {
 			if nth == 1 {

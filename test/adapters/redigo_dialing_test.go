@@ -62,7 +62,7 @@ func leaving(addr string, flush bool, args ...any) dialer {
 	}
 }
 
-func TestRepliesThatTheDialLeftUnreadAreNobodysAnswer(t *testing.T) {
+func TestRepliesThatTheDialLeftUnreadAnswerNoCommand(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
 	for name, args := range map[string][]any{
 		"a reply":   {"CLIENT", "SETNAME", "worker"},

@@ -166,7 +166,7 @@ func (s spent) Send(string, ...any) error      { panic("used") }
 func (s spent) Flush() error                   { panic("used") }
 func (s spent) Receive() (any, error)          { panic("used") }
 
-func TestRedigoPoolsWithoutANameAreToldApart(t *testing.T) {
+func TestRedigoPoolsWithoutANameAreDistinguished(t *testing.T) {
 	a, b := redigo.New(&redis.Pool{}), redigo.New(&redis.Pool{})
 	if a.String() == b.String() || !strings.HasPrefix(a.String(), "redigo#") {
 		t.Errorf("their names are %q and %q", a, b)

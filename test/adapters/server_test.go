@@ -143,7 +143,7 @@ func TestAdaptersReachRedisOverTLS(t *testing.T) {
 	})
 }
 
-func TestAnACLUserMayDoWhatItMayAndIsToldSo(t *testing.T) {
+func TestAnACLUserRunsWhatItMayAndTheRestIsRefused(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
 	if _, err := server.Do("ACL", "SETUSER", "worker", "on", ">"+secret, "~*", "+@all", "-evalsha", "-eval"); err != nil {
 		t.Fatal(err)

@@ -178,7 +178,7 @@ func TestInABubbleFairWaitersOfSeveralLockersAreServedInTheOrderOfArrival(t *tes
 	}
 }
 
-func TestInABubbleAMasterThatLostTheLineLearnsItAgain(t *testing.T) {
+func TestInABubbleAMasterThatLostTheWaitQueueLearnsItAgain(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
@@ -207,7 +207,7 @@ func TestInABubbleAMasterThatLostTheLineLearnsItAgain(t *testing.T) {
 	})
 }
 
-func TestInABubbleADeadWaiterIsPassedWhenItsLeaseIsOver(t *testing.T) {
+func TestInABubbleADeadWaiterIsSkippedAfterItsLease(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		dead := third.LockAsync(context.Background(), "job", redlock.WithFair())
@@ -241,7 +241,7 @@ func TestInABubbleADeadWaiterIsPassedWhenItsLeaseIsOver(t *testing.T) {
 	})
 }
 
-func TestInABubbleWhoGivesUpLeavesTheLineAtOnce(t *testing.T) {
+func TestInABubbleACancelledWaiterLeavesTheWaitQueueAtOnce(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		for _, cancel := range [][]int{{0}, {1}, {2}, {0, 1}, {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 3, 4}} {
 			lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
@@ -266,7 +266,7 @@ func TestInABubbleWhoGivesUpLeavesTheLineAtOnce(t *testing.T) {
 
 // Third is the first in line, and reaches one of three masters. Another one is down:
 // whoever is to get the lock needs the one that waits for third.
-func TestInABubbleWhoCannotReachAMajorityDoesNotBlockTheLine(t *testing.T) {
+func TestInABubbleAWaiterWithoutAMajorityDoesNotBlockTheWaitQueue(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
@@ -294,7 +294,7 @@ func TestInABubbleWhoCannotReachAMajorityDoesNotBlockTheLine(t *testing.T) {
 	})
 }
 
-func TestInABubbleAFairLockThatNobodyWaitsForCostsTwoCommandsOnEachMaster(t *testing.T) {
+func TestInABubbleAFairLockWithoutWaitersCostsTwoCommandsOnEachMaster(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
 		mustUnlock(q, q.lock("job", redlock.WithFair())) // loads the scripts
 		time.Sleep(time.Second)
@@ -407,7 +407,7 @@ func (q *quorumTest) delayAll(d time.Duration) {
 	}
 }
 
-func TestInABubbleTheNextInLineGivesUpWhileTheFirstIsGranted(t *testing.T) {
+func TestInABubbleTheNextWaiterIsCancelledWhileTheFirstIsGranted(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		first, second := inLine(third), inLine(third)
@@ -426,7 +426,7 @@ func TestInABubbleTheNextInLineGivesUpWhileTheFirstIsGranted(t *testing.T) {
 	}, redlock.WithPlaceLease(longLease))
 }
 
-func TestInABubbleWhoGivesUpOvertakesHisOwnAttempt(t *testing.T) {
+func TestInABubbleAWithdrawalArrivesBeforeTheAttemptOfItsWaiter(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		first := inLine(third, redlock.WithPlaceLease(longLease), redlock.WithRetryDelay(100*time.Millisecond, 100*time.Millisecond))
@@ -443,7 +443,7 @@ func TestInABubbleWhoGivesUpOvertakesHisOwnAttempt(t *testing.T) {
 	})
 }
 
-func TestInABubbleTheWayBackIntoTheLineRevivesNoPlaceThatWasGivenUp(t *testing.T) {
+func TestInABubbleARequeueRevivesNoPositionThatWasGivenUp(t *testing.T) {
 	onLine(t, 1, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		first := inLine(third, redlock.WithRetryDelay(100*time.Millisecond, 100*time.Millisecond))
@@ -457,7 +457,7 @@ func TestInABubbleTheWayBackIntoTheLineRevivesNoPlaceThatWasGivenUp(t *testing.T
 }
 
 // The masters forget also who died between a grant by too few and the way back.
-func TestInABubbleAPlaceOfADeadProcessExpiresOnEveryMaster(t *testing.T) {
+func TestInABubbleAPositionOfADeadProcessExpiresOnEveryMaster(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
 		q.first(2, func(n *redlocktest.Node) { n.Hold("job", "foreign", 3*time.Second) })
 		dead := inLine(third)
@@ -473,7 +473,7 @@ func TestInABubbleAPlaceOfADeadProcessExpiresOnEveryMaster(t *testing.T) {
 	})
 }
 
-func TestInABubbleTryLockDoesNotJumpTheLineOfItsOwnLocker(t *testing.T) {
+func TestInABubbleTryLockIsServedAfterTheWaitersOfItsOwnLocker(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		patient := redlock.WithRetryDelay(10*time.Second, 10*time.Second)
 		_ = q.lock("job", redlock.WithFair(), redlock.WithTTL(500*time.Millisecond)) // left to expire
@@ -497,7 +497,7 @@ func TestInABubbleTryLockDoesNotJumpTheLineOfItsOwnLocker(t *testing.T) {
 	})
 }
 
-func TestInABubbleALockerThatClosesGivesUpItsPlace(t *testing.T) {
+func TestInABubbleALockerThatClosesGivesUpItsPosition(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		inLine(third)
@@ -513,7 +513,7 @@ func TestInABubbleALockerThatClosesGivesUpItsPlace(t *testing.T) {
 	}, redlock.WithPlaceLease(longLease))
 }
 
-func TestInABubbleWhoGivesUpInFrontOfSomebodyWithoutFairnessLeavesNoPlace(t *testing.T) {
+func TestInABubbleACancelledWaiterBeforeOneWithoutFairnessLeavesNoPosition(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		first := inLine(third)
@@ -542,7 +542,7 @@ func TestInABubbleWhoGivesUpInFrontOfSomebodyWithoutFairnessLeavesNoPlace(t *tes
 
 // With an even number of masters half of them are no majority, but they may be what
 // somebody else needs.
-func TestInABubbleWhoReachesHalfOfTheMastersDoesNotBlockTheLine(t *testing.T) {
+func TestInABubbleAWaiterThatReachesHalfOfTheMastersDoesNotBlockTheWaitQueue(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
 		for _, n := range []int{2, 4} {
 			onLine(t, n, func(q *quorumTest, third *redlock.Locker, w *wire) {

@@ -42,7 +42,7 @@ const guarded = 8 * time.Second
 
 // The master that knew the token of A restarts without its data, and S asks, whose machine
 // slept for an hour: to S all masters have gone ahead by as much.
-func TestATokenOfWhoSleptIsLargerAlsoWhereItsMasterForgot(t *testing.T) {
+func TestATokenAfterASuspendIsLargerAlsoWhereItsMasterForgot(t *testing.T) {
 	for _, slept := range []time.Duration{0, time.Hour} {
 		withLine(t, func(l *line) {
 			s := l.locker("S", undisturbed, redlock.WithFencing(), redlock.WithRestartGuard(guarded))

@@ -129,7 +129,7 @@ func TestCloseEndsWaitsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
 
 // A cancelled wait says so, and says what the last attempt met: neither hides
 // the other.
-func TestACancelledWaitMatchesTheContextAndWhoHoldsTheLock(t *testing.T) {
+func TestACancelledWaitMatchesTheContextAndNamesTheHolder(t *testing.T) {
 	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
 		held := mustLock(q, q.rival, "job")

@@ -28,7 +28,7 @@ func wantState(q *quorumTest, s redlock.State, text string) {
 	}
 }
 
-func TestInABubbleInspectSaysWhoHoldsALockAndForHowLong(t *testing.T) {
+func TestInABubbleInspectSaysTheHolderOfALockAndItsTimeLeft(t *testing.T) {
 	inBubble(t, 5, func(q *quorumTest) {
 		// What 3 of 5 nodes agree about is known, whoever else answered by then.
 		wantState(q, q.inspect("job"), `nobody holds "job": it is free on 3 of 5 nodes; 0 wait`)
@@ -73,7 +73,7 @@ func TestInABubbleInspectSaysWhoHoldsALockAndForHowLong(t *testing.T) {
 	})
 }
 
-func TestInABubbleInspectCountsThoseWhoWait(t *testing.T) {
+func TestInABubbleInspectCountsTheWaiters(t *testing.T) {
 	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
@@ -120,7 +120,7 @@ func (q *quorumTest) nextChange(changes <-chan redlock.Change, kind redlock.Chan
 
 const lookPeriod = 250 * time.Millisecond // the longest retry delay
 
-func TestInABubbleAWatchTellsWhatHappensToALock(t *testing.T) {
+func TestInABubbleAWatchReportsWhatHappensToALock(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
 		ctx, cancel := context.WithCancel(context.Background())
 		changes, err := q.rival.Watch(ctx, "job")
@@ -192,7 +192,7 @@ func TestInABubbleAWatchEndsWithItsLocker(t *testing.T) {
 
 // A mark of somebody who watches must not look like somebody who waits: those who
 // wait would let him go first.
-func TestInABubbleWhoWatchesDoesNotSlowDownThoseWhoWait(t *testing.T) {
+func TestInABubbleAWatchDoesNotSlowDownWaiters(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()

@@ -80,7 +80,7 @@ func TestCloseWaitsForAWithdrawalAndSaysWhereItWasNotConfirmed(t *testing.T) {
 }
 
 // A node may know of a place and have nothing of the lock that was granted in the end.
-func TestAPlaceIsGivenUpOnANodeThatHadNoPartInTheLock(t *testing.T) {
+func TestAPositionIsGivenUpOnANodeThatHadNoPartInTheLock(t *testing.T) {
 	for name, err := range withdrawalFailures {
 		withLine(t, func(l *line) {
 			ctx := context.Background()
@@ -102,7 +102,7 @@ func TestAPlaceIsGivenUpOnANodeThatHadNoPartInTheLock(t *testing.T) {
 	}
 }
 
-func TestAWithdrawalThatANodeNeverTakesIsOwedForALease(t *testing.T) {
+func TestAWithdrawalThatANodeNeverTakesIsPendingForALease(t *testing.T) {
 	withLine(t, func(l *line) {
 		ctx := context.Background()
 		var failure atomic.Pointer[error]

@@ -152,7 +152,7 @@ var hidden = map[string]func(h *house) (held *redlock.Lock, second *redlock.Lock
 	},
 }
 
-func TestTheGuardSeesWhatOthersHaveHidden(t *testing.T) {
+func TestTheGuardSeesARestartThatOtherClientsHid(t *testing.T) {
 	t.Parallel()
 	for name, story := range hidden {
 		for what, guarded := range map[string]bool{"guarded": true, "without the guard there are two holders": false} {

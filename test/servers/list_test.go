@@ -114,7 +114,7 @@ func TestListShowsLocksOfAllLibrariesAndNoData(t *testing.T) {
 // A place in the queue is that of a process, and says how many of its callers wait. One
 // whose lease is over counts no more, nor does what is no lease. The node that knows of most
 // is right: others have lost some.
-func TestListAndInspectCountWhoWaitsAndNotPlaces(t *testing.T) {
+func TestListAndInspectCountWaitersAndNotPositions(t *testing.T) {
 	all := startServers(t, 3, redisproc.Options{})
 	l := viaGoRedis.locker(t, all.addrs())
 	later, before := fmt.Sprint(time.Now().Add(time.Hour).UnixMilli()), fmt.Sprint(time.Now().Add(-time.Hour).UnixMilli())

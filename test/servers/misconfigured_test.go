@@ -179,7 +179,7 @@ func setups(t *testing.T, trusted *tls.Config, secure string) []setup {
 
 // What a person has to mend ends with an error that says how; what may heal by itself is
 // heard of soon, also without a logger.
-func TestNodesThatCanNeverAnswerEndTheWaitOrAreHeardOf(t *testing.T) {
+func TestNodesThatCanNeverAnswerEndTheWaitOrAreReported(t *testing.T) {
 	files, pem := certificate(t)
 	secure := nobody(t)
 	redisproc.Start(t, redisproc.Options{Args: []string{

@@ -166,7 +166,7 @@ func (b backend) act(t testing.TB, act int, key, value, former string, ttl time.
 
 // The line of those who wait, with places that expire. The model does not know it:
 // what is tested about it is tested with servers that run Lua.
-func TestRealServersAndMiniredisKeepTheSameLine(t *testing.T) {
+func TestRealServersAndMiniredisKeepTheSameWaitQueue(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2]
 		for n := range rounds(20, 100) {
@@ -284,7 +284,7 @@ func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
 }
 
 // A node says what time it is if that is news: if it is not the time of the token.
-func TestAGrantTellsTheTimeIfItIsNews(t *testing.T) {
+func TestAGrantReturnsTheTimeIfItIsNew(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		for _, b := range backends(t, lib, func(p pool.Pool) pool.Pool { return p }) {
 			keys := 0

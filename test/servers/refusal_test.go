@@ -135,7 +135,7 @@ func TestAWrongPasswordFailsAtOnceAndSaysWhatToDo(t *testing.T) {
 	})
 }
 
-func TestAnACLUserWithoutScriptsTakesNoLockAndIsToldWhatReleasingNeeds(t *testing.T) {
+func TestAnACLUserWithoutScriptsTakesNoLockAndTheErrorSaysWhatReleasingNeeds(t *testing.T) {
 	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()

@@ -12,7 +12,7 @@ import (
 
 // Passwords and rights are changed while services wait in line. Who waits outlasts the
 // moment in which the nodes refuse, and what stays so ends the wait.
-func TestAMomentWithoutRightsThrowsNobodyOutOfTheLine(t *testing.T) {
+func TestAShortLossOfRightsEndsNoFairWait(t *testing.T) {
 	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()

@@ -219,7 +219,7 @@ func TestWhereOnlyLongScriptsAreRefusedLocksAreWaitedForAndReleasedBySimpleOnes(
 	})
 }
 
-func TestWhereOnlyTheHashIsRefusedThoseWhoWaitGetTheLock(t *testing.T) {
+func TestWhereOnlyTheHashIsRefusedWaitersGetTheLock(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})

@@ -18,7 +18,7 @@ import (
 
 // A program has one context, which ends with SIGTERM, and cleans up with it. A hundred
 // programs with REDLOCK_LONG set, a few without.
-func TestAProgramThatIsToldToEndLeavesNoKeyThoughItsOnlyContextHasEnded(t *testing.T) {
+func TestATerminatedProgramLeavesNoKeyThoughItsOnlyContextHasEnded(t *testing.T) {
 	if addrs := os.Getenv(programAddrs); addrs != "" {
 		program(t, strings.Fields(addrs))
 		return

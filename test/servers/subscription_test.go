@@ -149,7 +149,7 @@ func TestALockerForEachRequestCostsTheServersWhatOneLockerDoes(t *testing.T) {
 }
 
 // With WithFair every Locker waits on a channel of its own.
-func TestLockersOfOneProcessListenOnOneConnectionForEachClient(t *testing.T) {
+func TestLockersOfOneProcessSubscribeOnOneConnectionForEachClient(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		var pools []pool.Pool

@@ -82,7 +82,7 @@ func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
 }
 
 // The connections that listen break with the servers, and come back by themselves.
-func TestAWaiterHearsAgainAfterTheServersWereRestarted(t *testing.T) {
+func TestAWaiterIsWokenAfterTheServersWereRestarted(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})
@@ -121,7 +121,7 @@ func (all servers) listenedTo(t testing.TB, name string) (n int) {
 	return n
 }
 
-func TestNobodyListensAfterTheLastWait(t *testing.T) {
+func TestNoSubscriptionIsLeftAfterTheLastWait(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
@@ -271,7 +271,7 @@ func (all servers) commands(t testing.TB, names ...string) (counts []int) {
 }
 
 // Several processes that want the same lock all the time.
-func TestContendersOfSeveralProcessesAllGetTheirTurn(t *testing.T) {
+func TestContendersOfSeveralProcessesAllGetTheLock(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})

@@ -36,7 +36,7 @@ func statusOf(t *testing.T, pid int) unix.WaitStatus {
 	}
 }
 
-func TestTheCommandDoesNotRunBeforeTheGuardWasTold(t *testing.T) {
+func TestTheCommandDoesNotRunBeforeTheGuardGotItsMessage(t *testing.T) {
 	onOneThread(t)
 	toGuard, ofGuard, err := socketpair()
 	if err != nil {
@@ -83,7 +83,7 @@ func TestTheCommandDoesNotRunBeforeTheGuardWasTold(t *testing.T) {
 	_ = unix.Shutdown(toGuard, unix.SHUT_RDWR)
 }
 
-func TestAStarterThatWasNotToldAllRunsNothing(t *testing.T) {
+func TestAStarterWithAnIncompleteMessageRunsNothing(t *testing.T) {
 	onOneThread(t)
 	file := filepath.Join(t.TempDir(), "ran")
 	body := "/bin/sh\x00sh\x00-c\x00: >\"$0\"\x00" + file

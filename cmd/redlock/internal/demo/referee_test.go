@@ -49,7 +49,7 @@ func TestTheRefereeAcceptsHoldersOneAfterTheOther(t *testing.T) {
 	}
 }
 
-func TestTheRefereeComparesEveryPairOnceAndSaysWhoAndWhen(t *testing.T) {
+func TestTheRefereeComparesEveryPairOnceAndNamesBothHolders(t *testing.T) {
 	got := judge([]claim{{"a", 0, 100}, {"b", 40, 60}, {"c", 50, 120}}, []int{1, 0, 2})
 	if len(got) != 3 {
 		t.Fatalf("%d overlaps, want 3: a-b, a-c, b-c", len(got))

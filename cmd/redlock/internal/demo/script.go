@@ -19,7 +19,7 @@ const (
 	standardTTL    = 2 * time.Second
 
 	// leastTTL bounds the TTL of a short demo: a quarter of it, the node timeout, is
-	// what a busy machine needs to answer. See TestADemoOfAnyLengthTellsTheSameStory.
+	// what a busy machine needs to answer. See TestADemoOfAnyLengthShowsTheSameStory.
 	leastTTL = 1500 * time.Millisecond
 )
 

@@ -55,7 +55,7 @@ func TestTheScriptStaysInsideTheAssumptionsInADemoOfAnyLength(t *testing.T) {
 	})
 }
 
-func TestADemoOfAnyLengthTellsTheSameStory(t *testing.T) {
+func TestADemoOfAnyLengthShowsTheSameStory(t *testing.T) {
 	eachLength(t, func(t *testing.T, d *Demo) {
 		if d.ttl < 1500*time.Millisecond {
 			t.Errorf("the TTL is %v: a busy machine takes longer than a part of it to answer", d.ttl)

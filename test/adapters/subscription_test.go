@@ -48,7 +48,7 @@ func wantEvent(t *testing.T, s pool.Subscription, want pool.Event) {
 	}
 }
 
-func TestWhatARealServerPublishesIsHeard(t *testing.T) {
+func TestWhatARealServerPublishesIsReceived(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
 	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: server.Addr()})
@@ -201,7 +201,7 @@ func TestRedigoTakesNoConnectionThatCannotBeSparedOrInterrupted(t *testing.T) {
 	}
 }
 
-func TestARedigoPoolLendsOneConnectionHoweverManyListenAndGetsItBack(t *testing.T) {
+func TestARedigoPoolLendsOneConnectionForAllSubscriptionsAndGetsItBack(t *testing.T) {
 	addr := miniredis.RunT(t).Addr()
 	connections := &redis.Pool{MaxIdle: 3, MaxActive: 3, DialContext: func(ctx context.Context) (redis.Conn, error) {
 		return redis.DialContext(ctx, "tcp", addr)

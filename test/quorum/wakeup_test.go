@@ -90,7 +90,7 @@ func mustBeServed(t *testing.T, lock *redlock.Lock, next *redlock.Pending, d tim
 	return lock
 }
 
-func TestInABubbleAReleaseWakesTheNextInLineAlone(t *testing.T) {
+func TestInABubbleAReleaseWakesTheNextWaiterAlone(t *testing.T) {
 	stood(t, func(t *testing.T, _ *redlocktest.Cluster, lock *redlock.Lock, callers *[2]fairCaller, line [2]*redlock.Pending) {
 		wants := func(first, second int64) {
 			t.Helper()
@@ -108,7 +108,7 @@ func TestInABubbleAReleaseWakesTheNextInLineAlone(t *testing.T) {
 }
 
 // The mark says who waits, too, if he was the last to ask.
-func TestInABubbleWhoWaitsIsToldThoughTheLineWasLost(t *testing.T) {
+func TestInABubbleAWaiterIsWokenThoughTheWaitQueueWasLost(t *testing.T) {
 	stood(t, func(t *testing.T, cluster *redlocktest.Cluster, lock *redlock.Lock, _ *[2]fairCaller, line [2]*redlock.Pending) {
 		lock = mustBeServed(t, lock, line[0], time.Millisecond)
 		time.Sleep(5 * time.Second) // the other one has asked again
@@ -121,7 +121,7 @@ func TestInABubbleWhoWaitsIsToldThoughTheLineWasLost(t *testing.T) {
 	})
 }
 
-func TestInABubbleOneMasterIsEnoughToWakeTheNextInLine(t *testing.T) {
+func TestInABubbleOneMasterIsEnoughToWakeTheNextWaiter(t *testing.T) {
 	stood(t, func(t *testing.T, cluster *redlocktest.Cluster, lock *redlock.Lock, _ *[2]fairCaller, line [2]*redlock.Pending) {
 		time.Sleep(5 * time.Second)                // both have asked again: what they hear from now on is the release
 		for _, node := range cluster.Nodes()[1:] { // they know of nobody

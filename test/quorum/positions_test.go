@@ -73,7 +73,7 @@ func (l *line) mustServeInTurn(first, second *redlock.Pending) {
 	}
 }
 
-func TestAReleaseLeavesThePlaceOfWhoCameAfterTheNodesForgotTheTickets(t *testing.T) {
+func TestAReleaseLeavesThePositionOfAWaiterThatCameAfterTheNodesForgotTheTickets(t *testing.T) {
 	for name, held := range map[string]time.Duration{"unlocked": 5 * time.Second, "unlocked after it expired": 9 * time.Second} {
 		withLine(t, func(l *line) {
 			ctx := context.Background()
@@ -101,7 +101,7 @@ func TestAReleaseLeavesThePlaceOfWhoCameAfterTheNodesForgotTheTickets(t *testing
 	}
 }
 
-func TestWhoInheritsAPlaceKeepsItForAsLongAsHeWants(t *testing.T) {
+func TestAnInheritedPositionLastsForTheLeaseOfItsNewWaiter(t *testing.T) {
 	patient := []redlock.LockOption{redlock.WithRetryDelay(9*time.Second, 9*time.Second), redlock.WithPlaceLease(time.Minute)}
 	withLine(t, func(l *line) {
 		ctx := context.Background()
@@ -132,7 +132,7 @@ func TestWhoInheritsAPlaceKeepsItForAsLongAsHeWants(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsForAMomentTakesNoMarkFromWhoWaitsForLong(t *testing.T) {
+func TestAShortWaitRemovesNoFlagOfALongWait(t *testing.T) {
 	for _, fair := range []bool{false, true} {
 		withLine(t, func(l *line) {
 			ctx := context.Background()
@@ -169,7 +169,7 @@ func TestWhoWaitsForAMomentTakesNoMarkFromWhoWaitsForLong(t *testing.T) {
 	}
 }
 
-func TestNobodyIsToldThatALockIsFreeWhichANodeThatIsDownMayHold(t *testing.T) {
+func TestAWatchReportsNoReleaseWhereANodeThatIsDownMayHoldTheLock(t *testing.T) {
 	withLine(t, func(l *line) {
 		ctx := context.Background()
 		a, b := l.listener("A"), l.listener("B")

@@ -75,7 +75,7 @@ var lines = map[string][]step{
 
 const shortLease = time.Second // two questions come within it, on a busy machine too
 
-func TestWhatAMasterKnowsAboutTheLine(t *testing.T) {
+func TestWhatAMasterKnowsAboutTheWaitQueue(t *testing.T) {
 	t.Parallel()
 	for name, steps := range lines {
 		t.Run(name, func(t *testing.T) {

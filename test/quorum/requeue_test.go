@@ -127,7 +127,7 @@ func (l *line) mustServe(x *redlock.Pending, y *redlock.Locker) {
 	}
 }
 
-func TestOneLostReleaseOfAGrantLosesNoPlace(t *testing.T) {
+func TestOneLostReleaseOfAGrantLosesNoPosition(t *testing.T) {
 	withLine(t, func(l *line) {
 		ctx := context.Background()
 		var lose atomic.Bool
@@ -170,7 +170,7 @@ func TestOneLostReleaseOfAGrantLosesNoPlace(t *testing.T) {
 	})
 }
 
-func TestTheUnlockOfAnotherLosesNoPlaceOfWhoIsGranted(t *testing.T) {
+func TestTheUnlockOfAnotherLosesNoPositionOfAGrantedWaiter(t *testing.T) {
 	withLine(t, func(l *line) {
 		ctx := context.Background()
 		var cut [2]atomic.Bool // Z from node 0, X from node 2
