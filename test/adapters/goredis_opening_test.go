@@ -196,7 +196,7 @@ func TestGoRedisNamesThePoolOfAClientThatHasNoFreeConnection(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				held := client.Conn() // by somebody else
+				held := client.Conn() // by another caller
 				if err := held.Ping(t.Context()).Err(); err != nil {
 					t.Fatal(err)
 				}
@@ -225,7 +225,7 @@ func TestGoRedisDoesNotNameThePoolWhenTheServerIsSilent(t *testing.T) {
 	defer func() { _ = server.Thaw() }()
 	back := make(chan error)
 	for range 4 {
-		go func() { back <- doBriefly(t, p, "ECHO", "nobody is there") }()
+		go func() { back <- doBriefly(t, p, "ECHO", "without a server") }()
 	}
 	for range 4 {
 		if err := <-back; errors.Is(err, pool.ErrNoConn) || !errors.Is(err, context.DeadlineExceeded) {
@@ -244,7 +244,7 @@ func TestGoRedisSaysWhyNoConnectionCouldBeOpened(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var dials atomic.Int32
 			p := goredis.New(newGoRedisClient(t, &goredisv9.Options{
-				PoolSize:           100,       // go-redis says why by itself after that many
+				PoolSize:           100,       // go-redis says why without help after that many
 				DialerRetryTimeout: brief / 2, // the five take longer than a command
 				Dialer: func(context.Context, string, string) (net.Conn, error) {
 					dials.Add(1)
@@ -311,7 +311,7 @@ func TestGoRedisPoolsOnOneClientStandOnTheSame(t *testing.T) {
 		return goredis.New(client, opts...).Backing()
 	}
 	if on(first) != on(first, goredis.WithName("another")) || on(first) == on(second) || on(first) != any(first) {
-		t.Error("which client a pool stands on cannot be told")
+		t.Error("the client of a pool is not known")
 	}
 }
 
@@ -351,7 +351,7 @@ func TestGoRedisWhatPanicsWhileAConnectionIsOpenedIsAnError(t *testing.T) {
 	}
 }
 
-// A limiter runs on the goroutine of the caller, who may recover.
+// A limiter runs on the goroutine of the caller, which may recover.
 func TestGoRedisAPanicLeavesTheNextCommandItsConnection(t *testing.T) {
 	limiter := &panicking{}
 	p := goredis.New(newGoRedisClient(t, &goredisv9.Options{Addr: miniredis.RunT(t).Addr(), PoolSize: 1, Limiter: limiter}))

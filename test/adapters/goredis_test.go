@@ -111,7 +111,7 @@ func TestGoRedisACommandThatAHookHoldsBackWasNotSent(t *testing.T) {
 }
 
 func TestGoRedisKnowsWhatWasNotSentEvenIfAHookReadsTheArguments(t *testing.T) {
-	client := newGoRedisClient(t, &goredisv9.Options{Addr: nobody(t)})
+	client := newGoRedisClient(t, &goredisv9.Options{Addr: closedAddr(t)})
 	client.AddHook(hook(func(next goredisv9.ProcessHook) goredisv9.ProcessHook {
 		return func(ctx context.Context, cmd goredisv9.Cmder) error {
 			_ = cmd.Args()
@@ -215,7 +215,7 @@ func TestGoRedisNamesANodeByItsAddressAndDatabase(t *testing.T) {
 	if got := goredis.New(newGoRedisClient(t, url)).String(); got != "redis-1:6379/3" {
 		t.Errorf("got %q", got)
 	}
-	failover := goredisv9.NewFailoverClient(&goredisv9.FailoverOptions{MasterName: "mymaster", SentinelAddrs: []string{nobody(t)}})
+	failover := goredisv9.NewFailoverClient(&goredisv9.FailoverOptions{MasterName: "mymaster", SentinelAddrs: []string{closedAddr(t)}})
 	t.Cleanup(func() { _ = failover.Close() })
 	if got := goredis.New(failover, goredis.WithName("mymaster")).String(); got != "mymaster" {
 		t.Errorf("got %q", got)

@@ -1,4 +1,4 @@
-// Package adapters_test tests what stands between the lock and a client library: on
+// Package adapters_test tests what is between the lock and a client library: on
 // servers, on masters in memory, and on servers that say what real ones rarely do.
 package adapters_test
 
@@ -13,7 +13,7 @@ func TestMain(m *testing.M) { testbed.Main(m) }
 var (
 	certificate      = testbed.Certificate
 	newGoRedisClient = testbed.NewGoRedisClient
-	nobody           = testbed.Nobody
+	closedAddr       = testbed.ClosedAddr
 	onlyLong         = testbed.OnlyLong
 	patience         = testbed.Patience
 	pipelined        = testbed.Pipelined

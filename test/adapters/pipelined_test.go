@@ -102,12 +102,12 @@ func TestEveryKindOfCredentialsProviderIsAskedAndMayRotate(t *testing.T) {
 					t.Helper()
 					ctx := patience(t)
 					for {
-						who, err := p.Do(ctx, "ACL", "WHOAMI")
-						if who == user {
+						got, err := p.Do(ctx, "ACL", "WHOAMI")
+						if got == user {
 							return
 						}
 						if ctx.Err() != nil {
-							t.Fatalf("the connection is that of %v, %v; want %v", who, err, user)
+							t.Fatalf("the connection is that of %v, %v; want %v", got, err, user)
 						}
 						time.Sleep(time.Millisecond)
 					}
@@ -282,7 +282,7 @@ func TestPipelinedACallThatEndsWhileDialsFailSaysHow(t *testing.T) {
 		opts *goredisv9.Options
 		says func(error) bool
 	}{
-		"refused": {&goredisv9.Options{Addr: nobody(t)}, func(err error) bool {
+		"refused": {&goredisv9.Options{Addr: closedAddr(t)}, func(err error) bool {
 			dial := new(net.OpError)
 			return errors.As(err, &dial) && dial.Op == "dial"
 		}},
@@ -300,7 +300,7 @@ func TestPipelinedACallThatEndsWhileDialsFailSaysHow(t *testing.T) {
 			dial := client.Options().Dialer
 			c.opts.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if dials.Add(1) == 2 {
-					select { // the second takes longer than anybody waits
+					select { // the second takes longer than any caller waits
 					case <-slow:
 					case <-ctx.Done():
 					}

@@ -100,7 +100,7 @@ func TestRepliesThatTheDialLeftUnreadAnswerNoCommand(t *testing.T) {
 	}
 }
 
-// A lock in database 0 that should be in another one excludes nobody.
+// A lock in database 0 that should be in another one excludes no one.
 func TestAConnectionWhoseDialWasRefusedUnreadIsNotUsed(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
 	onBothRedigo(t, func(t *testing.T, open func(dialer) pool.Pool) {
@@ -114,7 +114,7 @@ func TestAConnectionWhoseDialWasRefusedUnreadIsNotUsed(t *testing.T) {
 	})
 }
 
-// A slowDial is a dial function that takes until it is told, and heeds its context.
+// A slowDial is a dial function that takes until it is released, and heeds its context.
 type slowDial struct {
 	addr  string
 	begin chan struct{}
@@ -158,7 +158,7 @@ func TestADialThatOutlastsItsCommandServesTheNextOne(t *testing.T) {
 	})
 }
 
-// An address behind which the master changes.
+// The master of one address changes.
 type failover struct{ addr atomic.Pointer[string] }
 
 func (f *failover) to(addr string) { f.addr.Store(&addr) }

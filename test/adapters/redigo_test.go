@@ -22,7 +22,7 @@ func (s source) GetContext(ctx context.Context) (redis.Conn, error) { return s(c
 // plain has the methods that every redigo connection has, and no others.
 type plain struct{ redis.Conn }
 
-// contextual has those with a context as well.
+// contextual has the methods with a context as well.
 type contextual struct{ redis.Conn }
 
 func (c contextual) DoContext(ctx context.Context, name string, args ...any) (any, error) {
@@ -84,16 +84,16 @@ func TestRedigoSendsNothingLateAndKeepsTheConnectionThatCameLate(t *testing.T) {
 }
 
 func TestRedigoACommandWithoutAConnectionWasNotSent(t *testing.T) {
-	addr := nobody(t)
+	addr := closedAddr(t)
 	broken := errors.New("broken")
 	for name, p := range map[string]redigo.Source{
-		"nobody listens": source(func(ctx context.Context) (redis.Conn, error) { return redis.DialContext(ctx, "tcp", addr) }),
-		"broken before":  source(func(context.Context) (redis.Conn, error) { return spent{broken}, nil }),
+		"no server":     source(func(ctx context.Context) (redis.Conn, error) { return redis.DialContext(ctx, "tcp", addr) }),
+		"broken before": source(func(context.Context) (redis.Conn, error) { return spent{broken}, nil }),
 	} {
 		_, err := redigo.New(p).Do(t.Context(), "SET", "key", "value")
 		wantError(t, err, pool.ErrNotSent)
 		var dial *net.OpError
-		if name == "nobody listens" && (!errors.As(err, &dial) || dial.Op != "dial") {
+		if name == "no server" && (!errors.As(err, &dial) || dial.Op != "dial") {
 			t.Errorf("%v does not show its cause", err)
 		}
 		if errors.Is(err, pool.ErrNoConn) || errors.Is(err, pool.ErrClosed) {
@@ -140,7 +140,7 @@ func TestRedigoAPoolThatIsNotFullIsNotBlamed(t *testing.T) {
 	over, ended := make(chan struct{}), make(chan struct{})
 	connections := &redis.Pool{MaxIdle: 1, MaxActive: 1, Wait: true, DialContext: func(ctx context.Context) (redis.Conn, error) {
 		defer close(ended)
-		_, _ = ctx.Deadline() // as whoever dials
+		_, _ = ctx.Deadline() // as every dialer does
 		<-over
 		return nil, errors.New("down")
 	}}
@@ -181,7 +181,7 @@ func TestRedigoPoolsOnOneSourceAreKnownByIt(t *testing.T) {
 	connections := &redis.Pool{}
 	a, b := redigo.New(connections, redigo.WithName("a")), redigo.New(connections, redigo.WithName("b"))
 	if backing(a) != backing(b) || backing(a) == nil {
-		t.Errorf("they stand on %v and %v", backing(a), backing(b))
+		t.Errorf("they are backed by %v and %v", backing(a), backing(b))
 	}
 	if other := redigo.New(&redis.Pool{}); backing(other) == backing(a) {
 		t.Error("two pools pass for one")

@@ -13,7 +13,7 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// Waiting takes what the holder needs to keep its lock, if each Locker listens by itself.
+// Waiting takes what the holder needs to keep its lock, if each Locker has a subscription of its own.
 func TestMoreLockersThanARedigoPoolHasConnectionsWaitAndTheHolderKeepsItsLock(t *testing.T) {
 	t.Parallel()
 	const connections, lockers, ttl = 10, 12, 2 * time.Second

@@ -69,7 +69,7 @@ func TestWhatARealServerPublishesIsReceived(t *testing.T) {
 		if e, err := s.Receive(); err != nil || e.Kind != pool.Other {
 			t.Errorf("after Leave: got %v, %v", e, err)
 		}
-		wantReply(t, p, int64(0), "PUBLISH", "{key}:\r\n", "nobody hears")
+		wantReply(t, p, int64(0), "PUBLISH", "{key}:\r\n", "no subscriber")
 		cancel()
 		if e, err := s.Receive(); !errors.Is(err, context.Canceled) {
 			t.Errorf("after the end of the context: got %v, %v", e, err)
@@ -223,7 +223,7 @@ func TestARedigoPoolLendsOneConnectionForAllSubscriptionsAndGetsItBack(t *testin
 		_, _ = s.Receive()
 		_ = s.Close()
 		if n := connections.ActiveCount(); n != 0 {
-			t.Errorf("%d connections are in use when nobody listens", n)
+			t.Errorf("%d connections are in use without a subscription", n)
 		}
 		one, another = another, one
 	}

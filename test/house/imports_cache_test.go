@@ -126,7 +126,7 @@ func build(t *testing.T, name, program string) (cache, gosum string) {
 	return cache, string(users)
 }
 
-// proxies asks the module cache of this machine first, and then whoever is
+// proxies asks the module cache of this machine first, and then the proxy that is
 // asked as a rule.
 func proxies(t *testing.T) string {
 	t.Helper()

@@ -25,7 +25,7 @@ const root = "../.."
 //
 //	redlock -> internal/fanout -> internal/node -> pool
 //
-// A package that is not listed is refused, so that a new one finds its place here.
+// A package that is not listed is refused, so that a new one is entered here.
 var law = map[string][]string{
 	"pool":               {},
 	"pool/pooltest":      {"pool"},
@@ -123,7 +123,7 @@ func TestImportsPointInwards(t *testing.T) {
 		}
 		allowed, listed := law[name]
 		if !listed {
-			t.Errorf("package %s has no place in the house: say in the law what it may import", name)
+			t.Errorf("package %s is not in the house: say in the law what it may import", name)
 			continue
 		}
 		for imported := range f.code {
@@ -142,7 +142,7 @@ func TestImportsPointInwards(t *testing.T) {
 	}
 }
 
-// What somebody new sees first.
+// What a newcomer sees first.
 func TestTheRootHoldsWhatAGoProjectHasThereAndTheTestToReadFirst(t *testing.T) {
 	wanted := []string{
 		"go.mod", "go.sum", "go.work", "go.work.sum", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
@@ -156,14 +156,14 @@ func TestTheRootHoldsWhatAGoProjectHasThereAndTheTestToReadFirst(t *testing.T) {
 		name := entry.Name()
 		ignored := strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".test") || strings.HasSuffix(name, ".prof")
 		if !entry.IsDir() && !ignored && !slices.Contains(wanted, name) {
-			t.Errorf("%s stands at the root: it belongs in a folder", name)
+			t.Errorf("%s is at the root: it belongs in a folder", name)
 		}
 	}
 }
 
 // The tests and examples of a package that a user imports count for the user's go.sum.
 // So they bring in no module that neither the package itself needs nor the lock, which
-// every user has: no client, no miniredis, no leak checker. Tests that need one stand in
+// every user has: no client, no miniredis, no leak checker. Tests that need one are in
 // the module test.
 func TestTestsOfAPackageNeedNoMoreModulesThanThePackageAndTheLock(t *testing.T) {
 	folders := sources(t, root)

@@ -159,7 +159,7 @@ func TestKitAClosedIdleConnectionCostsACommandAndTheNextOpensAnother(t *testing.
 			kitWant(t, do, int64(2), "INCR", "k")
 		}
 		if v, _ := n.Get("k"); v != "2" {
-			t.Errorf("k = %q, want 2: what met the end of its connection was executed", v)
+			t.Errorf("k = %q, want 2: a command on an ended connection was executed", v)
 		}
 	})
 }
@@ -232,7 +232,7 @@ func TestKitAForeignHolderCanBePutInAndTakenOut(t *testing.T) {
 	onKit(t, func(t *testing.T, n *redlocktest.Node, dial func() kitClient) {
 		do := dial()
 		kitWant(t, do, int64(1), "RPUSH", "k", "a list")
-		n.Hold("k", "somebody", time.Minute)
+		n.Hold("k", "another", time.Minute)
 		kitWant(t, do, nil, "SET", "k", "me", "NX")
 		kitWantAbout(t, time.Minute, n.TTL("k"))
 		n.Hold("k", "for ever", 0)
@@ -240,7 +240,7 @@ func TestKitAForeignHolderCanBePutInAndTakenOut(t *testing.T) {
 			t.Errorf("TTL %v, want none", ttl)
 		}
 		if !n.Delete("k") || n.Delete("k") {
-			t.Error("Delete does not tell whether the key was there")
+			t.Error("Delete does not report whether the key was there")
 		}
 		kitWant(t, do, "OK", "SET", "k", "me", "NX")
 	})

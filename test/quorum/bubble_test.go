@@ -122,14 +122,14 @@ func TestInABubbleARestartedNodeIsTakenAgainByTheNextRenewal(t *testing.T) {
 func TestHundredsOfBubblesWithFaultsLeaveNoKeyAndNoGoroutine(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		for n := range rounds(10, 50) {
-			seed := lib.seed(n)
+			seed := lib.Seed(n)
 			synctest.Test(t, func(t *testing.T) {
 				cluster := redlocktest.NewInMemory(t, 3)
 				q := newQuorumTest(t, lib, cluster, cluster.Dial, redlock.WithTTL(2*time.Second))
 				random := rand.New(rand.NewPCG(seed, 0))
 				disturb(q, random)
 				workOnce(q, random)
-				q.mend()
+				q.endFaults()
 				mustUnlock(q, q.lock("job")) // progress resumes when the faults stop
 				if t.Failed() {
 					t.Logf("seed %d", seed)
@@ -142,9 +142,9 @@ func TestHundredsOfBubblesWithFaultsLeaveNoKeyAndNoGoroutine(t *testing.T) {
 	})
 }
 
-// disturb mends the masters and gives each a fault, or none.
+// disturb ends the faults and gives each master a new one, or none.
 func disturb(q *quorumTest, random *rand.Rand) {
-	q.mend()
+	q.endFaults()
 	for _, node := range q.Nodes() {
 		switch random.IntN(9) {
 		case 0:
@@ -161,7 +161,7 @@ func disturb(q *quorumTest, random *rand.Rand) {
 	}
 }
 
-// workOnce lets both Lockers try to work at the same moment: never both do.
+// workOnce lets both Lockers try to work at the same time: never both do.
 func workOnce(q *quorumTest, random *rand.Rand) {
 	holders, done := 0, make(chan struct{})
 	worker := func(locker *redlock.Locker, patience, work time.Duration) {

@@ -14,7 +14,7 @@ import (
 )
 
 // A quorumTest is a cluster of in-memory masters, a Locker of ours and one of a
-// rival. However the masters were treated, when the test ends they are mended,
+// rival. Whatever the faults, when the test ends they are over,
 // both Lockers must be able to settle everything, and no key of ours is left.
 type quorumTest struct {
 	testing.TB
@@ -40,7 +40,7 @@ func onCluster(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Op
 func inBubble(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Option) {
 	t.Helper()
 	withTwo(t, func(t *testing.T, lib library) {
-		lib.bubble(t, func(t *testing.T) {
+		bubble(t, lib, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, n)
 			test(newQuorumTest(t, lib, cluster, cluster.Dial, opts...))
 		})
@@ -52,9 +52,9 @@ func inBubble(t *testing.T, n int, test func(q *quorumTest), opts ...redlock.Opt
 var goRedisBubble sync.Mutex
 
 // bubble runs a test in virtual time, beside that of another library.
-func (lib library) bubble(t *testing.T, test func(t *testing.T)) {
+func bubble(t *testing.T, lib library, test func(t *testing.T)) {
 	t.Parallel()
-	if lib.name == viaGoRedis.name {
+	if lib.Name == viaGoRedis.Name {
 		goRedisBubble.Lock()
 		defer goRedisBubble.Unlock()
 	}
@@ -64,7 +64,7 @@ func (lib library) bubble(t *testing.T, test func(t *testing.T)) {
 func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial dialFunc, opts ...redlock.Option) *quorumTest {
 	q := &quorumTest{TB: t, Cluster: cluster}
 	t.Cleanup(func() { // runs after the Lockers have closed
-		if q.forever { // what a node that thawed did last has its release behind it
+		if q.forever { // the last command on a thawed node is its release
 			eventually(t, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(cluster)...)) == 0 })
 		}
 		for i, keys := range ourKeys(cluster) {
@@ -73,14 +73,14 @@ func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial
 			}
 		}
 	})
-	q.ours = lib.newLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("ours"))...)
-	q.rival = lib.newLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("rival"))...)
+	q.ours = lib.NewLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("ours"))...)
+	q.rival = lib.NewLocker(t, cluster.Addrs(), dial, append(opts, redlock.WithOwner("rival"))...)
 	t.Cleanup(q.end)
 	return q
 }
 
 func (q *quorumTest) end() {
-	q.mend()
+	q.endFaults()
 	for _, locker := range []*redlock.Locker{q.ours, q.rival} {
 		if !q.forever {
 			settle(q, locker)
@@ -108,8 +108,8 @@ func ourKeys(cluster *redlocktest.Cluster) (keys [][]string) {
 	return keys
 }
 
-// mend ends all faults.
-func (q *quorumTest) mend() {
+// endFaults ends all faults.
+func (q *quorumTest) endFaults() {
 	for _, node := range q.Nodes() {
 		node.Thaw()
 		node.Delay(0)

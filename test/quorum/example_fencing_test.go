@@ -26,7 +26,7 @@ var withdraw = redis.NewScript(`
 	return redis.call('HINCRBY', KEYS[1], 'balance', -ARGV[2])
 `)
 
-// A holder that was delayed until somebody else had the lock is refused by what it
+// A holder that was delayed until another one had the lock is refused by what it
 // changes: data in Redis.
 func Example_fencing() {
 	ctx := context.Background()

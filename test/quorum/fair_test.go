@@ -15,16 +15,16 @@ import (
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
-// First come first served, across Lockers, with the real clients, Lua and pub/sub,
+// First come, first served, across Lockers, with the real clients, Lua and pub/sub,
 // in virtual time.
 
-// placeLease is the default.
-const placeLease = 2 * time.Second
+// positionLease is the default.
+const positionLease = 2 * time.Second
 
 // A wire is a Locker's way to the masters, which can be cut.
 type wire struct {
 	cluster *redlocktest.Cluster
-	hangs   bool // dials that are cut say nothing
+	hangs   bool // dials that are cut hang
 	mu      sync.Mutex
 	cut     map[string]bool // by address
 	conns   map[net.Conn]string
@@ -68,13 +68,13 @@ func (w *wire) sever(nodes ...*redlocktest.Node) {
 	}
 }
 
-func (w *wire) mend() {
+func (w *wire) restore() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.cut)
 }
 
-// A crowd is those who wait, fairly, for one lock.
+// A crowd is the fair waiters of one lock.
 type crowd struct {
 	q    *quorumTest
 	mu   sync.Mutex
@@ -83,7 +83,7 @@ type crowd struct {
 	done sync.WaitGroup
 }
 
-// arrive lets somebody wait, and work for a millisecond once it is served.
+// arrive adds a waiter, which works for a millisecond once it is served.
 func (c *crowd) arrive(l *redlock.Locker, opts ...redlock.LockOption) *redlock.Pending {
 	i := c.next
 	c.next++
@@ -117,24 +117,24 @@ func (c *crowd) mustBeServed() {
 	}
 }
 
-// onLine runs a test with a third Locker, whose wire can be cut.
-func onLine(t *testing.T, n int, test func(q *quorumTest, third *redlock.Locker, w *wire), opts ...redlock.Option) {
+// withThird runs a test with a third Locker, whose wire can be cut.
+func withThird(t *testing.T, n int, test func(q *quorumTest, third *redlock.Locker, w *wire), opts ...redlock.Option) {
 	t.Helper()
 	withTwo(t, func(t *testing.T, lib library) {
-		lib.bubble(t, func(t *testing.T) {
+		bubble(t, lib, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, n)
 			q := newQuorumTest(t, lib, cluster, cluster.Dial, opts...)
 			w := newWire(cluster)
-			third := lib.newLocker(t, cluster.Addrs(), w.dial, append(opts, redlock.WithOwner("third"))...)
+			third := lib.NewLocker(t, cluster.Addrs(), w.dial, append(opts, redlock.WithOwner("third"))...)
 			t.Cleanup(func() {
-				w.mend()
-				q.mend()
+				w.restore()
+				q.endFaults()
 				settle(t, third)
 			})
 			test(q, third, w)
-			q.mend()
-			w.mend()
-			time.Sleep(3 * placeLease)
+			q.endFaults()
+			w.restore()
+			time.Sleep(3 * positionLease)
 			for i, node := range q.Nodes() {
 				for _, key := range node.Keys() {
 					if strings.HasPrefix(key, "{job}:") {
@@ -155,7 +155,7 @@ func TestInABubbleFairWaitersOfSeveralLockersAreServedInTheOrderOfArrival(t *tes
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
-			onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+			withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 				lockers := []*redlock.Locker{q.ours, q.rival, third}
 				lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 				c := &crowd{q: q}
@@ -164,9 +164,9 @@ func TestInABubbleFairWaitersOfSeveralLockersAreServedInTheOrderOfArrival(t *tes
 					if i == waiters/2 {
 						fault(q)
 					}
-					c.arrive(lockers[(i*i+i/3)%len(lockers)]) // some twice in a row
+					c.arrive(lockers[(i*i+i/3)%len(lockers)]) // some twice in succession
 				}
-				time.Sleep(2 * placeLease) // places are kept
+				time.Sleep(2 * positionLease) // positions are kept
 				begun := time.Now()
 				mustUnlock(q, lock)
 				c.mustBeServed()
@@ -179,7 +179,7 @@ func TestInABubbleFairWaitersOfSeveralLockersAreServedInTheOrderOfArrival(t *tes
 }
 
 func TestInABubbleAMasterThatLostTheWaitQueueLearnsItAgain(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
 		for range 2 {
@@ -191,7 +191,7 @@ func TestInABubbleAMasterThatLostTheWaitQueueLearnsItAgain(t *testing.T) {
 			if err := node.StartEmpty(); err != nil {
 				q.Fatal(err)
 			}
-			// A renewal takes it again, unless somebody who asks has it for a moment.
+			// A renewal retakes it, unless the attempt of a waiter has it for a short time.
 			within(q, time.Minute, "the lock is on all masters", func() bool {
 				value, held := q.Node(0).Get("job")
 				for _, other := range q.Nodes() {
@@ -208,7 +208,7 @@ func TestInABubbleAMasterThatLostTheWaitQueueLearnsItAgain(t *testing.T) {
 }
 
 func TestInABubbleADeadWaiterIsSkippedAfterItsLease(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		dead := third.LockAsync(context.Background(), "job", redlock.WithFair())
 		time.Sleep(10 * time.Millisecond)
@@ -217,7 +217,7 @@ func TestInABubbleADeadWaiterIsSkippedAfterItsLease(t *testing.T) {
 		w.sever(q.Nodes()...)
 		mustUnlock(q, lock)
 
-		// The lock is free, but not for everybody.
+		// The lock is free, but not for this Locker.
 		_, err := q.ours.TryLock(context.Background(), "job", redlock.WithFair())
 		wantError(q, err, redlock.ErrTaken)
 		wantText(q, err, "free on", "others are before us in line")
@@ -227,11 +227,11 @@ func TestInABubbleADeadWaiterIsSkippedAfterItsLease(t *testing.T) {
 		if err != nil {
 			q.Fatal(err)
 		}
-		if took := time.Since(begun); took > placeLease+300*time.Millisecond {
+		if took := time.Since(begun); took > positionLease+300*time.Millisecond {
 			q.Errorf("served after %v", took)
 		}
-		// Who was taken for dead stands in line again.
-		w.mend()
+		// The waiter that counted as dead is in the queue again.
+		w.restore()
 		time.Sleep(time.Second)
 		mustUnlock(q, lock)
 		if lock, err = dead.Wait(context.Background()); err != nil {
@@ -242,7 +242,7 @@ func TestInABubbleADeadWaiterIsSkippedAfterItsLease(t *testing.T) {
 }
 
 func TestInABubbleACancelledWaiterLeavesTheWaitQueueAtOnce(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		for _, cancel := range [][]int{{0}, {1}, {2}, {0, 1}, {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 3, 4}} {
 			lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 			c := &crowd{q: q}
@@ -264,10 +264,10 @@ func TestInABubbleACancelledWaiterLeavesTheWaitQueueAtOnce(t *testing.T) {
 	})
 }
 
-// Third is the first in line, and reaches one of three masters. Another one is down:
-// whoever is to get the lock needs the one that waits for third.
+// Third is the head of the queue, and reaches one of three masters. Another one is down:
+// the next waiter needs the master that waits for third.
 func TestInABubbleAWaiterWithoutAMajorityDoesNotBlockTheWaitQueue(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
 		c.arrive(third)
@@ -282,11 +282,11 @@ func TestInABubbleAWaiterWithoutAMajorityDoesNotBlockTheWaitQueue(t *testing.T) 
 			defer c.mu.Unlock()
 			return len(c.got) > 0
 		})
-		if took := time.Since(begun); took > 2*placeLease {
+		if took := time.Since(begun); took > 2*positionLease {
 			q.Errorf("served after %v", took)
 		}
-		w.mend()
-		q.mend()
+		w.restore()
+		q.endFaults()
 		c.done.Wait()
 		if fmt.Sprint(c.got) != "[2 0 1]" {
 			q.Errorf("served in the order %v", c.got)
@@ -318,31 +318,31 @@ func (q *quorumTest) commands() (n int) {
 }
 
 func TestInABubbleAPendingKnowsItsPosition(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
 		var all []*redlock.Pending
 		for i := range 9 {
 			all = append(all, c.arrive([]*redlock.Locker{third, q.rival, q.ours}[i%3]))
 		}
-		time.Sleep(time.Second) // all have asked
+		time.Sleep(time.Second) // all have tried
 		for i, p := range all {
-			if ahead, known := p.Position(); ahead != i || !known {
-				q.Errorf("number %d: %d come first, known: %v", i, ahead, known)
+			if before, known := p.Position(); before != i || !known {
+				q.Errorf("number %d: %d come first, known: %v", i, before, known)
 			}
 		}
 		mustUnlock(q, lock)
 		c.mustBeServed()
-		if ahead, known := all[8].Position(); ahead != 0 || !known {
-			q.Errorf("served: %d come first, known: %v", ahead, known)
+		if before, known := all[8].Position(); before != 0 || !known {
+			q.Errorf("served: %d come first, known: %v", before, known)
 		}
 	})
 }
 
-// Who does not use WithFair takes the lock when it is free: order is lost, exclusion
-// is not, and the line goes on.
+// A caller without WithFair takes the lock when it is free: order is lost, exclusion
+// is not, and the queue moves on.
 func TestInABubbleALockerWithoutFairnessIsExcludedAllTheSame(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		holders, served := 0, 0
 		var all sync.WaitGroup
 		for i := range 60 {
@@ -373,13 +373,13 @@ func TestInABubbleALockerWithoutFairnessIsExcludedAllTheSame(t *testing.T) {
 	})
 }
 
-// Places that were given up, in all the moments at which that can happen. The lease is
-// so long that whoever is blocked by one is blocked for good.
+// Positions are given up, at every stage of an attempt. The lease is so long that a waiter
+// behind a leftover position stays blocked.
 
 const longLease = time.Minute
 
-// inLine stands somebody in line who would not ask again by himself.
-func inLine(l *redlock.Locker, opts ...redlock.LockOption) *redlock.Pending {
+// enqueue adds a waiter that retries only after a wake-up.
+func enqueue(l *redlock.Locker, opts ...redlock.LockOption) *redlock.Pending {
 	p := l.LockAsync(context.Background(), "job", append(opts, redlock.WithFair())...)
 	time.Sleep(20 * time.Millisecond)
 	return p
@@ -408,14 +408,14 @@ func (q *quorumTest) delayAll(d time.Duration) {
 }
 
 func TestInABubbleTheNextWaiterIsCancelledWhileTheFirstIsGranted(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
-		first, second := inLine(third), inLine(third)
-		other := inLine(q.rival)
+		first, second := enqueue(third), enqueue(third)
+		other := enqueue(q.rival)
 		time.Sleep(time.Second)
 		mustUnlock(q, lock)
 		q.delayAll(20 * time.Millisecond)
-		time.Sleep(10 * time.Millisecond) // the attempt of first, which names second, is on its way
+		time.Sleep(10 * time.Millisecond) // the attempt of first, with the ticket of second, is on its way
 		second.Cancel()
 		lock = q.mustGet(first, time.Second)
 		q.delayAll(0)
@@ -427,10 +427,10 @@ func TestInABubbleTheNextWaiterIsCancelledWhileTheFirstIsGranted(t *testing.T) {
 }
 
 func TestInABubbleAWithdrawalArrivesBeforeTheAttemptOfItsWaiter(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
-		first := inLine(third, redlock.WithPlaceLease(longLease), redlock.WithRetryDelay(100*time.Millisecond, 100*time.Millisecond))
-		other := inLine(q.rival)
+		first := enqueue(third, redlock.WithPlaceLease(longLease), redlock.WithRetryDelay(100*time.Millisecond, 100*time.Millisecond))
+		other := enqueue(q.rival)
 		time.Sleep(480 * time.Millisecond)
 		q.delayAll(300 * time.Millisecond)
 		time.Sleep(150 * time.Millisecond) // an attempt of first is on its way
@@ -444,9 +444,9 @@ func TestInABubbleAWithdrawalArrivesBeforeTheAttemptOfItsWaiter(t *testing.T) {
 }
 
 func TestInABubbleARequeueRevivesNoPositionThatWasGivenUp(t *testing.T) {
-	onLine(t, 1, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 1, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
-		first := inLine(third, redlock.WithRetryDelay(100*time.Millisecond, 100*time.Millisecond))
+		first := enqueue(third, redlock.WithRetryDelay(100*time.Millisecond, 100*time.Millisecond))
 		time.Sleep(500 * time.Millisecond)
 		mustUnlock(q, lock)
 		q.delayAll(50 * time.Millisecond)
@@ -456,11 +456,11 @@ func TestInABubbleARequeueRevivesNoPositionThatWasGivenUp(t *testing.T) {
 	})
 }
 
-// The masters forget also who died between a grant by too few and the way back.
+// The masters forget a waiter that died between a grant by too few and its requeue.
 func TestInABubbleAPositionOfADeadProcessExpiresOnEveryMaster(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, w *wire) {
 		q.first(2, func(n *redlocktest.Node) { n.Hold("job", "foreign", 3*time.Second) })
-		dead := inLine(third)
+		dead := enqueue(third)
 		time.Sleep(time.Second)
 		w.sever(q.Nodes()...)
 		time.Sleep(longLease)
@@ -474,10 +474,10 @@ func TestInABubbleAPositionOfADeadProcessExpiresOnEveryMaster(t *testing.T) {
 }
 
 func TestInABubbleTryLockIsServedAfterTheWaitersOfItsOwnLocker(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		patient := redlock.WithRetryDelay(10*time.Second, 10*time.Second)
 		_ = q.lock("job", redlock.WithFair(), redlock.WithTTL(500*time.Millisecond)) // left to expire
-		first, second := inLine(third, patient), inLine(q.rival, patient)
+		first, second := enqueue(third, patient), enqueue(q.rival, patient)
 		for granted := false; !granted; {
 			if lock, err := third.TryLock(context.Background(), "job", redlock.WithFair()); err == nil {
 				q.Error("TryLock came first")
@@ -493,15 +493,15 @@ func TestInABubbleTryLockIsServedAfterTheWaitersOfItsOwnLocker(t *testing.T) {
 		}
 		mustUnlock(q, q.mustGet(first, 0))
 		mustUnlock(q, q.mustGet(second, time.Second))
-		time.Sleep(10 * time.Second) // the marks of such patience live as long
+		time.Sleep(10 * time.Second) // flags of such long waits live as long
 	})
 }
 
 func TestInABubbleALockerThatClosesGivesUpItsPosition(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
-		inLine(third)
-		other := inLine(q.rival)
+		enqueue(third)
+		other := enqueue(q.rival)
 		time.Sleep(480 * time.Millisecond)
 		for range 5 {
 			third.LockAsync(context.Background(), "job", redlock.WithFair())
@@ -514,12 +514,12 @@ func TestInABubbleALockerThatClosesGivesUpItsPosition(t *testing.T) {
 }
 
 func TestInABubbleACancelledWaiterBeforeOneWithoutFairnessLeavesNoPosition(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
-		first := inLine(third)
+		first := enqueue(third)
 		plain := third.LockAsync(context.Background(), "job")
 		time.Sleep(20 * time.Millisecond)
-		other := inLine(q.rival)
+		other := enqueue(q.rival)
 		time.Sleep(time.Second)
 		first.Cancel()
 		time.Sleep(time.Second)
@@ -533,28 +533,28 @@ func TestInABubbleACancelledWaiterBeforeOneWithoutFairnessLeavesNoPosition(t *te
 				mustUnlock(q, q.mustGet(other, 0))
 				other = plain
 			case <-time.After(time.Second):
-				q.Error("somebody is not served")
+				q.Error("a waiter is not served")
 			}
 		}
 		time.Sleep(3 * longLease)
 	}, redlock.WithPlaceLease(longLease))
 }
 
-// With an even number of masters half of them are no majority, but they may be what
-// somebody else needs.
+// With an even number of masters half of them are no majority, but another waiter may
+// need them.
 func TestInABubbleAWaiterThatReachesHalfOfTheMastersDoesNotBlockTheWaitQueue(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
 		for _, n := range []int{2, 4} {
-			onLine(t, n, func(q *quorumTest, third *redlock.Locker, w *wire) {
+			withThird(t, n, func(q *quorumTest, third *redlock.Locker, w *wire) {
 				w.hangs = hangs
 				lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
-				first := inLine(third)
-				other := inLine(q.rival)
+				first := enqueue(third)
+				other := enqueue(q.rival)
 				time.Sleep(time.Second)
 				w.sever(q.Nodes()[n/2:]...)
 				mustUnlock(q, lock)
-				mustUnlock(q, q.mustGet(other, 2*placeLease))
-				w.mend()
+				mustUnlock(q, q.mustGet(other, 2*positionLease))
+				w.restore()
 				mustUnlock(q, q.mustGet(first, 20*time.Second))
 			})
 		}

@@ -18,9 +18,9 @@ var failures = map[string]func(*redlocktest.Node){
 	"stopped":         (*redlocktest.Node).Stop,
 	"frozen":          (*redlocktest.Node).Freeze,
 	"cut off":         func(n *redlocktest.Node) { n.DropRequests(true) },
-	"not heard":       func(n *redlocktest.Node) { n.DropReplies(true) },
+	"lost replies":    func(n *redlocktest.Node) { n.DropReplies(true) },
 	"out of memory":   func(n *redlocktest.Node) { n.FailWith(outOfMemory) },
-	"foreign":         func(n *redlocktest.Node) { n.Hold("job", "somebody else", 0) },
+	"foreign":         func(n *redlocktest.Node) { n.Hold("job", "another", 0) },
 	"slow by an hour": func(n *redlocktest.Node) { n.Delay(time.Hour) },
 }
 
@@ -39,7 +39,7 @@ func TestLostRepliesNeverReadAsTakenAfterwards(t *testing.T) {
 		if errors.Is(err, redlock.ErrTaken) {
 			q.Errorf("our own attempt reads as %v", err)
 		}
-		q.mend()
+		q.endFaults()
 		mustUnlock(q, q.lock("job"))
 	}, redlock.WithTTL(time.Hour), redlock.WithNodeTimeout(100*time.Millisecond))
 }
@@ -58,13 +58,13 @@ func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 				defer cancel()
 				pending := q.ours.LockAsync(ctx, "job")
-				// Two rounds met the outage before it ends.
+				// Two rounds fail in the outage before it ends.
 				for range 2 {
 					if _, err := q.rival.TryLock(context.Background(), "job", redlock.WithNodeTimeout(100*time.Millisecond)); err == nil {
 						q.Fatal("granted without a majority")
 					}
 				}
-				q.mend()
+				q.endFaults()
 				lock, err := pending.Wait(ctx)
 				if err != nil {
 					q.Fatal(err)
@@ -86,7 +86,7 @@ func TestAnExtensionTakesRestartedNodesAgainOneAfterTheOther(t *testing.T) {
 			if err := node.StartEmpty(); err != nil {
 				q.Fatal(err)
 			}
-			// The first extension may meet a connection that the restart broke.
+			// The first extension may fail on a connection that the restart broke.
 			eventually(q, fmt.Sprintf("node %d carries the lock again", i), func() bool {
 				if err := lock.Extend(context.Background()); err != nil {
 					q.Fatal(err)
@@ -155,7 +155,7 @@ func TestClocksOfAMajorityThatJumpForwardBreakExclusion(t *testing.T) {
 		q.first(2, func(n *redlocktest.Node) { n.JumpClock(time.Hour) })
 		second, err := q.rival.TryLock(context.Background(), "job")
 		if err != nil {
-			q.Fatalf("exclusion survived, which nobody promised: %v", err)
+			q.Fatalf("exclusion survived, which is not promised: %v", err)
 		}
 		if first.Context().Err() != nil {
 			q.Fatal("the first holder cannot know")

@@ -10,9 +10,13 @@ import (
 
 func TestMain(m *testing.M) { testbed.Main(m) }
 
+type (
+	library  = testbed.Library
+	dialFunc = testbed.DialFunc
+)
+
 var (
 	eventually = testbed.Eventually
-	long       = testbed.Long
 	mustLock   = testbed.MustLock
 	mustUnlock = testbed.MustUnlock
 	rounds     = testbed.Rounds
@@ -20,5 +24,9 @@ var (
 	unhurried  = testbed.Unhurried
 	wantError  = testbed.WantError
 	wantText   = testbed.WantText
+	viaGoRedis = testbed.ViaGoRedis
 	within     = testbed.Within
+	withEach   = testbed.WithEach
+	withSome   = testbed.WithSome
+	withTwo    = testbed.WithTwo
 )

@@ -25,13 +25,13 @@ func oncePerTick(ctx context.Context, locker *redlock.Locker, every time.Duratio
 func TestInABubbleAJobOfAllInstancesRunsOncePerTick(t *testing.T) {
 	const ticks, every = 30, time.Second
 	withTwo(t, func(t *testing.T, lib library) {
-		lib.bubble(t, func(t *testing.T) {
+		bubble(t, lib, func(t *testing.T) {
 			cluster := redlocktest.NewInMemory(t, 3)
 			var ran [ticks]atomic.Int32
 			begin := time.Now()
 			var all sync.WaitGroup
 			for _, behind := range []time.Duration{0, 70 * time.Millisecond, 200 * time.Millisecond} {
-				locker := lib.newLocker(t, cluster.Addrs(), cluster.Dial)
+				locker := lib.NewLocker(t, cluster.Addrs(), cluster.Dial)
 				all.Go(func() {
 					defer settle(t, locker)
 					for tick := range ticks {

@@ -12,10 +12,10 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// Places in line, and marks that somebody waits: how long they last, and whose they are.
+// Positions and waiter flags: how long they last, and which waiter owns them.
 
-// listener is a Locker that hears of releases.
-func (l *line) listener(owner string, opts ...redlock.Option) *redlock.Locker {
+// subscriber is a Locker that is notified of releases.
+func (l *queueTest) subscriber(owner string, opts ...redlock.Option) *redlock.Locker {
 	var pools []pool.Pool
 	for i := range 3 {
 		pools = append(pools, goredis.New(l.client(i)))
@@ -28,7 +28,7 @@ func (l *line) listener(owner string, opts ...redlock.Option) *redlock.Locker {
 	return locker
 }
 
-func (l *line) mustTake(locker *redlock.Locker, opts ...redlock.LockOption) *redlock.Lock {
+func (l *queueTest) mustTake(locker *redlock.Locker, opts ...redlock.LockOption) *redlock.Lock {
 	l.Helper()
 	k, err := locker.Lock(context.Background(), "job", opts...)
 	if err != nil {
@@ -37,7 +37,7 @@ func (l *line) mustTake(locker *redlock.Locker, opts ...redlock.LockOption) *red
 	return k
 }
 
-func (l *line) mustWait(p *redlock.Pending) *redlock.Lock {
+func (l *queueTest) mustWait(p *redlock.Pending) *redlock.Lock {
 	l.Helper()
 	k, err := p.Wait(context.Background())
 	if err != nil {
@@ -46,42 +46,42 @@ func (l *line) mustWait(p *redlock.Pending) *redlock.Lock {
 	return k
 }
 
-func (l *line) mustGiveBack(k *redlock.Lock) {
+func (l *queueTest) mustRelease(k *redlock.Lock) {
 	l.Helper()
 	if err := k.Unlock(context.Background()); err != nil {
 		l.Fatal(err)
 	}
 }
 
-// mustServeInTurn has those who wait served in their order.
-func (l *line) mustServeInTurn(first, second *redlock.Pending) {
+// mustServeInOrder checks that the first waiter is served first.
+func (l *queueTest) mustServeInOrder(first, second *redlock.Pending) {
 	l.Helper()
 	select {
 	case <-first.Done():
 	case <-second.Done():
-		l.Error("who came later is served first")
+		l.Error("the later waiter is served first")
 	case <-time.After(time.Minute):
-		l.Fatal("nobody is served")
+		l.Fatal("no waiter is served")
 	}
 	for _, p := range []*redlock.Pending{first, second} {
 		select {
 		case <-p.Done():
-			l.mustGiveBack(l.mustWait(p))
+			l.mustRelease(l.mustWait(p))
 		default:
-			defer func() { l.mustGiveBack(l.mustWait(p)) }()
+			defer func() { l.mustRelease(l.mustWait(p)) }()
 		}
 	}
 }
 
 func TestAReleaseLeavesThePositionOfAWaiterThatCameAfterTheNodesForgotTheTickets(t *testing.T) {
 	for name, held := range map[string]time.Duration{"unlocked": 5 * time.Second, "unlocked after it expired": 9 * time.Second} {
-		withLine(t, func(l *line) {
+		withQueue(t, func(l *queueTest) {
 			ctx := context.Background()
-			one, two, other := l.listener("one", redlock.WithFair()), l.listener("two", redlock.WithFair()), l.listener("other", redlock.WithFair())
+			one, two, other := l.subscriber("one", redlock.WithFair()), l.subscriber("two", redlock.WithFair()), l.subscriber("other", redlock.WithFair())
 			k := l.mustTake(other)
 			a := one.LockAsync(ctx, "job") // draws the first ticket
 			time.Sleep(100 * time.Millisecond)
-			l.mustGiveBack(k)
+			l.mustRelease(k)
 			old := l.mustWait(a)
 			time.Sleep(held) // longer than two leases
 			release := func() error { return old.Unlock(ctx) }
@@ -96,52 +96,52 @@ func TestAReleaseLeavesThePositionOfAWaiterThatCameAfterTheNodesForgotTheTickets
 			if err := release(); err != nil {
 				t.Fatal(name, err)
 			}
-			l.mustServeInTurn(first, second)
+			l.mustServeInOrder(first, second)
 		})
 	}
 }
 
 func TestAnInheritedPositionLastsForTheLeaseOfItsNewWaiter(t *testing.T) {
 	patient := []redlock.LockOption{redlock.WithRetryDelay(9*time.Second, 9*time.Second), redlock.WithPlaceLease(time.Minute)}
-	withLine(t, func(l *line) {
+	withQueue(t, func(l *queueTest) {
 		ctx := context.Background()
-		one, two := l.listener("one", redlock.WithFair()), l.listener("two", redlock.WithFair())
+		one, two := l.subscriber("one", redlock.WithFair()), l.subscriber("two", redlock.WithFair())
 		l.mustTake(two, redlock.WithTTL(time.Second)) // and expires
-		a := one.LockAsync(ctx, "job")                // whose lease is 2 s
+		a := one.LockAsync(ctx, "job")                // its lease is 2 s
 		first := one.LockAsync(ctx, "job", patient...)
 		k := l.mustWait(a)
 		time.Sleep(3 * time.Second)
 		second := two.LockAsync(ctx, "job")
 		time.Sleep(100 * time.Millisecond)
-		l.mustGiveBack(k)
-		l.mustServeInTurn(first, second)
+		l.mustRelease(k)
+		l.mustServeInOrder(first, second)
 	})
-	withLine(t, func(l *line) { // so with the mark
+	withQueue(t, func(l *queueTest) { // so with the waiter flag
 		ctx := context.Background()
-		one, two := l.listener("one", redlock.WithFair()), l.listener("two", redlock.WithFair())
+		one, two := l.subscriber("one", redlock.WithFair()), l.subscriber("two", redlock.WithFair())
 		l.mustTake(two, redlock.WithTTL(time.Second))
 		a, next := one.LockAsync(ctx, "job"), one.LockAsync(ctx, "job", patient...)
 		k := l.mustWait(a)
 		time.Sleep(time.Second)
 		begun := time.Now()
-		l.mustGiveBack(k)
-		l.mustGiveBack(l.mustWait(next))
+		l.mustRelease(k)
+		l.mustRelease(l.mustWait(next))
 		if took := time.Since(begun); took > 100*time.Millisecond {
-			t.Errorf("who listens hears of the release after %v", took)
+			t.Errorf("the waiter is notified of the release after %v", took)
 		}
 	})
 }
 
 func TestAShortWaitRemovesNoFlagOfALongWait(t *testing.T) {
 	for _, fair := range []bool{false, true} {
-		withLine(t, func(l *line) {
+		withQueue(t, func(l *queueTest) {
 			ctx := context.Background()
 			var opts []redlock.LockOption
 			if fair {
 				opts = append(opts, redlock.WithFair())
 			}
-			holder, brief := l.listener("holder"), l.listener("brief")
-			patient := l.listener("patient", redlock.WithRetryDelay(9*time.Second, 9*time.Second))
+			holder, brief := l.subscriber("holder"), l.subscriber("brief")
+			patient := l.subscriber("patient", redlock.WithRetryDelay(9*time.Second, 9*time.Second))
 			k := l.mustTake(holder, redlock.WithTTL(time.Minute))
 			watching, stop := context.WithCancel(ctx)
 			defer stop()
@@ -157,22 +157,22 @@ func TestAShortWaitRemovesNoFlagOfALongWait(t *testing.T) {
 			cancel()
 			time.Sleep(time.Second)
 			begun := time.Now()
-			l.mustGiveBack(k)
-			l.mustGiveBack(l.mustWait(next))
+			l.mustRelease(k)
+			l.mustRelease(l.mustWait(next))
 			if took := time.Since(begun); took > 100*time.Millisecond {
-				t.Errorf("fair %t: who listens hears of the release after %v", fair, took)
+				t.Errorf("fair %t: the waiter is notified of the release after %v", fair, took)
 			}
 			if change := <-changes; time.Since(begun) > 100*time.Millisecond {
-				t.Errorf("fair %t: who watches hears %v after %v", fair, change, time.Since(begun))
+				t.Errorf("fair %t: the watch reports %v after %v", fair, change, time.Since(begun))
 			}
 		})
 	}
 }
 
 func TestAWatchReportsNoReleaseWhereANodeThatIsDownMayHoldTheLock(t *testing.T) {
-	withLine(t, func(l *line) {
+	withQueue(t, func(l *queueTest) {
 		ctx := context.Background()
-		a, b := l.listener("A"), l.listener("B")
+		a, b := l.subscriber("A"), l.subscriber("B")
 		l.cluster.Node(2).Stop()
 		k := l.mustTake(a)
 		synctest.Wait() // until node 2 has refused

@@ -15,7 +15,7 @@ import (
 )
 
 // Random crowds of callers and random faults, in virtual time: never two holders,
-// fencing tokens that grow, nobody waits for ever for a free lock, who came first is served first where that is
+// fencing tokens that grow, no waiter waits for ever for a free lock, first come, first served where that is
 // promised, and nothing is left. A seed that fails is enough to see it again.
 
 // A mayhem is one random run.
@@ -36,12 +36,12 @@ type mayhem struct {
 	story   []string
 }
 
-// A kind of crowd says how they ask, and what goes wrong meanwhile.
+// A kind of crowd says how its callers wait, and what goes wrong meanwhile.
 type kind struct {
 	name string
 	fair func(i int) bool
 	// orderly crowds have at least a majority of healthy masters all the time, and
-	// a way to them: who came first is served first.
+	// a way to them: first come, first served.
 	orderly bool
 }
 
@@ -54,14 +54,14 @@ var kinds = []kind{
 
 // A visit is one lock that was granted.
 type visit struct {
-	who     int
+	caller  int
 	arrived time.Duration
 }
 
 const (
 	mayhemTime = 5 * time.Second // in which actors arrive and things go wrong
 	mayhemTTL  = 2 * time.Second
-	// registered is the time after which somebody who arrived has told a majority,
+	// registered is the time after which a majority has registered a caller,
 	// also where a minority does not answer: three attempts, with pauses.
 	registered = 1200 * time.Millisecond
 )
@@ -72,7 +72,7 @@ func TestInABubbleRandomCrowdsAndFaults(t *testing.T) {
 			withSome(t, func(t *testing.T, lib library) {
 				t.Parallel()
 				for n := range rounds(1, 250) { // for each library and kind of crowd
-					synctest.Test(t, func(t *testing.T) { runMayhem(t, lib, k, lib.seed(n)) })
+					synctest.Test(t, func(t *testing.T) { runMayhem(t, lib, k, lib.Seed(n)) })
 					if t.Failed() {
 						return
 					}
@@ -99,7 +99,7 @@ func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 		begun:      time.Now(),
 		holders:    make(map[int]*redlock.Lock),
 	}
-	m.third = lib.newLocker(t, cluster.Addrs(), m.wire.dial, append(opts, redlock.WithOwner("third"))...)
+	m.third = lib.NewLocker(t, cluster.Addrs(), m.wire.dial, append(opts, redlock.WithOwner("third"))...)
 	t.Cleanup(func() { settle(t, m.third) })
 
 	mustUnlock(m, m.lock("job")) // waits until the masters count, if they are guarded
@@ -112,24 +112,24 @@ func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 		m.plague(&actors)
 	}
 	time.Sleep(mayhemTime)
-	m.mend()
-	m.wire.mend()
-	m.tell("mended")
+	m.endFaults()
+	m.wire.restore()
+	m.note("all faults end")
 
-	// Everybody who waits is served: a lock that was left to expire costs a TTL, a
-	// dead place its lease, everything else a retry delay at most.
+	// Every waiter is served: a lock that was left to expire costs a TTL, a
+	// dead position its lease, everything else a retry delay at most.
 	ended := make(chan struct{})
 	go func() { actors.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-time.After(2 * time.Minute):
-		t.Errorf("somebody still waits")
+		t.Errorf("a caller still waits")
 	}
 	if k.orderly {
 		m.checkOrder()
 	}
 	mustUnlock(m, m.lock("job"))
-	time.Sleep(3 * placeLease)
+	time.Sleep(3 * positionLease)
 	for i, node := range m.Nodes() {
 		for _, key := range node.Keys() {
 			if strings.HasPrefix(key, "{job}:") && key != "{job}:fence" { // which has a long life
@@ -142,7 +142,7 @@ func runMayhem(t *testing.T, lib library, k kind, seed uint64) {
 	}
 }
 
-func (m *mayhem) tell(format string, args ...any) {
+func (m *mayhem) note(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.story = append(m.story, fmt.Sprintf("%6d ms  ", time.Since(m.begun).Milliseconds())+fmt.Sprintf(format, args...))
@@ -172,7 +172,7 @@ func (m *mayhem) act(actors *sync.WaitGroup, i int) {
 		time.Sleep(arrival)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		m.tell("%d arrives, way %d, patience %v", i, how, patience)
+		m.note("%d arrives, way %d, patience %v", i, how, patience)
 		arrived := time.Since(m.begun)
 		switch how {
 		case 0:
@@ -200,7 +200,7 @@ func (m *mayhem) act(actors *sync.WaitGroup, i int) {
 			lock, err := pending.Wait(ctx)
 			if err != nil {
 				pending.Cancel()
-				m.tell("%d gives up: %v", i, err)
+				m.note("%d gives up: %v", i, err)
 				return
 			}
 			m.hold(i, arrived, lock, work)
@@ -208,10 +208,10 @@ func (m *mayhem) act(actors *sync.WaitGroup, i int) {
 	})
 }
 
-// enter notes a holder. There may be one whose lock has just ended, and who has not run
-// since: it is given back in the same moment, but never before its context ended.
+// enter notes a holder. There may be one whose lock has just ended, and that has not run
+// since: it is released at the same time, but never before its context ended.
 func (m *mayhem) enter(i int, arrived time.Duration, lock *redlock.Lock) {
-	m.tell("%d holds", i)
+	m.note("%d holds", i)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for other, held := range m.holders {
@@ -232,7 +232,7 @@ func (m *mayhem) leave(i int) {
 	m.mu.Lock()
 	delete(m.holders, i)
 	m.mu.Unlock()
-	m.tell("%d is done", i)
+	m.note("%d is done", i)
 }
 
 // hold works while the lock is certainly held.
@@ -246,7 +246,7 @@ func (m *mayhem) hold(i int, arrived time.Duration, lock *redlock.Lock, work tim
 	_ = lock.Unlock(context.Background()) // whatever the masters let it do
 }
 
-// plague lets something go wrong some time, and be mended some time later.
+// plague lets something go wrong some time, and ends it some time later.
 func (m *mayhem) plague(actors *sync.WaitGroup) {
 	node := m.Node(m.random.IntN(3))
 	if m.kind.orderly {
@@ -264,7 +264,7 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 	length := min(time.Duration(m.random.Int64N(int64(3*time.Second))), mayhemTime-from)
 	actors.Go(func() {
 		time.Sleep(from)
-		m.tell("plague %d on %s for %v", what, node.Addr(), length)
+		m.note("plague %d on %s for %v", what, node.Addr(), length)
 		switch what {
 		case 0:
 			node.Freeze()
@@ -293,7 +293,7 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 		case 6:
 			m.wire.sever(node)
 			time.Sleep(length)
-			m.wire.mend()
+			m.wire.restore()
 		default:
 			if err := node.StartEmpty(); err != nil {
 				m.Error(err)
@@ -302,13 +302,13 @@ func (m *mayhem) plague(actors *sync.WaitGroup) {
 	})
 }
 
-// checkOrder checks that nobody was served before another who was registered when he
+// checkOrder checks that no caller was served before another that was registered when it
 // arrived.
 func (m *mayhem) checkOrder() {
 	for i, later := range m.served {
 		for _, earlier := range m.served[i+1:] {
 			if later.arrived > earlier.arrived+registered {
-				m.Errorf("%d, who arrived at %v, was served before %d, who arrived at %v", later.who, later.arrived, earlier.who, earlier.arrived)
+				m.Errorf("%d, which arrived at %v, was served before %d, which arrived at %v", later.caller, later.arrived, earlier.caller, earlier.arrived)
 			}
 		}
 	}

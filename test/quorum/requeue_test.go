@@ -20,12 +20,12 @@ import (
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
-// Whoever stands in line with WithFair is granted by some node, again and again, while the
-// others deny him: that grant has to go back, and he into the line. Here X waits, a
-// majority knows of him, and then Y comes: X is to be served first.
+// A fair waiter is often granted by some node while the others deny it. The grant has to be
+// rolled back, and the waiter goes back into the queue. Here X waits, a majority has registered
+// it, and then Y comes: X is to be served first.
 
-// A line is three masters in memory, in virtual time, and Lockers that want one lock.
-type line struct {
+// A queueTest is three masters in memory, in virtual time, and Lockers that want one lock.
+type queueTest struct {
 	*testing.T
 	cluster *redlocktest.Cluster
 	clients []*redis.Client
@@ -33,9 +33,9 @@ type line struct {
 	look    []*redis.Client // to each master, for the test itself
 }
 
-func withLine(t *testing.T, test func(l *line)) {
+func withQueue(t *testing.T, test func(l *queueTest)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &line{T: t, cluster: redlocktest.NewInMemory(t, 3)}
+		l := &queueTest{T: t, cluster: redlocktest.NewInMemory(t, 3)}
 		for i := range 3 {
 			l.look = append(l.look, l.client(i))
 		}
@@ -52,30 +52,30 @@ func withLine(t *testing.T, test func(l *line)) {
 	})
 }
 
-func (l *line) client(i int) *redis.Client {
+func (l *queueTest) client(i int) *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: l.cluster.Addrs()[i], Dialer: l.cluster.Dial, DialerRetries: 1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 	l.clients = append(l.clients, c)
 	return c
 }
 
-// An overheard pool has no subscriptions. What before returns comes in place of an answer.
-type overheard struct {
+// An intercepted pool has no subscriptions. An error of before replaces the answer.
+type intercepted struct {
 	pool.Pool
 	before func(ctx context.Context, args []any) error
 }
 
-func (o overheard) Do(ctx context.Context, args ...any) (any, error) {
-	if err := o.before(ctx, args); err != nil {
+func (i intercepted) Do(ctx context.Context, args ...any) (any, error) {
+	if err := i.before(ctx, args); err != nil {
 		return nil, err
 	}
-	return o.Pool.Do(ctx, args...)
+	return i.Pool.Do(ctx, args...)
 }
 
-func (l *line) locker(owner string, before func(ctx context.Context, node int, args []any) error, opts ...redlock.Option) *redlock.Locker {
+func (l *queueTest) locker(owner string, before func(ctx context.Context, node int, args []any) error, opts ...redlock.Option) *redlock.Locker {
 	var pools []pool.Pool
 	for i := range 3 {
-		pools = append(pools, overheard{goredis.New(l.client(i)), func(ctx context.Context, args []any) error { return before(ctx, i, args) }})
+		pools = append(pools, intercepted{goredis.New(l.client(i)), func(ctx context.Context, args []any) error { return before(ctx, i, args) }})
 	}
 	locker, err := redlock.New(pools, append(opts, redlock.WithFair(), redlock.WithOwner(owner), redlock.WithRetryDelay(400*time.Millisecond, 400*time.Millisecond))...)
 	if err != nil {
@@ -87,10 +87,10 @@ func (l *line) locker(owner string, before func(ctx context.Context, node int, a
 
 func undisturbed(context.Context, int, []any) error { return nil }
 
-func (l *line) key(node int) string { return l.look[node].Get(context.Background(), "job").Val() }
+func (l *queueTest) key(node int) string { return l.look[node].Get(context.Background(), "job").Val() }
 
 // until returns when key 0 is as wanted.
-func (l *line) until(wanted func(key string) bool) {
+func (l *queueTest) until(wanted func(key string) bool) {
 	l.Helper()
 	for begun := time.Now(); !wanted(l.key(0)); time.Sleep(time.Millisecond) {
 		if time.Since(begun) > time.Minute {
@@ -99,19 +99,19 @@ func (l *line) until(wanted func(key string) bool) {
 	}
 }
 
-// mustServe has Y come after X, and X served first.
-func (l *line) mustServe(x *redlock.Pending, y *redlock.Locker) {
+// mustServe lets Y come after X, and checks that X is served first.
+func (l *queueTest) mustServe(x *redlock.Pending, y *redlock.Locker) {
 	l.Helper()
 	ctx := context.Background()
 	var mu sync.Mutex
 	var served []string
-	serve := func(who string, k *redlock.Lock, err error) {
+	serve := func(name string, k *redlock.Lock, err error) {
 		if err != nil {
 			l.Error(err)
 			return
 		}
 		mu.Lock()
-		served = append(served, who)
+		served = append(served, name)
 		mu.Unlock()
 		time.Sleep(time.Second)
 		if err := k.Unlock(ctx); err != nil {
@@ -128,7 +128,7 @@ func (l *line) mustServe(x *redlock.Pending, y *redlock.Locker) {
 }
 
 func TestOneLostReleaseOfAGrantLosesNoPosition(t *testing.T) {
-	withLine(t, func(l *line) {
+	withQueue(t, func(l *queueTest) {
 		ctx := context.Background()
 		var lose atomic.Bool
 		z, y := l.locker("Z", undisturbed), l.locker("Y", undisturbed)
@@ -149,10 +149,10 @@ func TestOneLostReleaseOfAGrantLosesNoPosition(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.cluster.Node(2).Stop()
-		l.look[0].Set(ctx, "job", "an attempt of somebody's", 300*time.Millisecond)
+		l.look[0].Set(ctx, "job", "an attempt of another", 300*time.Millisecond)
 		lose.Store(true)
 		waits := x.LockAsync(ctx, "job")
-		l.until(func(string) bool { return !lose.Load() }) // node 0 granted it to X, and hears nothing
+		l.until(func(string) bool { return !lose.Load() }) // node 0 granted it to X, and gets no release
 		time.Sleep(60 * time.Millisecond)                  // but now
 		if err := l.cluster.Node(2).Start(); err != nil {
 			t.Fatal(err)
@@ -171,12 +171,12 @@ func TestOneLostReleaseOfAGrantLosesNoPosition(t *testing.T) {
 }
 
 func TestTheUnlockOfAnotherLosesNoPositionOfAGrantedWaiter(t *testing.T) {
-	withLine(t, func(l *line) {
+	withQueue(t, func(l *queueTest) {
 		ctx := context.Background()
 		var cut [2]atomic.Bool // Z from node 0, X from node 2
-		cutOff := func(who, from int) func(context.Context, int, []any) error {
+		cutOff := func(locker, from int) func(context.Context, int, []any) error {
 			return func(ctx context.Context, node int, _ []any) error {
-				if node == from && cut[who].Load() {
+				if node == from && cut[locker].Load() {
 					<-ctx.Done()
 					return fmt.Errorf("%w: %w", pool.ErrNotSent, ctx.Err())
 				}
@@ -184,8 +184,8 @@ func TestTheUnlockOfAnotherLosesNoPositionOfAGrantedWaiter(t *testing.T) {
 			}
 		}
 		z, x, y := l.locker("Z", cutOff(0, 0)), l.locker("X", cutOff(1, 2)), l.locker("Y", undisturbed)
-		for i := range 3 { // so Z waits in line, and has a ticket
-			l.look[i].Set(ctx, "job", "somebody", time.Second)
+		for i := range 3 { // so Z waits in the queue, and has a ticket
+			l.look[i].Set(ctx, "job", "another", time.Second)
 		}
 		cut[0].Store(true)
 		held, err := z.Lock(ctx, "job")
@@ -195,7 +195,7 @@ func TestTheUnlockOfAnotherLosesNoPositionOfAGrantedWaiter(t *testing.T) {
 		time.Sleep(time.Second)
 		cut[0].Store(false)
 		cut[1].Store(true)
-		l.look[0].Set(ctx, "job", "an attempt of somebody's", time.Second)
+		l.look[0].Set(ctx, "job", "an attempt of another", time.Second)
 		waits := x.LockAsync(ctx, "job")
 		l.until(func(key string) bool { return strings.HasPrefix(key, "rl1:") }) // node 0 grants it to X,
 		synctest.Wait()                                                          // node 1 denies it,
@@ -203,7 +203,7 @@ func TestTheUnlockOfAnotherLosesNoPositionOfAGrantedWaiter(t *testing.T) {
 		if err := held.Unlock(ctx); err != nil { // Z unlocks there, too,
 			t.Fatal(err)
 		}
-		l.until(func(key string) bool { return key != attempt }) // and X gives it back, and asks again
+		l.until(func(key string) bool { return key != attempt }) // and X rolls it back, and retries
 		time.Sleep(2 * time.Millisecond)
 		l.mustServe(waits, y)
 		cut[1].Store(false)

@@ -32,13 +32,13 @@ func TestInABubbleAServerUnderTwoNamesCountsOnceInEveryMode(t *testing.T) {
 	for mode, opts := range scriptModes {
 		t.Run(mode, func(t *testing.T) {
 			withTwo(t, func(t *testing.T, lib library) {
-				lib.bubble(t, func(t *testing.T) {
+				bubble(t, lib, func(t *testing.T) {
 					cluster := redlocktest.NewInMemory(t, 2)
 					first, second := cluster.Addrs()[0], cluster.Addrs()[1]
-					var told atomic.Int64
+					var reports atomic.Int64
 					open := func() *redlock.Locker {
-						pools := []pool.Pool{lib.open(t, first, cluster.Dial), named{lib.open(t, first, cluster.Dial), "another name"}, lib.open(t, second, cluster.Dial)}
-						trace := &redlock.Trace{Same: func(string) { told.Add(1) }}
+						pools := []pool.Pool{lib.Open(t, first, cluster.Dial), named{lib.Open(t, first, cluster.Dial), "another name"}, lib.Open(t, second, cluster.Dial)}
+						trace := &redlock.Trace{Same: func(string) { reports.Add(1) }}
 						l, err := redlock.New(pools, append(opts, redlock.WithTrace(trace))...)
 						if err != nil {
 							t.Fatal(err)
@@ -55,8 +55,8 @@ func TestInABubbleAServerUnderTwoNamesCountsOnceInEveryMode(t *testing.T) {
 					if held, _ := lock.Held(); held != 2 {
 						t.Errorf("held on %d nodes of 2 servers", held)
 					}
-					if told.Load() != 1 {
-						t.Errorf("told %d times", told.Load())
+					if reports.Load() != 1 {
+						t.Errorf("reported %d times", reports.Load())
 					}
 					next := rival.LockAsync(t.Context(), "job")
 					time.Sleep(time.Second)

@@ -8,8 +8,8 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// take takes a lock for a moment, and returns its token.
-func (l *line) take(locker *redlock.Locker, name string) uint64 {
+// take takes a lock for a short time, and returns its token.
+func (l *queueTest) take(locker *redlock.Locker, name string) uint64 {
 	l.Helper()
 	ctx := context.Background()
 	for i := range 3 { // connections to masters that were away break, and are made anew
@@ -29,7 +29,7 @@ func (l *line) take(locker *redlock.Locker, name string) uint64 {
 }
 
 // restart brings a master back, and has others lock until it counts again.
-func (l *line) restart(start func() error, others *redlock.Locker) {
+func (l *queueTest) restart(start func() error, others *redlock.Locker) {
 	l.Helper()
 	if err := start(); err != nil {
 		l.Fatal(err)
@@ -40,14 +40,14 @@ func (l *line) restart(start func() error, others *redlock.Locker) {
 
 const guarded = 8 * time.Second
 
-// The master that knew the token of A restarts without its data, and S asks, whose machine
-// slept for an hour: to S all masters have gone ahead by as much.
+// The master that knew the token of A restarts without its data, and S asks. The machine
+// of S was suspended for an hour: to S all masters are fast by as much.
 func TestATokenAfterASuspendIsLargerAlsoWhereItsMasterForgot(t *testing.T) {
-	for _, slept := range []time.Duration{0, time.Hour} {
-		withLine(t, func(l *line) {
+	for _, suspended := range []time.Duration{0, time.Hour} {
+		withQueue(t, func(l *queueTest) {
 			s := l.locker("S", undisturbed, redlock.WithFencing(), redlock.WithRestartGuard(guarded))
 			l.take(s, "another") // and knows what time it is
-			l.cluster.Advance(slept)
+			l.cluster.Advance(suspended)
 			a := l.locker("A", undisturbed, redlock.WithFencing(), redlock.WithRestartGuard(guarded))
 			l.cluster.Node(2).Stop()
 			first := l.take(a, "job") // on the first two
@@ -55,7 +55,7 @@ func TestATokenAfterASuspendIsLargerAlsoWhereItsMasterForgot(t *testing.T) {
 			l.restart(l.cluster.Node(1).StartEmpty, a)
 			l.cluster.Node(0).Freeze()
 			if second := l.take(s, "job"); second <= first {
-				t.Errorf("after a sleep of %v: token %d after %d", slept, second, first)
+				t.Errorf("after a suspend of %v: token %d after %d", suspended, second, first)
 			}
 			l.cluster.Node(0).Thaw()
 		})
@@ -65,7 +65,7 @@ func TestATokenAfterASuspendIsLargerAlsoWhereItsMasterForgot(t *testing.T) {
 // What the guard cannot do: time makes up for what was forgotten only where the masters
 // agree about it.
 func TestATokenCanBeSmallerWhereMastersDisagreeAboutTheTimeAndForget(t *testing.T) {
-	withLine(t, func(l *line) {
+	withQueue(t, func(l *queueTest) {
 		l.cluster.Node(0).Advance(time.Hour)
 		l.cluster.Node(1).Advance(time.Hour)
 		a := l.locker("A", undisturbed, redlock.WithFencing(), redlock.WithRestartGuard(guarded))

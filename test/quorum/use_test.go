@@ -127,7 +127,7 @@ func TestCloseEndsWaitsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
 	})
 }
 
-// A cancelled wait says so, and says what the last attempt met: neither hides
+// A cancelled wait says so, and says what the last attempt failed with: neither hides
 // the other.
 func TestACancelledWaitMatchesTheContextAndNamesTheHolder(t *testing.T) {
 	t.Parallel()
@@ -156,7 +156,7 @@ func TestAFailedUnlockCanBeRepeatedAndAConfirmedOneCannot(t *testing.T) {
 		err := lock.Unlock(context.Background())
 		wantError(q, err, redlock.ErrNoQuorum)
 		wantText(q, err, "not now")
-		q.mend()
+		q.endFaults()
 		eventually(q, "a repeated unlock is confirmed", func() bool {
 			err := lock.Unlock(context.Background())
 			return err == nil || errors.Is(err, redlock.ErrNotHeld)

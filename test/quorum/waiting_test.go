@@ -16,14 +16,14 @@ func TestInABubbleAReleaseWakesAWaiterOfAnotherLockerAtOnce(t *testing.T) {
 		lock := q.lock("job")
 		next := q.rival.LockAsync(context.Background(), "job", redlock.WithRetryDelay(3*time.Second, 3*time.Second))
 		time.Sleep(time.Second)
-		marks := 0
+		flags := 0
 		for _, node := range q.Nodes() {
 			if mark, _ := node.Get("{job}:wait"); mark != "" {
-				marks++
+				flags++
 			}
 		}
-		if marks < 2 { // the third may have been free when the waiter asked first
-			q.Errorf("%d nodes have a mark", marks)
+		if flags < 2 { // the third may have been free when the waiter asked first
+			q.Errorf("%d nodes have a waiter flag", flags)
 		}
 		begun := time.Now()
 		mustUnlock(q, lock)

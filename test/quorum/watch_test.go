@@ -30,13 +30,13 @@ func wantState(q *quorumTest, s redlock.State, text string) {
 
 func TestInABubbleInspectSaysTheHolderOfALockAndItsTimeLeft(t *testing.T) {
 	inBubble(t, 5, func(q *quorumTest) {
-		// What 3 of 5 nodes agree about is known, whoever else answered by then.
+		// What 3 of 5 nodes agree about is known, whatever the other nodes answer.
 		wantState(q, q.inspect("job"), `nobody holds "job": it is free on 3 of 5 nodes; 0 wait`)
 		lock := q.lock("job", redlock.WithTTL(time.Minute))
 		time.Sleep(10 * time.Second)
 		wantState(q, q.inspect("job"), `"job" is held by ours on 3 of 5 nodes, for 50s if it is not extended; 0 wait`)
 
-		// Who has it on a minority only does not hold it.
+		// A key on a minority only does not hold the lock.
 		q.Node(0).Delete("job")
 		q.Node(1).Delete("job")
 		wantState(q, q.inspect("job"), `"job" is held by ours on 3 of 5 nodes, for 50s if it is not extended; 0 wait`)
@@ -45,7 +45,7 @@ func TestInABubbleInspectSaysTheHolderOfALockAndItsTimeLeft(t *testing.T) {
 		_ = lock.Unlock(context.Background()) // a majority lost it
 		time.Sleep(time.Second)               // the rest is being released
 
-		q.first(3, func(n *redlocktest.Node) { n.Hold("job", "somebody", 0) })
+		q.first(3, func(n *redlocktest.Node) { n.Hold("job", "another", 0) })
 		s := q.inspect("job")
 		if s.TTL >= 0 || s.Holder == "" {
 			q.Errorf("a key without a time to live: %v", s)
@@ -68,13 +68,13 @@ func TestInABubbleInspectSaysTheHolderOfALockAndItsTimeLeft(t *testing.T) {
 		if _, err := q.rival.Inspect(context.Background(), ""); err == nil {
 			q.Error("a lock without a name was inspected")
 		}
-		q.mend()
+		q.endFaults()
 		time.Sleep(10 * time.Second) // go-redis is still at work on what the frozen masters were asked
 	})
 }
 
 func TestInABubbleInspectCountsTheWaiters(t *testing.T) {
-	onLine(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
+	withThird(t, 3, func(q *quorumTest, third *redlock.Locker, _ *wire) {
 		lock := q.lock("job", redlock.WithFair(), redlock.WithKeepAlive())
 		c := &crowd{q: q}
 		for i := range 7 {
@@ -131,12 +131,12 @@ func TestInABubbleAWatchReportsWhatHappensToALock(t *testing.T) {
 		for range 3 {
 			lock := q.lock("job", redlock.WithKeepAlive())
 			if took := q.nextChange(changes, redlock.Acquired, "ours"); took > lookPeriod {
-				q.Errorf("told of a grant after %v", took)
+				q.Errorf("notified of a grant after %v", took)
 			}
 			time.Sleep(time.Minute) // extended, which is no change
 			mustUnlock(q, lock)
 			if took := q.nextChange(changes, redlock.Released, ""); took != 0 {
-				q.Errorf("told of a release after %v", took)
+				q.Errorf("notified of a release after %v", took)
 			}
 		}
 
@@ -144,15 +144,15 @@ func TestInABubbleAWatchReportsWhatHappensToALock(t *testing.T) {
 		q.nextChange(changes, redlock.Acquired, "ours")
 		q.nextChange(changes, redlock.Expired, "")
 		if late := time.Since(lock.Until()); late > 200*time.Millisecond { // drift and 2 ms earlier
-			q.Errorf("told %v after Until", late)
+			q.Errorf("notified %v after Until", late)
 		}
 
 		q.first(2, (*redlocktest.Node).Freeze)
 		q.nextChange(changes, redlock.Unknown, "")
-		q.mend()
+		q.endFaults()
 		q.nextChange(changes, redlock.Released, "")
 
-		// Who does not listen misses all but the last.
+		// A reader that is late misses all but the last change.
 		for range 5 {
 			mustUnlock(q, q.lock("job"))
 			time.Sleep(time.Second)
@@ -190,8 +190,7 @@ func TestInABubbleAWatchEndsWithItsLocker(t *testing.T) {
 	})
 }
 
-// A mark of somebody who watches must not look like somebody who waits: those who
-// wait would let him go first.
+// A watch must not look like a waiter: waiters would let it go first.
 func TestInABubbleAWatchDoesNotSlowDownWaiters(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -12,11 +12,10 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// A waiter that gives up tells the nodes. If it cannot, it owes that to them.
+// A waiter that gives up withdraws from the nodes. Where that fails, the withdrawal stays pending.
 
-// cutOff is a Locker whose commands to the nodes from first on come to nothing while
-// failure is set.
-func (l *line) cutOff(first int, failure *atomic.Pointer[error]) *redlock.Locker {
+// cutOff is a Locker whose commands to the nodes from first on fail while failure is set.
+func (l *queueTest) cutOff(first int, failure *atomic.Pointer[error]) *redlock.Locker {
 	return l.locker("cut off", func(_ context.Context, node int, _ []any) error {
 		if err := failure.Load(); err != nil && node >= first {
 			return *err
@@ -32,7 +31,7 @@ var withdrawalFailures = map[string]error{
 
 func TestAWaiterThatCouldNotWithdrawAtOnceDoesSoLater(t *testing.T) {
 	for name, err := range withdrawalFailures {
-		withLine(t, func(l *line) {
+		withQueue(t, func(l *queueTest) {
 			ctx := context.Background()
 			var failure atomic.Pointer[error]
 			one, two, other := l.cutOff(0, &failure), l.locker("two", undisturbed), l.locker("other", undisturbed)
@@ -48,10 +47,10 @@ func TestAWaiterThatCouldNotWithdrawAtOnceDoesSoLater(t *testing.T) {
 			failure.Store(nil)
 			time.Sleep(time.Second)
 			begun := time.Now()
-			l.mustGiveBack(k)
-			l.mustGiveBack(l.mustWait(second))
+			l.mustRelease(k)
+			l.mustRelease(l.mustWait(second))
 			if took := time.Since(begun); took > 10*time.Second {
-				t.Errorf("%s: who comes next waits %v", name, took)
+				t.Errorf("%s: the next waiter waits %v", name, took)
 			}
 		})
 	}
@@ -59,7 +58,7 @@ func TestAWaiterThatCouldNotWithdrawAtOnceDoesSoLater(t *testing.T) {
 
 func TestCloseWaitsForAWithdrawalAndSaysWhereItWasNotConfirmed(t *testing.T) {
 	for name, err := range withdrawalFailures {
-		withLine(t, func(l *line) {
+		withQueue(t, func(l *queueTest) {
 			ctx := context.Background()
 			var failure atomic.Pointer[error]
 			one, other := l.cutOff(0, &failure), l.locker("other", undisturbed)
@@ -74,15 +73,15 @@ func TestCloseWaitsForAWithdrawalAndSaysWhereItWasNotConfirmed(t *testing.T) {
 			if err := one.Close(short); err == nil || strings.Count(err.Error(), "1 releases not confirmed") != 3 {
 				t.Errorf("%s: Close: %v", name, err)
 			}
-			l.mustGiveBack(k)
+			l.mustRelease(k)
 		})
 	}
 }
 
-// A node may know of a place and have nothing of the lock that was granted in the end.
+// A node may have a position and no key of the lock that was granted in the end.
 func TestAPositionIsGivenUpOnANodeThatHadNoPartInTheLock(t *testing.T) {
 	for name, err := range withdrawalFailures {
-		withLine(t, func(l *line) {
+		withQueue(t, func(l *queueTest) {
 			ctx := context.Background()
 			var failure atomic.Pointer[error]
 			one, other := l.cutOff(2, &failure), l.locker("other", undisturbed)
@@ -90,8 +89,8 @@ func TestAPositionIsGivenUpOnANodeThatHadNoPartInTheLock(t *testing.T) {
 			waiter := one.LockAsync(ctx, "job", redlock.WithPlaceLease(time.Minute))
 			time.Sleep(time.Second) // all nodes know of it
 			failure.Store(&err)
-			l.mustGiveBack(k)
-			l.mustGiveBack(l.mustWait(waiter))
+			l.mustRelease(k)
+			l.mustRelease(l.mustWait(waiter))
 			time.Sleep(time.Second)
 			failure.Store(nil)
 			time.Sleep(time.Second)
@@ -103,7 +102,7 @@ func TestAPositionIsGivenUpOnANodeThatHadNoPartInTheLock(t *testing.T) {
 }
 
 func TestAWithdrawalThatANodeNeverTakesIsPendingForALease(t *testing.T) {
-	withLine(t, func(l *line) {
+	withQueue(t, func(l *queueTest) {
 		ctx := context.Background()
 		var failure atomic.Pointer[error]
 		one, other := l.cutOff(0, &failure), l.locker("other", undisturbed)
@@ -121,6 +120,6 @@ func TestAWithdrawalThatANodeNeverTakesIsPendingForALease(t *testing.T) {
 		if took := time.Since(begun); took < 20*time.Second || took > 25*time.Second {
 			t.Errorf("Close took %v, want a lease of 20s", took)
 		}
-		l.mustGiveBack(k)
+		l.mustRelease(k)
 	})
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // What a node gets while it does not answer it has to carry out when it goes on,
-// and is owed a release for each. A few hundred connections more than it accepts
+// and has a pending release for each. A few hundred connections more than it accepts
 // (tcp-backlog, 511), and the kernel holds commands back for seconds after that.
 // So it must be a number that does not depend on how much work there is.
 func TestAFrozenNodeIsSentOnlySoMuchHoweverMuchWorkThereIs(t *testing.T) {
@@ -23,7 +23,7 @@ func TestAFrozenNodeIsSentOnlySoMuchHoweverMuchWorkThereIs(t *testing.T) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		var dials atomic.Int64
-		locker := lib.newLocker(t, all.addrs(), func(ctx context.Context, network, addr string) (net.Conn, error) {
+		locker := lib.NewLocker(t, all.addrs(), func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == all[0].Addr() {
 				dials.Add(1)
 			}

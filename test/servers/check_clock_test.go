@@ -39,7 +39,7 @@ func TestCheckSeesAClockThatIsWrong(t *testing.T) {
 			return redisproc.Start(t, redisproc.Options{Args: durable.Args, Env: append(env, clock)})
 		}
 		all := servers{start(), start("CLOCK_RATE=1.05"), start("CLOCK_AHEAD=7200"), start("CLOCK_RATE=0.9"), start("CLOCK_JUMP=" + jump)}
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithTTL(time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		clocks := func() map[string]redlock.Finding {
 			t.Helper()
 			found, err := locker.Check(within20(t))

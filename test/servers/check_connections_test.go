@@ -53,10 +53,10 @@ func TestCheckSeesTwoMastersBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 4, durable)
 	for _, lib := range []library{viaGoRedis, viaRedigo} {
-		t.Run(lib.name, func(t *testing.T) {
+		t.Run(lib.Name, func(t *testing.T) {
 			t.Parallel()
 			addr := all[:2].balancer(t)
-			found := check(t, lib.locker(t, append([]string{addr}, all[2:].addrs()...)))
+			found := check(t, lib.Locker(t, append([]string{addr}, all[2:].addrs()...)))
 			found = slices.DeleteFunc(found, func(f redlock.Finding) bool { return f.Check != "run id" })
 			wantFound(t, found, redlock.SeverityError, "run id", addr, "2 different servers", "endangers exclusion", "not of a balancer")
 		})

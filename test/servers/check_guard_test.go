@@ -9,7 +9,7 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// The guard as a check sees it: each finding, and that its remedy mends it.
+// The guard as a check sees it: each finding, and that its remedy fixes it.
 func TestCheckSaysWhatTheGuardDoes(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
@@ -17,7 +17,7 @@ func TestCheckSaysWhatTheGuardDoes(t *testing.T) {
 		all := startServers(t, 3, durable)
 		const ttl = 20 * time.Second // longer than the test takes
 		open := func(nodes int, guard ...redlock.Option) *redlock.Locker {
-			return lib.locker(t, all[:nodes].addrs(), append(guard, redlock.WithTTL(ttl), redlock.WithNodeTimeout(time.Second))...)
+			return lib.Locker(t, all[:nodes].addrs(), append(guard, redlock.WithTTL(ttl), redlock.WithNodeTimeout(time.Second))...)
 		}
 		guarded, plain := open(3, redlock.WithRestartGuard(ttl)), open(3)
 		wantOnAll := func(found []redlock.Finding, n int, severity redlock.Severity, texts ...string) {
@@ -63,9 +63,9 @@ func TestCheckSaysWhatTheGuardDoes(t *testing.T) {
 		eventually(t, "the first has been asked", func() bool { return all[:1].carry("redlock:quarantine") == 1 })
 		wantOnAll(check(t, guarded), 1, redlock.SeverityError, "in quarantine")
 
-		// Who may not see the marker is told that.
+		// A user without rights to the marker is warned of that.
 		all.must(t, "ACL", "SETUSER", "app", "on", ">"+secret, "~*", "&*", "+@all", "resetkeys", "~app:*", "~{app:*}:*")
-		found := check(t, lib.lockerAs(t, all.addrs(), "app", secret, redlock.WithPrefix("app:")))
+		found := check(t, lockerAs(t, lib, all.addrs(), "app", secret, redlock.WithPrefix("app:")))
 		if len(found) != 3 {
 			t.Fatalf("found %v", found)
 		}
@@ -74,7 +74,7 @@ func TestCheckSaysWhatTheGuardDoes(t *testing.T) {
 		}
 		_, remedy, _ := strings.Cut(found[0].Remedy, ", or ")
 		all.must(t, strings.Fields(remedy)...)
-		if found = check(t, lib.lockerAs(t, all.addrs(), "app", secret, redlock.WithPrefix("app:"))); len(found) != 3 || found[2].Check != "guard" {
+		if found = check(t, lockerAs(t, lib, all.addrs(), "app", secret, redlock.WithPrefix("app:"))); len(found) != 3 || found[2].Check != "guard" {
 			t.Errorf("found %v", found)
 		}
 	})

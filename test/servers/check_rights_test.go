@@ -39,7 +39,7 @@ var checkedUsers = []checkedUser{
 		want: redlock.SeverityError, lacks: []string{"GET on redlock:node", "PTTL on redlock:quarantine", "WithRestartGuard", "~redlock:node"}},
 }
 
-// Both ways to find out: by asking, and by trying, for those who may not ask.
+// Both ways to find out: by asking, and by trying, for users that may not ask.
 func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
@@ -58,7 +58,7 @@ func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 						rules = append(rules, "-acl")
 					}
 					all.must(t, rules...)
-					found := check(t, lib.lockerAs(t, all.addrs(), "app", secret, append(c.opts, redlock.WithPrefix("app:"))...))
+					found := check(t, lockerAs(t, lib, all.addrs(), "app", secret, append(c.opts, redlock.WithPrefix("app:"))...))
 					seen := 0
 					for _, f := range found {
 						if f.Check != "rights" {
@@ -67,7 +67,7 @@ func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 							}
 							continue
 						}
-						if f.Severity < c.want { // without SET, for instance, nobody can wait, either
+						if f.Severity < c.want { // without SET, for instance, waiting fails, too
 							continue
 						}
 						if f.Severity > c.want {
@@ -103,7 +103,7 @@ func TestCheckNamesTheRightsThatAreMissing(t *testing.T) {
 }
 
 // What is missing of the keys is seen when the commands are allowed, so it may take the
-// remedy twice. Servers refuse a pattern for who has all keys. A check takes a second, so
+// remedy twice. Servers refuse a pattern for a user with all keys. A check takes a second, so
 // all users make theirs at once.
 func TestTheRemediesOfACheckGiveTheRights(t *testing.T) {
 	t.Parallel()
@@ -123,7 +123,7 @@ func TestTheRemediesOfACheckGiveTheRights(t *testing.T) {
 				rules = append(rules, "-acl")
 			}
 			all.must(t, rules...)
-			u.locker = viaGoRedis.lockerAs(t, all.addrs(), u.user, secret, append(c.opts, redlock.WithPrefix("app:"))...)
+			u.locker = lockerAs(t, viaGoRedis, all.addrs(), u.user, secret, append(c.opts, redlock.WithPrefix("app:"))...)
 			users = append(users, u)
 		}
 	}
@@ -165,7 +165,7 @@ func TestCheckWithTheRightsInSecurity(t *testing.T) {
 				all.must(t, strings.Fields(line)...)
 			}
 		}
-		found := check(t, lib.lockerAs(t, all.addrs(), "app", "secret", redlock.WithPrefix("app:"), redlock.WithFair(), redlock.WithFencing()))
+		found := check(t, lockerAs(t, lib, all.addrs(), "app", "secret", redlock.WithPrefix("app:"), redlock.WithFair(), redlock.WithFencing()))
 		if len(found) != 3 {
 			t.Fatalf("found %v", found)
 		}
@@ -195,7 +195,7 @@ func TestCheckFindsThatScriptsAreDisabled(t *testing.T) {
 		if all.compareNatively() {
 			want, says = redlock.SeverityWarning, []string{"locks are released by DEL"}
 		}
-		found := slices.DeleteFunc(check(t, lib.locker(t, all.addrs())), func(f redlock.Finding) bool { return f.Severity < redlock.SeverityWarning })
+		found := slices.DeleteFunc(check(t, lib.Locker(t, all.addrs())), func(f redlock.Finding) bool { return f.Severity < redlock.SeverityWarning })
 		wantFound(t, found, want, "scripts", all[0].Addr(), append(says, "allow EVAL and EVALSHA")...)
 		if keys := all.keys(t); len(keys) > 0 {
 			t.Errorf("it left %q", keys)
@@ -210,7 +210,7 @@ func TestCheckFindsAMarkerThatTheGuardMayOnlyRead(t *testing.T) {
 	if _, err := all[0].Do("ACL", "SETUSER", "app", "reset", "on", ">"+secret, "~app:*", "~{app:*}:*", "%R~redlock:*", "&*", "+@all"); err != nil {
 		return
 	}
-	l := viaGoRedis.lockerAs(t, all.addrs(), "app", secret, redlock.WithPrefix("app:"), redlock.WithRestartGuard(8*time.Second))
+	l := lockerAs(t, viaGoRedis, all.addrs(), "app", secret, redlock.WithPrefix("app:"), redlock.WithRestartGuard(8*time.Second))
 	for _, f := range check(t, l) {
 		if f.Check == "rights" {
 			wantTexts(t, f, "SET on redlock:node", "SET on redlock:quarantine", "WithRestartGuard", "~redlock:node ~redlock:quarantine")

@@ -66,7 +66,7 @@ var lookalikes = map[string]struct {
 	"keeps a lock that was released": {scripts("redis.call('DEL', KEYS[1])", ""), "does not delete"},
 	"ignores PEXPIRE":                {scripts("redis.call('PEXPIRE', KEYS[1], ARGV[2])", ""), "ignores PEXPIRE"},
 	"compares nothing":               {scripts("held == ARGV[1]", "true"), "deleted a key that was never set"},
-	"grants to whoever asks": {func(args []string) (string, []string) {
+	"grants to every caller": {func(args []string) (string, []string) {
 		if args[0] == "SET" && slices.Contains(args, "NX") {
 			return "$-1\r\n", []string{"GET", args[1]}
 		}
@@ -83,7 +83,7 @@ func TestCheckFindsAServerThatDoesOtherwiseThanItSays(t *testing.T) {
 			t.Parallel()
 			odd := all[:1].filtered(t, c.made)
 			for _, opts := range [][]redlock.Option{nil, {redlock.WithFair()}} {
-				locker := viaGoRedis.locker(t, append(odd, all[1:].addrs()...), append(opts, patient)...)
+				locker := viaGoRedis.Locker(t, append(odd, all[1:].addrs()...), append(opts, patient)...)
 				found := slices.DeleteFunc(check(t, locker), func(f redlock.Finding) bool { return f.Severity != redlock.SeverityError })
 				wantFound(t, found, redlock.SeverityError, "trial", odd[0], c.says, "endangers exclusion")
 			}
@@ -98,13 +98,13 @@ func TestCheckTriesWhatTheOptionsOfTheLockerUse(t *testing.T) {
 		t.Parallel()
 		all := startServers(t, 3, durable)
 		for name, opts := range modes {
-			found, err := lib.locker(t, all.addrs(), append(opts, patient)...).Check(within20(t))
+			found, err := lib.Locker(t, all.addrs(), append(opts, patient)...).Check(within20(t))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, f := range found {
 				switch {
-				case f.Check == "guard" && name == "guard": // that nobody has locked there
+				case f.Check == "guard" && name == "guard": // that no lock was taken there
 				case f.Severity > redlock.SeverityNote:
 					t.Errorf("%s: %v", name, f)
 				case f.Check == "summary":
@@ -141,9 +141,9 @@ func TestCheckFindsThatTheScriptsOfAnOptionAreRefused(t *testing.T) {
 				script, _ := lua.Find(args[1])
 				return script.Script != lua.Release
 			}))
-			found := slices.DeleteFunc(check(t, viaGoRedis.locker(t, addrs, append(c.opts, patient)...)), func(f redlock.Finding) bool { return f.Check == "guard" })
+			found := slices.DeleteFunc(check(t, viaGoRedis.Locker(t, addrs, append(c.opts, patient)...)), func(f redlock.Finding) bool { return f.Check == "guard" })
 			wantFound(t, found, redlock.SeverityError, "scripts", addrs[0], "with "+c.says, "undeclared key", "locks with "+c.says, "remedy: "+c.says+" needs scripts")
-			if found := check(t, viaGoRedis.locker(t, addrs, patient)); len(found) > 0 {
+			if found := check(t, viaGoRedis.Locker(t, addrs, patient)); len(found) > 0 {
 				t.Errorf("without it: %v", found)
 			}
 		})
@@ -153,19 +153,19 @@ func TestCheckFindsThatTheScriptsOfAnOptionAreRefused(t *testing.T) {
 func TestCheckFindsThatMessagesDoNotArrive(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 1, durable)
-	addrs := all.filtered(t, scripts("'wake'", "'elsewhere'").made) // it publishes where nobody subscribes
+	addrs := all.filtered(t, scripts("'wake'", "'elsewhere'").made) // it publishes without subscribers
 	for _, opts := range [][]redlock.Option{nil, {redlock.WithFair()}} {
-		wantFound(t, check(t, viaGoRedis.locker(t, addrs, opts...)), redlock.SeverityWarning, "pubsub", addrs[0], "did not arrive", "retry after their delay")
+		wantFound(t, check(t, viaGoRedis.Locker(t, addrs, opts...)), redlock.SeverityWarning, "pubsub", addrs[0], "did not arrive", "retry after their delay")
 	}
 	addrs = all.filtered(t, refuse("ERR unsupported command 'subscribe'", func(args []string) bool { return strings.EqualFold(args[0], "SUBSCRIBE") }))
-	wantFound(t, check(t, viaGoRedis.locker(t, addrs)), redlock.SeverityWarning, "pubsub", addrs[0], "unsupported command")
+	wantFound(t, check(t, viaGoRedis.Locker(t, addrs)), redlock.SeverityWarning, "pubsub", addrs[0], "unsupported command")
 }
 
 func TestCheckSeesAnEvenNumberOfNodes(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 2, durable)
 	for n, want := range map[int]int{1: 0, 2: 1} {
-		found, err := viaGoRedis.locker(t, all[:n].addrs()).Check(within20(t))
+		found, err := viaGoRedis.Locker(t, all[:n].addrs()).Check(within20(t))
 		if err != nil {
 			t.Fatal(err)
 		}

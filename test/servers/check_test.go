@@ -55,7 +55,7 @@ func TestCheckOfHealthyServersFindsNothingAndLeavesNothing(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)
-		locker := lib.locker(t, all.addrs())
+		locker := lib.Locker(t, all.addrs())
 		if found := check(t, locker); len(found) > 0 {
 			t.Errorf("found %v", found)
 		}
@@ -90,7 +90,7 @@ func TestCheckFindsWhatIsWrongWithAServer(t *testing.T) {
 		all := startServers(t, 3, durable)
 		odd, addr := all[:1], all[0].Addr()
 		master := startServers(t, 1, redisproc.Options{})[0]
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(300*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(300*time.Millisecond))
 
 		odd.must(t, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
 		wantFound(t, check(t, locker), redlock.SeverityWarning, "eviction", addr, "allkeys-lru", "CONFIG SET maxmemory-policy noeviction")
@@ -136,7 +136,7 @@ func TestCheckSaysWhatARestartForgetsAndThatThereWasOne(t *testing.T) {
 			redisproc.Start(t, durable),
 		}
 		// None of them is as old as that.
-		found := check(t, lib.locker(t, all.addrs(), redlock.WithTTL(time.Minute)))
+		found := check(t, lib.Locker(t, all.addrs(), redlock.WithTTL(time.Minute)))
 		want := []string{"1 persistence everysec", "1 uptime ago", "2 persistence snapshots only", "2 uptime ago", "3 persistence nothing is persisted", "3 uptime ago"}
 		if len(found) != len(want) {
 			t.Fatalf("found %v", found)
@@ -158,12 +158,12 @@ func TestCheckSeesThatTwoNamesAreOneServer(t *testing.T) {
 		all := startServers(t, 2, durable)
 		_, port, _ := net.SplitHostPort(all[0].Addr())
 		again := "localhost:" + port
-		locker := lib.locker(t, append(all.addrs(), again))
+		locker := lib.Locker(t, append(all.addrs(), again))
 		wantFound(t, check(t, locker), redlock.SeverityError, "distinct", again, "same server as "+all[0].Addr(), "votes twice")
 
-		// By what was stored there, for a user who may not ask who it is.
+		// By what was stored there, for a user that may not ask for its name.
 		all.must(t, "ACL", "SETUSER", "app", "on", ">"+secret, "~*", "&*", "+@all", "-info")
-		locker = lib.lockerAs(t, append(all.addrs(), again), "app", secret)
+		locker = lockerAs(t, lib, append(all.addrs(), again), "app", secret)
 		found := check(t, locker)
 		// Which of the two was asked first is a matter of chance: the later in order is named.
 		if len(found) != 4 || found[0].Check != "distinct" || found[0].Node != again {
@@ -177,7 +177,7 @@ func TestCheckSeesReplicasAndSentinels(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 1, durable)
-		locker := lib.locker(t, all.addrs())
+		locker := lib.Locker(t, all.addrs())
 		client := newGoRedis(t, all[0].Addr(), nil)
 		sentinel := client.Subscribe(context.Background(), "__sentinel__:hello")
 		defer sentinel.Close()
@@ -201,7 +201,7 @@ func TestCheckOfServersThatAreDownFrozenOrKeepUsOut(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, durable)
-		locker := lib.locker(t, all.addrs(), redlock.WithNodeTimeout(300*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithNodeTimeout(300*time.Millisecond))
 		all[:1].freeze(t)
 		all[1].Kill()
 		begun := time.Now()
@@ -219,7 +219,7 @@ func TestCheckOfServersThatAreDownFrozenOrKeepUsOut(t *testing.T) {
 		all[1].Restart()
 
 		all[2:].must(t, "CONFIG", "SET", "requirepass", secret)
-		stranger := lib.lockerAs(t, all.addrs(), "", "wrong-"+secret)
+		stranger := lockerAs(t, lib, all.addrs(), "", "wrong-"+secret)
 		for _, f := range check(t, stranger) {
 			if strings.Contains(f.String(), secret) {
 				t.Errorf("it shows a password: %v", f)

@@ -46,7 +46,7 @@ func TestWhatAServerRepeatsOfArgumentsIsNeitherReturnedNorLoggedNorReported(t *t
 		const user, password = "app5ecret", "s3cR3t"
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--rename-command", "AUTH", "", "--rename-command", "HELLO", ""}})
 		var said logbook
-		locker := lib.lockerAs(t, all.addrs(), user, password, redlock.WithLogger(said.logger()))
+		locker := lockerAs(t, lib, all.addrs(), user, password, redlock.WithLogger(said.logger()))
 		err := atOnce(t, locker, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "unknown command", "or renamed it")
@@ -72,7 +72,7 @@ func TestARenamedEVALSHADoesNotShowTheValueOfALockThatIsHeld(t *testing.T) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--rename-command", "EVALSHA", ""}})
 		var said logbook
-		locker := lib.locker(t, all.addrs(), redlock.WithLogger(said.logger()), redlock.WithTTL(time.Second), redlock.WithNodeTimeout(400*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithLogger(said.logger()), redlock.WithTTL(time.Second), redlock.WithNodeTimeout(400*time.Millisecond))
 		for range 3 { // a script is loaded by its text first, and then called by its hash
 			lock, err := locker.TryLock(context.Background(), "job")
 			if err != nil {
@@ -90,7 +90,7 @@ func TestARenamedEVALSHADoesNotShowTheValueOfALockThatIsHeld(t *testing.T) {
 			}
 			_, nonce, _ := strings.Cut(value, ":")
 			if nonce == "" {
-				t.Log("the lock expired before anybody looked")
+				t.Log("the lock expired before the test looked")
 				break
 			}
 			if err = lock.Unlock(context.Background()); err != nil {

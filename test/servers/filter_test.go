@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A filter stands before a server, as proxies and services do that let not everything
+// A filter is before a server, as proxies and services are that let not everything
 // through: it answers some commands itself, and changes others on the way.
 type filter struct {
 	upstream string

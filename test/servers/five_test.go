@@ -27,10 +27,10 @@ const fiveTTL = 2 * time.Second
 func five(t *testing.T, lib library) (all servers, r *referee, lock *redlock.Lock, begin time.Time, stop func()) {
 	all = startServers(t, 5, redisproc.Options{})
 	opts := []redlock.Option{redlock.WithTTL(fiveTTL), redlock.WithNodeTimeout(fiveTTL / 10)}
-	holder := lib.locker(t, all.addrs(), opts...)
+	holder := lib.Locker(t, all.addrs(), opts...)
 	competitors := []*redlock.Locker{
-		viaGoRedis.locker(t, all.addrs(), opts...), viaRedigo.locker(t, all.addrs(), opts...),
-		viaGoRedis.locker(t, all.addrs(), opts...), viaRedigo.locker(t, all.addrs(), opts...),
+		viaGoRedis.Locker(t, all.addrs(), opts...), viaRedigo.Locker(t, all.addrs(), opts...),
+		viaGoRedis.Locker(t, all.addrs(), opts...), viaRedigo.Locker(t, all.addrs(), opts...),
 	}
 	lock = mustLock(t, holder, "job", redlock.WithKeepAlive())
 	begin = time.Now()
@@ -138,8 +138,8 @@ func TestRestartOfANodeWithoutItsDataCanBreakExclusion(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 5, redisproc.Options{})
-		first := lib.locker(t, all.addrs())
-		second := lib.locker(t, all.addrs())
+		first := lib.Locker(t, all.addrs())
+		second := lib.Locker(t, all.addrs())
 
 		// Down, and not frozen: what was sent to a frozen node takes effect when
 		// it continues, and would block the second holder. They hold nothing, so
@@ -173,7 +173,7 @@ func TestRestartOfANodeWithoutItsDataCanBreakExclusion(t *testing.T) {
 		// The first learns of it as soon as it asks, and its release leaves the
 		// second alone.
 		// (A connection that the restart broke may cost it one question.)
-		eventually(t, "the first holder is told", func() bool {
+		eventually(t, "the first holder is notified", func() bool {
 			return errors.Is(lock.Extend(context.Background()), redlock.ErrNotHeld)
 		})
 		_ = lock.Unlock(context.Background())

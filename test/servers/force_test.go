@@ -12,12 +12,12 @@ import (
 func TestForceReleaseTakesALockFromAnyHolderAndTouchesNoData(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		holder, l := lib.locker(t, all.addrs(), redlock.WithOwner("web-1")), lib.locker(t, all.addrs())
+		holder, l := lib.Locker(t, all.addrs(), redlock.WithOwner("web-1")), lib.Locker(t, all.addrs())
 		ctx := within20(t)
 		lock := mustLock(t, holder, "job", redlock.WithKeepAlive(), redlock.WithTTL(3*time.Second))
 		eventually(t, "all have it", func() bool { return all.carry("job") == 3 })
 		next := l.LockAsync(ctx, "job", redlock.WithRetryDelay(time.Minute, time.Minute))
-		eventually(t, "the next one listens", func() bool { return all.listenedTo(t, "job") == 3 })
+		eventually(t, "the next one listens", func() bool { return all.subscribed(t, "job") == 3 })
 		ended, err := l.ForceRelease(ctx, "job")
 		if err != nil || ended.Held != "web-1" || len(ended.Holders) != 1 || ended.Holders[0].Nodes != 3 {
 			t.Errorf("%v, %v", ended, err)
@@ -34,7 +34,7 @@ func TestForceReleaseTakesALockFromAnyHolderAndTouchesNoData(t *testing.T) {
 		if ended, err = l.ForceRelease(ctx, "foreign"); err != nil || ended.Held == "" || all.carry("foreign") != 0 {
 			t.Errorf("%v, %v", ended, err)
 		}
-		all.must(t, "SET", "crashed", ofRedsync) // by somebody who did not get to set its time to live
+		all.must(t, "SET", "crashed", ofRedsync) // its client crashed before it set the time to live
 		if _, err = l.ForceRelease(ctx, "crashed"); err != nil || all.carry("crashed") != 0 {
 			t.Errorf("%v, %v", ended, err)
 		}

@@ -20,7 +20,7 @@ func TestOneOfThreeFrozenCostsMillisecondsWithDefaultOptions(t *testing.T) {
 		all := startServers(t, 3, redisproc.Options{})
 		// The TTL is the default of the claim. What Close waits for at the end
 		// is that no command of unknown fate can set a key any more: one TTL.
-		locker := lib.newLocker(t, all.addrs(), nil)
+		locker := lib.NewLocker(t, all.addrs(), nil)
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()
@@ -75,7 +75,7 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		var open atomic.Int64
-		locker := lib.newLocker(t, all.addrs(), counting(&open))
+		locker := lib.NewLocker(t, all.addrs(), counting(&open))
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()
@@ -108,7 +108,7 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 		time.Sleep(warmUp) // until everything that grows has grown: the circuit breaker has opened
 		early := measure(&open)
 		time.Sleep(load)
-		// What grew for a moment, as where everybody waits for the processor, goes again
+		// A short growth, as where all wait for the processor, goes away
 		// under the same load. What leaks does not.
 		late := measure(&open)
 		for patience := time.Now().Add(20 * time.Second); late.since(early) != "" && time.Now().Before(patience); late = measure(&open) {
@@ -129,7 +129,7 @@ func TestLoadAgainstAFrozenNodeLeavesGoroutinesMemoryAndConnectionsFlat(t *testi
 	})
 }
 
-// use is what the process holds at a moment.
+// use is what the process holds at one time.
 type use struct {
 	goroutines  int
 	heap        uint64
@@ -190,7 +190,7 @@ func (c *countedConn) Close() error {
 func TestOneSecondAfterThawingNoKeyOfAReleasedLockIsLeft(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.newLocker(t, all.addrs(), nil, redlock.WithTTL(time.Minute), redlock.WithNodeTimeout(100*time.Millisecond))
+		locker := lib.NewLocker(t, all.addrs(), nil, redlock.WithTTL(time.Minute), redlock.WithNodeTimeout(100*time.Millisecond))
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()

@@ -17,7 +17,7 @@ import (
 )
 
 // Restarts and takeovers that a guard misses which takes it for granted that a server
-// was checked by whoever made it know the script. All nodes are one here, so that a node
+// was checked by the client that made it know the script. All nodes are one here, so that a node
 // that grants what it has forgotten is a second holder.
 
 const hiddenTTL = 2 * time.Second
@@ -33,7 +33,7 @@ type house struct {
 // locker opens a Locker, and has it take a lock: the node counts, and it knows that the
 // node has its script.
 func (h *house) locker(db int) *redlock.Locker {
-	lib := library{"go-redis", func(t testing.TB, _ string, _ dialFunc) pool.Pool {
+	lib := library{Name: "go-redis", Open: func(t testing.TB, _ string, _ dialFunc) pool.Pool {
 		client := redis.NewClient(&redis.Options{Addr: "192.0.2.1:1", DB: db, ConnMaxLifetime: time.Millisecond, Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", h.addr.Load().(string))
 		}})
@@ -44,7 +44,7 @@ func (h *house) locker(db int) *redlock.Locker {
 	if h.guarded {
 		opts = append(opts, redlock.WithRestartGuard(hiddenTTL))
 	}
-	l := lib.locker(h.T, []string{"node"}, opts...)
+	l := lib.Locker(h.T, []string{"node"}, opts...)
 	mustUnlock(h.T, mustLock(h.T, l, "warm"))
 	return l
 }
@@ -90,7 +90,7 @@ func (h *house) follow(i, master int) {
 	})
 }
 
-// lag makes a replica hear nothing any more.
+// lag cuts a replica off from its master.
 func (h *house) lag(i int) { h.must(i, "REPLICAOF", "127.0.0.1", "1") }
 
 // takeOver makes server i the node, as a master.
@@ -188,8 +188,8 @@ func TestOverTwoSetsOfNodesTwoHoldTheLock(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 5, redisproc.Options{})
-		first := mustLock(t, lib.locker(t, all[:3].addrs()), "job")
-		second := mustLock(t, lib.locker(t, all[2:].addrs()), "job")
+		first := mustLock(t, lib.Locker(t, all[:3].addrs()), "job")
+		second := mustLock(t, lib.Locker(t, all[2:].addrs()), "job")
 		if first.Context().Err() != nil || second.Context().Err() != nil {
 			t.Error("they do not hold it at the same time")
 		}

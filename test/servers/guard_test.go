@@ -58,7 +58,7 @@ func TestAMasterThatMayHaveForgottenLocksGrantsNoneUntilTheyHaveExpired(t *testi
 			withTwo(t, func(t *testing.T, lib library) {
 				t.Parallel()
 				m := start(t)[0]
-				locker := lib.locker(t, []string{m.addr}, redlock.WithTTL(guardedTTL), redlock.WithNodeTimeout(guardedTTL/2), redlock.WithRestartGuard(guardedTTL))
+				locker := lib.Locker(t, []string{m.addr}, redlock.WithTTL(guardedTTL), redlock.WithNodeTimeout(guardedTTL/2), redlock.WithRestartGuard(guardedTTL))
 				grants := func() (bool, error) {
 					lock, err := locker.TryLock(context.Background(), "job")
 					if err == nil {
@@ -103,7 +103,7 @@ func TestWithTheGuardARestartWithoutDataLetsNobodyIn(t *testing.T) {
 		const timeout = 100 * time.Millisecond
 		const ttl = 3 * time.Second
 		opts := []redlock.Option{redlock.WithTTL(ttl), redlock.WithNodeTimeout(timeout), redlock.WithRestartGuard(ttl)}
-		first, second := lib.locker(t, all.addrs(), opts...), lib.locker(t, all.addrs(), opts...)
+		first, second := lib.Locker(t, all.addrs(), opts...), lib.Locker(t, all.addrs(), opts...)
 		mustUnlock(t, mustLock(t, first, "job"))
 		eventually(t, "all nodes count", func() bool {
 			lock := mustLock(t, first, "job")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/test/internal/testbed"
 )
 
 func TestLockIsHandedOverExtendedAndReleasedByAnotherProcess(t *testing.T) {
@@ -21,14 +22,14 @@ func TestLockIsHandedOverExtendedAndReleasedByAnotherProcess(t *testing.T) {
 	}
 	all := startServers(t, 3, redisproc.Options{})
 	withEach(t, func(t *testing.T, lib library) {
-		here := lib.locker(t, all.addrs())
+		here := lib.Locker(t, all.addrs())
 		lock := mustLock(t, here, "job", redlock.WithKeepAlive(), redlock.WithFencing(), redlock.WithTTL(30*time.Second))
 		handle, err := lock.Handle()
 		if err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(os.Args[0], "-test.run=^"+strings.Split(t.Name(), "/")[0]+"$")
-		cmd.Env = append(os.Environ(), programAddrs+"="+strings.Join(all.addrs(), " "), programLibrary+"="+lib.name,
+		cmd.Env = append(os.Environ(), programAddrs+"="+strings.Join(all.addrs(), " "), programLibrary+"="+lib.Name,
 			programHandle+"="+base64.StdEncoding.EncodeToString(handle), "GORACE=atexit_sleep_ms=0")
 		said, err := cmd.CombinedOutput()
 		if want := fmt.Sprintf("token %d, extended, a second time: lock is not held, unlocked\n", lock.Token()); err != nil || !strings.HasPrefix(string(said), want) {
@@ -47,15 +48,15 @@ const programHandle = "QUORUMLOCK_TEST_PROGRAM_HANDLE"
 
 // takeOver is what the other process does.
 func takeOver(t *testing.T, addrs []string) {
-	for _, lib := range libraries {
-		if lib.name != os.Getenv(programLibrary) {
+	for _, lib := range testbed.Libraries {
+		if lib.Name != os.Getenv(programLibrary) {
 			continue
 		}
 		handle, err := base64.StdEncoding.DecodeString(os.Getenv(programHandle))
 		if err != nil {
 			t.Fatal(err)
 		}
-		locker := lib.newLocker(t, addrs, nil, unhurried(nil)...)
+		locker := lib.NewLocker(t, addrs, nil, unhurried(nil)...)
 		lock, err := locker.Attach(t.Context(), handle)
 		if err != nil {
 			t.Fatal(err)
@@ -76,15 +77,15 @@ func takeOver(t *testing.T, addrs []string) {
 	t.Fatalf("no library %q", os.Getenv(programLibrary))
 }
 
-// Who asks second finds another value on the nodes, and is told by the first answer. Who
+// The second caller finds another value on the nodes, and the first answer says so. A caller that
 // was first goes on.
 func TestOfTwoThatAttachOnRealServersOneGoesOn(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 3, redisproc.Options{})
 	withEach(t, func(t *testing.T, lib library) {
-		lockers := []*redlock.Locker{lib.locker(t, all.addrs()), lib.locker(t, all.addrs())}
+		lockers := []*redlock.Locker{lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())}
 		for round := range 5 {
-			lock := mustLock(t, lockers[0], lib.name)
+			lock := mustLock(t, lockers[0], lib.Name)
 			handle, err := lock.Handle()
 			if err != nil {
 				t.Fatal(err)

@@ -46,7 +46,7 @@ func killingTLS(t *testing.T) *fleet {
 	files, trusted := certificate(t)
 	f := &fleet{tls: &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}}
 	for range 3 {
-		addr := nobody(t)
+		addr := closedAddr(t)
 		_, port, _ := net.SplitHostPort(addr)
 		f.servers = append(f.servers, redisproc.Start(t, redisproc.Options{Args: []string{
 			"--tls-port", port, "--tls-cert-file", files.Cert, "--tls-key-file", files.Key,
@@ -81,7 +81,7 @@ func balance(t *testing.T, to string) (addr string) {
 	if err != nil {
 		return idleCutter(t, to)
 	}
-	addr = nobody(t)
+	addr = closedAddr(t)
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf("defaults\n mode tcp\n timeout connect 5s\n timeout client 200ms\n timeout server 1m\nlisten redis\n bind %s\n server redis %s\n", addr, to)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -265,6 +265,6 @@ func TestTryLockGetsThroughAPoolFullOfClosedConnections(t *testing.T) {
 	}
 	mustUnlock(t, lock)
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // what is in doubt is not waited for
+	cancel() // an unknown outcome is not waited for
 	_ = locker.Close(ctx)
 }

@@ -58,7 +58,7 @@ func wantListing(t testing.TB, found redlock.Listing, want ...string) {
 func TestListShowsLocksOfAllLibrariesAndNoData(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		l := lib.locker(t, all.addrs(), redlock.WithPrefix("app:"), redlock.WithOwner("web-1"))
+		l := lib.Locker(t, all.addrs(), redlock.WithPrefix("app:"), redlock.WithOwner("web-1"))
 		ours := mustLock(t, l, "ours", redlock.WithKeepAlive(), redlock.WithFair())
 		next := l.LockAsync(within20(t), "ours", redlock.WithFair())
 		tagged := mustLock(t, l, "{tag}:ours", redlock.WithKeepAlive(), redlock.WithFencing())
@@ -82,8 +82,8 @@ func TestListShowsLocksOfAllLibrariesAndNoData(t *testing.T) {
 		all.must(t, "LPUSH", "app:list", ofRedsync)
 		all.must(t, "ZADD", "app:set", "1", ofRedsync)
 
-		// Another process lists, which knows of nobody who waits but what the servers say.
-		seer := lib.locker(t, all.addrs(), redlock.WithPrefix("app:"))
+		// Another process lists: it knows only the waiters that the servers report.
+		seer := lib.Locker(t, all.addrs(), redlock.WithPrefix("app:"))
 		eventually(t, "one waits", func() bool { n, _ := seer.Waiters(within20(t), "ours"); return n == 1 })
 		all.must(t, "CONFIG", "RESETSTAT")
 		found := mustList(t, seer, "")
@@ -111,14 +111,14 @@ func TestListShowsLocksOfAllLibrariesAndNoData(t *testing.T) {
 	})
 }
 
-// A place in the queue is that of a process, and says how many of its callers wait. One
-// whose lease is over counts no more, nor does what is no lease. The node that knows of most
+// A position in the queue is that of a process, and says how many of its callers wait. A position
+// with an expired lease does not count, nor does a text that is no lease. The node that knows of most
 // is right: others have lost some.
 func TestListAndInspectCountWaitersAndNotPositions(t *testing.T) {
 	all := startServers(t, 3, redisproc.Options{})
-	l := viaGoRedis.locker(t, all.addrs())
+	l := viaGoRedis.Locker(t, all.addrs())
 	later, before := fmt.Sprint(time.Now().Add(time.Hour).UnixMilli()), fmt.Sprint(time.Now().Add(-time.Hour).UnixMilli())
-	line := func(on servers, name string, leases ...string) {
+	queue := func(on servers, name string, leases ...string) {
 		for i, lease := range leases {
 			process := fmt.Sprint("process ", i, " of ", name) // none has the same in two queues
 			on.must(t, "ZADD", "{"+name+"}:queue", fmt.Sprint(i+1), process)
@@ -128,10 +128,10 @@ func TestListAndInspectCountWaitersAndNotPositions(t *testing.T) {
 	for _, name := range []string{"alone", "busy", "calm"} {
 		all.must(t, "SET", name, "rl1:0f8fad5bd9cb469fa16570867728950e:web-1", "PX", "60000")
 	}
-	line(all, "calm", later+" 1")
-	line(all, "busy", later+" 3", before+" 7", later+" -9", later, later+" 2")
+	queue(all, "calm", later+" 1")
+	queue(all, "busy", later+" 3", before+" 7", later+" -9", later, later+" 2")
 	all[2:].must(t, "DEL", "{busy}:queue")
-	line(all[2:], "busy", later+" 3")
+	queue(all[2:], "busy", later+" 3")
 	wantListing(t, mustList(t, l, ""), "alone: web-1 on 3 of 3, 0 wait", "busy: web-1 on 3 of 3, 5 wait", "calm: web-1 on 3 of 3, 1 wait")
 	if s, _, err := l.InspectNodes(within20(t), "busy"); err != nil || s.Waiting != 5 {
 		t.Errorf("Inspect: %v, %v", s, err)
@@ -155,7 +155,7 @@ func sentBy(t testing.TB, s *redisproc.Server) (n int) {
 // A prefix is a text, whatever a pattern would make of it.
 func TestListTakesAPrefixWordForWord(t *testing.T) {
 	all := startServers(t, 3, redisproc.Options{})
-	l := viaGoRedis.locker(t, all.addrs())
+	l := viaGoRedis.Locker(t, all.addrs())
 	prefixes := []string{"*", "?", "[a-z]", "[^a]", `\`, `\*`, `a\`, "a*b", "]", "^", "a\x00b", "\xff*", "ä?", "{x}:*", "{x*", "a-z"}
 	for _, p := range prefixes {
 		all.must(t, "SET", p+"name", ofRedsync, "PX", "60000")
@@ -180,7 +180,7 @@ func TestListTakesAPrefixWordForWord(t *testing.T) {
 func TestListWithoutANodeSaysWhichAndWhatItLeavesUnclear(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		l := lib.newLocker(t, all.addrs(), nil, redlock.WithTTL(time.Minute), redlock.WithNodeTimeout(500*time.Millisecond))
+		l := lib.NewLocker(t, all.addrs(), nil, redlock.WithTTL(time.Minute), redlock.WithNodeTimeout(500*time.Millisecond))
 		all.must(t, "SET", "held", ofRedsync, "PX", "60000")
 		servers{all[0]}.must(t, "SET", "split", ofRedsync, "PX", "60000")
 		wantListing(t, mustList(t, l, ""), "held: foreign on 3 of 3, 0 wait", "split: nobody on 2 of 3, 0 wait")
@@ -215,11 +215,11 @@ func TestListWithoutANodeSaysWhichAndWhatItLeavesUnclear(t *testing.T) {
 }
 
 // Names come and go while they are listed, and a connection may have ended that was idle.
-// Those that stay are in every list, once.
+// The locks that stay are in every list, once.
 func TestListShowsWhatStaysWhileOthersComeAndGo(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		l := lib.locker(t, all.addrs())
+		l := lib.Locker(t, all.addrs())
 		const stay = 2500 // several pages
 		for _, s := range all {
 			if _, err := s.Do("EVAL", "for i = 1, ARGV[1] do redis.call('SET', 'stay:' .. i, ARGV[2], 'PX', 600000) end", "0", fmt.Sprint(stay), ofRedsync); err != nil {
@@ -265,7 +265,7 @@ func TestAListThatNeedsARightSaysWhich(t *testing.T) {
 	all := startServers(t, 3, redisproc.Options{})
 	const locks = "resetchannels ~app:* ~{app:*}:* +set +get +getrange +del +pexpire +pttl +eval +evalsha +ping +time +zrange +zadd +zrem +zscore +hget +hset +hdel +hexists +exists"
 	all.must(t, append([]string{"ACL", "SETUSER", "app", "on", ">secret"}, strings.Fields(locks)...)...)
-	open := func() *redlock.Locker { return viaGoRedis.lockerAs(t, all.addrs(), "app", "secret") }
+	open := func() *redlock.Locker { return lockerAs(t, viaGoRedis, all.addrs(), "app", "secret") }
 	all.must(t, "SET", "app:job", ofRedsync, "PX", "60000")
 	all.must(t, "SET", "secret", ofRedsync, "PX", "60000")
 	_, err := open().List(within20(t), "app:")

@@ -14,8 +14,8 @@ func TestAJobOfAllInstancesRunsOncePerTickOnRealServers(t *testing.T) {
 	all := startServers(t, 3, redisproc.Options{})
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
-		instances := []*redlock.Locker{lib.locker(t, all.addrs()), lib.locker(t, all.addrs()), lib.locker(t, all.addrs())}
-		name := lib.name // of a job for each library
+		instances := []*redlock.Locker{lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())}
+		name := lib.Name // of a job for each library
 		for tick := range 2 {
 			begun, ran := time.Now(), 0
 			for _, locker := range instances {

@@ -26,7 +26,7 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// A setup is a service whose nodes cannot be locked on: three clients of one address.
+// A setup is a service with nodes that cannot be locked on: three clients of one address.
 type setup struct {
 	name   string
 	pools  []pool.Pool
@@ -39,9 +39,9 @@ type setup struct {
 type outcome int
 
 const (
-	ends   outcome = iota // an error
-	heard                 // a warning, since it may heal
-	either                // as the connection's end overtakes what the server said, or not
+	ends     outcome = iota // an error
+	reported                // a warning, since it may heal
+	either                  // the end of the connection comes before the server's answer, or after it
 )
 
 // goRedis has three clients of addr, called n0 to n2.
@@ -151,11 +151,11 @@ func setups(t *testing.T, trusted *tls.Config, secure string) []setup {
 
 	const wantsTLS, noTLS, noRedis, noPassword = "whether its port wants TLS", "TLS", "no Redis server", "this server has no password"
 	return []setup{
-		{"go-redis without TLS, port wants TLS", goRedis(t, secure, options{}), heard, wantsTLS, nil},
-		{"go-redis pipelined without TLS, port wants TLS", goRedisPipelined(t, secure, options{}), heard, wantsTLS, nil},
-		{"redigo without TLS, port wants TLS", viaRedigoPools(t, secure), heard, wantsTLS, nil},
-		{"go-redis with TLS, plain port", goRedis(t, plain, options{TLSConfig: trusted}), heard, noTLS, nil},
-		{"redigo with TLS, plain port", viaRedigoPools(t, plain, redis.DialUseTLS(true), redis.DialTLSConfig(trusted)), heard, noTLS, nil},
+		{"go-redis without TLS, port wants TLS", goRedis(t, secure, options{}), reported, wantsTLS, nil},
+		{"go-redis pipelined without TLS, port wants TLS", goRedisPipelined(t, secure, options{}), reported, wantsTLS, nil},
+		{"redigo without TLS, port wants TLS", viaRedigoPools(t, secure), reported, wantsTLS, nil},
+		{"go-redis with TLS, plain port", goRedis(t, plain, options{TLSConfig: trusted}), reported, noTLS, nil},
+		{"redigo with TLS, plain port", viaRedigoPools(t, plain, redis.DialUseTLS(true), redis.DialTLSConfig(trusted)), reported, noTLS, nil},
 		{"go-redis, certificate of an unknown authority", goRedis(t, secure, options{TLSConfig: anyName}), ends, "RootCAs", []string{"x509"}},
 		{"go-redis, certificate for another name", goRedis(t, secure, options{TLSConfig: otherName}), ends, "ServerName", []string{"x509"}},
 		{"go-redis, protected mode", goRedis(t, denied, options{}), either, "protected mode", nil},
@@ -167,21 +167,21 @@ func setups(t *testing.T, trusted *tls.Config, secure string) []setup {
 		{"go-redis, user that does not exist", goRedis(t, plain, options{Username: "nobody", Password: "x"}), ends, "check the user name and password", []string{"WRONGPASS"}},
 		{"go-redis, no password where there is one", goRedis(t, locked, options{}), ends, "give this node's client a password", []string{"NOAUTH"}},
 		{"go-redis, wrong password", goRedis(t, locked, options{Password: "y"}), ends, "check the user name and password", []string{"WRONGPASS"}},
-		{"go-redis, name that does not resolve", goRedis(t, "no-such-host.invalid:6379", options{}), heard, "correct it, or the DNS", nil},
-		{"go-redis, port where nobody listens", goRedis(t, nobody(t), options{}), heard, "start the server, or correct its address", []string{"refused"}},
+		{"go-redis, name that does not resolve", goRedis(t, "no-such-host.invalid:6379", options{}), reported, "correct it, or the DNS", nil},
+		{"go-redis, port where nobody listens", goRedis(t, closedAddr(t), options{}), reported, "start the server, or correct its address", []string{"refused"}},
 		{"go-redis, HTTP server", goRedis(t, http, options{}), ends, noRedis, nil},
 		{"redigo, HTTP server", viaRedigoPools(t, http), ends, noRedis, nil},
 		{"go-redis, SSH server", goRedis(t, ssh, options{}), ends, noRedis, nil},
-		{"go-redis, a server that says nothing", goRedis(t, mute, options{}), heard, "whether it is a Redis server", nil},
+		{"go-redis, a server that says nothing", goRedis(t, mute, options{}), reported, "whether it is a Redis server", nil},
 		{"go-redis, maxclients reached", goRedis(t, full.Addr(), options{}), either, "maxclients", nil},
 	}
 }
 
-// What a person has to mend ends with an error that says how; what may heal by itself is
-// heard of soon, also without a logger.
+// A fault that needs an operator ends the wait with an error that says how to fix it. A fault
+// that may pass is reported soon, also without a logger.
 func TestNodesThatCanNeverAnswerEndTheWaitOrAreReported(t *testing.T) {
 	files, pem := certificate(t)
-	secure := nobody(t)
+	secure := closedAddr(t)
 	redisproc.Start(t, redisproc.Options{Args: []string{
 		"--tls-port", secure[strings.LastIndex(secure, ":")+1:], "--tls-cert-file", files.Cert, "--tls-key-file", files.Key,
 		"--tls-ca-cert-file", files.Cert, "--tls-auth-clients", "no",
@@ -251,7 +251,7 @@ func TestNodesThatCanNeverAnswerEndTheWaitOrAreReported(t *testing.T) {
 			}
 			closing, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer stop()
-			_ = w.locker.Close(closing) // what is owed to such nodes is of no interest here
+			_ = w.locker.Close(closing) // pending releases of such nodes are of no interest here
 		})
 	}
 }

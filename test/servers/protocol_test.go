@@ -39,10 +39,10 @@ func backends(t *testing.T, lib library, wrap func(pool.Pool) pool.Pool) []backe
 		}
 	}
 	all := []backend{
-		{"redis-server", node.New(wrap(lib.open(t, server.Addr(), nil))), func(key, value string, ttl time.Duration) {
+		{"redis-server", node.New(wrap(lib.Open(t, server.Addr(), nil))), func(key, value string, ttl time.Duration) {
 			must("SET", key, value, "PX", strconv.FormatInt(ttl.Milliseconds(), 10))
 		}, func(key string) { must("DEL", key) }},
-		{"miniredis", node.New(wrap(lib.open(t, kit.Addr(), nil))), kit.Hold, func(key string) { kit.Delete(key) }},
+		{"miniredis", node.New(wrap(lib.Open(t, kit.Addr(), nil))), kit.Hold, func(key string) { kit.Delete(key) }},
 		{"model", node.New(wrap(model)), model.Hold, model.Delete},
 	}
 	for _, b := range all {
@@ -57,14 +57,14 @@ func (b backend) ask(t testing.TB, verb node.Verb, key, value string, ttl time.D
 	return b.askAs(t, verb, key, value, ttl, node.WaiterFlag{ID: "me", TTL: ttl})
 }
 
-func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time.Duration, mark node.WaiterFlag) node.Answer {
+func (b backend) askAs(t testing.TB, verb node.Verb, key, value string, ttl time.Duration, flag node.WaiterFlag) node.Answer {
 	t.Helper()
-	return b.askFor(t, verb, node.NewEntry(key, value), ttl, mark)
+	return b.askFor(t, verb, node.NewEntry(key, value), ttl, flag)
 }
 
-func (b backend) askFor(t testing.TB, verb node.Verb, lease node.Entry, ttl time.Duration, mark node.WaiterFlag) node.Answer {
+func (b backend) askFor(t testing.TB, verb node.Verb, lease node.Entry, ttl time.Duration, flag node.WaiterFlag) node.Answer {
 	t.Helper()
-	request := node.NewRequest(verb, lease, ttl, mark)
+	request := node.NewRequest(verb, lease, ttl, flag)
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
 	if err := b.node.Start(&node.Call{Request: request, Deadline: &deadline, Receiver: answered}); err != nil {
@@ -102,15 +102,15 @@ func TestRealServersMiniredisAndTheModelAnswerAlike(t *testing.T) {
 			withTwo(t, func(t *testing.T, lib library) {
 				all := backends(t, lib, wrap)
 				for seed := range rounds(20, 100) {
-					tellAlike(t, all, seed)
+					askAlike(t, all, seed)
 				}
 			})
 		})
 	}
 }
 
-// tellAlike does the same at random to all backends and compares what they say.
-func tellAlike(t *testing.T, all []backend, seed uint64) {
+// askAlike does the same at random to all backends and compares what they say.
+func askAlike(t *testing.T, all []backend, seed uint64) {
 	values := []string{"a", "b", "me.1", "me.", "other.", "ab", "*", "", "rl1:0123:a", "with\r\nlines\x00\xff"}
 	random := rand.New(rand.NewPCG(seed, 1))
 	var story []string
@@ -164,13 +164,13 @@ func (b backend) act(t testing.TB, act int, key, value, former string, ttl time.
 	return describe(b.askFor(t, verb, lease, ttl, node.WaiterFlag{ID: "me", TTL: ttl}))
 }
 
-// The line of those who wait, with places that expire. The model does not know it:
+// The wait queue, with positions that expire. The model does not know it:
 // what is tested about it is tested with servers that run Lua.
 func TestRealServersAndMiniredisKeepTheSameWaitQueue(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2]
 		for n := range rounds(20, 100) {
-			standAlike(t, all, lib.seed(n))
+			standAlike(t, all, lib.Seed(n))
 		}
 	})
 }
@@ -182,38 +182,38 @@ func standAlike(t *testing.T, all []backend, seed uint64) {
 	for range 25 {
 		verb := []node.Verb{node.AcquireInTurn, node.AcquireInTurn, node.AcquireInTurn, node.Release, node.Release, node.Inspect}[random.IntN(6)]
 		value := []string{"a", "b", "c"}[random.IntN(3)]
-		mark := node.WaiterFlag{ID: []string{"one", "two", "three"}[random.IntN(3)], Position: node.QueuePosition{
+		flag := node.WaiterFlag{ID: []string{"one", "two", "three"}[random.IntN(3)], Position: node.QueuePosition{
 			Ticket: int64(random.IntN(6)), Count: int64(random.IntN(50)), TTL: time.Duration(1+random.IntN(9)) * time.Hour,
 		}}
-		mark.Position.Last = mark.Position.Ticket
-		if mark.Position.Ticket > 0 && random.IntN(2) == 0 {
-			mark.Position.Next = mark.Position.Ticket + int64(1+random.IntN(3))
-			mark.Position.Last = mark.Position.Next + int64(random.IntN(100))
+		flag.Position.Last = flag.Position.Ticket
+		if flag.Position.Ticket > 0 && random.IntN(2) == 0 {
+			flag.Position.Next = flag.Position.Ticket + int64(1+random.IntN(3))
+			flag.Position.Last = flag.Position.Next + int64(random.IntN(100))
 		}
 		if random.IntN(2) == 0 {
-			mark.TTL = time.Hour
+			flag.TTL = time.Hour
 		}
 		if random.IntN(5) == 0 {
-			mark.Position.TTL = time.Millisecond
+			flag.Position.TTL = time.Millisecond
 		}
 		lease, token := node.NewEntry(key, value), int64(-1)
 		if random.IntN(3) == 0 {
 			token = randomToken(random)
 			lease = lease.Fenced(new(node.Fence), token, time.Hour)
 		}
-		mark.Position.Requeue = verb == node.Release && mark.Position.Ticket > 0 && random.IntN(2) == 0
+		flag.Position.Requeue = verb == node.Release && flag.Position.Ticket > 0 && random.IntN(2) == 0
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
 		seen := make(map[string][]string)
 		for _, b := range all {
-			said := describe(b.askFor(t, verb, lease, hours, mark))
+			said := describe(b.askFor(t, verb, lease, hours, flag))
 			seen[said] = append(seen[said], b.name)
 		}
-		story = append(story, fmt.Sprintf("%d %q %d %+v", verb, value, token, mark))
+		story = append(story, fmt.Sprintf("%d %q %d %+v", verb, value, token, flag))
 		if len(seen) != 1 {
 			t.Fatalf("seed %d: after\n%s\nthe answers differ: %v", seed, strings.Join(story, "\n"), seen)
 		}
-		if mark.Position.TTL == time.Millisecond {
-			time.Sleep(3 * time.Millisecond) // so that it is over
+		if flag.Position.TTL == time.Millisecond {
+			time.Sleep(3 * time.Millisecond) // until it has expired
 		}
 	}
 }
@@ -239,7 +239,7 @@ func TestRealServersMiniredisAndTheModelTakeTheSameTokens(t *testing.T) {
 		all := backends(t, lib, func(p pool.Pool) pool.Pool { return p })
 		taken := 0
 		for n := range rounds(20, 100) {
-			taken += takeTokensAlike(t, all, lib.seed(n))
+			taken += takeTokensAlike(t, all, lib.Seed(n))
 		}
 		if taken < 100 {
 			t.Errorf("only %d tokens were taken", taken)
@@ -290,7 +290,7 @@ func TestAGrantReturnsTheTimeIfItIsNew(t *testing.T) {
 			keys := 0
 			grant := func(ahead time.Duration) int64 {
 				keys++
-				lease := node.NewEntry(fmt.Sprint("told", keys), "a").Fenced(new(node.Fence), time.Now().Add(ahead).UnixMicro(), time.Hour)
+				lease := node.NewEntry(fmt.Sprint("asked", keys), "a").Fenced(new(node.Fence), time.Now().Add(ahead).UnixMicro(), time.Hour)
 				a := b.askFor(t, node.Acquire, lease, time.Hour, node.WaiterFlag{})
 				if a.Status != node.Granted {
 					t.Fatalf("%s: %+v", b.name, a)
@@ -352,7 +352,7 @@ func TestShortTTLsExpireOnTimeAndNeverBefore(t *testing.T) {
 func TestTheNativeAndTheScriptedAcquireExcludeEachOther(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		server := redisproc.Start(t, redisproc.Options{})
-		p := lib.open(t, server.Addr(), nil)
+		p := lib.Open(t, server.Addr(), nil)
 		native, scripted := backend{name: "native", node: node.New(p)}, backend{name: "scripted", node: node.New(scriptsOnly{p})}
 		for i, pair := range [][2]backend{{native, scripted}, {scripted, native}} {
 			key := fmt.Sprint("key", i)

@@ -28,7 +28,7 @@ func impatient(t *testing.T, servers []string) (addrs []string) {
 	}
 	text := ""
 	for i, to := range servers {
-		addr := nobody(t)
+		addr := closedAddr(t)
 		addrs = append(addrs, addr)
 		text += fmt.Sprintf("p%d:\n  listen: %s\n  redis: true\n  timeout: 200\n  servers:\n   - %s:1\n", i, addr, to)
 	}
@@ -36,7 +36,7 @@ func impatient(t *testing.T, servers []string) (addrs []string) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, stats, _ := net.SplitHostPort(nobody(t))
+	_, stats, _ := net.SplitHostPort(closedAddr(t))
 	daemon(t, addrs[len(addrs)-1], path, "-c", config, "-a", "127.0.0.1", "-s", stats)
 	return addrs
 }
@@ -86,7 +86,7 @@ func TestProxyThatGivesUpBeforeItsServerLeavesNoKey(t *testing.T) {
 	const ttl = 5 * time.Second
 	all := startServers(t, 3, redisproc.Options{})
 	// The proxy knows no HELLO, so no client that greets gets through.
-	locker := viaRedigo.newLocker(t, impatient(t, all.addrs()), nil, redlock.WithTTL(ttl), redlock.WithNodeTimeout(time.Second))
+	locker := viaRedigo.NewLocker(t, impatient(t, all.addrs()), nil, redlock.WithTTL(ttl), redlock.WithNodeTimeout(time.Second))
 	mustUnlock(t, mustLock(t, locker, "before"))
 
 	all.freeze(t)
@@ -107,7 +107,7 @@ func TestProxyThatGivesUpBeforeItsServerLeavesNoKey(t *testing.T) {
 	}
 	all.thaw(t)
 	thawed := time.Now()
-	other := viaGoRedis.locker(t, all.addrs(), redlock.WithTTL(ttl))
+	other := viaGoRedis.Locker(t, all.addrs(), redlock.WithTTL(ttl))
 	mustUnlock(t, mustLock(t, other, "job"))
 	if took := time.Since(thawed); took > ttl*4/5 {
 		t.Errorf("others got the lock only %v after the thaw", took)

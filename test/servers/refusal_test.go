@@ -21,20 +21,20 @@ import (
 )
 
 // lockerAs returns a Locker that logs in.
-func (lib library) lockerAs(t testing.TB, addrs []string, user, password string, opts ...redlock.Option) *redlock.Locker {
+func lockerAs(t testing.TB, lib library, addrs []string, user, password string, opts ...redlock.Option) *redlock.Locker {
 	t.Helper()
-	as := library{lib.name, func(t testing.TB, addr string, _ dialFunc) pool.Pool {
+	as := library{Name: lib.Name, Open: func(t testing.TB, addr string, _ dialFunc) pool.Pool {
 		client := goredisv9.NewClient(&goredisv9.Options{Addr: addr, Username: user, Password: password})
 		t.Cleanup(func() { _ = client.Close() })
 		dial := redigoDial(addr, nil, redis.DialUsername(user), redis.DialPassword(password))
 		connections := &redis.Pool{MaxIdle: 16, DialContext: dial}
 		t.Cleanup(func() { _ = connections.Close() })
-		switch lib.name {
-		case viaGoRedis.name:
+		switch lib.Name {
+		case viaGoRedis.Name:
 			return goredis.New(client)
-		case viaRedigo.name:
+		case viaRedigo.Name:
 			return redigo.New(connections, redigo.WithName(addr))
-		case viaPipelinedGoRedis.name:
+		case viaPipelinedGoRedis.Name:
 			p := goredis.NewPipelined(client)
 			t.Cleanup(func() { _ = p.Close() })
 			return p
@@ -43,10 +43,10 @@ func (lib library) lockerAs(t testing.TB, addrs []string, user, password string,
 		t.Cleanup(func() { _ = p.Close() })
 		return p
 	}}
-	return as.locker(t, addrs, opts...)
+	return as.Locker(t, addrs, opts...)
 }
 
-// atOnce calls Lock without a deadline: where nobody but an operator can help,
+// atOnce calls Lock without a deadline: where only an operator can help,
 // it must not wait. The bound is generous, a hang is what it excludes.
 func atOnce(t testing.TB, locker *redlock.Locker, name string) error {
 	t.Helper()
@@ -62,7 +62,7 @@ func atOnce(t testing.TB, locker *redlock.Locker, name string) error {
 		}
 		return err
 	case <-time.After(20 * time.Second):
-		t.Fatal("Lock waits for what cannot change by itself")
+		t.Fatal("Lock waits for a fault that does not pass")
 		return nil
 	}
 }
@@ -72,7 +72,7 @@ func TestANodeOutOfMemoryIsNamedAndTheOthersCarryTheLock(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--maxmemory-policy", "noeviction"}})
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		held := mustLock(t, locker, "held")
 
 		all[:1].must(t, "CONFIG", "SET", "maxmemory", "1")
@@ -103,7 +103,7 @@ func TestAReadOnlyReplicaIsNoMaster(t *testing.T) {
 		all := startServers(t, 3, redisproc.Options{})
 		master := startServers(t, 1, redisproc.Options{})[0]
 		all[:1].must(t, "REPLICAOF", "127.0.0.1", strconv.Itoa(master.Port))
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		mustUnlock(t, mustLock(t, locker, "job")) // one of three may be one
 
 		all[:2].must(t, "REPLICAOF", "127.0.0.1", strconv.Itoa(master.Port))
@@ -120,17 +120,17 @@ func TestAWrongPasswordFailsAtOnceAndSaysWhatToDo(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Password: "right"})
-		wrong := lib.lockerAs(t, all.addrs(), "", "wrong one")
+		wrong := lockerAs(t, lib, all.addrs(), "", "wrong one")
 		err := atOnce(t, wrong, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "node 127.0.0.1:", "WRONGPASS", "check the user name and password")
 
-		none := lib.locker(t, all.addrs())
+		none := lib.Locker(t, all.addrs())
 		err = atOnce(t, none, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "NOAUTH", "password")
 
-		right := lib.lockerAs(t, all.addrs(), "", "right")
+		right := lockerAs(t, lib, all.addrs(), "", "right")
 		mustUnlock(t, mustLock(t, right, "job"))
 	})
 }
@@ -141,32 +141,32 @@ func TestAnACLUserWithoutScriptsTakesNoLockAndTheErrorSaysWhatReleasingNeeds(t *
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~*", "+set", "+get")
-		locker := lib.lockerAs(t, all.addrs(), "worker", "pw")
+		locker := lockerAs(t, lib, all.addrs(), "worker", "pw")
 		err := atOnce(t, locker, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "NOPERM", "allow its ACL user", "EVAL and EVALSHA")
 		if n := all.carry("job"); n > 0 {
-			t.Errorf("%d servers have a lock that nobody can release", n)
+			t.Errorf("%d servers have a lock that no client can release", n)
 		}
 	})
 }
 
 // Where no script runs, servers of today compare by commands of their own: a lock is
-// taken, extended, passed on and released by those. Older ones have none.
+// taken, extended, passed on and released by them. Older ones have none.
 func TestWhereScriptsAreRefusedNativeCommandsLock(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", "-@scripting")
-		open := func() *redlock.Locker { return lib.lockerAs(t, all.addrs(), "worker", "pw", patient) }
+		open := func() *redlock.Locker { return lockerAs(t, lib, all.addrs(), "worker", "pw", patient) }
 		one, other := open(), open()
 		if !all.compareNatively() {
 			err := atOnce(t, one, "job")
 			wantError(t, err, redlock.ErrNoQuorum)
 			wantText(t, err, "EVAL and EVALSHA")
 			if n := all.carry("job"); n > 0 {
-				t.Errorf("%d servers have a lock that nobody can release", n)
+				t.Errorf("%d servers have a lock that no client can release", n)
 			}
 			return
 		}
@@ -222,7 +222,7 @@ func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~lock:*",
 			"+set", "+get", "+del", "+pexpire", "+pttl", "+eval", "+evalsha")
-		locker := lib.lockerAs(t, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"))
+		locker := lockerAs(t, lib, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"))
 		lock := mustLock(t, locker, "job")
 		if err := lock.Extend(context.Background()); err != nil {
 			t.Error(err)
@@ -231,7 +231,7 @@ func TestAnACLUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 		wantError(t, err, redlock.ErrTaken)
 		mustUnlock(t, lock)
 
-		elsewhere := lib.lockerAs(t, all.addrs(), "worker", "pw")
+		elsewhere := lockerAs(t, lib, all.addrs(), "worker", "pw")
 		err = atOnce(t, elsewhere, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "NOPERM", "on the lock's keys")
@@ -261,7 +261,7 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 		all.must(t, rights[0]...)
 		all.must(t, rights[1]...)
 		open := func() *redlock.Locker {
-			return lib.lockerAs(t, all.addrs(), "app", "secret", redlock.WithPrefix("app:"))
+			return lockerAs(t, lib, all.addrs(), "app", "secret", redlock.WithPrefix("app:"))
 		}
 		one, other := open(), open()
 		ctx := within20(t)
@@ -269,7 +269,7 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 			t.Helper()
 			lock := mustLock(t, one, "job", opts...)
 			next := other.LockAsync(ctx, "job", opts...)
-			eventually(t, "the next one listens", func() bool { return all.listenedTo(t, "app:job") == 3 })
+			eventually(t, "the next one listens", func() bool { return all.subscribed(t, "app:job") == 3 })
 			mustUnlock(t, lock)
 			lock, err := next.Wait(ctx)
 			if err != nil {
@@ -308,11 +308,11 @@ func TestAScriptThatIsRefusedHalfwayLeavesNoKey(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-zrem")
-		holder := lib.locker(t, all.addrs())
+		holder := lib.Locker(t, all.addrs())
 		lock := mustLock(t, holder, "job")
-		locker := lib.lockerAs(t, all.addrs(), "app", "secret")
+		locker := lockerAs(t, lib, all.addrs(), "app", "secret")
 		next := locker.LockAsync(within20(t), "job", redlock.WithFair())
-		eventually(t, "it stands in line", func() bool { return len(all.keys(t)) > 6 })
+		eventually(t, "it is in the wait queue", func() bool { return len(all.keys(t)) > 6 })
 		mustUnlock(t, lock)
 		_, err := next.Wait(within20(t))
 		wantError(t, err, redlock.ErrNoQuorum)
@@ -330,7 +330,7 @@ func TestScriptsThatTheServersForgotAreSentAgain(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs())
+		locker := lib.Locker(t, all.addrs())
 		for range 3 {
 			lock := mustLock(t, locker, "job")
 			all.must(t, "SCRIPT", "FLUSH")
@@ -350,12 +350,12 @@ func TestADataKeyOfTheLocksNameIsReportedAndNotTouched(t *testing.T) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		all[:2].must(t, "RPUSH", "job", "precious")
-		locker := lib.locker(t, all.addrs())
+		locker := lib.Locker(t, all.addrs())
 		err := atOnce(t, locker, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "WRONGTYPE", "choose another name or a prefix")
 		if errors.Is(err, redlock.ErrTaken) {
-			t.Errorf("%v: nobody holds it", err)
+			t.Errorf("%v: it has no holder", err)
 		}
 		all[:2].must(t, "LPOP", "job") // would fail if the list were gone
 		mustUnlock(t, mustLock(t, locker, "job"))

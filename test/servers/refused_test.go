@@ -13,7 +13,7 @@ import (
 // go-redis repeats a dial that is refused for 400 ms before it says so.
 func TestWithDefaultOptionsARefusedConnectionIsSaidToBeRefused(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
-		locker := lib.locker(t, []string{nobody(t), nobody(t), nobody(t)})
+		locker := lib.Locker(t, []string{closedAddr(t), closedAddr(t), closedAddr(t)})
 		_, err := locker.TryLock(context.Background(), "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		// On a busy machine the dial may end after the first call. The second knows.

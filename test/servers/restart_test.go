@@ -15,7 +15,7 @@ func TestAKilledNodeOfThreeIsDoneWithout(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		held := mustLock(t, locker, "held")
 		all[0].Kill()
 		if err := held.Extend(context.Background()); err != nil {
@@ -44,8 +44,8 @@ func TestNodesThatRestartEmptyOneAfterTheOtherDoNotCostTheLock(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
-		rival := lib.locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		locker := lib.Locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+		rival := lib.Locker(t, all.addrs(), redlock.WithTTL(2*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
 		lock := mustLock(t, locker, "job", redlock.WithKeepAlive())
 		for i := range all {
 			eventually(t, "all nodes carry the lock", func() bool { return all.carry("job") == 3 })
@@ -75,7 +75,7 @@ func TestNodesThatPersistEveryWriteCanAllBeKilledAtOnce(t *testing.T) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})
 		opts := []redlock.Option{redlock.WithTTL(20 * time.Second)}
-		locker, rival := lib.locker(t, all.addrs(), opts...), lib.locker(t, all.addrs(), opts...)
+		locker, rival := lib.Locker(t, all.addrs(), opts...), lib.Locker(t, all.addrs(), opts...)
 		lock := mustLock(t, locker, "job")
 		eventually(t, "all nodes carry the lock", func() bool { return all.carry("job") == 3 })
 		for _, s := range all {

@@ -10,16 +10,16 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// Passwords and rights are changed while services wait in line. Who waits outlasts the
-// moment in which the nodes refuse, and what stays so ends the wait.
+// Passwords and rights are changed while services wait with WithFair. A wait outlasts a short
+// refusal of the nodes. A refusal that stays ends the wait.
 func TestAShortLossOfRightsEndsNoFairWait(t *testing.T) {
 	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
-		holder := lib.locker(t, all.addrs())
-		locker := lib.lockerAs(t, all.addrs(), "app", "secret")
+		holder := lib.Locker(t, all.addrs())
+		locker := lockerAs(t, lib, all.addrs(), "app", "secret")
 		mustUnlock(t, mustLock(t, locker, "other")) // it has reached the nodes
 		for name, opts := range map[string][]redlock.LockOption{"plain": nil, "fair": {redlock.WithFair()}} {
 			held := mustLock(t, holder, name)
@@ -27,15 +27,15 @@ func TestAShortLossOfRightsEndsNoFairWait(t *testing.T) {
 			for range 3 {
 				pending = append(pending, locker.LockAsync(within20(t), name, opts...))
 			}
-			eventually(t, "they listen", func() bool { return all.listenedTo(t, name) == 3 })
+			eventually(t, "they listen", func() bool { return all.subscribed(t, name) == 3 })
 			all.must(t, "ACL", "SETUSER", "app", "-@all")
-			time.Sleep(300 * time.Millisecond) // the moment
+			time.Sleep(300 * time.Millisecond) // the refusal
 			all.must(t, "ACL", "SETUSER", "app", "+@all")
 			mustUnlock(t, held)
 			for i, p := range pending {
 				lock, err := p.Wait(within20(t))
 				if err != nil {
-					t.Fatalf("%s: caller %d was thrown out: %v", name, i, err)
+					t.Fatalf("%s: the wait of caller %d ended: %v", name, i, err)
 				}
 				mustUnlock(t, lock)
 			}
@@ -57,7 +57,7 @@ func TestNodesOfAClusterAreRefusedWithTheReason(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--cluster-enabled", "yes"}})
-		locker := lib.locker(t, all.addrs())
+		locker := lib.Locker(t, all.addrs())
 		_, err := locker.TryLock(t.Context(), "job")
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "CLUSTERDOWN", "a lock needs independent masters")

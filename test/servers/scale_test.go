@@ -18,7 +18,7 @@ import (
 func TestTwoHundredGoroutinesOnOneKeyAllGetItAndNeverTwo(t *testing.T) {
 	withEach(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs())
+		locker := lib.Locker(t, all.addrs())
 		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 		defer cancel()
 		var r referee
@@ -52,7 +52,7 @@ func TestTwoHundredGoroutinesOnOneKeyAllGetItAndNeverTwo(t *testing.T) {
 func TestTenThousandLocksAreKeptAliveWithoutAGoroutineEach(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		locks := rounds(2000, 10_000)
-		if lib.name != viaGoRedis.name {
+		if lib.Name != viaGoRedis.Name {
 			locks /= 5
 		}
 		keepAlive(t, lib, int(locks))
@@ -63,7 +63,7 @@ func keepAlive(t *testing.T, lib library, locks int) {
 	const ttl = 12 * time.Second // a lock is renewed 3.6 to 4 s after it was taken
 	all := startServers(t, 3, redisproc.Options{})
 	var lost atomic.Int64
-	locker := lib.locker(t, all.addrs(), redlock.WithTTL(ttl), redlock.WithNodeTimeout(3*time.Second),
+	locker := lib.Locker(t, all.addrs(), redlock.WithTTL(ttl), redlock.WithNodeTimeout(3*time.Second),
 		redlock.WithTrace(&redlock.Trace{Lost: func(string, error) { lost.Add(1) }}))
 	before := runtime.NumGoroutine()
 	held := make([]*redlock.Lock, locks)

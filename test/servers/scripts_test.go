@@ -30,11 +30,11 @@ var patient = redlock.WithNodeTimeout(2 * time.Second)
 func everyScript(t *testing.T, lib library, all servers, addrs []string, opts ...redlock.Option) {
 	t.Helper()
 	opts = append(opts[:len(opts):len(opts)], patient)
-	one, other := lib.locker(t, addrs, opts...), lib.locker(t, addrs, opts...)
+	one, other := lib.Locker(t, addrs, opts...), lib.Locker(t, addrs, opts...)
 	ctx := within20(t)
 	lock := mustLock(t, one, "job")
 	next := other.LockAsync(ctx, "job")
-	eventually(t, "the next one listens", func() bool { return all.listenedTo(t, "job") == len(all) })
+	eventually(t, "the next one listens", func() bool { return all.subscribed(t, "job") == len(all) })
 	if err := lock.Extend(ctx); err != nil {
 		t.Error(err)
 	}
@@ -175,7 +175,7 @@ func TestWhereScriptsAreRefusedNothingIsLockedAndTheErrorSaysWhatToDo(t *testing
 			t.Skip("to take a lock needs scripts, too")
 		}
 		for _, text := range vendors {
-			locker := lib.locker(t, all.filtered(t, refuse(text, isEval)), patient)
+			locker := lib.Locker(t, all.filtered(t, refuse(text, isEval)), patient)
 			err := atOnce(t, locker, "job")
 			wantError(t, err, redlock.ErrNoQuorum)
 			wantText(t, err, text, "EVAL and EVALSHA")
@@ -193,7 +193,7 @@ func TestWhereOnlyLongScriptsAreRefusedLocksAreWaitedForAndReleasedBySimpleOnes(
 		for _, text := range vendors {
 			long := func(args []string) bool { return isEval(args) && args[2] != "1" }
 			addrs := all.filtered(t, refuse(text, long))
-			one, other := lib.locker(t, addrs, patient), lib.locker(t, addrs, patient)
+			one, other := lib.Locker(t, addrs, patient), lib.Locker(t, addrs, patient)
 			lock := mustLock(t, one, "job")
 			next := other.LockAsync(within20(t), "job")
 			time.Sleep(20 * time.Millisecond) // it need not have begun to wait
@@ -209,7 +209,7 @@ func TestWhereOnlyLongScriptsAreRefusedLocksAreWaitedForAndReleasedBySimpleOnes(
 				if opts == nil {
 					continue
 				}
-				err := atOnce(t, lib.locker(t, addrs, append(opts[:len(opts):len(opts)], patient)...), option)
+				err := atOnce(t, lib.Locker(t, addrs, append(opts[:len(opts):len(opts)], patient)...), option)
 				wantError(t, err, redlock.ErrNoQuorum)
 				if !strings.HasPrefix(text, "NOPERM") {
 					wantText(t, err, map[string]string{"fair": "WithFair", "fencing": "WithFencing", "guard": "WithRestartGuard"}[option])
@@ -226,19 +226,19 @@ func TestWhereOnlyTheHashIsRefusedWaitersGetTheLock(t *testing.T) {
 		hash := func(args []string) bool { return strings.EqualFold(args[0], "EVALSHA") }
 		everyScript(t, lib, all, all.filtered(t, refuse("ERR unsupported command 'evalsha'", hash)))
 		all.must(t, "SET", "free", "other", "PX", "300")
-		locker := lib.locker(t, all.filtered(t, refuse("ERR unsupported command 'evalsha'", hash)), patient)
+		locker := lib.Locker(t, all.filtered(t, refuse("ERR unsupported command 'evalsha'", hash)), patient)
 		mustUnlock(t, mustLock(t, locker, "free"))
 	})
 }
 
-// Who has rights for the lock's keys only is told of no release, and gets the lock.
+// A user with rights for the lock's keys only is not notified of releases, and gets the lock.
 func TestAUserWithoutTheSideKeysWaitsAndReleasesByItself(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "worker", "on", ">pw", "~lock:*", "+set", "+get", "+getrange", "+del", "+pexpire", "+pttl", "+eval", "+evalsha")
-		one := lib.lockerAs(t, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"), patient)
-		other := lib.lockerAs(t, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"), patient)
+		one := lockerAs(t, lib, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"), patient)
+		other := lockerAs(t, lib, all.addrs(), "worker", "pw", redlock.WithPrefix("lock:"), patient)
 		lock := mustLock(t, one, "job")
 		next := other.LockAsync(within20(t), "job")
 		time.Sleep(20 * time.Millisecond) // it need not have begun to wait
@@ -256,7 +256,7 @@ func TestALargeTextUnderTheLocksNameIsReportedAndNotMoved(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
-		locker := lib.locker(t, all.addrs(), patient)
+		locker := lib.Locker(t, all.addrs(), patient)
 		all.must(t, "SETRANGE", "catalog", "1048575", "x")
 		sent := func() (n int64) {
 			for _, s := range all {

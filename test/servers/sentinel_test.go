@@ -63,8 +63,8 @@ func (c *contender) run(ctx context.Context, t *testing.T, locker *redlock.Locke
 // Ten fail-overs with REDLOCK_LONG set, one without.
 func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
 	t.Parallel()
-	// New clients are led to the new master from its promotion on, and those that are
-	// connected are told when its replicas follow it. The guard covers that if it takes
+	// New clients are led to the new master from its promotion on, and connected
+	// clients when its replicas follow it. The guard covers that if it takes
 	// no longer than a lock lives.
 	const ttl = 2 * time.Second
 	rounds := 1
@@ -91,14 +91,14 @@ func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
 	defer cancel()
 	all := make(map[string]*contender)
 	holders := map[string]*atomic.Int64{"plain": {}, "pipelined": {}}
-	join := func(who string) {
+	join := func(name string) {
 		for kind, open := range kinds {
 			locker, err := redlock.New([]pool.Pool{open(t)}, redlock.WithTTL(ttl), redlock.WithRestartGuard(ttl))
 			if err != nil {
 				t.Fatal(err)
 			}
 			c := new(contender)
-			all[kind+", "+who] = c
+			all[kind+", "+name] = c
 			running.Go(func() {
 				c.run(ctx, t, locker, kind, holders[kind])
 				_ = locker.Close(context.WithoutCancel(ctx))
@@ -109,14 +109,14 @@ func TestPlannedFailOversMakeNoTwoHolders(t *testing.T) {
 	served := func(when string) {
 		t.Helper()
 		before := make(map[string]int64)
-		for who, c := range all {
-			before[who] = c.granted.Load()
+		for name, c := range all {
+			before[name] = c.granted.Load()
 		}
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			missing := ""
-			for who, c := range all {
-				if c.granted.Load() < before[who]+5 {
-					missing += fmt.Sprintf("\n%s: %v", who, c.last.Load())
+			for name, c := range all {
+				if c.granted.Load() < before[name]+5 {
+					missing += fmt.Sprintf("\n%s: %v", name, c.last.Load())
 				}
 			}
 			switch {
@@ -187,7 +187,7 @@ func TestPipelinedOverSentinelLeavesAConnectionForTheClient(t *testing.T) {
 		"PoolSize 1":       {PoolSize: 1},
 		"MaxActiveConns 1": {PoolSize: 2, MaxActiveConns: 1},
 	} {
-		opts.MasterName, opts.SentinelAddrs = redisproc.SentinelMaster, []string{nobody(t)}
+		opts.MasterName, opts.SentinelAddrs = redisproc.SentinelMaster, []string{closedAddr(t)}
 		client := goredisv9.NewFailoverClient(opts)
 		t.Cleanup(func() { _ = client.Close() })
 		if _, err := pipelined(t, client).Do(patience(t), "PING"); !errors.Is(err, pool.ErrNotSent) || !strings.Contains(err.Error(), "set PoolSize to 2 or more") {

@@ -126,7 +126,7 @@ func (all servers) lives(t testing.TB) map[string]time.Time {
 
 // wantEmpty waits until no server has a key, and none comes for a while: keys may come
 // late, too. A lock has to be released, so one that lives until its time is over fails
-// the test. (Who waited is remembered under {job}:wait, which may expire.)
+// the test. (The flags of waiters are under {job}:wait, and may expire.)
 func (all servers) wantEmpty(t testing.TB) {
 	t.Helper()
 	const quiet = 300 * time.Millisecond
@@ -155,7 +155,7 @@ func (all servers) wantEmpty(t testing.TB) {
 }
 
 // A referee sees whether two hold a lock at the same time. It knows nothing of
-// nodes: only when a holder was told that it has the lock, and until when it
+// nodes: only when a holder knew that it has the lock, and until when it
 // believed so. All holders are in this process, on one clock.
 type referee struct {
 	mu    sync.Mutex
@@ -237,10 +237,10 @@ func TestTheRefereeSeesTwoHolders(t *testing.T) {
 		"overlapping":         {[]hold{{"a", second(1), second(3)}, {"b", second(2), second(4)}}, true},
 		"one inside another":  {[]hold{{"b", second(2), second(3)}, {"a", second(1), second(4)}}, true},
 	} {
-		trial := &verdict{TB: t}
-		(&referee{holds: c.holds}).judge(trial)
-		if trial.failed != c.two {
-			t.Errorf("%s: two holders seen: %v", name, trial.failed)
+		result := &verdict{TB: t}
+		(&referee{holds: c.holds}).judge(result)
+		if result.failed != c.two {
+			t.Errorf("%s: two holders seen: %v", name, result.failed)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/test/internal/testbed"
 )
 
 // A program has one context, which ends with SIGTERM, and cleans up with it. A hundred
@@ -34,7 +35,7 @@ func TestATerminatedProgramLeavesNoKeyThoughItsOnlyContextHasEnded(t *testing.T)
 	withTwo(t, func(t *testing.T, lib library) {
 		for range runs {
 			cmd := exec.Command(os.Args[0], "-test.run=^"+strings.Split(t.Name(), "/")[0]+"$")
-			cmd.Env = append(os.Environ(), programAddrs+"="+strings.Join(all.addrs(), " "), programLibrary+"="+lib.name, "GORACE=atexit_sleep_ms=0")
+			cmd.Env = append(os.Environ(), programAddrs+"="+strings.Join(all.addrs(), " "), programLibrary+"="+lib.Name, "GORACE=atexit_sleep_ms=0")
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -71,11 +72,11 @@ const (
 func program(t *testing.T, addrs []string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	for _, lib := range libraries {
-		if lib.name != os.Getenv(programLibrary) {
+	for _, lib := range testbed.Libraries {
+		if lib.Name != os.Getenv(programLibrary) {
 			continue
 		}
-		locker := lib.newLocker(t, addrs, nil)
+		locker := lib.NewLocker(t, addrs, nil)
 		lock, err := locker.Lock(ctx, "job", redlock.WithKeepAlive())
 		if err != nil {
 			t.Fatal(err)

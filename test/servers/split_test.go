@@ -17,9 +17,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Callers that ask for a free lock at the same moment split the nodes between them. One
-// of them has to get it: to be told "taken" reads as "somebody does it", and if all are
-// told so nobody does.
+// Callers that ask for a free lock at the same time split the nodes between them. One of
+// them has to get it: "taken" reads as "another one does it", and if all get that, none
+// does.
 func TestSimultaneousCallersOfAFreeLockHaveExactlyOneWinner(t *testing.T) {
 	five := startServers(t, 5, redisproc.Options{})
 	down := redisproc.Start(t, redisproc.Options{})
@@ -61,7 +61,7 @@ func TestSimultaneousCallersOfAFreeLockHaveExactlyOneWinner(t *testing.T) {
 	}
 }
 
-// contest has all lockers try the same free lock at the same moment.
+// contest has all lockers try the same free lock at the same time.
 func contest(t *testing.T, lockers []*redlock.Locker, name string, opts []redlock.LockOption) {
 	t.Helper()
 	locks, errs := make([]*redlock.Lock, len(lockers)), make([]error, len(lockers))
@@ -83,7 +83,7 @@ func contest(t *testing.T, lockers []*redlock.Locker, name string, opts []redloc
 				t.Errorf("unlock: %v", err)
 			}
 		} else if !errors.Is(errs[i], redlock.ErrTaken) {
-			t.Errorf("a loser is told %v", errs[i])
+			t.Errorf("a loser gets %v", errs[i])
 		}
 	}
 	if winners != 1 {

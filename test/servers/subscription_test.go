@@ -18,7 +18,7 @@ import (
 	goredisv9 "github.com/redis/go-redis/v9"
 )
 
-// The subscriptions of those who wait must not take the connections that the holder needs
+// The subscriptions of waiters must not take the connections that the holder needs
 // to keep its lock, and to give it back.
 func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
 	t.Parallel()
@@ -47,7 +47,7 @@ func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
 				t.Cleanup(func() { settle(t, l) })
 				return l
 			}
-			// With WithFair each of the Lockers waits by itself.
+			// With WithFair each of the Lockers has a position of its own.
 			held := mustLock(t, locker(), name, redlock.WithKeepAlive(), redlock.WithFair())
 			begun := held.Until()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -94,10 +94,10 @@ func TestALockerForEachRequestCostsTheServersWhatOneLockerDoes(t *testing.T) {
 		t.Parallel()
 		const callers = 300
 		all := startServers(t, 3, redisproc.Options{})
-		holder := lib.locker(t, all.addrs(), steady...)
+		holder := lib.Locker(t, all.addrs(), steady...)
 		var pools []pool.Pool
 		for _, addr := range all.addrs() {
-			pools = append(pools, lib.open(t, addr, nil))
+			pools = append(pools, lib.Open(t, addr, nil))
 		}
 		var connections, commands [2]int
 		for round, lockers := range []int{1, callers} {
@@ -154,9 +154,9 @@ func TestLockersOfOneProcessSubscribeOnOneConnectionForEachClient(t *testing.T) 
 		all := startServers(t, 3, redisproc.Options{})
 		var pools []pool.Pool
 		for _, addr := range all.addrs() {
-			pools = append(pools, lib.open(t, addr, nil))
+			pools = append(pools, lib.Open(t, addr, nil))
 		}
-		held := mustLock(t, lib.locker(t, all.addrs(), steady...), "job", redlock.WithKeepAlive(), redlock.WithFair())
+		held := mustLock(t, lib.Locker(t, all.addrs(), steady...), "job", redlock.WithKeepAlive(), redlock.WithFair())
 		var waits []*redlock.Pending
 		for range 30 {
 			l, err := redlock.New(pools, steady...)
@@ -194,22 +194,22 @@ func TestANameWhoseChannelIsRefusedLeavesWaitersOfOtherNamesTheirSubscription(t 
 		t.Parallel()
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "worker", "on", ">"+secret, "~*", "+@all", "resetchannels", "&{good}:wake*")
-		one := lib.lockerAs(t, all.addrs(), "worker", secret, steady...)
-		other := lib.lockerAs(t, all.addrs(), "worker", secret, steady...)
+		one := lockerAs(t, lib, all.addrs(), "worker", secret, steady...)
+		other := lockerAs(t, lib, all.addrs(), "worker", secret, steady...)
 		good := mustLock(t, one, "good", redlock.WithKeepAlive())
 		bad := mustLock(t, one, "bad", redlock.WithKeepAlive())
 		first := other.LockAsync(t.Context(), "bad")
 		second := other.LockAsync(t.Context(), "good", patientDelay)
-		eventually(t, "the good name is listened to", func() bool { return all.listenedTo(t, "good") == 3 })
+		eventually(t, "the good name is listened to", func() bool { return all.subscribed(t, "good") == 3 })
 		eventually(t, "the other one was refused", func() bool { return all.refusedJoins(t) >= 3 })
 		const looks = 100
 		listening := 0
 		for range looks {
-			listening += all.listenedTo(t, "good")
+			listening += all.subscribed(t, "good")
 			time.Sleep(20 * time.Millisecond)
 		}
 		if listening < looks*len(all)*3/4 {
-			t.Errorf("it was listened to at %d of %d moments", listening, looks*len(all))
+			t.Errorf("it was subscribed in %d of %d looks", listening, looks*len(all))
 		}
 		all.mustBeWaitedFor(t, "good")
 		mustUnlock(t, good)

@@ -8,65 +8,65 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What one master does with the line of those who wait, command by command.
+// What one master does with the wait queue, command by command.
 
-// A step is one command in a story about a line, and what must come of it.
+// A step is one command in a story about a wait queue, and what must come of it.
 type step struct {
-	by     string // a Locker
-	verb   node.Verb
-	line   node.QueuePosition
-	status node.Status
-	first  int64  // the ticket of who is first, as the answer says
-	others string // who is told, other than the one who releases
+	by       string // a Locker
+	verb     node.Verb
+	position node.QueuePosition
+	status   node.Status
+	first    int64  // the ticket of the head, as the answer says
+	others   string // the waiter that is notified, other than the releasing one
 }
 
-var lines = map[string][]step{
-	"tickets decide, not the order of asking": {
+var queues = map[string][]step{
+	"tickets decide, not the order of the attempts": {
 		{by: "holder", verb: node.Acquire, status: node.Granted},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Taken, first: 1},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Taken, first: 1},
 		{by: "holder", verb: node.Release, status: node.Deleted, others: "one"},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Queued, first: 1},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Queued, first: 1},
 		{by: "none", verb: node.AcquireInTurn, status: node.Queued, first: 1},
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted},
-		{by: "one", verb: node.Release, line: node.QueuePosition{Ticket: 1}, status: node.Deleted, others: "two"},
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted},
+		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 1}, status: node.Deleted, others: "two"},
 	},
-	"a grant keeps the place for the next of the same Locker": {
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Next: 2, Last: 2}, status: node.Granted},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 3, Last: 3}, status: node.Taken, first: 2},
-		{by: "one", verb: node.Release, line: node.QueuePosition{Ticket: 1}, status: node.Deleted},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 3, Last: 3}, status: node.Queued, first: 2},
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Granted},
-		{by: "one", verb: node.Release, line: node.QueuePosition{Ticket: 2}, status: node.Deleted, others: "two"},
+	"a grant keeps the position for the next waiter of the same Locker": {
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Next: 2, Last: 2}, status: node.Granted},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 3, Last: 3}, status: node.Taken, first: 2},
+		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 1}, status: node.Deleted},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 3, Last: 3}, status: node.Queued, first: 2},
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Granted},
+		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 2}, status: node.Deleted, others: "two"},
 	},
-	"a grant with somebody behind leaves a mark": {
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Next: 2, Last: 2}, status: node.Granted},
-		{by: "mark", verb: node.Inspect, status: node.Taken},
+	"a grant before another waiter leaves a flag": {
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Next: 2, Last: 2}, status: node.Granted},
+		{by: "flag", verb: node.Inspect, status: node.Taken},
 	},
-	"a grant with nobody behind leaves none": {
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted},
-		{by: "mark", verb: node.Inspect, status: node.Absent},
+	"a grant without another waiter leaves none": {
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted},
+		{by: "flag", verb: node.Inspect, status: node.Absent},
 	},
-	"who retreats goes back to his place": {
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
-		{by: "one", verb: node.Release, line: node.QueuePosition{Ticket: 1, Requeue: true}, status: node.Deleted},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Queued, first: 1},
+	"a rollback restores the position": {
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
+		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 1, Requeue: true}, status: node.Deleted},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Queued, first: 1},
 	},
-	"who leaves takes no later place of his Locker along": {
+	"a withdrawal removes no later position of its Locker": {
 		{by: "holder", verb: node.Acquire, status: node.Granted},
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 5, Last: 5}, status: node.Taken, first: 5},
-		{by: "one", verb: node.Release, line: node.QueuePosition{Ticket: 4}, status: node.Absent},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 6, Last: 6}, status: node.Taken, first: 5},
-		{by: "one", verb: node.Release, line: node.QueuePosition{Ticket: 5}, status: node.Absent},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 6, Last: 6}, status: node.Taken, first: 6},
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 5, Last: 5}, status: node.Taken, first: 5},
+		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 4}, status: node.Absent},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 6, Last: 6}, status: node.Taken, first: 5},
+		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 5}, status: node.Absent},
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 6, Last: 6}, status: node.Taken, first: 6},
 	},
-	"a place lasts as long as its lease": {
+	"a position lasts as long as its lease": {
 		{by: "holder", verb: node.Acquire, status: node.Granted},
-		{by: "two", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
-		{by: "one", verb: node.AcquireInTurn, line: node.QueuePosition{Ticket: 1, Last: 1, TTL: shortLease}, status: node.Taken, first: 1},
-		{by: "none", verb: node.AcquireInTurn, line: node.QueuePosition{TTL: shortLease}, status: node.Taken, first: 1},
-		{by: "time"}, // all keys of the line would be gone if the short lease counted for both
+		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
+		{by: "one", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1, TTL: shortLease}, status: node.Taken, first: 1},
+		{by: "none", verb: node.AcquireInTurn, position: node.QueuePosition{TTL: shortLease}, status: node.Taken, first: 1},
+		{by: "time"}, // all keys of the queue would be gone if the short lease counted for both
 		{by: "none", verb: node.AcquireInTurn, status: node.Taken, first: 2},
 		{by: "holder", verb: node.Release, status: node.Deleted, others: "two"},
 		{by: "none", verb: node.AcquireInTurn, status: node.Queued, first: 2},
@@ -77,7 +77,7 @@ const shortLease = time.Second // two questions come within it, on a busy machin
 
 func TestWhatAMasterKnowsAboutTheWaitQueue(t *testing.T) {
 	t.Parallel()
-	for name, steps := range lines {
+	for name, steps := range queues {
 		t.Run(name, func(t *testing.T) {
 			withTwo(t, func(t *testing.T, lib library) {
 				for _, b := range backends(t, lib, func(p pool.Pool) pool.Pool { return p })[:2] {
@@ -87,13 +87,13 @@ func TestWhatAMasterKnowsAboutTheWaitQueue(t *testing.T) {
 							continue
 						}
 						key := "job"
-						if s.by == "mark" {
+						if s.by == "flag" {
 							key = "{job}:wait"
 						}
-						if s.line.TTL == 0 {
-							s.line.TTL = time.Hour
+						if s.position.TTL == 0 {
+							s.position.TTL = time.Hour
 						}
-						a := b.askAs(t, s.verb, key, "value of "+s.by, time.Hour, node.WaiterFlag{ID: s.by, TTL: time.Hour, Position: s.line})
+						a := b.askAs(t, s.verb, key, "value of "+s.by, time.Hour, node.WaiterFlag{ID: s.by, TTL: time.Hour, Position: s.position})
 						if a.Status != s.status || a.First != s.first || a.NextWaiter != s.others {
 							t.Errorf("%s: step %d, %q: %+v", b.name, i, s.by, a)
 						}

@@ -13,7 +13,7 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// patientDelay is a retry delay that no test here lives to see: who is served
+// patientDelay is a retry delay longer than any test here: a waiter that is served
 // before it was woken.
 var patientDelay = redlock.WithRetryDelay(time.Hour, time.Hour)
 
@@ -21,17 +21,17 @@ var patientDelay = redlock.WithRetryDelay(time.Hour, time.Hour)
 // fate that takes about a TTL.
 var shortTTL = redlock.WithTTL(2 * time.Second)
 
-// mustBeWaitedFor waits until waiters have left their mark on a majority.
+// mustBeWaitedFor waits until waiters have left their flag on a majority.
 func (all servers) mustBeWaitedFor(t testing.TB, key string) {
 	t.Helper()
-	eventually(t, "somebody waits", func() bool { return 2*all.carry("{"+key+"}:wait") > len(all) })
+	eventually(t, "a client waits", func() bool { return 2*all.carry("{"+key+"}:wait") > len(all) })
 }
 
 func TestReleaseWakesAWaiterOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
+		one, other := lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())
 		for range 20 {
 			lock := mustLock(t, one, "job", shortTTL, redlock.WithKeepAlive())
 			next := other.LockAsync(t.Context(), "job", shortTTL, patientDelay)
@@ -62,7 +62,7 @@ func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				all := startServers(t, 3, redisproc.Options{})
-				one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
+				one, other := lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())
 				fail(t, all[2])
 				lock := mustLock(t, one, "job", shortTTL, redlock.WithKeepAlive())
 				next := other.LockAsync(t.Context(), "job", shortTTL, patientDelay)
@@ -81,12 +81,12 @@ func TestAWaiterIsWokenThoughOneOfThreeIsFrozenOrDead(t *testing.T) {
 	})
 }
 
-// The connections that listen break with the servers, and come back by themselves.
+// The subscribed connections break with the servers, and are opened again.
 func TestAWaiterIsWokenAfterTheServersWereRestarted(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})
-		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
+		one, other := lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())
 		lock := mustLock(t, one, "job", shortTTL, redlock.WithKeepAlive())
 		next := other.LockAsync(t.Context(), "job", shortTTL)
 		all.mustBeWaitedFor(t, "job")
@@ -96,7 +96,7 @@ func TestAWaiterIsWokenAfterTheServersWereRestarted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "the waiter listens again", func() bool { return all.listenedTo(t, "job") == 3 })
+		eventually(t, "the waiter is subscribed again", func() bool { return all.subscribed(t, "job") == 3 })
 		all.mustBeWaitedFor(t, "job")
 		// A connection that the restart broke may cost a question.
 		eventually(t, "the lock is released", func() bool { return lock.Unlock(t.Context()) == nil })
@@ -108,9 +108,9 @@ func TestAWaiterIsWokenAfterTheServersWereRestarted(t *testing.T) {
 	})
 }
 
-// listenedTo is how many servers are listened to for releases of a lock, by those who
-// stand in line and those who do not.
-func (all servers) listenedTo(t testing.TB, name string) (n int) {
+// subscribed is how many servers have a subscription for releases of a lock, of fair waiters
+// or others.
+func (all servers) subscribed(t testing.TB, name string) (n int) {
 	t.Helper()
 	for _, s := range all {
 		reply, err := s.Do("PUBSUB", "CHANNELS", "{"+name+"}:wake*")
@@ -125,26 +125,26 @@ func TestNoSubscriptionIsLeftAfterTheLastWait(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
+		one, other := lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())
 		lock := mustLock(t, one, "job")
 		for _, opts := range [][]redlock.LockOption{nil, {redlock.WithFair()}} {
 			next := other.LockAsync(t.Context(), "job", opts...)
-			eventually(t, "the waiter listens", func() bool { return all.listenedTo(t, "job") == 3 })
+			eventually(t, "the waiter is subscribed", func() bool { return all.subscribed(t, "job") == 3 })
 			next.Cancel()
-			eventually(t, "nobody listens", func() bool { return all.listenedTo(t, "job") == 0 })
+			eventually(t, "no subscription is left", func() bool { return all.subscribed(t, "job") == 0 })
 		}
 		mustUnlock(t, lock)
 	})
 }
 
-// A user who may lock and nothing else neither leaves marks nor listens: waiting
-// costs the retry delay, and nothing fails.
+// A user that may only lock leaves no waiter flags and does not subscribe. Waiting costs the
+// retry delay, and nothing fails.
 func TestAUserWithoutChannelsWaitsByAskingAgain(t *testing.T) {
 	t.Parallel()
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
 		all.must(t, "ACL", "SETUSER", "default", "resetchannels", "resetkeys", "~job", "resetchannels")
-		one, other := lib.locker(t, all.addrs()), lib.locker(t, all.addrs())
+		one, other := lib.Locker(t, all.addrs()), lib.Locker(t, all.addrs())
 		lock := mustLock(t, one, "job")
 		next := other.LockAsync(t.Context(), "job", shortTTL)
 		time.Sleep(300 * time.Millisecond) // it asks again meanwhile
@@ -167,7 +167,7 @@ func TestAUserWithoutChannelsWaitsByAskingAgain(t *testing.T) {
 func TestFiveThousandGoroutinesOnOneKeyAreOneCallersWorth(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		locker, callers := lib.locker(t, all.addrs()), manyCallers(lib)
+		locker, callers := lib.Locker(t, all.addrs()), manyCallers(lib)
 		counted := []string{"set", "evalsha", "eval"}
 		if isOld(t, all[0]) {
 			counted = counted[1:] // SET is what scripts do
@@ -188,8 +188,8 @@ func TestFiveThousandGoroutinesOnOneKeyAreOneCallersWorth(t *testing.T) {
 		}
 		workers.Wait()
 		for i, n := range all.commands(t, counted...) {
-			// Remains are met now and then, and a lock that they delay is asked
-			// for twice.
+			// Leftovers are found now and then, and a lock that they delay is
+			// asked for twice.
 			if got := n - before[i]; got > 2*callers+callers/10 {
 				t.Errorf("server %d executed %d commands for %d locks", i, got, callers)
 			}
@@ -201,27 +201,27 @@ func TestFiveThousandGoroutinesOnOneKeyAreOneCallersWorth(t *testing.T) {
 func TestFiveThousandFairCallersOnOneKeyAreOneCallersWorthAndServedInOrder(t *testing.T) {
 	withTwo(t, func(t *testing.T, lib library) {
 		all := startServers(t, 3, redisproc.Options{})
-		locker, callers := lib.locker(t, all.addrs()), manyCallers(lib)
-		first := mustLock(t, lib.locker(t, all.addrs()), "job", redlock.WithFair(), redlock.WithTTL(time.Minute))
+		locker, callers := lib.Locker(t, all.addrs()), manyCallers(lib)
+		first := mustLock(t, lib.Locker(t, all.addrs()), "job", redlock.WithFair(), redlock.WithTTL(time.Minute))
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		line := make([]*redlock.Pending, callers)
-		for i := range line {
-			line[i] = locker.LockAsync(ctx, "job", redlock.WithFair())
+		waiters := make([]*redlock.Pending, callers)
+		for i := range waiters {
+			waiters[i] = locker.LockAsync(ctx, "job", redlock.WithFair())
 		}
 		eventually(t, "the last has a ticket", func() bool {
-			_, known := line[callers-1].Position()
+			_, known := waiters[callers-1].Position()
 			return known
 		})
 		before := all.commands(t, "evalsha", "eval")
 		mustUnlock(t, first)
-		for i, next := range line {
+		for i, next := range waiters {
 			lock, err := next.Wait(ctx)
 			if err != nil {
 				t.Fatalf("%d: %v", i, err)
 			}
 			select {
-			case <-line[callers-1].Done():
+			case <-waiters[callers-1].Done():
 				if i < callers-1 {
 					t.Fatalf("the last was served before %d", i)
 				}
@@ -230,7 +230,7 @@ func TestFiveThousandFairCallersOnOneKeyAreOneCallersWorthAndServedInOrder(t *te
 			mustUnlock(t, lock)
 		}
 		for i, n := range all.commands(t, "evalsha", "eval") {
-			// On a busy machine up to one attempt in seven was in vain, and is then
+			// On a busy machine up to one attempt in seven fails, and is
 			// followed by a release.
 			if got := n - before[i]; got > 3*callers {
 				t.Errorf("server %d executed %d commands for %d locks", i, got, callers)
@@ -239,10 +239,10 @@ func TestFiveThousandFairCallersOnOneKeyAreOneCallersWorthAndServedInOrder(t *te
 	})
 }
 
-// manyCallers is as many as others could not serve. The second library gets fewer:
+// manyCallers is more than other libraries can serve. The second library gets fewer:
 // what is counted does not depend on it.
 func manyCallers(lib library) int {
-	if lib.name == viaGoRedis.name {
+	if lib.Name == viaGoRedis.Name {
 		return int(rounds(1000, 5000))
 	}
 	return int(rounds(200, 1000))
@@ -281,12 +281,12 @@ func TestContendersOfSeveralProcessesAllGetTheLock(t *testing.T) {
 		var longest time.Duration
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		const lockers, callers, turns = 4, 8, 10
+		const lockers, callers, rounds = 4, 8, 10
 		for i := range lockers {
-			locker := lib.locker(t, all.addrs())
+			locker := lib.Locker(t, all.addrs())
 			for j := range callers {
 				workers.Go(func() {
-					for range turns {
+					for range rounds {
 						begin := time.Now()
 						lock, err := locker.Lock(ctx, "job")
 						if err != nil {
@@ -308,10 +308,10 @@ func TestContendersOfSeveralProcessesAllGetTheLock(t *testing.T) {
 		}
 		begun := time.Now()
 		workers.Wait()
-		if n := r.judge(t); n != lockers*callers*turns {
+		if n := r.judge(t); n != lockers*callers*rounds {
 			t.Errorf("%d holds", n)
 		}
-		t.Logf("%d locks in %v, the longest wait took %v", lockers*callers*turns, time.Since(begun).Round(time.Millisecond), longest.Round(time.Millisecond))
+		t.Logf("%d locks in %v, the longest wait took %v", lockers*callers*rounds, time.Since(begun).Round(time.Millisecond), longest.Round(time.Millisecond))
 		all.wantEmpty(t)
 	})
 }

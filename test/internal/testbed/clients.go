@@ -48,7 +48,7 @@ func NewGoRedis(t testing.TB, addr string, dial DialFunc) *goredisv9.Client {
 	if dial != nil {
 		opts.DialerRetries = 1 // a bubble does not end before a dial that is repeated after Close
 		// go-redis holds a mutex while it waits for the answer to this part of
-		// its greeting: the time of a bubble would stand still.
+		// its greeting: the time of a bubble would stop.
 		opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	}
 	return NewGoRedisClient(t, opts)
@@ -78,8 +78,8 @@ func RedigoDial(addr string, dial DialFunc, opts ...redis.DialOption) func(conte
 	}
 }
 
-// Nobody returns an address where nobody listens.
-func Nobody(t testing.TB) string {
+// ClosedAddr returns an address without a server.
+func ClosedAddr(t testing.TB) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -20,10 +20,10 @@ func Rounds(few, all uint64) uint64 {
 	return few
 }
 
-// OnlyLong skips a test that another one stands for as a rule.
+// OnlyLong skips a test that another one covers as a rule.
 func OnlyLong(t testing.TB) {
 	t.Helper()
 	if !Long() {
-		t.Skip("with REDLOCK_LONG=1: the default options stand for it")
+		t.Skip("with REDLOCK_LONG=1: the default options cover it")
 	}
 }

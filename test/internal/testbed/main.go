@@ -11,18 +11,18 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs the tests of a package, and fails if one of them leaves a goroutine behind.
+// Main runs the tests of a package, and fails if one of them leaves a goroutine.
 func Main(m *testing.M) {
-	goredisv9.SetLogger(silence{}) // it reports every dial that was refused, which is what tests are about here
+	goredisv9.SetLogger(noLog{}) // it reports every dial that was refused, which is what tests are about here
 	waitTogether()
 	goleak.VerifyTestMain(m)
 }
 
-type silence struct{}
+type noLog struct{}
 
-func (silence) Printf(context.Context, string, ...any) {}
+func (noLog) Printf(context.Context, string, ...any) {}
 
-// waitTogether lets more tests run in parallel than there are processors: those that say
+// waitTogether lets more tests run in parallel than there are processors: tests with
 // t.Parallel wait for servers, most of the time.
 func waitTogether() {
 	flag.Parse()

@@ -28,7 +28,7 @@ func WantText(t testing.TB, err error, parts ...string) {
 	}
 }
 
-// Eventually waits for what no event tells: the state of a server, or work that
+// Eventually waits for what no event reports: the state of a server, or work that
 // goes on in the background. The time is a bound, not a claim.
 func Eventually(t testing.TB, what string, reached func() bool) {
 	t.Helper()
