@@ -13,7 +13,7 @@ import (
 type Severity int
 
 const (
-	// SeverityNote: nothing to fix, or nothing that endangers locks by itself.
+	// SeverityNote: nothing to fix, or nothing that directly endangers locks.
 	SeverityNote = Severity(diagnosis.Note)
 	// SeverityWarning: an event that may yet come would endanger exclusion or performance,
 	// or Check could not find out whether it would.
@@ -48,7 +48,7 @@ type Finding struct {
 	//	"run id"       connections of one client that reach different servers
 	//	"database"     the database that the connections are in
 	//	"loading"      a node that is still loading its data
-	//	"trial"        a test lock that was refused, or that the server did not keep as asked
+	//	"self-test"    a test lock that was refused, or that the server did not keep as asked
 	//	"scripts"      whether the scripts that the options need can be run
 	//	"pubsub"       whether the message of a release arrives
 	//	"commands"     commands that the server lacks, or has under another name

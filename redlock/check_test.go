@@ -50,7 +50,7 @@ func (f *fixture) wantNothingLeft() {
 func TestCheckTakesATestLockOnEveryNodeAndLeavesNothing(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		found := f.mustCheck(2 * time.Second)
-		if len(findings(found, "summary")) != 3 || len(findings(found, "trial")) != 0 {
+		if len(findings(found, "summary")) != 3 || len(findings(found, "self-test")) != 0 {
 			t.Errorf("found %v", found)
 		}
 		for i, n := range f.nodes {
@@ -178,11 +178,11 @@ func TestChecksAtTheSameTimeDoNotSeeEachOther(t *testing.T) {
 			done <- found
 		}()
 		for _, found := range [][]Finding{f.mustCheck(2 * time.Second), <-done} {
-			if len(found) == 0 || len(findings(found, "distinct"))+len(findings(found, "trial"))+len(findings(found, "reachable")) > 0 {
+			if len(found) == 0 || len(findings(found, "distinct"))+len(findings(found, "self-test"))+len(findings(found, "reachable")) > 0 {
 				t.Errorf("found %v", found)
 			}
 			for _, f := range findings(found, "summary") {
-				if !strings.Contains(f.Seen, "locked for trial") {
+				if !strings.Contains(f.Seen, "a test lock was taken") {
 					t.Errorf("found %v", f)
 				}
 			}
@@ -227,7 +227,7 @@ func TestCheckFindsAClockThatRunsFastAndOneThatIsMerelyWrong(t *testing.T) {
 		if f := clocks["node-2"]; f.Severity != SeverityError || !strings.Contains(f.Seen, "runs fast: 1.0200") {
 			t.Errorf("%v", found)
 		}
-		if f := clocks["node-3"]; f.Severity != SeverityNote || !strings.Contains(f.Seen, "1h0m0s behind") || !strings.HasPrefix(f.Endangers, "nothing by itself") {
+		if f := clocks["node-3"]; f.Severity != SeverityNote || !strings.Contains(f.Seen, "1h0m0s behind") || !strings.HasPrefix(f.Endangers, "nothing directly") {
 			t.Errorf("%v", found)
 		}
 		if len(clocks) != 2 {

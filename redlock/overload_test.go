@@ -170,7 +170,7 @@ func TestAWaiterPausesForAsLongAsSlowNodesTake(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Hold("job", "other", time.Hour)
-			n.Set(fakenode.Faults{ReplyDelay: 300 * time.Millisecond, Deaf: true})
+			n.Set(fakenode.Faults{ReplyDelay: 300 * time.Millisecond, DropMessages: true})
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -192,7 +192,7 @@ func TestAClockSetDuringAnAttemptDoesNotDelayTheNextAttempt(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
 			n.Hold("job", "other", time.Second)
-			n.Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond, Deaf: true})
+			n.Set(fakenode.Faults{ReplyDelay: 100 * time.Millisecond, DropMessages: true})
 		}
 		time.AfterFunc(50*time.Millisecond, func() { f.clock.Step(time.Hour) })
 		begun := time.Now()

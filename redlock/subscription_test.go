@@ -37,7 +37,7 @@ func TestLockersOfOneProcessShareASubscriptionForEachClient(t *testing.T) {
 		}
 		synctest.Wait()
 		for _, n := range f.nodes {
-			if conns, channels := n.Listening(); conns != 1 || channels != 1 {
+			if conns, channels := n.Subscribed(); conns != 1 || channels != 1 {
 				t.Errorf("%d connections listen to %d channels, want 1 and 1", conns, channels)
 			}
 		}
@@ -58,7 +58,7 @@ func TestCloseOfOneLockerLeavesTheOthersTheirSubscription(t *testing.T) {
 		}
 		synctest.Wait() // it joins while the first look is answered
 		for _, n := range f.nodes {
-			if conns, _ := n.Listening(); conns != 1 {
+			if conns, _ := n.Subscribed(); conns != 1 {
 				t.Errorf("%d connections listen, want 1", conns)
 			}
 		}
@@ -74,7 +74,7 @@ func TestCloseOfOneLockerLeavesTheOthersTheirSubscription(t *testing.T) {
 		}
 		both[1].Close(context.Background())
 		for _, n := range f.nodes {
-			if conns, _ := n.Listening(); conns != 0 {
+			if conns, _ := n.Subscribed(); conns != 0 {
 				t.Errorf("%d connections listen after the last Close", conns)
 			}
 		}

@@ -281,7 +281,7 @@ func TestAWaitQueueThatNoOtherLockerWaitsBesideDoesNotPause(t *testing.T) {
 		if took := time.Since(start); took > 10*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
-		if got := f.nodes[0].Told("{job}:wake"); got != 0 {
+		if got := f.nodes[0].Published("{job}:wake"); got != 0 {
 			t.Errorf("%d messages to no waiter", got)
 		}
 	})
@@ -324,7 +324,7 @@ func TestReleaseIsPublishedIfAnotherLockerWaits(t *testing.T) {
 		f.unlock(k)
 		synctest.Wait()
 		for _, n := range f.nodes {
-			if got := n.Told("{job}:wake"); got != 1 {
+			if got := n.Published("{job}:wake"); got != 1 {
 				t.Errorf("%d messages, want 1", got)
 			}
 		}
@@ -348,7 +348,7 @@ func TestUndoneAttemptIsNotPublished(t *testing.T) {
 		if got := f.nodes[0].Count("release"); got != 1 {
 			t.Errorf("%d releases", got)
 		}
-		if got := f.nodes[0].Told("{job}:wake"); got != 0 {
+		if got := f.nodes[0].Published("{job}:wake"); got != 0 {
 			t.Errorf("%d messages", got)
 		}
 	})
@@ -407,7 +407,7 @@ func TestAPanicOfATraceLeavesNoCallerWaiting(t *testing.T) {
 func TestAnotherLockerIsNotStarvedByALoop(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{Deaf: true}) // the other gets no message, and has to ask
+			n.Set(fakenode.Faults{DropMessages: true}) // the other gets no message, and has to ask
 		}
 		other := mustNew(t, f)
 		f.others = append(f.others, other)

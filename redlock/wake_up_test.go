@@ -148,7 +148,7 @@ func TestAWaiterIsWokenThoughSomeNodesSayNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, func(f *fixture) {
 				for _, n := range f.nodes[:deaf] {
-					n.Set(fakenode.Faults{Deaf: true})
+					n.Set(fakenode.Faults{DropMessages: true})
 				}
 				// The others are heard when they know that somebody waits: from
 				// the second attempt on.
@@ -168,7 +168,7 @@ func TestAWaiterIsWokenThoughSomeNodesSayNothing(t *testing.T) {
 func TestAWaiterWithoutWakeUpsRetries(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{Deaf: true})
+			n.Set(fakenode.Faults{DropMessages: true})
 		}
 		k, next := awaited(f)
 		f.unlock(k)
@@ -176,7 +176,7 @@ func TestAWaiterWithoutWakeUpsRetries(t *testing.T) {
 	})
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
-		f.nodes[0].Set(fakenode.Faults{Deaf: true})
+		f.nodes[0].Set(fakenode.Faults{DropMessages: true})
 		other, err := New([]pool.Pool{cannotListen{f.nodes[0]}, cannotListen{f.nodes[1]}, cannotListen{f.nodes[2]}})
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestAWaiterIsWokenAfterItsConnectionDiedSilently(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
 		for _, n := range f.nodes {
-			n.Set(fakenode.Faults{Deaf: true})
+			n.Set(fakenode.Faults{DropMessages: true})
 		}
 		time.Sleep(30 * time.Second)
 		for _, n := range f.nodes {
@@ -251,14 +251,14 @@ func TestNoSubscriptionIsLeftAfterTheWait(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f)
 		for _, n := range f.nodes {
-			if conns, channels := n.Listening(); conns != 1 || channels != 1 {
+			if conns, channels := n.Subscribed(); conns != 1 || channels != 1 {
 				t.Errorf("%d connections listen to %d channels, want 1 and 1", conns, channels)
 			}
 		}
 		next.Cancel()
 		time.Sleep(3 * time.Second)
 		for _, n := range f.nodes {
-			if conns, channels := n.Listening(); conns+channels != 0 {
+			if conns, channels := n.Subscribed(); conns+channels != 0 {
 				t.Errorf("%d connections listen to %d channels", conns, channels)
 			}
 		}
@@ -276,7 +276,7 @@ func TestAnUncontendedLockLeavesNoFlagAndDoesNotSubscribe(t *testing.T) {
 			if got := len(n.Log()); got != 6 {
 				t.Errorf("%d commands for three locks", got)
 			}
-			if conns, _ := n.Listening(); conns != 0 || n.Told("{job}:wake") != 0 || n.Get("{job}:wait") != "" {
+			if conns, _ := n.Subscribed(); conns != 0 || n.Published("{job}:wake") != 0 || n.Get("{job}:wait") != "" {
 				t.Error("there is a trace of waiting")
 			}
 		}
@@ -309,7 +309,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 		_, err := next.Wait(context.Background())
 		wantIs(t, err, ErrClosed, ErrTaken)
 		for _, n := range f.nodes {
-			if conns, _ := n.Listening(); conns != 0 {
+			if conns, _ := n.Subscribed(); conns != 0 {
 				t.Errorf("%d connections listen", conns)
 			}
 		}

@@ -90,7 +90,7 @@ func TestDoctorEndsWith78OnAServerThatDoesOtherwiseThanItSays(t *testing.T) {
 			t.Parallel()
 			addr := lookalike(t, all[0].Addr(), change)
 			out := unwrapped(start(t, doctorArgs("", all[1:], "--node", "redis://"+addr, "--node-timeout", "2s")...).expectCode(exitUnsafe))
-			wantMatch(t, out, `(?m)^`+addr+`\n  error    trial .*`+what+`.*\n {24}endangers exclusion`)
+			wantMatch(t, out, `(?m)^`+addr+`\n  error    self-test .*`+what+`.*\n {24}endangers exclusion`)
 			wantMatch(t, out, `errors: 1, `)
 		})
 	}

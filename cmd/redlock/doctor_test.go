@@ -37,7 +37,7 @@ func TestDoctorFindsNothingOnHealthyServers(t *testing.T) {
 	all := startServers(t, 3, "--appendonly", "yes", "--appendfsync", "always")
 	out := unwrapped(start(t, doctorArgs("", all, "--ttl", "1m")...).expectCode(0))
 	for _, s := range all {
-		wantMatch(t, out, `(?m)^`+regexp.QuoteMeta(s.Addr())+`\n(  note .*\n)*  note     summary      version .*role master.*locked for trial by .*clock rate`)
+		wantMatch(t, out, `(?m)^`+regexp.QuoteMeta(s.Addr())+`\n(  note .*\n)*  note     summary      version .*role master.*a test lock was taken by .*clock rate`)
 	}
 	wantMatch(t, out, `\nnodes: 3, errors: 0, warnings: 0, notes: \d+\n$`)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What stands at a bound, or was not said, is neither taken for the worse nor for the better.
+// A value at a bound, or one that is missing, counts neither as worse nor as better.
 func TestFactsAtABoundAndFactsThatAreMissing(t *testing.T) {
 	refused := pool.Error("ERR unknown command")
 	for name, c := range map[string]struct {
@@ -44,7 +44,7 @@ func TestFactsAtABoundAndFactsThatAreMissing(t *testing.T) {
 		"a replica of unknown version":                       {wrong: func(f *node.Facts) { old(f, -1); f.Server.Role = "slave" }, want: "2 role"},
 		"an old master that takes it":                        {wrong: func(f *node.Facts) { f.Server.Major = 6 }},
 		"no sentinels known":                                 {wrong: func(f *node.Facts) { f.SentinelsErr = refused }, want: "0 unknown", says: "PUBSUB NUMSUB: ERR unknown command"},
-		"no time known":                                      {wrong: func(f *node.Facts) { f.ClockErr, f.Samples = refused, blind(time.Millisecond) }, want: "0 unknown", says: "TIME: ERR unknown command"},
+		"no time known":                                      {wrong: func(f *node.Facts) { f.ClockErr, f.Samples = refused, noClock(time.Millisecond) }, want: "0 unknown", says: "TIME: ERR unknown command"},
 		"a marker that may not be read":                      {wrong: func(f *node.Facts) { f.MarkerErr = refused }, want: "0 unknown", says: "app %R~redlock:* +get +pttl"},
 		"the same before Redis 7":                            {wrong: func(f *node.Facts) { f.MarkerErr, f.Server.Major = refused, 6 }, want: "0 unknown", says: "app ~redlock:* +get +pttl"},
 		"the same of an unknown version":                     {wrong: func(f *node.Facts) { f.MarkerErr, f.Server.Major = refused, -1 }, want: "0 unknown", says: "app %R~redlock:* +get +pttl"},
@@ -56,7 +56,7 @@ func TestFactsAtABoundAndFactsThatAreMissing(t *testing.T) {
 			all[0].SelfTest.Found = "v7" // as it was when it came to this node
 			if c.set != nil {
 				c.set(&s)
-				all = marked(3)
+				all = guardedNodes(3)
 			}
 			c.wrong(&all[1])
 			var got, text []string
@@ -84,29 +84,29 @@ func old(f *node.Facts, major int64) {
 }
 
 func TestTheSummarySaysWhatIsKnownAndHowALockWasTaken(t *testing.T) {
-	const asUsual = "locked for trial by SET NX GET, extended and released by scripts, and found to be there and gone"
+	const asUsual = "a test lock was taken by SET NX GET, extended and released by scripts, and found to be there and gone"
 	for name, c := range map[string]struct {
 		change  func(f *node.Facts, s *Settings)
 		says    string
 		saysNot string
 	}{
 		"as usual":       {func(*node.Facts, *Settings) {}, "version 7.0.15; role master; up 1h0m0s; " + asUsual + "; database 0; round trip 1ms, at most 1ms; clock rate", "waiter was notified"},
-		"a waiter":       {func(f *node.Facts, _ *Settings) { f.WakeUp.Heard = true }, asUsual + "; a waiter was notified; database 0", ""},
+		"a waiter":       {func(f *node.Facts, _ *Settings) { f.WakeUp.Received = true }, asUsual + "; a waiter was notified; database 0", ""},
 		"natively":       {func(f *node.Facts, _ *Settings) { f.SelfTest.Simple = "DELIFEQ" }, "by SET NX GET, extended and released by DELIFEQ", "by scripts"},
 		"before Redis 7": {func(f *node.Facts, _ *Settings) { f.NativeRefused = true }, "by a script, extended", "SET NX GET, "},
 		"with tokens":    {func(_ *node.Facts, s *Settings) { s.Fencing = true }, "by a script, extended", "SET NX GET, "},
 		"guarded":        {func(_ *node.Facts, s *Settings) { s.Guard = ourGuard }, "by a script, extended", "SET NX GET, "},
-		"not tried":      {func(f *node.Facts, _ *Settings) { f.SelfTest.Skipped = "it is a Sentinel" }, "no lock for trial, since it is a Sentinel", "found to be there"},
-		"refused":        {func(f *node.Facts, _ *Settings) { f.SelfTest.Err = pool.Error("OOM") }, "up 1h0m0s; database 0", "trial"},
-		"wrong":          {func(f *node.Facts, _ *Settings) { f.SelfTest.Wrong = "it ignores NX" }, "up 1h0m0s; database 0", "trial"},
-		"cut":            {func(f *node.Facts, _ *Settings) { f.Cut = errors.New("gone") }, "up 1h0m0s; database 0", "trial"},
+		"not tried":      {func(f *node.Facts, _ *Settings) { f.SelfTest.Skipped = "it is a Sentinel" }, "no test lock, since it is a Sentinel", "found to be there"},
+		"refused":        {func(f *node.Facts, _ *Settings) { f.SelfTest.Err = pool.Error("OOM") }, "up 1h0m0s; database 0", "self-test"},
+		"wrong":          {func(f *node.Facts, _ *Settings) { f.SelfTest.Wrong = "it ignores NX" }, "up 1h0m0s; database 0", "self-test"},
+		"cut":            {func(f *node.Facts, _ *Settings) { f.Cut = errors.New("gone") }, "up 1h0m0s; database 0", "self-test"},
 		"it is unknown what it is": {func(f *node.Facts, _ *Settings) {
 			f.Server, f.Connections, f.Samples = node.Server{Uptime: -1}, node.Connections{}, nil
 		},
 			asUsual, ";"},
 		"just started":  {func(f *node.Facts, _ *Settings) { f.Server.Uptime = 0 }, "; up 0s; ", ""},
 		"two databases": {func(f *node.Facts, _ *Settings) { f.Connections.Databases = []int64{0, 5} }, asUsual + "; round trip", "database"},
-		"no clock":      {func(f *node.Facts, _ *Settings) { f.Samples = blind(time.Millisecond) }, "round trip 1ms", "clock rate"},
+		"no clock":      {func(f *node.Facts, _ *Settings) { f.Samples = noClock(time.Millisecond) }, "round trip 1ms", "clock rate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all, s := healthy(1), settings
@@ -158,7 +158,7 @@ func TestAMissingRightIsAnErrorOnlyWithTheOptionThatNeedsIt(t *testing.T) {
 			{"commands", node.MissingRight{Purpose: c.need, Command: "HSET", Name: "HSET", Said: "not found", Unknown: true}, "take rename-command HSET out"},
 		} {
 			for _, uses := range []bool{false, true} {
-				all, s, want := marked(1), settings, c.worst
+				all, s, want := guardedNodes(1), settings, c.worst
 				if all[0].Rights.Missing = []node.MissingRight{lacks.denial}; uses && c.uses != nil {
 					c.uses(&s)
 					want = Error
@@ -178,10 +178,10 @@ func TestAMissingRightIsAnErrorOnlyWithTheOptionThatNeedsIt(t *testing.T) {
 }
 
 func TestASelfTestThatFailedNamesItsOption(t *testing.T) {
-	for option, says := range map[string]string{"": "a lock for trial failed to lock: OOM", "WithFair": "a lock for trial with WithFair failed to lock: OOM"} {
+	for option, says := range map[string]string{"": "a test lock failed to lock: OOM", "WithFair": "a test lock with WithFair failed to lock: OOM"} {
 		all := healthy(1)
 		all[0].SelfTest = node.SelfTest{Verb: node.AcquireInTurn, Option: option, Err: pool.Error("OOM")}
-		if found := others(Judge(all, settings)); len(found) != 1 || found[0].Check != "trial" || found[0].Seen != says {
+		if found := others(Judge(all, settings)); len(found) != 1 || found[0].Check != "self-test" || found[0].Seen != says {
 			t.Errorf("want %q, got %v", says, found)
 		}
 	}

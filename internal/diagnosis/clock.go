@@ -9,8 +9,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A server reads its clock at an unknown moment between sending and receiving. So everything here
-// about clocks is an interval, and a finding holds for every such moment.
+// A server reads its clock at an unknown time between sending and receiving. So everything here
+// about clocks is an interval, and a finding holds for every such time.
 
 // apart is how much further than ours the server's clock went from a to b: at least low, at most
 // high.
@@ -128,7 +128,7 @@ func (j *judge) offset(i int) {
 		word = "behind"
 	}
 	j.add(Note, "clock", fmt.Sprintf("its clock is %v %s that of %s", short(by.Abs()), word, j.all[k].Node),
-		"nothing by itself, since servers are told times to live only; but a clock that is put right in one step ends locks early, or late", slew)
+		"nothing directly, since servers get times to live only; but a clock that is put right in one step ends locks early, or late", slew)
 }
 
 // best is the sample with the shortest round trip.
@@ -141,7 +141,7 @@ func best(samples []node.Sample) (s node.Sample, ok bool) {
 	return s, s.Clock != 0
 }
 
-// reference is the node whose clock others are compared with: the one in the middle.
+// reference is the node in the middle, with whose clock the others are compared.
 func reference(all []node.Facts) (i int, ok bool) {
 	type clock struct {
 		i  int
@@ -160,7 +160,7 @@ func reference(all []node.Facts) (i int, ok bool) {
 	return clocks[(len(clocks)-1)/2].i, true
 }
 
-// roundTrips are those of all samples, the shortest first; nil if there are none.
+// roundTrips are the round trips of all samples, the shortest first; nil if there are none.
 func roundTrips(samples []node.Sample) (trips []time.Duration) {
 	for _, s := range samples {
 		trips = append(trips, s.Received-s.Sent)

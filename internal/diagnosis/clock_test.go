@@ -26,7 +26,7 @@ func TestClocksAreJudgedByTheirRateAndTheirJumpsAndNotByTheirTime(t *testing.T) 
 			f.Samples[19].Received += 22 * time.Millisecond
 		}, Error, "runs fast"},
 		"slow":                 {func(f *node.Facts) { f.Samples = watched(time.Millisecond, 0.98) }, Warning, "runs slow"},
-		"too far to tell":      {func(f *node.Facts) { f.Samples = watched(40*time.Millisecond, 1.02) }, Note, "round trips are long"},
+		"too far to judge":     {func(f *node.Facts) { f.Samples = watched(40*time.Millisecond, 1.02) }, Note, "round trips are long"},
 		"ahead":                {func(f *node.Facts) { set(f, 0, 5*time.Minute) }, Note, "5m0s ahead of that of n2"},
 		"behind":               {func(f *node.Facts) { set(f, 0, -time.Hour) }, Note, "1h0m0s behind that of n0"},
 		"a little ahead":       {func(f *node.Facts) { set(f, 0, 90*time.Millisecond) }, Note, ""},

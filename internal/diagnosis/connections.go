@@ -8,7 +8,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// runID is about a client whose connections reach different servers.
+// runID is about a client with connections to different servers.
 func (j *judge) runID() {
 	if n := len(j.Connections.RunIDs); n > 1 {
 		j.add(Error, "run id", fmt.Sprintf("connections of this client reach %d different servers (they have different run ids)", n),

@@ -64,7 +64,7 @@ func Judge(all []node.Facts, s Settings) []Finding {
 		j.loading()
 		j.runID()
 		j.database()
-		j.trial()
+		j.selfTest()
 		j.scripts()
 		j.pubsub()
 		j.commands()
@@ -159,7 +159,7 @@ func (j *judge) unknown() {
 	if gaps == nil {
 		return
 	}
-	j.add(severity, "unknown", "it could not be found out "+strings.Join(gaps, "; "), "nothing by itself; but what cannot be seen is not found before it happens",
+	j.add(severity, "unknown", "it could not be found out "+strings.Join(gaps, "; "), "nothing directly; but a fault that cannot be seen is not found before it happens",
 		fmt.Sprintf("check as an administrator, or ACL SETUSER %s %s", j.user(), strings.Join(needs, " ")))
 }
 
@@ -178,7 +178,7 @@ func (j *judge) summary() {
 		say("up %v", s.Uptime)
 	}
 	if j.SelfTest.Skipped != "" {
-		say("no lock for trial, since %s", j.SelfTest.Skipped)
+		say("no test lock, since %s", j.SelfTest.Skipped)
 	} else if j.SelfTest.Err == nil && j.SelfTest.Wrong == "" && j.Cut == nil {
 		form, release := "SET NX GET", "scripts"
 		if j.NativeRefused || j.guarded() || j.Fencing {
@@ -187,8 +187,8 @@ func (j *judge) summary() {
 		if j.SelfTest.Simple != "" {
 			release = j.SelfTest.Simple
 		}
-		say("locked for trial by %s, extended and released by %s, and found to be there and gone", form, release)
-		if j.WakeUp.Heard {
+		say("a test lock was taken by %s, extended and released by %s, and found to be there and gone", form, release)
+		if j.WakeUp.Received {
 			say("a waiter was notified")
 		}
 	}

@@ -49,8 +49,8 @@ func watched(trip time.Duration, rate float64) (samples []node.Sample) {
 	return samples
 }
 
-// blind are samples of round trips, for a user without the right to TIME.
-func blind(trip time.Duration) (samples []node.Sample) {
+// noClock are samples of round trips, for a user without the right to TIME.
+func noClock(trip time.Duration) (samples []node.Sample) {
 	samples = watched(trip, 1)
 	for i := range samples {
 		samples[i].Clock = 0
@@ -134,7 +134,7 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 		"no database known": {wrong: func(all []node.Facts) { all[1].Connections.Err = noperm },
 			want: Note, check: "unknown", says: []string{"CLIENT INFO: NOPERM", "+client|info"}},
 		"does otherwise": {wrong: func(all []node.Facts) { all[1].SelfTest.Verb, all[1].SelfTest.Wrong = node.Acquire, "it ignores NX" },
-			want: Error, check: "trial", says: []string{"it ignores NX", "exclusion"}},
+			want: Error, check: "self-test", says: []string{"it ignores NX", "exclusion"}},
 		"no message": {wrong: func(all []node.Facts) { all[1].WakeUp = node.WakeUp{Tried: true, Waited: time.Second} },
 			want: Warning, check: "pubsub", says: []string{"did not arrive within 1s", "speed"}},
 		"cannot subscribe": {wrong: func(all []node.Facts) { all[1].WakeUp.Err = fmt.Errorf("%w: %w", pool.ErrNotSent, pool.ErrNoConn) },
@@ -154,10 +154,10 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToPing, Name: "PING", Command: "PING", Said: "User app has no permissions to run the 'ping' command"}}
 		}, want: Warning, check: "rights", says: []string{"may not use PING", "speed", "remedy: ACL SETUSER app +ping"}},
 		"loading": {wrong: func(all []node.Facts) { all[1].Server.Loading = 1 }, want: Error, check: "loading", says: []string{"until it has"}},
-		"trial refused": {wrong: func(all []node.Facts) {
+		"self-test refused": {wrong: func(all []node.Facts) {
 			all[1].SelfTest.Verb, all[1].SelfTest.Err = node.Acquire, pool.Error("OOM command")
 		},
-			want: Error, check: "trial", says: []string{"failed to lock", "raise maxmemory"}},
+			want: Error, check: "self-test", says: []string{"failed to lock", "raise maxmemory"}},
 		"evicts": {wrong: func(all []node.Facts) {
 			all[1].Server.Policy, all[1].Server.Max, all[1].Server.Evicted = "allkeys-lru", 1<<30, 7
 		}, want: Error, check: "eviction", says: []string{"allkeys-lru", "1.0 GiB", "7 keys", "CONFIG SET maxmemory-policy noeviction"}},
@@ -182,9 +182,9 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 		"clients": {wrong: func(all []node.Facts) { all[1].Server.MaxClient = 5 }, want: Warning, check: "clients", says: []string{"5 of 5", "maxclients"}},
 		"old": {wrong: func(all []node.Facts) { all[1].Server.Major, all[1].NativeRefused = 6, true },
 			want: Note, check: "version", says: []string{"script", "Redis 7"}},
-		"far": {wrong: func(all []node.Facts) { all[1].Samples = blind(450 * time.Millisecond) },
+		"far": {wrong: func(all []node.Facts) { all[1].Samples = noClock(450 * time.Millisecond) },
 			want: Error, check: "latency", says: []string{"450ms", "400ms", "WithNodeTimeout"}},
-		"farther than is good": {wrong: func(all []node.Facts) { all[1].Samples = blind(210 * time.Millisecond) }, want: Warning, check: "latency"},
+		"farther than is good": {wrong: func(all []node.Facts) { all[1].Samples = noClock(210 * time.Millisecond) }, want: Warning, check: "latency"},
 		"may not unlock": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing = []node.MissingRight{{Purpose: node.ToLock, Command: "DEL on the lock's key", Said: "no permissions"}}
 			all[1].SelfTest.Verb, all[1].SelfTest.Err = node.Release, noperm
@@ -195,7 +195,7 @@ func TestWhatIsWrongIsFoundWithItsSeverityAndItsRemedy(t *testing.T) {
 		"may run no script, and locks natively": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing, all[1].SelfTest.Simple = noScripts, "DELIFEQ"
 		}, want: Warning, check: "rights", says: []string{"the user app", "EVAL on", "speed", "locks with WithFair", "remedy: ACL SETUSER app +eval +evalsha"}},
-		"may run no script, and the trial was not ended": {wrong: func(all []node.Facts) {
+		"may run no script, and the self-test did not end": {wrong: func(all []node.Facts) {
 			all[1].Rights.Missing, all[1].SelfTest.Verb = noScripts, node.Acquire
 		}, want: Error, check: "rights", says: []string{"+eval +evalsha"}},
 		"may run no script by its hash": {wrong: func(all []node.Facts) { all[1].Rights.Missing = noScripts[1:] },
@@ -273,7 +273,7 @@ func TestARemedyGrantsTheMissingRights(t *testing.T) {
 		"a command":           {[]node.MissingRight{{Purpose: node.ToFence, Name: "TIME", Said: command}}, "app:", 0, "ACL SETUSER app +time"},
 		"a command and keys":  {[]node.MissingRight{{Purpose: node.ToFence, Name: "TIME", Said: command}, {Purpose: node.ToFence, Name: "GET", Said: key}}, "app:", 0, "ACL SETUSER app ~{app:*}:* +time"},
 		"keys":                {[]node.MissingRight{{Purpose: node.ToLock, Name: "SET", Said: key}}, "app:", 0, "ACL SETUSER app ~app:*"},
-		"keys, and no prefix": {[]node.MissingRight{{Purpose: node.ToLock, Name: "SET", Said: key}}, "", 0, "ACL SETUSER app ~redlock-check:*; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix in place of redlock-check:"},
+		"keys, and no prefix": {[]node.MissingRight{{Purpose: node.ToLock, Name: "SET", Said: key}}, "", 0, "ACL SETUSER app ~redlock-check:*; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix instead of redlock-check:"},
 		"a channel":           {[]node.MissingRight{{Purpose: node.ToWake, Name: "SUBSCRIBE", Said: channel}}, "app:", 0, "ACL SETUSER app &{app:*}:wake*"},
 		"nothing known":       {[]node.MissingRight{{Purpose: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 0, "ACL SETUSER app ~{app:*}:* &{app:*}:wake* +get +set +publish +subscribe +unsubscribe"},
 		"no channels in 6.0":  {[]node.MissingRight{{Purpose: node.ToWake, Name: "SUBSCRIBE", Said: "no"}}, "app:", 6, "ACL SETUSER app ~{app:*}:* +get +set +publish +subscribe +unsubscribe"},

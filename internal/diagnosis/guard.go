@@ -14,7 +14,7 @@ type standing int
 const (
 	grants      standing = iota
 	disagrees            // other clients have other settings: it refuses
-	unmarked             // no client has asked with a guard, or the node lost its data: a quarantine begins
+	noMarker             // no client has asked with a guard, or the node lost its data: a quarantine begins
 	restarted            // no client has asked since the restart: a quarantine begins
 	quarantined          // it refuses for a while
 )
@@ -25,7 +25,7 @@ func (j *judge) standing(f *facts) standing {
 	case m.RunID != "" && m.Settings != j.Guard.Settings():
 		return disagrees
 	case m.RunID == "":
-		return unmarked
+		return noMarker
 	case f.Server.RunID != "" && f.Server.RunID != m.RunID:
 		return restarted
 	case m.Left != 0:
@@ -52,7 +52,7 @@ func (j *judge) guard() {
 		j.add(Error, "guard", fmt.Sprintf("others lock here with %s, this client has %s", settingsOf(m), settingsOf(node.Marker{Settings: j.Guard.Settings()})),
 			"locking, which is refused; and exclusion, where clients disagree about the nodes",
 			"the same number of nodes, WithRestartGuard (--guard) and WithDriftFactor for all; to change them, stop all clients, DEL redlock:node on every node, and start")
-	case unmarked:
+	case noMarker:
 		j.add(Warning, "guard", "it has granted no lock to a client with a guard, or has lost its data: "+begins, j.granting(),
 			warm+"; on nodes that are new for certain, DEL redlock:quarantine ends it")
 	case restarted:

@@ -12,8 +12,8 @@ import (
 
 var ourGuard = node.Guard{Nodes: 3, Longest: 8 * time.Second, Quarantine: 8082*time.Millisecond + time.Microsecond}
 
-// marked are healthy nodes where locks were granted with our guard.
-func marked(n int) []node.Facts {
+// guardedNodes are healthy nodes where locks were granted with our guard.
+func guardedNodes(n int) []node.Facts {
 	all := healthy(n)
 	for i := range all {
 		all[i].Marker = node.Marker{RunID: all[i].Server.RunID, Settings: "3 8000 8083"}
@@ -40,7 +40,7 @@ func TestWhatTheGuardDoesIsReportedToItsUsers(t *testing.T) {
 		"others have something":   {func(m *node.Marker) { m.Settings = "3 8000 8083 more" }, Error, []string{`settings "3 8000 8083 more"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			all, s := marked(3), settings
+			all, s := guardedNodes(3), settings
 			s.Guard = ourGuard
 			c.change(&all[1].Marker)
 			found := others(Judge(all, s))
@@ -57,7 +57,7 @@ func TestWhatTheGuardDoesIsReportedToItsUsers(t *testing.T) {
 }
 
 func TestNodesInQuarantineAreNoMajority(t *testing.T) {
-	all, s := marked(3), settings
+	all, s := guardedNodes(3), settings
 	s.Guard = ourGuard
 	all[0].Marker.Left, all[2].Marker.Left = time.Second, time.Second
 	found := others(Judge(all, s))
@@ -67,7 +67,7 @@ func TestNodesInQuarantineAreNoMajority(t *testing.T) {
 }
 
 func TestAClientWithoutTheGuardIsWarnedThatOthersUseIt(t *testing.T) {
-	all := marked(2)
+	all := guardedNodes(2)
 	all[1].Marker.Left = time.Second
 	found := others(Judge(all, settings))
 	if len(found) != 3 || found[0].Severity != Warning || found[1].Severity != Note || found[2].Check != "even" {
@@ -85,7 +85,7 @@ func TestAClientWithoutTheGuardIsWarnedThatOthersUseIt(t *testing.T) {
 // Nothing is said about a marker that could not be read, but that.
 func TestAMarkerThatCannotBeReadIsNoMarker(t *testing.T) {
 	for _, guard := range []node.Guard{{}, ourGuard} {
-		all, s := marked(3), settings
+		all, s := guardedNodes(3), settings
 		s.Guard = guard
 		all[1].Marker, all[1].MarkerErr = node.Marker{}, pool.Error("WRONGTYPE of key")
 		all[2].Marker.Left = time.Second
@@ -119,7 +119,7 @@ func TestNativeLocksWithoutTheGuardAreNoProofThatTheGuardWorks(t *testing.T) {
 		"the guard's scripts work":   {nil, true, Warning, "scripts", "waiters are not notified"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, all := settings, marked(3)
+			s, all := settings, guardedNodes(3)
 			s.Guard = ourGuard
 			all[1].Rights.Missing, all[1].SelfTest.Simple, all[1].SelfTest.Guarded = c.missing, "DELIFEQ", c.guarded
 			found := others(Judge(all, s))

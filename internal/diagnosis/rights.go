@@ -12,7 +12,7 @@ import (
 // user is the name to give to ACL SETUSER.
 func (j *judge) user() string { return cmp.Or(j.Rights.User, "<user>") }
 
-// A lack is the missing rights of a user for one need.
+// A lack is the missing rights of a user for one purpose.
 type lack struct {
 	what  []string // descriptions
 	names []string // of the commands that were denied
@@ -45,12 +45,12 @@ func (j *judge) grant(n node.Purpose, l lack) string {
 	}
 	command := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 	if j.Prefix == "" && (keys || channels || all) && n != node.ToGuard && n != node.ToPing {
-		command += "; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix in place of redlock-check:"
+		command += "; that is for this check: for locks with a prefix (WithPrefix, --prefix) give the prefix instead of redlock-check:"
 	}
 	return command
 }
 
-// deniedOf returns those of the commands that were denied, "" if that is not known.
+// deniedOf returns the denied commands, "" if they are not known.
 func (l lack) deniedOf(commands string) string {
 	var denied []string
 	for command := range strings.FieldsSeq(commands) {
@@ -82,7 +82,7 @@ func (j *judge) rights() {
 		}
 		l.what, l.names, l.said = append(l.what, d.Command), append(l.names, d.Name), append(l.said, d.Said)
 	}
-	if t, need := &j.SelfTest, j.needOfTrial(); mayNot(t.Err) && lacks[need] == nil {
+	if t, need := &j.SelfTest, j.purposeOfSelfTest(); mayNot(t.Err) && lacks[need] == nil {
 		l := of(need)
 		l.what, l.names, l.said = []string{t.Verb.String()}, []string{""}, []string{t.Err.Error()}
 	}
@@ -110,9 +110,9 @@ func (j *judge) rights() {
 	report(asked[j.guarded()], node.ToGuard, "locks with WithRestartGuard, which are refused")
 }
 
-// needOfTrial is the need behind the denied command of the self-test. If scripts are denied, it is the
-// need of all locks, not of an option only.
-func (j *judge) needOfTrial() node.Purpose {
+// purposeOfSelfTest is the purpose of the denied command of the self-test. If scripts are denied,
+// all locks need it, not only those with an option.
+func (j *judge) purposeOfSelfTest() node.Purpose {
 	if t := &j.SelfTest; mayNot(t.Err) && strings.Contains(t.Err.Error(), "'eval") { // or 'evalsha'
 		return node.ToLock
 	}

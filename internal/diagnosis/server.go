@@ -30,7 +30,7 @@ func (j *judge) role() {
 	}
 }
 
-// distinct compares this node with those before it. Run ids distinguish processes, whatever their
+// distinct compares this node with the earlier ones. Run ids distinguish processes, whatever their
 // names. Without a run id, the value that the self-test stored on another node does.
 func (j *judge) distinct(i int) {
 	for k := range i {
@@ -105,7 +105,7 @@ func (j *judge) persistence() {
 	}
 	if s.AOF == 1 && s.AOFWrites != "" && s.AOFWrites != "ok" {
 		j.add(Error, "persistence", "the last write to the append-only file failed", "locking: it refuses writes while it cannot keep them",
-			"see its log, and make room on its disk")
+			"see its log, and free space on its disk")
 	}
 }
 
@@ -120,7 +120,7 @@ func (j *judge) replication() {
 	if m := j.Config.MinReplicas; m != "" && m != "0" {
 		seen += fmt.Sprintf("; min-replicas-to-write is %s, which does not wait for them", m)
 	}
-	j.add(Warning, "replication", seen, "exclusion: what is promoted in its place lacks the last locks",
+	j.add(Warning, "replication", seen, "exclusion: a replica that is promoted lacks the last locks",
 		"no fail-over for nodes of locks: remove replicas and sentinels, or let a TTL pass before one that was promoted is used")
 }
 

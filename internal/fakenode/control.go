@@ -125,8 +125,8 @@ func (n *Node) Label(key string) string {
 	return ""
 }
 
-// Told is how many messages were published on a channel.
-func (n *Node) Told(channel string) int {
+// Published is how many messages were published on a channel.
+func (n *Node) Published(channel string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.published[channel]

@@ -1,5 +1,5 @@
 // Package fakenode is a model of one Redis node for tests: a [pool.Pool] in
-// memory whose keys expire on the clock of the process, or of the
+// memory. Its keys expire on the clock of the process, or of the
 // testing/synctest bubble, and which can be made to misbehave. It knows what
 // the lock sends, nothing else; that real servers agree is for tests with real
 // servers to show.
@@ -53,8 +53,8 @@ type Faults struct {
 	LoseReplies   bool          // commands take effect, their replies vanish
 	Reset         bool          // the connection breaks at once; commands take effect all the same
 	Uninterrupted bool          // the client ignores its context, and gives up after ClientTimeout
-	Deaf          bool          // subscriptions get no message
-	Ahead         time.Duration // how far its clock is ahead, as it says
+	DropMessages  bool          // subscriptions get no message
+	Ahead         time.Duration // how fast its clock is, as it says
 	NoNative      bool          // SET refuses NX together with GET, as before Redis 7
 }
 
@@ -95,7 +95,7 @@ func Pools(n int) ([]*Node, []pool.Pool) {
 	return nodes, pools
 }
 
-// Clients are the kinds of clients: what turns nodes into pools of that kind, each a
+// Clients are the kinds of clients: each turns nodes into pools of that kind, each a
 // client of its own.
 var Clients = map[string]func(*Node) pool.Pool{
 	"plain":     func(n *Node) pool.Pool { return &Client{n} },
@@ -105,10 +105,10 @@ var Clients = map[string]func(*Node) pool.Pool{
 // Client is a client of a node: one of several, as those of several processes.
 type Client struct{ *Node }
 
-// Pipelined is a node whose client calls back.
+// Pipelined is a node with a client that calls back.
 type Pipelined struct{ *Node }
 
-// Submit implements [pool.Submitter]. Commands may overtake each other here: the
+// Submit implements [pool.Submitter]. Commands may be reordered here: the
 // lock does not rely on their order.
 func (p Pipelined) Submit(ctx context.Context, r pool.Receiver, args ...any) {
 	go func() { r.Receive(p.Do(ctx, args...)) }() // ends when Do does
@@ -331,7 +331,7 @@ func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 	return nil, nil
 }
 
-// replace is extend, where the value stays, and swap, which has a former one.
+// replace is extend, which keeps the value, and swap, which has a former one.
 func (n *Node) replace(c Command, script lua.Call) (any, error) {
 	held, exists := n.get(c.Key)
 	switch {

@@ -17,8 +17,8 @@ const (
 // guard returns why the server grants no locks, or nil.
 func (n *Node) guard(s lua.Guard) error {
 	e, _ := n.get(marker)
-	known, agreed, marked := strings.Cut(e.value, " ")
-	if marked && agreed != s.Settings {
+	known, agreed, found := strings.Cut(e.value, " ")
+	if found && agreed != s.Settings {
 		return pool.Error(fmt.Sprintf("GUARDMISMATCH others lock here with (nodes, longest TTL, quarantine in ms) = (%s), this client has (%s)", agreed, s.Settings))
 	}
 	if run := fmt.Sprintf("%x", n.starts); known != run {

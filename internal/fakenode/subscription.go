@@ -10,7 +10,7 @@ import (
 
 var _ pool.Subscriber = (*Node)(nil)
 
-// A subscription is one connection that listens.
+// A subscription is one subscribed connection.
 type subscription struct {
 	node     *Node
 	ctx      context.Context
@@ -42,11 +42,11 @@ func (s *subscription) Join(channel string) error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	if text := s.node.faults.Error; text != "" {
-		s.tell(event{err: pool.Error(text)})
+		s.send(event{err: pool.Error(text)})
 		return nil
 	}
 	if f := s.node.faults.Forbidden; f != "" && strings.HasPrefix(channel, f) {
-		s.tell(event{err: pool.Error("NOPERM this user has no permissions to access one of the channels")})
+		s.send(event{err: pool.Error("NOPERM this user has no permissions to access one of the channels")})
 		return nil
 	}
 	s.channels[channel] = true
@@ -69,12 +69,12 @@ func (s *subscription) Ping() error {
 	return nil
 }
 
-func (s *subscription) say(e pool.Event) { s.tell(event{Event: e}) }
+func (s *subscription) say(e pool.Event) { s.send(event{Event: e}) }
 
-// tell is like a socket: it carries what the server sends, unless the client does not read.
+// send is like a socket: it carries what the server sends, unless the client does not read.
 // Node.mu is held.
-func (s *subscription) tell(e event) {
-	if s.node.faults.Deaf || !isClosed(s.node.thawed) {
+func (s *subscription) send(e event) {
+	if s.node.faults.DropMessages || !isClosed(s.node.thawed) {
 		return
 	}
 	select {
@@ -108,7 +108,7 @@ func (s *subscription) Close() error {
 	return nil
 }
 
-// publish tells all that listen. Node.mu is held.
+// publish sends to all subscriptions. Node.mu is held.
 func (n *Node) publish(channel, message string) {
 	n.published[channel]++
 	for s := range n.subscriptions {
@@ -125,7 +125,7 @@ func (n *Node) Publish(channel, message string) {
 	n.publish(channel, message)
 }
 
-// HangUp breaks the connections that listen.
+// HangUp breaks the subscribed connections.
 func (n *Node) HangUp() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -134,8 +134,8 @@ func (n *Node) HangUp() {
 	}
 }
 
-// Listening is how many connections listen, and to how many channels in all.
-func (n *Node) Listening() (connections, channels int) {
+// Subscribed is how many connections are subscribed, and to how many channels in all.
+func (n *Node) Subscribed() (connections, channels int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for s := range n.subscriptions {

@@ -157,7 +157,7 @@ func TestExpiryDoesNotNotifyWaiters(t *testing.T) {
 					t.Errorf("node %v was asked to release", n)
 				}
 			}
-			if n.Told("{k}:wake") != 0 {
+			if n.Published("{k}:wake") != 0 {
 				t.Errorf("node %v notified a waiter", n)
 			}
 		}

@@ -31,7 +31,7 @@ func TestAChannelThatIsRefusedCostsTheOthersNothing(t *testing.T) {
 			for range looks {
 				time.Sleep(100 * time.Millisecond)
 				synctest.Wait()
-				if _, channels := node.Listening(); channels == 10 {
+				if _, channels := node.Subscribed(); channels == 10 {
 					joined++
 				}
 			}
@@ -85,7 +85,7 @@ func TestAChannelThatIsAllowedLaterIsJoined(t *testing.T) {
 		// Chance decides which of the refused channels is asked for first.
 		for range 20 {
 			time.Sleep(maxExclusion + maxPause)
-			if _, channels := node.Listening(); channels == 5 {
+			if _, channels := node.Subscribed(); channels == 5 {
 				break
 			}
 		}

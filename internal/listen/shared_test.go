@@ -25,7 +25,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 func wantConnections(t *testing.T, node *fakenode.Node, connections, channels int) {
 	t.Helper()
 	synctest.Wait()
-	if conns, chans := node.Listening(); conns != connections || chans != channels {
+	if conns, chans := node.Subscribed(); conns != connections || chans != channels {
 		t.Errorf("%d connections listen to %d channels, want %d and %d", conns, chans, connections, channels)
 	}
 }
@@ -136,13 +136,13 @@ func TestCloseEndsTheConnectionUnlessAnotherListenerWantsAChannel(t *testing.T) 
 		second.Want("a")
 		synctest.Wait()
 		first.Close(background)
-		if conns, _ := node.Listening(); conns != 1 {
+		if conns, _ := node.Subscribed(); conns != 1 {
 			t.Errorf("%d connections listen", conns)
 		}
 		third.Close(background) // it wanted no channel
 		second.Drop("a")
 		second.Close(background)
-		if conns, _ := node.Listening(); conns != 0 {
+		if conns, _ := node.Subscribed(); conns != 0 {
 			t.Errorf("%d connections listen after Close", conns)
 		}
 	})

@@ -88,10 +88,10 @@ type SelfTest struct {
 
 // A WakeUp is what became of the message that a release published for a waiter.
 type WakeUp struct {
-	Tried  bool // there was one, and the client can subscribe
-	Heard  bool
-	Waited time.Duration
-	Err    error // why the subscription ended
+	Tried    bool // there was one, and the client can subscribe
+	Received bool
+	Waited   time.Duration
+	Err      error // why the subscription ended
 }
 
 // Rights are what the user may do, of all commands that the lock may send.

@@ -302,7 +302,7 @@ func (t *selfTest) receive(published bool) {
 	default:
 		begun := time.Now()
 		message, err := subscription.message(t.examination)
-		*w = WakeUp{Tried: true, Heard: err == nil && message != "", Waited: time.Since(begun)}
+		*w = WakeUp{Tried: true, Received: err == nil && message != "", Waited: time.Since(begun)}
 	}
 }
 

@@ -199,7 +199,7 @@ func TestSlowNodesAreAskedForHalfOfTheTimeAtMost(t *testing.T) {
 		w := b.join(pauses(), false, 0)
 		defer w.Leave()
 		for _, n := range b.nodes {
-			n.Set(fakenode.Faults{Deaf: true})
+			n.Set(fakenode.Faults{DropMessages: true})
 		}
 		for range 10 {
 			if took, _ := b.fails(b.t.Context(), w, Failure{Missing: 2, Took: time.Second}); took < time.Second || took > 2*time.Second {

@@ -61,7 +61,7 @@ func TestCheckSeesAClockThatIsWrong(t *testing.T) {
 		}
 		found := clocks()
 		want(found[all[1].Addr()], redlock.SeverityError, "runs fast: 1.0", "endangers exclusion", "WithDriftFactor")
-		want(found[all[2].Addr()], redlock.SeverityNote, "2h0m0s ahead", "endangers nothing by itself")
+		want(found[all[2].Addr()], redlock.SeverityNote, "2h0m0s ahead", "endangers nothing directly")
 		want(found[all[3].Addr()], redlock.SeverityWarning, "runs slow: 0.", "endangers speed")
 		if len(found) != 3 {
 			t.Errorf("found %v", found)

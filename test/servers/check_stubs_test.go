@@ -85,7 +85,7 @@ func TestCheckFindsAServerThatDoesOtherwiseThanItSays(t *testing.T) {
 			for _, opts := range [][]redlock.Option{nil, {redlock.WithFair()}} {
 				locker := viaGoRedis.Locker(t, append(odd, all[1:].addrs()...), append(opts, patient)...)
 				found := slices.DeleteFunc(check(t, locker), func(f redlock.Finding) bool { return f.Severity != redlock.SeverityError })
-				wantFound(t, found, redlock.SeverityError, "trial", odd[0], c.says, "endangers exclusion")
+				wantFound(t, found, redlock.SeverityError, "self-test", odd[0], c.says, "endangers exclusion")
 			}
 		})
 	}

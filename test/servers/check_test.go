@@ -75,7 +75,7 @@ func TestCheckOfHealthyServersFindsNothingAndLeavesNothing(t *testing.T) {
 			if isOld(t, all[i]) {
 				form = "a script"
 			}
-			wantTexts(t, f, "version ", "role master", "up ", "locked for trial by "+form, "round trip", "clock rate ")
+			wantTexts(t, f, "version ", "role master", "up ", "a test lock was taken by "+form, "round trip", "clock rate ")
 		}
 		if keys := all.keys(t); len(keys) > 0 {
 			t.Errorf("it left %q", keys)
@@ -102,7 +102,7 @@ func TestCheckFindsWhatIsWrongWithAServer(t *testing.T) {
 		if isOld(t, all[0]) { // which cannot be asked for rights, and some cannot be tried without memory
 			found = slices.DeleteFunc(found, func(f redlock.Finding) bool { return f.Check == "unknown" })
 		}
-		if len(found) != 2 || found[0].Check != "trial" || found[1].Check != "memory" {
+		if len(found) != 2 || found[0].Check != "self-test" || found[1].Check != "memory" {
 			t.Errorf("with 1 byte: %v", found)
 		}
 		odd.must(t, "CONFIG", "SET", "maxmemory", "0")

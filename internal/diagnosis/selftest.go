@@ -9,20 +9,20 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// trial is about the locks that were taken for the self-test.
-func (j *judge) trial() {
+// selfTest is about the test locks.
+func (j *judge) selfTest() {
 	t := &j.SelfTest
 	switch {
 	case t.Wrong != "":
-		j.add(Error, "trial", fmt.Sprintf("a lock for trial%s went wrong when it was asked to %v: %s", with(t.Option), t.Verb, t.Wrong),
-			"exclusion: what this node says about locks is not so",
+		j.add(Error, "self-test", fmt.Sprintf("a test lock%s went wrong when it was asked to %v: %s", with(t.Option), t.Verb, t.Wrong),
+			"exclusion: this node does not do what it says about locks",
 			"give the address of a server that carries out SET NX GET PX and scripts in full, without a proxy that changes them: Redis 6.2 or later, or Valkey")
 	case t.Err == nil, j.Cut != nil, mayNot(t.Err):
 		// reported elsewhere, or in order
 	case node.FormRefused(t.Err), j.renamed():
 		// scripts or commands reports it
 	default:
-		j.add(Error, "trial", fmt.Sprintf("a lock for trial%s failed to %v: %v", with(t.Option), t.Verb, t.Err), j.quorum(),
+		j.add(Error, "self-test", fmt.Sprintf("a test lock%s failed to %v: %v", with(t.Option), t.Verb, t.Err), j.quorum(),
 			cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
 	}
 }
@@ -44,7 +44,7 @@ func (j *judge) scripts() {
 		if t.Option != "" {
 			endangers = "locks with " + t.Option + ", which are refused"
 		}
-		j.add(Error, "scripts", fmt.Sprintf("a lock for trial%s failed to %v: %v", with(t.Option), t.Verb, t.Err), endangers,
+		j.add(Error, "scripts", fmt.Sprintf("a test lock%s failed to %v: %v", with(t.Option), t.Verb, t.Err), endangers,
 			cmp.Or(node.Remedy(t.Err), "see what the server says about it"))
 	case t.Simple == "" || t.Err != nil || t.Wrong != "" || j.mayNotRun():
 		// rights reports it, or it is in order
@@ -52,12 +52,12 @@ func (j *judge) scripts() {
 		j.add(Error, "scripts", "it refuses scripts: locks are released by "+t.Simple, "locks with WithRestartGuard, which are refused",
 			"allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
 	case !j.lacks(node.ToWake):
-		j.add(Warning, "scripts", "it refuses the script that tells waiters of a release: locks are released by "+t.Simple,
+		j.add(Warning, "scripts", "it refuses the script that notifies waiters of a release: locks are released by "+t.Simple,
 			"speed: waiters are not notified of releases, and retry after their delay", "allow EVAL and EVALSHA, with all keys in KEYS, on this server and on a proxy before it")
 	}
 }
 
-// renamed reports whether the trial failed at a command that the server lacks, other than
+// renamed reports whether the self-test failed at a command that the server lacks, other than
 // those that run scripts.
 func (j *judge) renamed() bool {
 	return j.SelfTest.Err != nil && strings.Contains(strings.ToLower(j.SelfTest.Err.Error()), "unknown") &&
@@ -88,7 +88,7 @@ func (j *judge) pubsub() {
 	case w.Err != nil:
 		j.add(Warning, "pubsub", fmt.Sprintf("it cannot be subscribed to: %v", w.Err), speed,
 			cmp.Or(node.Advice(w.Err), "let this client subscribe: it needs a connection of its own for that"))
-	case w.Tried && !w.Heard:
+	case w.Tried && !w.Received:
 		j.add(Warning, "pubsub", fmt.Sprintf("a message that was published there did not arrive within %v", short(w.Waited)), speed,
 			"let pub/sub through: give the address of the server itself, not of a proxy or a balancer before it")
 	}
