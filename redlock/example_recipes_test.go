@@ -17,7 +17,7 @@ func leadForEver(ctx context.Context, locker *redlock.Locker, lead func(context.
 	for ctx.Err() == nil {
 		err := locker.Do(ctx, "leader", lead)
 		switch {
-		case ctx.Err() != nil: // we were told to end
+		case ctx.Err() != nil: // this program ends
 		case errors.Is(err, redlock.ErrClosed):
 			return err
 		case err != nil: // a loss, an error of lead, too few masters

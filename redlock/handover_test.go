@@ -130,7 +130,7 @@ func TestHandleWorksOnce(t *testing.T) {
 }
 
 // Whatever is lost on the way, and in whatever order commands arrive.
-func TestAtMostOneOfThoseThatAttachAtTheSameMomentGoesOn(t *testing.T) {
+func TestAtMostOneOfSeveralSimultaneousAttachesSucceeds(t *testing.T) {
 	faults := []fakenode.Faults{
 		{}, {Delay: time.Millisecond}, {ReplyDelay: 3 * time.Millisecond}, {LoseReplies: true}, {LoseRequests: true}, {Reset: true},
 		{Delay: time.Second}, {ReplyDelay: time.Second},

@@ -88,7 +88,7 @@ func TestContextEndsAtUntilWhateverTheNodesDo(t *testing.T) {
 }
 
 // Promise 2: after the machine slept, or somebody set its clock.
-func TestSleepOfTheMachineEndsTheLockAtOnce(t *testing.T) {
+func TestSuspendOfTheMachineEndsTheLockAtOnce(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
 		quiet := f.lock("other") // nobody asked for its context
@@ -423,7 +423,7 @@ func TestNothingRunsAfterTheUnlock(t *testing.T) {
 const suspendPeriod = 250 * time.Millisecond
 
 // Promise 2. A sleep that a lock outlives brings its end nearer, and its renewal.
-func TestAfterAShortSleepContextsEndAndRenewalsComeInTime(t *testing.T) {
+func TestAfterAShortSuspendContextsEndAndRenewalsComeInTime(t *testing.T) {
 	for _, slept := range []time.Duration{2 * time.Second, 5 * time.Second, 6500 * time.Millisecond} {
 		inBubble(t, 3, func(f *fixture) {
 			k := f.lock("job", WithTTL(8*time.Second))
@@ -469,7 +469,7 @@ func (c *slowClock) Read() clock.Reading {
 
 // A clock that is set forward by a little looks like a sleep. Who pauses just when he has
 // noticed is late, and must not take it for the time of then.
-func TestAPauseAfterAShortSleepDoesNotProlongTheContext(t *testing.T) {
+func TestAPauseAfterAShortSuspendDoesNotProlongTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pools := fakenode.Pools(3)
 		c := new(slowClock)

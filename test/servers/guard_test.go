@@ -95,7 +95,7 @@ func TestAMasterThatMayHaveForgottenLocksGrantsNoneUntilTheyHaveExpired(t *testi
 }
 
 // The hole of TestRestartOfANodeWithoutItsDataCanBreakExclusion is closed.
-func TestWithTheGuardARestartWithoutDataLetsNobodyIn(t *testing.T) {
+func TestWithTheGuardARestartWithoutDataLetsNoSecondHolderIn(t *testing.T) {
 	t.Parallel()
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()

@@ -79,7 +79,7 @@ func takeOver(t *testing.T, addrs []string) {
 
 // The second caller finds another value on the nodes, and the first answer says so. A caller that
 // was first goes on.
-func TestOfTwoThatAttachOnRealServersOneGoesOn(t *testing.T) {
+func TestOneOfTwoAttachesOnRealServersSucceeds(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 3, redisproc.Options{})
 	withEach(t, func(t *testing.T, lib library) {
