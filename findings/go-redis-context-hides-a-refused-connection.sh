@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Version: go-redis 9.23.0.
-# Guess: nobody listens on the port, so the connection is refused within a millisecond, and
+# Guess: no server is on the port, so the connection is refused within a millisecond, and
 #   that is what a call with a deadline of 300 ms returns.
 # Seen: go-redis repeats the dial five times with pauses of 100 ms, and the deadline ends a
 #   pause. The error is that of the context alone: it names no address and no refusal, as

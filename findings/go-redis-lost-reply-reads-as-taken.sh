@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Version: go-redis 9.23.0, redis-server 7.0.15.
-# Guess: when SetNX returns false without an error, somebody else has set the key.
+# Guess: when SetNX returns false without an error, another client has set the key.
 # Seen: the connection ends after the server carried the command out and before its reply
 #   arrives. go-redis sends the command again on another connection, and returns the answer
 #   to the second: false, and no error. The key holds our own value. For the same reason one
@@ -32,7 +32,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 
@@ -63,7 +63,7 @@ import (
 )
 
 // cut passes bytes on between a client and the server. The first time that a command
-// passes, it drops the connection in place of the reply.
+// passes, it drops the connection instead of the reply.
 func cut(command string) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -2,8 +2,8 @@
 # Version: go-redis 9.23.0 (MaxRetries -1), redis-server 7.0.15.
 # Guess: go-redis looks whether the server has closed an idle connection before it lends it;
 #   a Dialer that only counts bytes, or times reads, changes nothing about that.
-# Seen: the look needs the socket itself. Behind a Dialer that wraps the connection (and
-#   behind TLS) there is none, so nobody looks: the first call after the server's timeout
+# Seen: the look needs the socket itself. With a Dialer that wraps the connection (and
+#   with TLS) there is none, so no look is possible: the first call after the server's timeout
 #   fails with EOF, once for each idle connection, though the server is well.
 # Output seen:
 #   plain dialer: 0 of 5 calls after the server's timeout failed
@@ -32,7 +32,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 

@@ -4,8 +4,8 @@
 #   command was refused.
 # Seen: Do reads the replies of all commands that were sent before it, drops the replies
 #   and keeps the first error. It returns that with the reply of its own command: "OK" and
-#   an error. Who looks at the error first takes a SET that was carried out for refused.
-#   A pool whose Dial ends with such a Send hands this to whoever comes first.
+#   an error. A caller that checks the error first takes a SET that was carried out for refused.
+#   A pool whose Dial ends with such a Send hands this to the first caller.
 # Output seen:
 #   Do("SET"): reply OK, error ERR value is not an integer or out of range
 #   the key: v
@@ -33,7 +33,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 

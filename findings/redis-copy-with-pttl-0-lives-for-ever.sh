@@ -31,7 +31,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 
@@ -64,7 +64,7 @@ func main() {
 	for try := 1; try <= 2000; try++ {
 		client.Set(ctx, "k", "v", 2*time.Millisecond)
 		for {
-			pipe := client.TxPipeline() // at one moment, as a careful program asks
+			pipe := client.TxPipeline() // at one time, as a careful program asks
 			dump, left := pipe.Dump(ctx, "k"), pipe.Do(ctx, "PTTL", "k")
 			pipe.Exec(ctx)
 			ms, _ := left.Int64()

@@ -3,7 +3,7 @@
 # Guess: a client that gives up a SET, hangs up, and then deletes the key on a new connection
 #   leaves no key: the server drops what a closed connection sent, or carries commands out
 #   in the order in which they came.
-# Seen: after a pause of the server (SIGSTOP stands for a slow disk, a swapped page, a
+# Seen: after a pause of the server (SIGSTOP simulates a slow disk, a swapped page, a
 #   paused machine) it serves connections in no such order. The delete is answered, and the
 #   SET of the connection that was closed before is carried out after it.
 # Output seen:
@@ -32,7 +32,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Version: redis-server 7.0.15.
 # Guess: rename-command keeps clients from a command. Scripts are on the server and call
-#   commands by their names; a script that is refused says so as a client is told: "unknown
+#   commands by their names; a refused script reports what a client gets: "unknown
 #   command" with the name.
 # Seen: inside a script the old name is gone, too, and the new one is known. The error has
 #   neither the name nor the words of the other one, so a program that looks for those takes
@@ -11,7 +11,7 @@
 #   a script: ERR Unknown Redis command called from script script: ...
 #   the new name in a script: 1
 #   what the script did before: 1
-# It fails if the script is not refused, or its first step is undone.
+# It fails if the script is not refused, or its first step is rolled back.
 set -euo pipefail
 version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
 dir=$(mktemp -d)
@@ -35,7 +35,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 redis() { timeout 5 "$dir/usr/bin/redis-cli" -h 127.0.0.1 -p "$@"; }

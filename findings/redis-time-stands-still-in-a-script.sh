@@ -2,7 +2,7 @@
 # Version: redis-server 8.0.2 (Debian 13, 5:8.0.2-3+deb13u3); on 7.0.15 it moves.
 # Guess: TIME in a script is the time at which it is called: a script that works for a second
 #   measures a second, and a key that expires meanwhile is gone.
-# Seen: the clock stands still from the beginning of the script to its end. TIME twice, with
+# Seen: the clock stops from the beginning of the script to its end. TIME twice, with
 #   a second of work in between, differs by nothing, and a key with a TTL of a
 #   millisecond is there at the end. The script that took the time cannot see it.
 # Output seen:
@@ -45,7 +45,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 

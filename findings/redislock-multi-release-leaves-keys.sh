@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Version: redislock 0.10.0 with go-redis 9.23.0, redis-server 7.0.15.
-# Guess: Release of a lock on several keys deletes those that are still ours, and reports
+# Guess: Release of a lock on several keys deletes the keys that are still ours, and reports
 #   that one was lost.
 # Seen: when one key is gone (deleted by hand, evicted) Release deletes none of the others.
-#   They stay locked until they expire, though their holder has released them, and nobody is
-#   told which.
+#   They stay locked until they expire, though their holder has released them, and no error
+#   names them.
 # Output seen:
 #   Release: redislock: lock not held
 #   keys that are still locked: 2 of 3
@@ -32,7 +32,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 

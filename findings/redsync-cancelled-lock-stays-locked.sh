@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Version: redsync 4.18.1 with go-redis 9.23.0 (ContextTimeoutEnabled), redis-server 7.0.15.
-# Guess: LockContext whose context ends returns an error, and nothing is locked.
+# Guess: LockContext returns an error when its context ends, and nothing is locked.
 # Seen: the command was sent, the context ends before its reply, and the release that
 #   redsync sends next is given the same context, which has ended: it is never sent. The key
 #   stays for the whole expiry, and nobody holds the lock. The error says "failed to acquire
 #   lock" and does not match context.DeadlineExceeded.
 # Output seen:
 #   LockContext: redsync: failed to acquire lock; is context.DeadlineExceeded: false
-#   a second later another caller is told: lock already taken, locked nodes: [0]
+#   a second later another caller gets: lock already taken, locked nodes: [0]
 #   the key lives for 7.0s more
 # It fails if the key is gone a second later.
 set -euo pipefail
@@ -33,7 +33,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 
@@ -80,7 +80,7 @@ func main() {
 	syscall.Kill(server, syscall.SIGCONT)
 
 	time.Sleep(time.Second)
-	fmt.Printf("a second later another caller is told: %v\n", rs.NewMutex("job").TryLock())
+	fmt.Printf("a second later another caller gets: %v\n", rs.NewMutex("job").TryLock())
 	left := client.PTTL(context.Background(), "job").Val()
 	fmt.Printf("the key lives for %.1fs more\n", left.Seconds())
 	if err == nil || left <= 0 {

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Version: redsync 4.18.1 (WithShufflePools) with go-redis 9.23.0, redis-server 7.0.15.
-# Guess: several callers ask for a free lock at the same moment: one of them gets it, the
-#   others are told that it is taken.
+# Guess: several callers ask for a free lock at the same time: one of them gets it, the
+#   others get "taken".
 # Seen: with three callers and three servers each may win one server. Then none has a
-#   majority, all three are told "lock already taken", and the lock is free afterwards.
-#   A job that skips when it is taken is not done by anybody.
+#   majority, all three get "lock already taken", and the lock is free afterwards.
+#   A job that skips when it is taken is not done at all.
 # Output seen:
 #   400 rounds, 3 callers each: nobody got the free lock in 46
-#   told by then: lock already taken, locked nodes: [0 1]
+#   the last error: lock already taken, locked nodes: [0 1]
 # It fails if there is a winner in every round.
 set -euo pipefail
 version=${REDIS_DEB:-5:7.0.15-1~deb12u10}
@@ -32,7 +32,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 
@@ -69,7 +69,7 @@ func newRedsync() *redsync.Redsync {
 func main() {
 	const rounds = 400
 	services := []*redsync.Redsync{newRedsync(), newRedsync(), newRedsync()}
-	nobody, told := 0, error(nil)
+	nobody, reported := 0, error(nil)
 	for range rounds {
 		var mu sync.Mutex
 		var all sync.WaitGroup
@@ -94,7 +94,7 @@ func main() {
 		close(start)
 		all.Wait()
 		if won == 0 {
-			nobody, told = nobody+1, last
+			nobody, reported = nobody+1, last
 		} else if _, err := winner.Unlock(); err != nil {
 			fmt.Println("unlock:", err)
 		}
@@ -103,7 +103,7 @@ func main() {
 	if nobody == 0 {
 		os.Exit(1)
 	}
-	fmt.Println("told by then:", told)
+	fmt.Println("the last error:", reported)
 }
 END
 GOWORK=off GOFLAGS=-mod=mod go build -o finding . 2>build || { cat build >&2; exit 1; }

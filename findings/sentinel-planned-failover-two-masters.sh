@@ -4,7 +4,7 @@
 #   replica before, or when, Sentinel announces the new one: a client that is still
 #   connected to the old one is refused (READONLY) from then on.
 # Seen: Sentinel answers with the new address while the old master goes on taking writes,
-#   for some ten seconds. The new master has none of them, and nobody tells the client.
+#   for some ten seconds. The new master has none of them, and no message reaches the client.
 # Output seen:
 #   Sentinel names the new master
 #   the old one takes 76 writes in the 10 s after that; the new one has 0 of them

@@ -6,7 +6,7 @@
 #   of its own on the healthy connection of the client. The command stays on its way, and
 #   the server carries it out afterwards.
 # Output seen:
-#   SET while the server stands still: -ERR Connection timed out
+#   SET while the server is stopped: -ERR Connection timed out
 #   the key after the server goes on: v
 # It fails if there is no error reply, or no key.
 set -euo pipefail
@@ -33,7 +33,7 @@ up() { # until a server listens
 		if (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; then return; fi
 		sleep 0.1
 	done
-	echo "nobody listens on $1" >&2
+	echo "no server on $1" >&2
 	exit 1
 }
 redis() { timeout 5 "$dir/usr/bin/redis-cli" -h 127.0.0.1 -p "$@"; }
@@ -64,7 +64,7 @@ send a # the proxy has a connection to the server now
 kill -STOP "$server_pid"
 send k
 kill -CONT "$server_pid"
-echo "SET while the server stands still: $reply"
+echo "SET while the server is stopped: $reply"
 for _ in $(seq 50); do
 	value=$(redis 17121 GET k)
 	if [ -n "$value" ]; then break; fi
