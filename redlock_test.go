@@ -108,7 +108,7 @@ func TestNoQuorumNamesEveryNodeThatFailedAndWhatToDo(t *testing.T) {
 		wantError(q, err, redlock.ErrNoQuorum)
 		wantText(q, err, q.Addrs()[0], q.Addrs()[1], "OOM", "raise maxmemory")
 
-		q.mend()
+		q.endFaults()
 		eventually(q, "the failed attempt is undone", func() bool { return q.carriers("job") == 0 })
 		q.first(2, (*redlocktest.Node).Freeze)
 		_, err = q.ours.TryLock(context.Background(), "job")
@@ -180,9 +180,9 @@ func TestAPartialWinIsRolledBackAtOnce(t *testing.T) {
 	})
 }
 
-// A quorumTest is a cluster of masters, a Locker of ours and one of a rival. However the
-// masters were treated, when the test ends they are mended, both Lockers must be able to
-// settle everything, and no key of ours is left.
+// A quorumTest is a cluster of masters, a Locker of ours and one of a rival. Whatever the
+// faults, when the test ends they are over, both Lockers must be able to settle everything,
+// and no key of ours is left.
 type quorumTest struct {
 	testing.TB
 	*redlocktest.Cluster
@@ -209,7 +209,7 @@ func newQuorumTest(t testing.TB, open openFunc, cluster *redlocktest.Cluster, di
 	}
 	q.ours, q.rival = locker("ours"), locker("rival")
 	t.Cleanup(func() {
-		q.mend()
+		q.endFaults()
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := errors.Join(q.ours.Close(ctx), q.rival.Close(ctx)); err != nil {
@@ -219,8 +219,8 @@ func newQuorumTest(t testing.TB, open openFunc, cluster *redlocktest.Cluster, di
 	return q
 }
 
-// mend ends all faults.
-func (q *quorumTest) mend() {
+// endFaults ends all faults.
+func (q *quorumTest) endFaults() {
 	for _, node := range q.Nodes() {
 		node.Thaw()
 		node.Delay(0)

@@ -57,8 +57,8 @@ func TestLateReleaseOfAnEarlyAttemptLeavesTheLaterOneAlone(t *testing.T) {
 }
 
 // Unlock returns when a majority is rid of the lock, so two of them in a row may
-// leave it on different nodes for a moment: together a majority.
-func TestRemainsOfOwnLocksAreWaitedForAndNotTaken(t *testing.T) {
+// leave it on different nodes for a short time: together a majority.
+func TestLeftoversOfOwnLocksAreWaitedForAndNotTaken(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		slow := func(i int, d time.Duration) { f.nodes[i].Set(fakenode.Faults{Delay: d}) }
 		slow(2, 30*time.Millisecond)
@@ -76,16 +76,16 @@ func TestRemainsOfOwnLocksAreWaitedForAndNotTaken(t *testing.T) {
 		time.Sleep(40 * time.Millisecond)
 		slow(2, 0)
 		if f.nodes[1].Label("job") == "" || f.nodes[2].Label("job") == "" {
-			t.Fatal("there are no remains to meet")
+			t.Fatal("there are no leftovers to find")
 		}
 
 		start := time.Now()
 		third, err := f.TryLock(context.Background(), "job")
 		if err != nil {
-			t.Fatalf("nobody else wants it: %v", err)
+			t.Fatalf("no other client wants it: %v", err)
 		}
 		if took := time.Since(start); took > 55*time.Millisecond {
-			t.Errorf("took %v, and the remains were gone after 50ms", took)
+			t.Errorf("took %v, and the leftovers were gone after 50ms", took)
 		}
 		f.unlock(third)
 	})
@@ -174,7 +174,7 @@ func TestLeftoversAreNotWaitedForOnANodeThatIsSilent(t *testing.T) {
 		start := time.Now()
 		next, err := f.TryLock(context.Background(), "job")
 		if err != nil {
-			t.Fatalf("nobody else wants it: %v", err)
+			t.Fatalf("no other client wants it: %v", err)
 		}
 		if took := time.Since(start); took > 30*time.Millisecond {
 			t.Errorf("took %v, and the nodes that answer were rid of the lock after 29ms", took)

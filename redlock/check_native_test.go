@@ -54,7 +54,7 @@ func (n scriptless) Do(ctx context.Context, args ...any) (any, error) {
 	return n.Node.Do(ctx, args...)
 }
 
-// What Check says about a user who may run no scripts is what locks meet: a warning where
+// What Check says about a user that may run no scripts is what happens to locks: a warning where
 // newer servers lock without, an error where they cannot.
 func TestAUserWithoutScriptsIsAnErrorExactlyWhereLocksFail(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -190,7 +190,7 @@ func TestChecksAtTheSameTimeDoNotSeeEachOther(t *testing.T) {
 	})
 }
 
-// timed is a node that has a clock and says who it is.
+// timed is a node that has a clock and reports its identity.
 type timed struct {
 	pool.Pool
 	rate   float64

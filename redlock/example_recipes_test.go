@@ -45,7 +45,7 @@ func Example_leaderLoop() {
 
 	err := leadForEver(ctx, locker, func(ctx context.Context) error {
 		fmt.Println("leading")
-		stop() // the service is told to end
+		stop() // the service ends
 		<-ctx.Done()
 		return nil
 	})

@@ -137,7 +137,7 @@ func Example_tryLock() {
 	var refused *redlock.QuorumError
 	switch {
 	case errors.Is(err, redlock.ErrTaken) && errors.As(err, &refused):
-		for _, holder := range refused.Holders { // none if others only come first in line
+		for _, holder := range refused.Holders { // none if other waiters only come first
 			fmt.Println("taken by", holder.Label)
 		}
 	case errors.Is(err, redlock.ErrNoQuorum):

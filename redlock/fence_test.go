@@ -188,7 +188,7 @@ func TestTheTimeOfTheNodesIsThatOfTheirMajority(t *testing.T) {
 		f.clock.Step(year) // nobody asks for ours
 		k := f.lock("job", WithFencing())
 		f.unlock(k)
-		k = f.lock("job", WithFencing())                                   // when all have told
+		k = f.lock("job", WithFencing())                                   // when all have answered
 		if ahead := int64(k.Token()) - now; ahead < 0 || ahead > 100_000 { // the third is a second ahead
 			f.t.Errorf("the token is %d us ahead of the median", ahead)
 		}
@@ -225,7 +225,7 @@ func TestARetakenNodeRemembersTheToken(t *testing.T) {
 		if got := f.tokens()[2]; got != fmt.Sprint(k.Token()) {
 			f.t.Errorf("the node that was taken again remembers %q, want %d", got, k.Token())
 		}
-		// Where there is a newer one, it stays: somebody tried meanwhile. The lock is held
+		// Where there is a larger one, it stays: another client tried meanwhile. The lock is held
 		// all the same.
 		f.nodes[2].Delete("job")
 		newer := int64(k.Token()) + 1
@@ -368,8 +368,8 @@ func TestATokenThatIsAlwaysTooSmallEndsInAnErrorThatSaysSo(t *testing.T) {
 	})
 }
 
-// A machine that slept believes that no time has passed. What others got meanwhile, and
-// the nodes have forgotten, must not be passed by.
+// After a suspend a machine believes that no time has passed. Other clients got tokens
+// meanwhile, and the nodes have forgotten them. The next token must be larger.
 func TestATokenOfATimeThatIsForgottenIsRefused(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.unlock(f.lock("job", WithFencing(), WithTokenLife(time.Hour)))
@@ -385,8 +385,8 @@ func TestATokenOfATimeThatIsForgottenIsRefused(t *testing.T) {
 	})
 }
 
-// One node was alone with a wrong clock for a while. Whoever waits hears of its counter,
-// and must not propose what the others would refuse for ever.
+// One node was alone with a wrong clock for a while. A waiter learns its counter, and must not
+// propose what the others would refuse for ever.
 func TestACounterFarAheadOnOneNodeDelaysNoWaiter(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.unlock(f.lock("other", WithFencing()))
@@ -460,8 +460,8 @@ func (f *fixture) wantNear(k *Lock, ahead time.Duration) {
 	}
 }
 
-// Who is idle while his clock runs faster than those of the nodes knows less and less
-// well what time it is there. Here the nodes are slow, and the others, too.
+// While a Locker is idle, and its clock faster than the nodes', its estimate of their time gets
+// worse. Here the nodes are slow, and the others, too.
 func TestAnIdleLockerAsksForTheTimeAgain(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		lag := func(pause time.Duration) {

@@ -19,7 +19,7 @@ func (f *fixture) forceRelease(l *Locker, name string) (Forced, error) {
 	return l.ForceRelease(ctx, name)
 }
 
-// force is the Locker of somebody who takes locks away.
+// other is the Locker of an operator that deletes locks.
 func (f *fixture) other() *Locker {
 	l := mustNew(f.t, f)
 	f.others = append(f.others, l)
@@ -93,7 +93,7 @@ func TestForceReleaseNotifiesTheWaiters(t *testing.T) {
 			}
 		}
 		if took := time.Since(begun); took > time.Second {
-			f.t.Errorf("those who wait got it after %v", took)
+			f.t.Errorf("the waiters got it after %v", took)
 		}
 		wantIs(f.t, k.Unlock(context.Background()), ErrNotHeld)
 	})

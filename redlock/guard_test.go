@@ -208,7 +208,7 @@ func TestClientsThatDisagreeAreRefusedAndTheErrorNamesBothSides(t *testing.T) {
 			}
 			// The fourth node is new: as long as it counts for nobody that may be mended.
 			if took := time.Since(begun); took > 0 && name == "(3 60000 60609)" || took > quarantine+f.config.retryMax {
-				f.t.Errorf("told after %v", took)
+				f.t.Errorf("notified after %v", took)
 			}
 		}
 		// Also when the node restarted: a disagreement is no reason to forget what was agreed on.

@@ -22,8 +22,8 @@ func sealed(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(bytes.Clone(b), crc32.ChecksumIEEE(b))
 }
 
-// No bytes read as a handle that a lock cannot have, and every handle has one form. Whoever
-// can write into a job queue can compute a checksum, too.
+// No bytes read as a handle that a lock cannot have, and every handle has one form. A client
+// that can write into a job queue can compute a checksum, too.
 func FuzzHandle(f *testing.F) {
 	whole := someHandle().encode()
 	body := whole[:len(whole)-4]

@@ -238,7 +238,7 @@ func TestAttachAfterTheLockHasEndedMatchesNotHeld(t *testing.T) {
 		if wantIs(t, err, ErrNotHeld); !strings.Contains(err.Error(), "the key has expired, was deleted") {
 			t.Error(err)
 		}
-		k := f.lock("job") // somebody else's
+		k := f.lock("job") // another client's
 		_, err = f.another().Attach(context.Background(), handle)
 		if wantIs(t, err, ErrNotHeld); !strings.Contains(err.Error(), "taken by me on ") {
 			t.Error(err)
@@ -255,7 +255,7 @@ func TestAttachAfterTheLockHasEndedMatchesNotHeld(t *testing.T) {
 	})
 }
 
-// An extension that is under way when the lock is handed over is no reason to undo anything.
+// An extension in flight when the lock is handed over is no reason for a rollback.
 func TestExtensionUnderWayDoesNotDisturbAHandOver(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")

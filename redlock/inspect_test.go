@@ -50,7 +50,7 @@ func TestInspectNodesWaitsForAllAndSaysWhatEachHas(t *testing.T) {
 	}, WithNodeTimeout(500*time.Millisecond))
 }
 
-// Nobody holds it, and that is no reason to believe that it can be had.
+// It has no holder, and that is no reason to believe that it can be had.
 func TestALockThatNoClientCanGetIsReportedWithTheTimeOfItsEnd(t *testing.T) {
 	for _, c := range []struct {
 		left []time.Duration // keys of as many holders

@@ -127,7 +127,7 @@ func TestContextsEndInTimeThoughTheLoggerBlocks(t *testing.T) {
 		f.nodes[1].Thaw()
 		time.Sleep(2 * time.Minute)
 	}, logging)
-	fake := new(clock.Fake) // where the machine slept
+	fake := new(clock.Fake) // where the machine was suspended
 	_, pools := fakenode.Pools(3)
 	full.read = make(chan struct{})
 	l, err := newLocker(fake, pools, []Option{logging})
@@ -206,7 +206,7 @@ func TestALostLockDoesNotDisturbTheNextOneOfThatName(t *testing.T) {
 		}
 		wantIs(t, k.Unlock(context.Background()), ErrNotHeld, ErrLost)
 		if next.Context().Err() != nil || f.carriers("job") != 3 {
-			t.Error("the stale Unlock touched the next holder's lock")
+			t.Error("the late Unlock touched the next holder's lock")
 		}
 		f.unlock(next)
 	})
@@ -269,11 +269,11 @@ func TestTheNextWaiterIsServedThoughTheLoggerBlocks(t *testing.T) {
 	}, WithLogger(slog.New(full)))
 }
 
-// After a sleep two locks have ended that were both prolonged in vain. Who is told of one
-// and takes his time, or closes the Locker, holds up nothing of the other.
+// After a suspend two locks have ended, and an extension of each failed. A Trace that is slow
+// about one of them, or closes the Locker, does not delay the other.
 func TestTheEndOfALockDoesNotWaitForTheLogger(t *testing.T) {
 	for name, lost := range map[string]func(f *fixture){
-		"takes his time": func(*fixture) { time.Sleep(5 * time.Second) },
+		"is slow": func(*fixture) { time.Sleep(5 * time.Second) },
 		"closes": func(f *fixture) {
 			begun := time.Now()
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
@@ -285,9 +285,9 @@ func TestTheEndOfALockDoesNotWaitForTheLogger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var first string
-			var told func()
+			var notified func()
 			inBubble(t, 3, func(f *fixture) {
-				first, told = "", func() { lost(f) }
+				first, notified = "", func() { lost(f) }
 				for _, name := range []string{"a", "b"} {
 					k := f.lock(name)
 					k.Context()
@@ -313,7 +313,7 @@ func TestTheEndOfALockDoesNotWaitForTheLogger(t *testing.T) {
 			}, WithTrace(&Trace{Lost: func(name string, _ error) {
 				if first == "" {
 					first = name
-					told()
+					notified()
 				}
 			}}))
 		})

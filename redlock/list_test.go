@@ -10,7 +10,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// manyLocks is a server with more locks than anybody wants to see.
+// manyLocks is a server with very many locks.
 type manyLocks struct{ names []any }
 
 func (*manyLocks) String() string { return "node" }

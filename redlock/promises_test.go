@@ -87,7 +87,7 @@ func TestContextEndsAtUntilWhateverTheNodesDo(t *testing.T) {
 	}
 }
 
-// Promise 2: after the machine slept, or somebody set its clock.
+// Promise 2: after a suspend of the machine, or after its clock was set.
 func TestSuspendOfTheMachineEndsTheLockAtOnce(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k := f.lock("job")
@@ -190,7 +190,7 @@ func TestCancelInMidAcquireLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// Promise 4: a program that is told to end unlocks with a context that has ended.
+// Promise 4: a terminated program unlocks with a context that has ended.
 func TestUnlockWithAContextThatHasEndedReleasesAndSaysSo(t *testing.T) {
 	for name, of := range endedContexts {
 		t.Run(name, func(t *testing.T) {
@@ -422,18 +422,18 @@ func TestNothingRunsAfterTheUnlock(t *testing.T) {
 // suspendPeriod is how soon after a suspend contexts end.
 const suspendPeriod = 250 * time.Millisecond
 
-// Promise 2. A sleep that a lock outlives brings its end nearer, and its renewal.
+// Promise 2. A suspend that a lock outlives moves its end and its renewal forward.
 func TestAfterAShortSuspendContextsEndAndRenewalsComeInTime(t *testing.T) {
-	for _, slept := range []time.Duration{2 * time.Second, 5 * time.Second, 6500 * time.Millisecond} {
+	for _, suspended := range []time.Duration{2 * time.Second, 5 * time.Second, 6500 * time.Millisecond} {
 		inBubble(t, 3, func(f *fixture) {
 			k := f.lock("job", WithTTL(8*time.Second))
 			end := k.Until()
 			done := k.Context().Done()
 			time.Sleep(time.Second)
-			f.clock.Step(slept)
-			<-done // nobody asks for Err
+			f.clock.Step(suspended)
+			<-done // Err is not called
 			if late := f.clock.Read().Wall.Sub(end.Round(0)); late > suspendPeriod {
-				f.t.Errorf("after a sleep of %v it ends %v after Until", slept, late)
+				f.t.Errorf("after a suspend of %v it ends %v after Until", suspended, late)
 			}
 		})
 	}
@@ -467,8 +467,8 @@ func (c *slowClock) Read() clock.Reading {
 	return r
 }
 
-// A clock that is set forward by a little looks like a sleep. Who pauses just when he has
-// noticed is late, and must not take it for the time of then.
+// A clock that is set forward by a little looks like a suspend. A goroutine that pauses just
+// after it noticed is late, and must not use the time of then.
 func TestAPauseAfterAShortSuspendDoesNotProlongTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pools := fakenode.Pools(3)

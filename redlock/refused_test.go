@@ -27,7 +27,7 @@ func refuse(text string, nodes ...*fakenode.Node) {
 	}
 }
 
-// after is how long a call of Lock took that ended with ErrNoQuorum by itself.
+// after is how long a call of Lock took that ended with ErrNoQuorum without its context.
 func (f *fixture) after(opts ...LockOption) (took time.Duration, err error) {
 	f.t.Helper()
 	start := time.Now()
@@ -36,7 +36,7 @@ func (f *fixture) after(opts ...LockOption) (took time.Duration, err error) {
 	_, err = f.Lock(ctx, "job", opts...)
 	wantIs(f.t, err, ErrNoQuorum)
 	if ctx.Err() != nil {
-		f.t.Fatalf("it waits for what cannot change by itself: %v", err)
+		f.t.Fatalf("it waits for a fault that does not pass: %v", err)
 	}
 	return time.Since(start), err
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // A counter is what a service has behind a mutex. (It is a channel, since a bubble does not
-// see that somebody waits for a mutex.)
+// see a wait for a mutex.)
 type counter struct {
 	mutex chan struct{}
 	lost  int
@@ -50,13 +50,13 @@ func TestACallerMayHoldAMutexThatItsTraceTakesWhenItAsksAContext(t *testing.T) {
 				select {
 				case <-asked:
 				case <-time.After(suspendPeriod / 2):
-					t.Error("whoever asks waits for the Trace")
+					t.Error("the caller waits for the Trace")
 				}
 				c.give()
 				<-asked
 				synctest.Wait()
 				if c.lost != 1 {
-					t.Errorf("told %d times", c.lost)
+					t.Errorf("notified %d times", c.lost)
 				}
 				wantIs(t, context.Cause(ctx), ErrExpired)
 				time.Sleep(8 * time.Second) // the keys expire
@@ -213,30 +213,30 @@ func TestReportsAreDeliveredInOrderAndDroppedOnesAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log safeBuffer
 		r := reporter{logger: slog.New(slog.NewTextHandler(&log, nil))}
-		var told []int
+		var delivered []int
 		blocked := make(chan struct{})
 		for i := range maxReports + 8 {
 			r.add(func() {
 				<-blocked
-				told = append(told, i)
+				delivered = append(delivered, i)
 			})
 			if i == 0 {
-				synctest.Wait() // it is being told, and waits no more
+				synctest.Wait() // it is being delivered, and not queued any more
 			}
 		}
 		close(blocked)
 		synctest.Wait()
-		for i := range told {
-			if told[i] != i {
-				t.Fatalf("report %d comes as number %d", told[i], i)
+		for i := range delivered {
+			if delivered[i] != i {
+				t.Fatalf("report %d comes as number %d", delivered[i], i)
 			}
 		}
-		if len(told) != maxReports+1 || !strings.Contains(log.String(), "dropped=7\n") {
-			t.Errorf("%d were told; the log: %s", len(told), log.String())
+		if len(delivered) != maxReports+1 || !strings.Contains(log.String(), "dropped=7\n") {
+			t.Errorf("%d were delivered; the log: %s", len(delivered), log.String())
 		}
-		r.add(func() { told = nil })
+		r.add(func() { delivered = nil })
 		synctest.Wait()
-		if told != nil || r.told != nil || r.queue != nil {
+		if delivered != nil || r.told != nil || r.queue != nil {
 			t.Error("it does not go on, or keeps a goroutine")
 		}
 	})

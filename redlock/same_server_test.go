@@ -97,9 +97,9 @@ func TestALockIsNotExtendedByAServerUnderTwoNames(t *testing.T) {
 }
 
 func TestAServerUnderTwoNamesIsReportedOnceForEachName(t *testing.T) {
-	var told atomic.Int32
+	var reports atomic.Int32
 	var node atomic.Value
-	trace := &Trace{Same: func(name string) { told.Add(1); node.Store(name) }}
+	trace := &Trace{Same: func(name string) { reports.Add(1); node.Store(name) }}
 	underTwoNames(t, 2, 1, func(t *testing.T, l *Locker, _ *fakenode.Node, _ []*fakenode.Node) {
 		for range 3 {
 			lock, err := l.Lock(t.Context(), "k")
@@ -111,8 +111,8 @@ func TestAServerUnderTwoNamesIsReportedOnceForEachName(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if told.Load() < 1 || told.Load() > 2 { // either of the names may be the second
-			t.Errorf("told %d times", told.Load())
+		if reports.Load() < 1 || reports.Load() > 2 { // either of the names may be the second
+			t.Errorf("reported %d times", reports.Load())
 		}
 	}, WithTrace(trace))
 }

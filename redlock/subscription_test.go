@@ -128,8 +128,8 @@ func (s *smallSubscription) Close() error {
 	return s.Subscription.Close()
 }
 
-// The subscription of those who wait gives way to the renewals of the one who holds the
-// lock, however few connections there are.
+// The subscription of waiters gives way to the renewals of the holder, however few
+// connections there are.
 func TestAHolderKeepsItsLockThoughWaitersUseUpTheConnections(t *testing.T) {
 	for _, connections := range []int{1, 2, 10} {
 		t.Run(fmt.Sprint(connections), func(t *testing.T) {

@@ -105,7 +105,7 @@ func TestAnOutageOfNodesThatHadAnsweredIsNoMatterForTheDefaultLogger(t *testing.
 		_, err := f.Lock(context.Background(), "job", WithMaxWait(time.Minute))
 		wantIs(t, err, ErrTaken)
 	})
-	inBubble(t, 3, func(f *fixture) { // a quarantine ends by itself
+	inBubble(t, 3, func(f *fixture) { // a quarantine passes
 		f.unlock(f.lock("job"))
 	}, WithRestartGuard(defaultTTL))
 	inBubble(t, 3, func(f *fixture) { // all nodes answer, and nobody holds it

@@ -99,7 +99,7 @@ func TestContendersAreServedWithoutPolling(t *testing.T) {
 }
 
 // awaited returns a fixture's lock, and a request for it that waits on another
-// Locker and hears what the nodes say. By itself it would not ask again for an hour.
+// Locker and gets wake-ups. Without one it would not retry for an hour.
 func awaited(f *fixture, opts ...LockOption) (*Lock, *Pending) {
 	f.t.Helper()
 	k := f.lock("job", WithTTL(time.Hour))
@@ -133,29 +133,29 @@ func TestReleaseWakesAWaiterOfAnotherLocker(t *testing.T) {
 	})
 }
 
-// Who relies on being woken alone may say so with the longest pause that there is.
-func TestReleaseWakesAWaiterThatHardlyEverAsksByItself(t *testing.T) {
+// A user that relies on wake-ups alone may choose the longest retry delay.
+func TestReleaseWakesAWaiterThatHardlyEverRetries(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		k, next := awaited(f, WithRetryDelay(math.MaxInt64-1, math.MaxInt64), WithMaxWait(time.Minute))
-		time.Sleep(2 * waiting.MaxFlagTTL) // it leaves its mark again
+		time.Sleep(2 * waiting.MaxFlagTTL) // it sets its flag again
 		f.unlock(k)
 		f.unlock(f.mustWake(next, 0))
 	})
 }
 
 func TestAWaiterIsWokenThoughSomeNodesSayNothing(t *testing.T) {
-	for name, deaf := range map[string]int{"one of three": 1, "two of three": 2} {
+	for name, dropping := range map[string]int{"one of three": 1, "two of three": 2} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, func(f *fixture) {
-				for _, n := range f.nodes[:deaf] {
+				for _, n := range f.nodes[:dropping] {
 					n.Set(fakenode.Faults{DropMessages: true})
 				}
-				// The others are heard when they know that somebody waits: from
-				// the second attempt on.
+				// The others notify when they have the waiter flag: from the second
+				// attempt on.
 				k, next := awaited(f, WithRetryDelay(100*time.Millisecond, 150*time.Millisecond))
-				time.Sleep(10 * time.Millisecond) // not the moment of an attempt
-				// The last node to release is one that is heard. Who hears of
-				// one release only may else come too early for the others.
+				time.Sleep(10 * time.Millisecond) // not during an attempt
+				// The last node to release is one that notifies. A waiter with one
+				// message only may else try too early for the others.
 				f.nodes[2].Set(fakenode.Faults{Delay: time.Millisecond})
 				f.unlock(k)
 				f.unlock(f.mustWake(next, 5*time.Millisecond))
@@ -317,8 +317,8 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	})
 }
 
-// Two that took a node each, and are giving it back, do not wait as if somebody
-// held the lock.
+// Two callers that took a node each, and roll back, do not wait as if the lock had a
+// holder.
 func TestSplitVoteIsRepeatedSoonAndCostsNoTries(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.nodes[0].Hold("job", "one", time.Hour)

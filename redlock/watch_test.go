@@ -96,7 +96,7 @@ func TestAWatchReportsAfterAnOutageThatALockExpired(t *testing.T) {
 	})
 }
 
-// Each of the nodes that are left tells of the release by itself.
+// Each of the remaining nodes reports the release alone.
 func TestAWatchOfManyNodesReportsARelease(t *testing.T) {
 	for range 10 {
 		watching(t, 7, func(f *fixture, next func(ChangeKind)) {

@@ -346,7 +346,7 @@ func TestFairProcessesAreServedInTheOrderOfArrivalAndAKilledOneIsPassed(t *testi
 				break
 			}
 			if time.Now().After(end) {
-				t.Fatalf("number %d does not stand in line: %s", i, status)
+				t.Fatalf("number %d is not in the wait queue: %s", i, status)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// heed undoes what a shell does to background jobs and nohup to everything: they
+// heed reverts what a shell does to background jobs and nohup to everything: they
 // ignore signals, and would pass that on to every process that a test starts. A
 // signal that is caught has its default effect in a child.
 func heed() {

@@ -58,6 +58,6 @@ func TestVerboseOfAWaitHasAFewLines(t *testing.T) {
 		t.Errorf("it says\n%s", said)
 	}
 	if strings.Count(said, "redlock run: ") != strings.Count(said, "\n") {
-		t.Errorf("not every line says by whom it is:\n%s", said)
+		t.Errorf("not every line names its program:\n%s", said)
 	}
 }

@@ -105,7 +105,7 @@ func TestTheReasonComesFirstAndThenWhatIsLeft(t *testing.T) {
 	cluster := redlocktest.New(t, 3)
 	p := start(t, lockArgs(cluster, "sh", "-c", "echo ready; read line; exit 3")...)
 	p.expectLine("ready")
-	for _, node := range cluster.Nodes() { // one that was never reached owes nothing
+	for _, node := range cluster.Nodes() { // one that was never reached has no pending release
 		for held := false; !held; time.Sleep(time.Millisecond) {
 			_, held = node.Get("backup")
 		}

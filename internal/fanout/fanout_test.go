@@ -32,7 +32,7 @@ func onNodes(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakeno
 				}
 				g := NewGroup(pools, 0.01, 0, nil)
 				g.Trust()
-				pool := poisonRounds(t, g)
+				pool := checkRounds(t, g)
 				f(t, g, nodes)
 				for _, n := range nodes {
 					n.Set(fakenode.Faults{})

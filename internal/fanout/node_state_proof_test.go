@@ -19,38 +19,38 @@ func TestUnknownOutcomeIsOverOnceTheNodeHasAnsweredForLongEnough(t *testing.T) {
 	answering := func(d time.Duration) node.Liveness {
 		return node.Liveness{Answers: true, LastAnswer: end, AnsweredTime: before + d, AnsweringSince: unknownSince.Add(-before)}
 	}
-	// after is answering with a silence that took hush and ended so long before end.
-	after := func(hush, ended, d time.Duration) node.Liveness {
+	// after is answering with a silence that took silence and ended so long before end.
+	after := func(silence, ended, d time.Duration) node.Liveness {
 		p := answering(d)
-		p.LastSilence, p.AnsweringSince = hush, end.Add(-ended)
+		p.LastSilence, p.AnsweringSince = silence, end.Add(-ended)
 		return p
 	}
-	heard := func(p node.Liveness, at time.Time) node.Liveness { p.LastAnswer = at; return p }
+	answeredAt := func(p node.Liveness, at time.Time) node.Liveness { p.LastAnswer = at; return p }
 	silent := answering(2 * life)
 	silent.Answers = false
 
 	for name, c := range map[string]struct {
-		pulse node.Liveness
-		since time.Duration
-		over  bool
+		liveness node.Liveness
+		since    time.Duration
+		over     bool
 	}{
-		"for the lifetime of the key":                        {pulse: answering(life), over: true},
-		"for less":                                           {pulse: answering(life - tick)},
-		"and is silent now":                                  {pulse: silent},
-		"and was not heard since":                            {pulse: heard(answering(2*life), unknownSince)},
-		"partly after the release was sent":                  {pulse: heard(answering(life), end.Add(tick))},
-		"partly after it, and for the lifetime before":       {pulse: heard(answering(life+tick), end.Add(tick)), over: true},
-		"and since a silence for as long as that":            {pulse: after(3*time.Second, 3*time.Second, life), over: true},
-		"and since a silence for less than that":             {pulse: after(3*time.Second, 3*time.Second-tick, life)},
-		"and since a long silence for the lifetime":          {pulse: after(time.Minute, life, life), over: true},
-		"and since a long silence for less":                  {pulse: after(time.Minute, life-tick, life)},
-		"for twice the lifetime around silences":             {pulse: after(time.Minute, tick, 2*life), over: true},
-		"for less than twice the lifetime around silences":   {pulse: after(time.Minute, tick, 2*life-tick)},
-		"for another lifetime, in which its key may expire":  {pulse: answering(2 * life), since: life, over: true},
-		"for less than another, in which its key may expire": {pulse: answering(2*life - tick), since: life},
+		"for the lifetime of the key":                        {liveness: answering(life), over: true},
+		"for less":                                           {liveness: answering(life - tick)},
+		"and is silent now":                                  {liveness: silent},
+		"and did not answer since":                           {liveness: answeredAt(answering(2*life), unknownSince)},
+		"partly after the release was sent":                  {liveness: answeredAt(answering(life), end.Add(tick))},
+		"partly after it, and for the lifetime before":       {liveness: answeredAt(answering(life+tick), end.Add(tick)), over: true},
+		"and since a silence for as long as that":            {liveness: after(3*time.Second, 3*time.Second, life), over: true},
+		"and since a silence for less than that":             {liveness: after(3*time.Second, 3*time.Second-tick, life)},
+		"and since a long silence for the lifetime":          {liveness: after(time.Minute, life, life), over: true},
+		"and since a long silence for less":                  {liveness: after(time.Minute, life-tick, life)},
+		"for twice the lifetime around silences":             {liveness: after(time.Minute, tick, 2*life), over: true},
+		"for less than twice the lifetime around silences":   {liveness: after(time.Minute, tick, 2*life-tick)},
+		"for another lifetime, in which its key may expire":  {liveness: answering(2 * life), since: life, over: true},
+		"for less than another, in which its key may expire": {liveness: answering(2*life - tick), since: life},
 	} {
 		s := nodeState{unknownSince: unknownSince, answeredThen: before, keyLifetime: life}
-		if got := s.answeredLongEnough(c.pulse, end, c.since); got != c.over {
+		if got := s.answeredLongEnough(c.liveness, end, c.since); got != c.over {
 			t.Errorf("the node answered %s: over: %v, want %v", name, got, c.over)
 		}
 	}

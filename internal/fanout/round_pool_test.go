@@ -16,9 +16,9 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// A poisonedPool is a roundPool whose rounds are poisoned as long as they are in it. Code that
+// A checkingPool is a roundPool whose rounds have a marker as long as they are in it. Code that
 // reads one panics, code that writes to one is found later, and the race detector sees both.
-type poisonedPool struct {
+type checkingPool struct {
 	t *testing.T
 
 	mu     sync.Mutex // protects the rest
@@ -32,12 +32,12 @@ type reader struct{}
 func (reader) Answer(*node.Call, node.Answer) { panic("the call was reused") }
 func (reader) Late(*node.Call, node.Answer)   { panic("the call was reused") }
 
-func poisoned(i int) call {
+func marker(i int) call {
 	return call{Call: node.Call{Receiver: reader{}, Index: math.MinInt + i}, due: true, counted: true, answered: true, returned: true}
 }
 
 // Put implements roundPool.
-func (c *poisonedPool) Put(x any) {
+func (c *checkingPool) Put(x any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := x.(*Round)
@@ -45,7 +45,7 @@ func (c *poisonedPool) Put(x any) {
 		if r.calls[i] != (call{}) {
 			c.t.Errorf("call %d is not zero: %+v", i, r.calls[i])
 		}
-		r.calls[i] = poisoned(i)
+		r.calls[i] = marker(i)
 	}
 	r.request.Verb, r.request.TTL = math.MaxUint8, math.MinInt64
 	r.outcome = math.MaxInt8
@@ -56,7 +56,7 @@ func (c *poisonedPool) Put(x any) {
 
 // Get implements roundPool. The round that was put last is the one that other code is most
 // likely to have still. Half of the time it stays in the pool, so that this is seen.
-func (c *poisonedPool) Get() any {
+func (c *checkingPool) Get() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := len(c.rounds) - 1
@@ -71,10 +71,10 @@ func (c *poisonedPool) Get() any {
 	return r
 }
 
-func (c *poisonedPool) checkIntact(r *Round) {
+func (c *checkingPool) checkIntact(r *Round) {
 	intact := r.group == nil && r.refs.Load() == math.MinInt32 && r.outcome == math.MaxInt8 && r.tally == quorum.Tally{}
 	for i := range r.calls {
-		intact = intact && r.calls[i] == poisoned(i)
+		intact = intact && r.calls[i] == marker(i)
 	}
 	if !intact {
 		c.t.Errorf("a round in the pool was written to: %+v", r.calls)
@@ -82,14 +82,14 @@ func (c *poisonedPool) checkIntact(r *Round) {
 }
 
 // countPuts is how many rounds were given back so far.
-func (c *poisonedPool) countPuts() int {
+func (c *checkingPool) countPuts() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.puts
 }
 
 // countFree is how many rounds are in the pool. It checks that all are intact.
-func (c *poisonedPool) countFree() int {
+func (c *checkingPool) countFree() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.rounds {
@@ -98,21 +98,21 @@ func (c *poisonedPool) countFree() int {
 	return len(c.rounds)
 }
 
-// poisonRounds makes the group keep its rounds in a poisonedPool, if it reuses them.
-func poisonRounds(t *testing.T, g *Group) *poisonedPool {
+// checkRounds makes the group keep its rounds in a checkingPool, if it reuses them.
+func checkRounds(t *testing.T, g *Group) *checkingPool {
 	if g.rounds == nil {
 		return nil
 	}
-	c := &poisonedPool{t: t}
+	c := &checkingPool{t: t}
 	g.rounds = c
 	return c
 }
 
 // onPipelined is onNodes on clients for which rounds are reused.
-func onPipelined(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool)) {
+func onPipelined(t *testing.T, n int, f func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool)) {
 	t.Helper()
 	onNodes(t, n, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
-		if c, ok := g.rounds.(*poisonedPool); ok {
+		if c, ok := g.rounds.(*checkingPool); ok {
 			f(t, g, nodes, c)
 		}
 	})
@@ -132,7 +132,7 @@ func TestRoundsAreReusedOnlyIfAllClientsAreSubmitters(t *testing.T) {
 }
 
 // wantFree waits until all goroutines are idle, and counts.
-func wantFree(t *testing.T, c *poisonedPool, when string, want int) {
+func wantFree(t *testing.T, c *checkingPool, when string, want int) {
 	t.Helper()
 	synctest.Wait()
 	if got := c.countFree(); got != want {
@@ -141,7 +141,7 @@ func wantFree(t *testing.T, c *poisonedPool, when string, want int) {
 }
 
 func TestRoundReturnsToThePoolWhenItsResultWasReadAndAllNodesHaveAnswered(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool) {
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		c := g.NewClaim("k", "v", timeout)
 		result := wait(t, c.Acquire(background, ttl), quorum.Won)
@@ -167,7 +167,7 @@ func TestRoundReturnsToThePoolWhenItsResultWasReadAndAllNodesHaveAnswered(t *tes
 }
 
 func TestRoundThatIsNotWaitedForReturnsToThePool(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool) {
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
 		}
@@ -185,7 +185,7 @@ func TestRoundThatIsNotWaitedForReturnsToThePool(t *testing.T) {
 }
 
 func TestRoundReturnsToThePoolWhenTheClientHasReturnedFromAnOutstandingCall(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool) {
 		nodes[2].Set(fakenode.Faults{ReplyDelay: 2 * timeout, Uninterrupted: true})
 		c := g.NewClaim("k", "v", timeout)
 		wait(t, c.Acquire(background, ttl), quorum.Won).Done()
@@ -200,7 +200,7 @@ func TestRoundReturnsToThePoolWhenTheClientHasReturnedFromAnOutstandingCall(t *t
 
 // The node gives a call up on one goroutine, and the client returns on another.
 func TestRoundReturnsToThePoolAfterAnswerAndLateInEitherOrder(t *testing.T) {
-	onPipelined(t, 1, func(t *testing.T, g *Group, _ []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 1, func(t *testing.T, g *Group, _ []*fakenode.Node, pool *checkingPool) {
 		for _, lateFirst := range []bool{false, true} {
 			c := g.NewClaim("k", "v", timeout)
 			r := newRound(background, node.Acquire, c, ttl, timeout)
@@ -227,7 +227,7 @@ func TestRoundReturnsToThePoolAfterAnswerAndLateInEitherOrder(t *testing.T) {
 
 // A call is superseded before it is sent.
 func TestRoundWhoseCallsWereNotSentReturnsToThePool(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool) {
 		c := acquire(t, g)
 		for _, n := range nodes {
 			n.Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
@@ -251,7 +251,7 @@ func TestRoundWhoseCallsWereNotSentReturnsToThePool(t *testing.T) {
 }
 
 func TestRefusedRoundReturnsToThePool(t *testing.T) {
-	onPipelined(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 1, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool) {
 		nodes[0].Set(fakenode.Faults{LoseRequests: true})
 		const crowd = 80 // more than the circuit breaker lets through
 		for i := range crowd {
@@ -270,10 +270,10 @@ func TestRefusedRoundReturnsToThePool(t *testing.T) {
 	})
 }
 
-// Locks come and go while nodes lose, delay, freeze and refuse. The poisonedPool, or the race
+// Locks come and go while nodes lose, delay, freeze and refuse. The checkingPool, or the race
 // detector, finds code that touches a round in the pool.
 func TestRoundInThePoolIsNotTouched(t *testing.T) {
-	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *poisonedPool) {
+	onPipelined(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node, pool *checkingPool) {
 		faults := []func() fakenode.Faults{
 			func() fakenode.Faults { return fakenode.Faults{} },
 			func() fakenode.Faults { return fakenode.Faults{ReplyDelay: soon(timeout / 4)} },

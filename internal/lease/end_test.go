@@ -12,8 +12,8 @@ import (
 
 var errRefused = errors.New("no quorum")
 
-// Close must not come between the end of a lease and its release: what Keys are told with
-// the mutex held is told before Close can see the end.
+// Close must not come between the end of a lease and its release: Keys are
+// notified with the mutex held, before Close can see the end.
 func TestEndOfALeaseHappensInOneOrder(t *testing.T) {
 	for _, c := range []struct {
 		name string

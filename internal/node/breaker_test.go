@@ -208,7 +208,7 @@ func TestLivenessCountsFromTheEndOfASilence(t *testing.T) {
 			t.Errorf("after %v: %+v", 5*timeout, p)
 		}
 		time.Sleep(timeout)
-		ask(t, n, Acquire, "k", "v") // a short silence does not undo what the one before calls for
+		ask(t, n, Acquire, "k", "v") // a short silence does not cancel what the one before calls for
 		time.Sleep(time.Nanosecond)
 		fake.Freeze()
 		ask(t, n, Acquire, "k", "v")

@@ -17,7 +17,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// slowDial is a client that tries to connect for longer than anybody waits.
+// slowDial is a client that tries to connect for longer than any caller waits.
 type slowDial struct {
 	*fakenode.Node
 	err  error

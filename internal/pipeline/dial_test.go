@@ -14,8 +14,8 @@ import (
 // Clients read the greeting of a frozen server with timeouts of their own, or none.
 func TestADialThatDoesNotReturnHoldsUpNoCallsAndIsTheOnlyOne(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
-		stuck := make(chan struct{})
-		s.set(func() { s.stuck = stuck })
+		hanging := make(chan struct{})
+		s.set(func() { s.hanging = hanging })
 		first := submit(t, p, "first")
 		time.Sleep(timeout + dialing)
 		first.wantError(t, false, context.DeadlineExceeded)
@@ -30,9 +30,9 @@ func TestADialThatDoesNotReturnHoldsUpNoCallsAndIsTheOnlyOne(t *testing.T) {
 			if s.dials != 1 {
 				t.Errorf("%d dials", s.dials)
 			}
-			s.stuck = nil
+			s.hanging = nil
 		})
-		close(stuck)
+		close(hanging)
 		settle()
 		s.wantLastClosed(t)
 		time.Sleep(maxPause)
@@ -42,9 +42,9 @@ func TestADialThatDoesNotReturnHoldsUpNoCallsAndIsTheOnlyOne(t *testing.T) {
 
 func TestADialThatOutlastsItsCallersServesTheNextAndIsSpokenOf(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
-		stuck := make(chan struct{})
-		s.set(func() { s.stuck = stuck })
-		time.AfterFunc(2*timeout, func() { close(stuck) })
+		hanging := make(chan struct{})
+		s.set(func() { s.hanging = hanging })
+		time.AfterFunc(2*timeout, func() { close(hanging) })
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		const doing = "opening a connection has taken 400ms and goes on"
@@ -82,9 +82,9 @@ func TestACallThatWaitsForADialReportsTheErrorOfTheDialBefore(t *testing.T) {
 
 func TestADialThatReturnsLateButWellIsUsed(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
-		stuck := make(chan struct{})
-		s.set(func() { s.stuck = stuck })
-		time.AfterFunc(dialTimeout+dialSlack/2, func() { close(stuck) })
+		hanging := make(chan struct{})
+		s.set(func() { s.hanging = hanging })
+		time.AfterFunc(dialTimeout+dialSlack/2, func() { close(hanging) })
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if reply, err := p.Do(ctx, "patient"); err != nil || reply != "patient" {
@@ -95,8 +95,8 @@ func TestADialThatReturnsLateButWellIsUsed(t *testing.T) {
 
 func TestCloseDoesNotWaitForADialThatDoesNotReturn(t *testing.T) {
 	onServer(t, func(t *testing.T, p *Pipe, s *server) {
-		stuck := make(chan struct{})
-		s.set(func() { s.stuck = stuck })
+		hanging := make(chan struct{})
+		s.set(func() { s.hanging = hanging })
 		under := submit(t, p, "under way")
 		settle()
 		begun := time.Now()
@@ -108,7 +108,7 @@ func TestCloseDoesNotWaitForADialThatDoesNotReturn(t *testing.T) {
 		if _, err := p.Do(context.Background(), "after it"); !errors.Is(err, pool.ErrNotSent) {
 			t.Errorf("after it: %v", err)
 		}
-		close(stuck)
+		close(hanging)
 		settle()
 		s.wantLastClosed(t)
 	})

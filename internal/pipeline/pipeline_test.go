@@ -30,7 +30,7 @@ type server struct {
 	frozen  bool
 	down    error
 	hang    bool          // dials do not return before their context ends
-	stuck   chan struct{} // as long as it is open, dials do not return, whatever their contexts
+	hanging chan struct{} // as long as it is open, dials do not return, whatever their contexts
 	full    chan struct{} // as long as it is open, writes block
 	eager   bool          // Send writes what it can
 	dials   int
@@ -50,11 +50,11 @@ type conn struct {
 func (s *server) dial(ctx context.Context) (Conn, error) {
 	s.mu.Lock()
 	s.dials++
-	down, hang, stuck := s.down, s.hang, s.stuck
+	down, hang, hanging := s.down, s.hang, s.hanging
 	s.mu.Unlock()
 	time.Sleep(dialing)
-	if stuck != nil {
-		<-stuck
+	if hanging != nil {
+		<-hanging
 	}
 	if hang {
 		<-ctx.Done()
@@ -320,7 +320,7 @@ func TestAServerThatWasDemotedIsLookedUpAgain(t *testing.T) {
 			demoted, behind := submit(t, p, says), submit(t, p, "behind")
 			settle()
 			demoted.wantError(t, true)
-			// Nobody knows what became of this one: the refusal was not for it.
+			// The outcome of this one is unknown: the refusal was not for it.
 			behind.wantError(t, true)
 			if refusal := pool.Error(""); errors.As(behind.err, &refusal) || !errors.As(demoted.err, &refusal) {
 				t.Errorf("%s: %v, behind it: %v", says, demoted.err, behind.err)
@@ -405,8 +405,8 @@ func TestACallThatWaitsForANewConnectionGetsTheOldOneIfThatIsFirst(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			onServer(t, func(t *testing.T, p *Pipe, s *server) {
 				warm(t, p)
-				stuck := make(chan struct{})
-				s.set(func() { s.frozen, s.stuck, s.down = true, stuck, down })
+				hanging := make(chan struct{})
+				s.set(func() { s.frozen, s.hanging, s.down = true, hanging, down })
 				late := submit(t, p, "late")
 				time.Sleep(timeout)
 				settle()
@@ -423,7 +423,7 @@ func TestACallThatWaitsForANewConnectionGetsTheOldOneIfThatIsFirst(t *testing.T)
 				settle()
 				held := submit(t, p, "held") // waits for the writer of the connection that is used again
 				settle()
-				close(stuck)
+				close(hanging)
 				settle()
 				if held.times != 0 {
 					t.Error("the end of the dial called the receiver of a call that had ended")
@@ -455,8 +455,8 @@ func TestOneDialAtATimeAlsoIfTheOldConnectionCameBackMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onServer(t, func(t *testing.T, p *Pipe, s *server) {
 				warm(t, p)
-				stuck, full := make(chan struct{}), make(chan struct{})
-				s.set(func() { s.frozen, s.stuck = true, stuck })
+				hanging, full := make(chan struct{}), make(chan struct{})
+				s.set(func() { s.frozen, s.hanging = true, hanging })
 				submit(t, p, "late")
 				time.Sleep(timeout)
 				settle()
@@ -479,7 +479,7 @@ func TestOneDialAtATimeAlsoIfTheOldConnectionCameBackMeanwhile(t *testing.T) {
 					}
 				})
 				close(full)
-				close(stuck)
+				close(hanging)
 				settle()
 				if waits.times != 1 {
 					t.Errorf("%d outcomes", waits.times)

@@ -21,7 +21,7 @@ func fairQueues() (q *queues, givenUp *int64) {
 }
 
 // An entry that joined after an attempt began gets no ticket from its answers: in between a
-// majority may have been told another ticket.
+// majority may have stored another ticket.
 func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	q, givenUp := fairQueues()
 	first := q.join("job", pauses())

@@ -335,7 +335,7 @@ func TestAFairWaiterAnnouncesItsTicketAtOnceAndKeepsItsPosition(t *testing.T) {
 		last := new(attempt)
 		flag, _ := w.BeforeAttempt(last)
 		if want := (node.QueuePosition{Ticket: 7, Last: 7, Count: 1, TTL: time.Second}); flag.Position != want || flag.ID != "locker" {
-			b.t.Errorf("it tells %+v, want %+v", flag, want)
+			b.t.Errorf("it announces %+v, want %+v", flag, want)
 		}
 		if ahead, known := w.Entry().Position(); ahead != 3 || !known {
 			b.t.Errorf("%d come first, known: %v", ahead, known)
@@ -346,7 +346,7 @@ func TestAFairWaiterAnnouncesItsTicketAtOnceAndKeepsItsPosition(t *testing.T) {
 			b.t.Errorf("it keeps its position after %v", time.Since(begun))
 		}
 		if w.BeforeAttempt(new(attempt)); last.next != 1 {
-			b.t.Errorf("the attempt before was told %d times that the next one begins", last.next)
+			b.t.Errorf("the attempt before was notified %d times of the next one", last.next)
 		}
 		if w.Leave(); !slices.Equal(b.givenUp, []int64{7}) {
 			b.t.Errorf("given up: %v", b.givenUp)

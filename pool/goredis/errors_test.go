@@ -83,7 +83,7 @@ func (s *scripted) serve(conn net.Conn, number int32) {
 // watch is a hook that keeps what a user's hook can see of a command.
 type watch struct {
 	seen string
-	told bool // cmd.Err() says what next returned
+	same bool // cmd.Err() says what next returned
 }
 
 func (*watch) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -94,7 +94,7 @@ func (*watch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 func (w *watch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		w.told = errors.Is(cmd.Err(), err)
+		w.same = errors.Is(cmd.Err(), err)
 		cmd.SetErr(err) // client.Do does it after its hooks
 		w.seen = fmt.Sprintf("%v nil=%t noscript=%t readonly=%t oom=%t auth=%t noperm=%t redis=%t %q %s",
 			err, err == redis.Nil, errors.Is(err, redis.ErrNoScript), redis.IsReadOnlyError(err),
@@ -147,8 +147,8 @@ func TestErrorRepliesMatterToTheConnectionAndToHooksAsTheyDoForTheClientAlone(t 
 				t.Errorf("%q: got %v, %v", sent, reply, err)
 			}
 		})
-		if got.seen != want.seen || !got.told {
-			t.Errorf("%q: a hook sees\n%s (by cmd.Err() too: %t)\nand of client.Do\n%s", sent, got.seen, got.told, want.seen)
+		if got.seen != want.seen || !got.same {
+			t.Errorf("%q: a hook sees\n%s (by cmd.Err() too: %t)\nand of client.Do\n%s", sent, got.seen, got.same, want.seen)
 		}
 		if refusal, _ := strings.CutPrefix(strings.TrimSpace(sent), "-"); pool.Demoted(pool.Error(refusal)) {
 			wantConnection = int64(2) // go-redis alone keeps some of these
@@ -250,7 +250,7 @@ func TestHooksSeeThatALateCommandWasNotSent(t *testing.T) {
 	if _, err := New(client).Do(ctx, "ROLE"); !errors.Is(err, pool.ErrNotSent) {
 		t.Errorf("got %v", err)
 	}
-	if want := "context deadline exceeded: no connection was open by then "; !w.told || !strings.HasPrefix(w.seen, want) {
+	if want := "context deadline exceeded: no connection was open by then "; !w.same || !strings.HasPrefix(w.seen, want) {
 		t.Errorf("a hook sees %s", w.seen)
 	}
 }

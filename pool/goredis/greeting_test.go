@@ -26,7 +26,7 @@ const (
 
 // treatments says it of every field of redis.Options. One that a later go-redis brings is
 // missing here, and must be thought about: does it change which server is reached, as
-// whom, or what stands on the connection?
+// which user, or what is on the connection?
 var treatments = map[string]struct {
 	treatment
 	why string

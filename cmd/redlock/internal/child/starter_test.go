@@ -90,20 +90,20 @@ func TestAStarterWithAnIncompleteMessageRunsNothing(t *testing.T) {
 	message := binary.NativeEndian.AppendUint64(nil, 4)
 	message = binary.NativeEndian.AppendUint64(message, uint64(len(body)))
 	message = append(message, body...)
-	for _, told := range []int{0, 8, 16, len(message) - 1, len(message)} {
+	for _, sent := range []int{0, 8, 16, len(message) - 1, len(message)} {
 		s, err := newStarter()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.socket.Write(message[:told]); err != nil {
+		if _, err := s.socket.Write(message[:sent]); err != nil {
 			t.Fatal(err)
 		}
 		_ = unix.Shutdown(int(s.socket.Fd()), unix.SHUT_WR) // as if redlock were killed now
 		status := statusOf(t, s.pid)
 		_ = s.socket.Close()
 		_, err = os.Stat(file)
-		if all := told == len(message); all != (status.ExitStatus() == 0) || all != (err == nil) {
-			t.Errorf("told %d of %d bytes it ended with %v; the file: %v", told, len(message), status, err)
+		if all := sent == len(message); all != (status.ExitStatus() == 0) || all != (err == nil) {
+			t.Errorf("after %d of %d bytes it ended with %v; the file: %v", sent, len(message), status, err)
 		}
 	}
 }

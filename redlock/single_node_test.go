@@ -14,7 +14,8 @@ type boundedNode struct{ *fakenode.Node }
 
 func (boundedNode) Bounded() {}
 
-// The only node is asked on the goroutine of who waits for it; but only there.
+// The only node is asked on the goroutine of the waiting caller. A call that does not wait
+// uses another one.
 func TestACancelledCallDoesNotWaitForTheOnlyNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := fakenode.New("a")
@@ -28,7 +29,7 @@ func TestACancelledCallDoesNotWaitForTheOnlyNode(t *testing.T) {
 		begun := time.Now()
 		granted.Cancel()
 		if took := time.Since(begun); took != 0 {
-			t.Errorf("to cancel what was granted takes %v", took)
+			t.Errorf("cancelling a granted request takes %v", took)
 		}
 		if err := l.Close(context.Background()); err != nil {
 			t.Error(err)

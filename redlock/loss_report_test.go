@@ -66,16 +66,16 @@ func TestLossIsLoggedOnlyIfNoCallerIsNotified(t *testing.T) {
 			handle := f.handle(f.lock("job", WithKeepAlive()))
 			f.unlock(f.attach(f.another(), handle))
 		}},
-		"nobody looks, and a renewal finds it": {true, func(f *fixture) {
+		"no caller looks, and a renewal finds it": {true, func(f *fixture) {
 			f.lock("job", WithKeepAlive())
 			lose(f)
 			time.Sleep(10 * time.Second)
 		}},
-		"nobody looks, and it expires": {true, func(f *fixture) {
+		"no caller looks, and it expires": {true, func(f *fixture) {
 			f.lock("job", WithKeepAlive(), WithMaxHold(20*time.Second))
 			time.Sleep(30 * time.Second)
 		}},
-		"somebody else waits, and it expires": {true, func(f *fixture) {
+		"another caller waits, and it expires": {true, func(f *fixture) {
 			f.lock("job")
 			f.unlock(f.lock("job"))
 		}},
