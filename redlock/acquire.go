@@ -196,7 +196,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 		}
 		r.last = o.err
 		r.waiter.Failed(o.err, o.Took)
-		l.unheard(r, o)
+		l.neverAnswered(r, o)
 		if l.repeat(ctx, r, o) {
 			continue
 		}

@@ -148,7 +148,7 @@ func TestRemainsThatDoNotGoAwayInTimeAreTaken(t *testing.T) {
 		if took, limit := time.Since(start), 3*f.config.nodeTimeout; took > limit {
 			t.Errorf("took %v, want %v at most", took, limit)
 		}
-		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes an earlier attempt of this Locker was not undone yet`; err.Error() != want {
+		if want := `redlock: lock "job": lock is taken; on 2 of 3 nodes an earlier attempt of this Locker was not rolled back yet`; err.Error() != want {
 			t.Errorf("error %q, want %q", err, want)
 		}
 		for _, n := range f.nodes {

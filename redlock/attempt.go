@@ -16,11 +16,11 @@ var errInterrupted = errors.New("interrupted")
 
 // An outcome is what became of an attempt that failed.
 type outcome struct {
-	err     error
-	ours    bool              // nothing kept it from winning but what this Locker is giving up
-	remains []fanout.Leftover // of earlier locks and attempts, and its own
-	split   bool              // nobody won: contenders took some nodes each
-	stale   bool              // nothing kept it from winning but that its fencing token was too small
+	err           error
+	ours          bool              // nothing kept it from winning but what this Locker is giving up
+	leftovers     []fanout.Leftover // of earlier locks and attempts, and its own
+	split         bool              // no caller won: contenders took some nodes each
+	tokenTooSmall bool              // only its fencing token kept it from winning
 
 	waiting.Failure
 }
@@ -32,7 +32,7 @@ type outcome struct {
 // the key is asked to delete it, also those that did not answer.
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	lock := &Lock{locker: l, name: r.name, settings: r.settings, entry: r.waiter.Entry()}
-	claim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)
+	claim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout)
 	lock.claim = claim
 	claim.SetMaxTimeout(r.patience())
 	if r.fencing {
@@ -84,10 +84,10 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	}
 	if r.fencing {
 		r.newest = result.NewestToken()
-		stale := result.TokenTooSmall()
-		o.stale = old || stale > 0 && result.Nodes-result.Failed-(result.No-stale) >= l.group.Majority()
+		small := result.TokenTooSmall()
+		o.tokenTooSmall = old || small > 0 && result.Nodes-result.Failed-(result.No-small) >= l.group.Majority()
 	}
-	o.remains, o.ours = claim.Leftovers(result)
+	o.leftovers, o.ours = claim.Leftovers(result)
 	claim.RollBackForRetry()
 	l.traceRound("lock", r.name, result.Yes, start, o.err)
 	return nil, o
@@ -111,7 +111,7 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, ol
 		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
 		err.note = fmt.Sprintf("too late: after %v no validity was left of the TTL", elapsed.Round(time.Microsecond))
 		if old {
-			err.note = "free, but its fencing token was of a time that is over; the nodes have told theirs"
+			err.note = "free, but its fencing token was of a time that is over; the nodes have returned theirs"
 		}
 		return err
 	}
@@ -122,7 +122,7 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, ol
 	}
 	if r.NoHolder() {
 		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
-		err.note = "held by nobody: no value is on a majority of the nodes, and each is in the way of the others until it is undone or expires"
+		err.note = "held by nobody: no value is on a majority of the nodes, and each is in the way of the others until it is rolled back or expires"
 		return err
 	}
 	return newQuorumError("lock", name, ErrTaken, l.group, r)

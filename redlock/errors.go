@@ -152,7 +152,7 @@ func (e *QuorumError) Unwrap() []error {
 func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
 	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
 	if n := r.Queued(); n > 0 {
-		e.note = fmt.Sprintf("free on %d of %d nodes, but others are before us in line", n, r.Nodes)
+		e.note = fmt.Sprintf("free on %d of %d nodes, but other waiters come first", n, r.Nodes)
 	}
 	if n := r.TokenTooSmall(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but the fencing token was too small: they know of a larger one, or their clocks are ahead of the others by more than WithTokenLife", n, r.Nodes)
@@ -177,7 +177,7 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 		e.note = "the key has expired, was deleted, or was forgotten in a restart on " + strings.Join(gone, ", ")
 	}
 	if ours > 0 && len(e.Holders) == 0 && e.note == "" {
-		e.note = fmt.Sprintf("on %d of %d nodes an earlier attempt of this Locker was not undone yet", ours, r.Nodes)
+		e.note = fmt.Sprintf("on %d of %d nodes an earlier attempt of this Locker was not rolled back yet", ours, r.Nodes)
 	}
 	slices.SortStableFunc(e.Holders, func(a, b Holder) int { return b.Nodes - a.Nodes })
 	return e

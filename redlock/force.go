@@ -146,7 +146,7 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 		q.note = "whether the others have carried it out is unknown"
 		return f, q
 	case len(f.Holders) == 0:
-		return f, fmt.Errorf("redlock: %s %q: %w: it was released meanwhile, or somebody else has got it", op, name, ErrNotHeld)
+		return f, fmt.Errorf("redlock: %s %q: %w: it was released meanwhile, or another client has got it", op, name, ErrNotHeld)
 	}
 	return f, nil
 }

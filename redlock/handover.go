@@ -117,7 +117,7 @@ func (l *Locker) Attach(ctx context.Context, handle []byte) (*Lock, error) {
 	defer l.leave()
 
 	lock := &Lock{locker: l, name: h.name, settings: s, token: h.token}
-	claim := l.group.NewClaimIn(&lock.room, key, newValue(l.config.owner), s.nodeTimeout)
+	claim := l.group.NewClaimIn(&lock.storage, key, newValue(l.config.owner), s.nodeTimeout)
 	lock.claim = claim
 	claim.SetMaxTimeout(s.patience())
 	claim.Replace(h.value)

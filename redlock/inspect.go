@@ -48,7 +48,7 @@ func (s State) String() string {
 	text := fmt.Sprintf("nobody holds %q: it is free on %d of %d nodes", s.Name, s.Nodes, s.Total)
 	switch {
 	case s.Unclear:
-		text = fmt.Sprintf("it is unknown who holds %q: somebody has it on %d of %d nodes, and maybe on those that failed", s.Name, s.Nodes, s.Total)
+		text = fmt.Sprintf("it is unknown who holds %q: it is held on %d of %d nodes, and maybe on those that failed", s.Name, s.Nodes, s.Total)
 	case s.Blocked != 0:
 		until := "until a key is deleted: some have no time to live"
 		if s.Blocked > 0 {
@@ -165,7 +165,7 @@ func (l *Locker) state(op, name, key string, answers []node.Answer) (State, erro
 	}
 	most, nodes := mostly(answers)
 	if held := heldMost(answers); nodes < q.Needed && held+s.Total-q.Granted >= q.Needed {
-		q.note = fmt.Sprintf("somebody has it on %d of %d nodes, and maybe on those that failed", held, q.Granted)
+		q.note = fmt.Sprintf("it is held on %d of %d nodes, and maybe on those that failed", held, q.Granted)
 		q.Granted = held
 		return State{}, q
 	}

@@ -18,7 +18,7 @@ type Lock struct {
 	locker   *Locker
 	name     string
 	claim    *fanout.Claim
-	room     fanout.Storage // of claim
+	storage  fanout.Storage // of claim
 	settings *settings
 	token    int64          // 0 without fencing
 	entry    *waiting.Entry // in the wait queue, until it is released; nil for TryLock and WithFair
@@ -139,7 +139,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 		k.claim.LeaveQueue(newValue(k.locker.config.owner))
 	}
 	// A cancellation does not end the wait. The release is on its way, so there is little
-	// to wait for, and the truth to be told: an error would read as a lock that is left.
+	// to wait for, and nil is the truth: an error would read as a lock that is left.
 	result, decided := k.claim.Release(ctx).WaitByDeadline(ctx)
 	defer result.Done()
 	if !decided {

@@ -38,7 +38,7 @@ type Locker struct {
 	listing  chan struct{} // the same for List
 
 	reached    atomic.Bool // a majority of nodes has answered an attempt
-	complained atomic.Bool // that none ever did; see unheard
+	complained atomic.Bool // that none ever did; see neverAnswered
 
 	mu      sync.Mutex // protects the rest
 	closed  bool

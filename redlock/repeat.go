@@ -13,7 +13,7 @@ import (
 //
 //   - The vote was split. Several contenders took some nodes each, and none a majority.
 //   - Leftovers of this Locker were in the way: keys that it is deleting.
-//   - The fencing token was too small. The answers have told a larger one.
+//   - The fencing token was too small. The answers contain a larger one.
 //
 // Such a round is repeated, at first after a random pause of up to two round trips (the
 // "random delay" of the Redis page), then of up to four, eight and so on, up to a node
@@ -48,7 +48,7 @@ func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
 		return false
 	}
 	a.n++
-	if !l.outlast(ctx, o.remains) {
+	if !l.outlast(ctx, o.leftovers) {
 		return false
 	}
 	if !o.split && a.n == 1 {
@@ -61,12 +61,12 @@ func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
 	return l.hub.Pause(ctx, random.N(window+1))
 }
 
-// outlast waits until remains are gone. It returns false if ctx ends or the Locker
+// outlast waits until the leftovers are gone. It returns false if ctx ends or the Locker
 // closes.
-func (l *Locker) outlast(ctx context.Context, remains []fanout.Leftover) bool {
-	for _, remain := range remains {
+func (l *Locker) outlast(ctx context.Context, leftovers []fanout.Leftover) bool {
+	for _, leftover := range leftovers {
 		select {
-		case <-remain.Gone():
+		case <-leftover.Gone():
 		case <-l.closing:
 			return false
 		case <-ctx.Done():

@@ -18,13 +18,13 @@ type reporter struct {
 	mu      sync.Mutex // protects the rest; no other is taken under it
 	queue   []func()
 	dropped int           // reports, since the queue was full
-	told    chan struct{} // closed when the goroutine ends; nil if there is none
+	done    chan struct{} // closed when the goroutine ends; nil if there is none
 }
 
 // maxReports bounds the reports that wait. As many locks may be lost in one moment.
 const maxReports = 10_000
 
-// add has something told. Once the queue was full, what comes is dropped until the
+// add queues a report. Once the queue was full, what comes is dropped until the
 // queue is empty and it was said how much that was: so it is said in its place.
 func (r *reporter) add(report func()) {
 	r.mu.Lock()
@@ -34,9 +34,9 @@ func (r *reporter) add(report func()) {
 		return
 	}
 	r.queue = append(r.queue, report)
-	if r.told == nil {
-		r.told = make(chan struct{})
-		go r.run() // ends when everything was told
+	if r.done == nil {
+		r.done = make(chan struct{})
+		go r.run() // ends when all reports are made
 	}
 }
 
@@ -62,8 +62,8 @@ func (r *reporter) next() (report func()) {
 		}
 	}
 	r.queue = nil // let go of the array that was sliced away
-	close(r.told)
-	r.told = nil
+	close(r.done)
+	r.done = nil
 	return nil
 }
 
@@ -71,21 +71,21 @@ func (r *reporter) next() (report func()) {
 // caller may be a logger or a Trace that is called at present.
 func (r *reporter) wait(ctx context.Context, patience time.Duration) {
 	r.mu.Lock()
-	told := r.told
+	done := r.done
 	r.mu.Unlock()
-	if told == nil {
+	if done == nil {
 		return
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-told:
+	case <-done:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// log has the logger told, if it is to hear of such a thing.
+// log queues a record for the logger, if its level is enabled.
 func (l *Locker) log(ctx context.Context, level slog.Level, message string, args ...any) {
 	if !l.logger.Enabled(ctx, level) {
 		return

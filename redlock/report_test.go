@@ -236,7 +236,7 @@ func TestReportsAreDeliveredInOrderAndDroppedOnesAreCounted(t *testing.T) {
 		}
 		r.add(func() { delivered = nil })
 		synctest.Wait()
-		if delivered != nil || r.told != nil || r.queue != nil {
+		if delivered != nil || r.done != nil || r.queue != nil {
 			t.Error("it does not go on, or keeps a goroutine")
 		}
 	})

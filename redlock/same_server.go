@@ -9,9 +9,9 @@ import (
 // sameServer returns what reports, once for each of n nodes, that it is the same server as
 // another one.
 func (l *Locker) sameServer(n int) func(i int) {
-	told := make([]atomic.Bool, n)
+	reported := make([]atomic.Bool, n)
 	return func(i int) {
-		if !told[i].CompareAndSwap(false, true) {
+		if !reported[i].CompareAndSwap(false, true) {
 			return
 		}
 		name := l.group.Name(i)

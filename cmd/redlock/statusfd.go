@@ -7,7 +7,7 @@ import (
 
 // A statusFile is what --status-fd names. Exit codes alone cannot distinguish the codes of redlock
 // from those of the command, which may be any; what a script prints on the other streams is
-// not told from what the command prints there. timeout(1) and env(1) leave it at rare codes.
+// not distinguished from what the command prints there. timeout(1) and env(1) leave it at rare codes.
 type statusFile struct {
 	file *os.File // nil without --status-fd
 }

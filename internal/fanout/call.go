@@ -62,7 +62,7 @@ func (c *call) supersede() {
 // finished is called once for each call, when nothing uses it any more. One of these holds:
 //
 //   - It was answered, and its client has returned. (Of a call that is given up, Answer and
-//     Late are told on two goroutines, in any order: both must have come.) The node tells
+//     Late are called on two goroutines, in any order: both must have come.) The node tells
 //     that last: by then it has taken the call out of its lists, and the circuit breaker
 //     has forgotten it if it was a probe. The client has given back the context and the
 //     arguments.

@@ -10,16 +10,16 @@ import (
 // What a claim does about the position of this group in the wait queue of a fair lock; see
 // acquire_in_turn.lua.
 
-// A Position is what the nodes were told about the position of this group in the wait queue
+// A Position is what was sent to the nodes about the position of this group in the wait queue
 // of a lock.
 type Position struct {
-	Ticket int64         // the largest, 0 if the nodes were told none
-	TTL    time.Duration // how long a node keeps the position after it was told last, at most
+	Ticket int64         // the largest, 0 if none was sent to the nodes
+	TTL    time.Duration // how long a node keeps the position after it was sent last, at most
 }
 
 // LeaveQueueOnRelease has the release give up the position p as well. It is called when the
-// claim was granted, and no waiter of this group has a ticket any more that the nodes were
-// told.
+// claim was granted, and no waiter of this group has a ticket any more that was sent to
+// the nodes.
 func (c *Claim) LeaveQueueOnRelease(p Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

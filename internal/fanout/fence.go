@@ -21,7 +21,7 @@ import (
 // were set back.
 const clockTolerance = time.Second
 
-// fresh is for how long the time that a node told is used. Our clock, by which we count from
+// fresh is for how long the time from a node is used. Our clock, by which we count from
 // there, is ahead of the node's by half of clockTolerance at most then.
 func fresh(drift float64) time.Duration {
 	const ever = math.MaxInt64 / 2
@@ -32,7 +32,7 @@ func fresh(drift float64) time.Duration {
 type proposer struct{ last atomic.Int64 }
 
 // Token proposes a fencing token for a lock. seen is the newest known token of that lock.
-// While too few nodes have told their time the proposal is 0, which every node refuses. The
+// While too few nodes have returned their time the proposal is 0, which every node refuses. The
 // answers to that tell the time.
 func (g *Group) Token(seen int64) int64 {
 	now := g.agreedMicros()

@@ -15,7 +15,7 @@ const drawPause = 5 * time.Millisecond
 
 // Await waits until there is a reason to ask again, after an attempt failed. It returns false
 // if ctx ends or the Locker closes. With WithFair it may draw tickets, and returns at once
-// then, so that the nodes are told.
+// then, so that the nodes are notified.
 func (w *Waiter) Await(ctx context.Context, f Failure) bool {
 	if w.subscription == nil {
 		w.subscribe()

@@ -75,7 +75,7 @@ func (e *Entry) draw(largest, smallest int64) (drawn bool) {
 	return drawn
 }
 
-// passOn leaves the queue after an attempt of e was granted. announced is what that attempt told
+// passOn leaves the queue after an attempt of e was granted. announced is what that attempt sent
 // the nodes. If it has the ticket of the next entry, the nodes know the position of that entry
 // already. The next entry then inherits the subscription s, because the lock may be released
 // before its waiter is awake. Exception: the next entry wants its position, or its flag, for
@@ -103,7 +103,7 @@ func (e *Entry) inherit() *subscription {
 }
 
 // Position is how many callers come first, at most: those of this Locker, and of other Lockers
-// as many as have smaller tickets. known is false if the nodes have not told the smallest ticket yet.
+// as many as have smaller tickets. known is false if the nodes have not returned the smallest ticket yet.
 func (e *Entry) Position() (ahead int, known bool) {
 	q := e.queues
 	q.mu.Lock()

@@ -220,7 +220,7 @@ func TestInABubbleADeadWaiterIsSkippedAfterItsLease(t *testing.T) {
 		// The lock is free, but not for this Locker.
 		_, err := q.ours.TryLock(context.Background(), "job", redlock.WithFair())
 		wantError(q, err, redlock.ErrTaken)
-		wantText(q, err, "free on", "others are before us in line")
+		wantText(q, err, "free on", "other waiters come first")
 
 		begun := time.Now()
 		lock, err = next.Wait(context.Background())

@@ -192,7 +192,7 @@ func TestAWatchReportsNoReleaseWhereANodeThatIsDownMayHoldTheLock(t *testing.T) 
 		l.cluster.Node(1).Stop()
 		_, err = b.Inspect(ctx, "job")
 		wantError(t, err, redlock.ErrNoQuorum)
-		wantText(t, err, "somebody has it on 1 of 2 nodes, and maybe on those that failed")
+		wantText(t, err, "it is held on 1 of 2 nodes, and maybe on those that failed")
 		time.Sleep(time.Second)
 		select {
 		case change := <-changes:

@@ -17,8 +17,8 @@ var mutants = []mutant{
 		name: "one nonce for all attempts of a call",
 		edits: []edit{
 			{"redlock/acquire.go", "\tlast   error           // what the last", "\tone    string\n\tlast   error           // what the last"},
-			{"redlock/attempt.go", "\tclaim := l.group.NewClaimIn(&lock.room, r.key, newValue(l.config.owner), r.nodeTimeout)",
-				"\tif r.one == \"\" {\n\t\tr.one = newValue(l.config.owner)\n\t}\n\tclaim := l.group.NewClaimIn(&lock.room, r.key, r.one, r.nodeTimeout)"},
+			{"redlock/attempt.go", "\tclaim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout)",
+				"\tif r.one == \"\" {\n\t\tr.one = newValue(l.config.owner)\n\t}\n\tclaim := l.group.NewClaimIn(&lock.storage, r.key, r.one, r.nodeTimeout)"},
 		},
 		rule: carried, runs: 5000,
 	},
@@ -63,8 +63,8 @@ var mutants = []mutant{
 	{
 		name: "an expired lock may be extended",
 		edits: []edit{
-			{"redlock/extend.go", "\tif cause := k.lease.EndIfExpired(callerKnows); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\treturn k.notHeld"},
-			{"redlock/extend.go", "\tif cause := k.lease.EndIfExpired(callerKnows); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\tif cause != ErrReleased"},
+			{"redlock/extend.go", "\tif cause := k.lease.Check(notified); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\treturn k.notHeld"},
+			{"redlock/extend.go", "\tif cause := k.lease.Check(notified); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\tif cause != ErrReleased"},
 		},
 		rule: noRevival, runs: 5000,
 	},
@@ -204,7 +204,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a split vote is an answer",
-		edits: []edit{{"redlock/repeat.go", "return !o.ours && !o.stale && !o.split", "return !o.ours && !o.stale"}},
+		edits: []edit{{"redlock/repeat.go", "case !o.ours && !o.tokenTooSmall && !o.split:", "case !o.ours && !o.tokenTooSmall:"}},
 		rule:  oneGets, runs: 2000,
 	},
 	{

@@ -11,9 +11,9 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// unheardAfter is how long a lock is waited for, with no majority of nodes ever heard,
+// neverAnsweredAfter is how long a lock is waited for, while no majority has ever answered,
 // until that is reported.
-const unheardAfter = 5 * time.Second
+const neverAnsweredAfter = 5 * time.Second
 
 // reach notes that a majority of nodes has answered: the Locker was set up well.
 func (l *Locker) reach() {
@@ -22,11 +22,11 @@ func (l *Locker) reach() {
 	}
 }
 
-// unheard reports once that a call may wait for ever: its attempt failed with err, as all
+// neverAnswered reports once that a call may wait for ever: its attempt failed with err, as all
 // attempts of this Locker before it. A wait without an end returns no error that would say
 // so, and a new service often has no logger yet. So without [WithLogger] the report goes to
 // the default logger, as in net/http.
-func (l *Locker) unheard(r *request, o outcome) {
+func (l *Locker) neverAnswered(r *request, o outcome) {
 	err := o.err
 	if !errors.Is(err, ErrNoQuorum) || o.Answers >= l.group.Majority() { // they may have been divided, or too late
 		l.reach()
@@ -43,7 +43,7 @@ func (l *Locker) unheard(r *request, o outcome) {
 		r.telling = err // later ones may say no more than that nothing is sent to a node that never answers
 	}
 	waits := now.Sub(r.failing)
-	if waits < unheardAfter || !l.complained.CompareAndSwap(false, true) {
+	if waits < neverAnsweredAfter || !l.complained.CompareAndSwap(false, true) {
 		return
 	}
 	logger := l.logger
