@@ -40,7 +40,7 @@ var failures = map[string]func(*redlocktest.Node){
 	"cut off":         func(n *redlocktest.Node) { n.DropRequests(true) },
 	"not heard":       func(n *redlocktest.Node) { n.DropReplies(true) },
 	"out of memory":   func(n *redlocktest.Node) { n.FailWith(outOfMemory) },
-	"foreign":         func(n *redlocktest.Node) { n.Hold("job", "somebody else", 0) },
+	"foreign":         func(n *redlocktest.Node) { n.Hold("job", "another", 0) },
 	"slow by an hour": func(n *redlocktest.Node) { n.Delay(time.Hour) },
 }
 
@@ -109,7 +109,7 @@ func TestNoQuorumNamesEveryNodeThatFailedAndWhatToDo(t *testing.T) {
 		wantText(q, err, q.Addrs()[0], q.Addrs()[1], "OOM", "raise maxmemory")
 
 		q.endFaults()
-		eventually(q, "the failed attempt is undone", func() bool { return q.carriers("job") == 0 })
+		eventually(q, "the failed attempt is rolled back", func() bool { return q.carriers("job") == 0 })
 		q.first(2, (*redlocktest.Node).Freeze)
 		_, err = q.ours.TryLock(context.Background(), "job")
 		wantError(q, err, redlock.ErrNoQuorum, context.DeadlineExceeded)
@@ -166,7 +166,7 @@ func TestAForeignHolderWithAnEmptyValueIsLeftAlone(t *testing.T) {
 
 func TestAPartialWinIsRolledBackAtOnce(t *testing.T) {
 	onCluster(t, 5, func(q *quorumTest) {
-		q.first(3, func(n *redlocktest.Node) { n.Hold("job", "somebody else", 0) })
+		q.first(3, func(n *redlocktest.Node) { n.Hold("job", "another", 0) })
 		_, err := q.ours.TryLock(context.Background(), "job", redlock.WithTTL(time.Hour))
 		wantError(q, err, redlock.ErrTaken)
 		eventually(q, "no node carries the votes of the failed attempt", func() bool { return q.carriers("job") == 0 })

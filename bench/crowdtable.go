@@ -8,7 +8,7 @@ import (
 
 // writeCrowded writes a table of a crowded scenario. Its reference is a queue without
 // any waste: a lock is held for as long as it was, and a round trip later, which is the
-// release, and one more, which is the next acquire, somebody else has it.
+// release, and one more, which is the next acquire, another one has it.
 func writeCrowded(out io.Writer, s crowdedScenario, results map[string][]crowdedResult) {
 	fmt.Fprintf(out, "\n### %v\n\n", s)
 	fmt.Fprintln(out, "| library | locks/s (quartiles) | of a perfect queue | wait p50 / p99 / max | p99 to that of ours, fair | Jain index | failed |")

@@ -21,7 +21,7 @@ type handover struct {
 
 const (
 	handovers = 500
-	settled   = 2 * time.Millisecond // after it, whoever waits has asked, and listens
+	settled   = 2 * time.Millisecond // after it, the waiter has tried, and is subscribed
 )
 
 // runHandover measures and writes a table.

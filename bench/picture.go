@@ -26,7 +26,7 @@ type look struct {
 
 // looks has one for each contender. A library's settings are of one family, the second
 // one dashed. The colors are those of Okabe and Ito without the yellow, which is too light
-// on white, and a gray and a wine red: whoever sees no red, no green or no blue can tell
+// on white, and a gray and a wine red: a reader that sees no red, no green or no blue can tell
 // apart what stands in one picture.
 var looks = map[string]look{
 	ours:            {color: rgb(0x0072B2)},

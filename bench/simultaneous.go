@@ -13,9 +13,9 @@ import (
 )
 
 // Several callers try a free lock once, at the same moment, as a job does that is due on
-// several machines. Whoever is refused leaves it to the others: so one has to get it.
+// several machines. A caller that is refused leaves it to the others: so one has to get it.
 
-// A collision says who tries what.
+// A collision says which callers try which lock.
 type collision struct {
 	Callers, Masters, Down int
 }
@@ -131,7 +131,7 @@ func (m collision) measure(lib string, open func([]string) (trier, func() error,
 		if opened != nil {
 			return r, opened
 		}
-		defer closeIt() // what a dead server still owes is no news
+		defer closeIt() // pending releases of a dead server are no news
 		triers[i] = try
 	}
 	r = momentResult{Moment: m, Lib: lib, Rounds: rounds}

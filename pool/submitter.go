@@ -22,7 +22,7 @@ type Submitter interface {
 	//
 	// First, a command that was sent is not given up at the deadline of ctx. r receives
 	// the late reply, or an error a few seconds after the deadline if there is none. The
-	// lock can undo a late "granted" for certain. Without the late reply it has to repeat
+	// lock can roll back a late "granted" for certain. Without the late reply it has to repeat
 	// the release until the key has expired. A command that was not sent by the deadline
 	// is not sent later.
 	//

@@ -153,7 +153,7 @@ type request struct {
 	waiter waiting.Waiter  // what makes it wait, and when
 	last   error           // what the last of its attempts met
 
-	newest  int64 // see [fanout.Result.NewestToken]
+	newest  int64 // see [fanout.Result.LargestToken]
 	repeats repeats
 
 	failing time.Time // since when no majority answers, if none ever did

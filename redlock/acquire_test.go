@@ -297,10 +297,10 @@ func TestOfCallersWhoSplitTheNodesOneGetsTheLock(t *testing.T) {
 				n.Set(fakenode.Faults{Refuse: true})
 			}
 			lockers := make([]*Locker, c.callers)
-			for who := range lockers {
+			for caller := range lockers {
 				var pools []pool.Pool
 				for i, node := range f.nodes {
-					if i%c.callers == who {
+					if i%c.callers == caller {
 						pools = append(pools, nearPool{node, 0, 10 * time.Millisecond})
 					} else {
 						pools = append(pools, nearPool{node, 5 * time.Millisecond, 0})
@@ -311,14 +311,14 @@ func TestOfCallersWhoSplitTheNodesOneGetsTheLock(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.group.Trust()
-				lockers[who] = l
+				lockers[caller] = l
 				f.others = append(f.others, l)
 			}
 			for round := range 20 {
 				locks, errs := make([]*Lock, c.callers), make([]error, c.callers)
 				var all sync.WaitGroup
-				for who, l := range lockers {
-					all.Go(func() { locks[who], errs[who] = l.TryLock(context.Background(), fmt.Sprint("job", round)) })
+				for caller, l := range lockers {
+					all.Go(func() { locks[caller], errs[caller] = l.TryLock(context.Background(), fmt.Sprint("job", round)) })
 				}
 				all.Wait()
 				winners := 0

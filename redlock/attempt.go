@@ -83,7 +83,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		},
 	}
 	if r.fencing {
-		r.newest = result.NewestToken()
+		r.newest = result.LargestToken()
 		small := result.TokenTooSmall()
 		o.tokenTooSmall = old || small > 0 && result.Nodes-result.Failed-(result.No-small) >= l.group.Majority()
 	}

@@ -146,7 +146,7 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	}
 	c := l.config
 	patience := min(max(4*c.nodeTimeout, minPatience), max(maxPatience, c.nodeTimeout))
-	exam := fanout.Exam{
+	examination := fanout.Examination{
 		Prefix:   c.prefix,
 		Patience: patience,
 		Period:   checkPeriod,
@@ -156,11 +156,11 @@ func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	if at, ok := ctx.Deadline(); ok {
 		// What is left afterwards is for cleaning up, and to say it.
 		left := max(time.Until(at), 0)
-		exam.Period = min(exam.Period, left/4)
-		exam.Budget = min(exam.Budget, left/2)
-		exam.Patience = min(exam.Patience, left/4)
+		examination.Period = min(examination.Period, left/4)
+		examination.Budget = min(examination.Budget, left/2)
+		examination.Patience = min(examination.Patience, left/4)
 	}
-	facts := l.group.Examine(ctx, exam, l.leave)
+	facts := l.group.Examine(ctx, examination, l.leave)
 	if facts == nil {
 		return nil, ended()
 	}

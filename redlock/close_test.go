@@ -206,7 +206,7 @@ func TestMinuteOfLoadAgainstAFrozenNodeLeavesGoroutinesFlat(t *testing.T) {
 	if long() {
 		load = time.Minute
 	}
-	for name, uninterrupted := range map[string]bool{"client that gives up": false, "client that is stuck": true} {
+	for name, uninterrupted := range map[string]bool{"client that gives up": false, "client that hangs": true} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, func(f *fixture) {
 				f.unlock(f.lock("job"))

@@ -39,7 +39,7 @@ func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Contex
 		// takes no longer than the node timeout.
 		unlockErr := lock.Unlock(context.WithoutCancel(ctx))
 		switch {
-		case errors.Is(unlockErr, ErrHandedOver): // by fn, who knows
+		case errors.Is(unlockErr, ErrHandedOver): // by fn, which knows
 		case errors.Is(unlockErr, ErrNotHeld) && !given:
 			err = withLoss(name, err, lock.loss(unlockErr))
 		case given:

@@ -246,7 +246,7 @@ func TestARetakenNodeRemembersTheToken(t *testing.T) {
 func TestANodeThatDeniedTheLockGetsTheTokenLater(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.unlock(f.lock("other", WithFencing()))
-		f.nodes[2].Hold("job", "somebody", 12*time.Millisecond)
+		f.nodes[2].Hold("job", "another", 12*time.Millisecond)
 		k := f.lock("job", WithFencing())
 		time.Sleep(20 * time.Millisecond)
 		f.wantCarriers("job", 3)
@@ -392,7 +392,7 @@ func TestACounterFarAheadOnOneNodeDelaysNoWaiter(t *testing.T) {
 		f.unlock(f.lock("other", WithFencing()))
 		remember(time.Now().Add(72*time.Hour).UnixMicro(), f.nodes[0])
 		first := f.lock("job", WithFencing())
-		f.nodes[0].Hold("job", "rl1:0:somebody", time.Hour)
+		f.nodes[0].Hold("job", "rl1:0:another", time.Hour)
 		waiting := f.LockAsync(context.Background(), "job", WithFencing())
 		time.Sleep(time.Second)
 		f.unlock(first)

@@ -99,15 +99,17 @@ func TestKeepAliveStopsAtOnceWhenAMajorityDeniesTheLock(t *testing.T) {
 }
 
 // A stuck handler writes to a pipe that nobody reads.
-type stuck struct{ read chan struct{} }
+type hangingHandler struct{ read chan struct{} }
 
-func (s *stuck) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-func (s *stuck) Handle(context.Context, slog.Record) error        { <-s.read; return nil }
-func (s *stuck) WithAttrs([]slog.Attr) slog.Handler               { return s }
-func (s *stuck) WithGroup(string) slog.Handler                    { return s }
+func (s *hangingHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
+func (s *hangingHandler) Handle(context.Context, slog.Record) error { <-s.read; return nil }
+func (s *hangingHandler) WithAttrs([]slog.Attr) slog.Handler        { return s }
+func (s *hangingHandler) WithGroup(string) slog.Handler             { return s }
 
 func TestContextsEndInTimeThoughTheLoggerBlocks(t *testing.T) {
-	full := new(stuck)
+	full := new(hangingHandler)
 	logging := WithLogger(slog.New(full))
 	inBubble(t, 3, func(f *fixture) { // where a renewal fails
 		full.read = make(chan struct{})
@@ -252,7 +254,7 @@ func TestDelaysOfRenewalsDoNotAddUp(t *testing.T) {
 }
 
 func TestTheNextWaiterIsServedThoughTheLoggerBlocks(t *testing.T) {
-	full := new(stuck)
+	full := new(hangingHandler)
 	inBubble(t, 3, func(f *fixture) {
 		full.read = make(chan struct{})
 		until := f.lock("job", WithTTL(time.Second)).Until()

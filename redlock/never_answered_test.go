@@ -100,7 +100,7 @@ func TestAnOutageOfNodesThatHadAnsweredIsNoMatterForTheDefaultLogger(t *testing.
 	})
 	inBubble(t, 3, func(f *fixture) {
 		for _, n := range f.nodes {
-			n.Hold("job", "somebody else's", time.Hour)
+			n.Hold("job", "another", time.Hour)
 		}
 		_, err := f.Lock(context.Background(), "job", WithMaxWait(time.Minute))
 		wantIs(t, err, ErrTaken)

@@ -52,7 +52,7 @@ func TestAtMostOneHolder(t *testing.T) {
 func TestContextEndsAtUntilWhateverTheNodesDo(t *testing.T) {
 	for name, disturb := range map[string]func(f *fixture, k *Lock){
 		"nothing": func(*fixture, *Lock) {},
-		"all nodes frozen and an extension stuck": func(f *fixture, k *Lock) {
+		"all nodes frozen and an extension in flight": func(f *fixture, k *Lock) {
 			for _, n := range f.nodes {
 				n.Set(fakenode.Faults{Uninterrupted: true})
 				n.Freeze()

@@ -119,7 +119,7 @@ func TestErrOfAContextSendsNoCommands(t *testing.T) {
 }
 
 func TestLocksAreRenewedInTimeThoughTheLoggerBlocks(t *testing.T) {
-	full := new(stuck)
+	full := new(hangingHandler)
 	inBubble(t, 3, func(f *fixture) {
 		full.read = make(chan struct{})
 		var held []*Lock
@@ -149,7 +149,7 @@ func TestLocksAreRenewedInTimeThoughTheLoggerBlocks(t *testing.T) {
 }
 
 func TestCloseReturnsByItsDeadlineThoughTheLoggerBlocks(t *testing.T) {
-	full := new(stuck)
+	full := new(hangingHandler)
 	inBubble(t, 3, func(f *fixture) {
 		full.read = make(chan struct{})
 		time.AfterFunc(6*time.Second, func() { close(full.read) })

@@ -341,7 +341,7 @@ func TestUndoneAttemptIsNotPublished(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.nodes[1].Hold("job", "other", time.Minute)
 		f.nodes[2].Hold("job", "other", time.Minute)
-		f.nodes[0].Hold("{job}:wait", "somebody", time.Minute)
+		f.nodes[0].Hold("{job}:wait", "another", time.Minute)
 		_, err := f.TryLock(context.Background(), "job")
 		wantIs(t, err, ErrTaken)
 		synctest.Wait()
@@ -443,7 +443,7 @@ func TestOtherWaitersThatAreGoneAreForgotten(t *testing.T) {
 		for i := range 1000 {
 			name := fmt.Sprint("job", i)
 			k := f.lock(name)
-			f.nodes[0].Hold("{"+name+"}:wait", "somebody.1", time.Second)
+			f.nodes[0].Hold("{"+name+"}:wait", "another.1", time.Second)
 			f.unlock(k)
 			time.Sleep(time.Second)
 		}

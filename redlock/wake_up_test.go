@@ -229,8 +229,8 @@ func TestForgedMessagesCostAttemptsAndNothingElse(t *testing.T) {
 		const forged = 100
 		for range forged {
 			for _, n := range f.nodes {
-				n.Publish("{job}:wake", "somebody")
-				n.Publish("{other}:wake", "somebody")
+				n.Publish("{job}:wake", "another")
+				n.Publish("{other}:wake", "another")
 			}
 			time.Sleep(20 * time.Millisecond)
 		}

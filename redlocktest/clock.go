@@ -43,8 +43,8 @@ func (c *clock) jump(store *miniredis.Miniredis, d time.Duration) {
 // keys by that clock: after a jump forward they expire early, after a jump backward they live
 // longer. The TIME command tells the new time.
 func (n *Node) JumpClock(d time.Duration) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.clock.jump(n.store, d)
 }
 

@@ -9,8 +9,8 @@ import (
 // answers nothing. Commands that clients send meanwhile take effect on Thaw, even if the client
 // has closed its connection since. Freezing a frozen or a stopped node does nothing.
 func (n *Node) Freeze() {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	if n.thawed == nil && n.run != nil {
 		n.thawed = make(chan struct{})
 	}
@@ -19,8 +19,8 @@ func (n *Node) Freeze() {
 // Thaw ends a freeze. The held commands are executed, those of one connection in their order.
 // Thawing a node that is not frozen does nothing.
 func (n *Node) Thaw() {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	if n.thawed != nil {
 		close(n.thawed)
 		n.thawed = nil
@@ -30,8 +30,8 @@ func (n *Node) Thaw() {
 // Delay makes the node wait for d before it executes each command. 0 ends the delay of later
 // commands.
 func (n *Node) Delay(d time.Duration) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.delay = d
 }
 
@@ -43,8 +43,8 @@ func (n *Node) Delay(d time.Duration) {
 // to the dropped one, which cannot happen over TCP. Clients open a new connection after a
 // timeout.
 func (n *Node) DropRequests(on bool) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.dropRequests = on
 }
 
@@ -62,8 +62,8 @@ func (n *Node) DropReplies(on bool) {
 // The commands by which clients open, check and close connections are executed as before: HELLO,
 // AUTH, CLIENT, SELECT, PING, RESET, QUIT.
 func (n *Node) FailWith(msg string) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.failWith = msg
 }
 
@@ -75,8 +75,8 @@ func (n *Node) FailWith(msg string) {
 // Each command can have another error, also the commands that FailWith does not fail. It takes
 // precedence over the error of FailWith. A command inside a script does not fail.
 func (n *Node) FailCommand(name, msg string) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	if name = strings.ToUpper(name); msg == "" {
 		delete(n.failCommand, name)
 	} else {
@@ -94,8 +94,8 @@ func (n *Node) Demote() { n.setDemoted(true) }
 func (n *Node) Promote() { n.setDemoted(false) }
 
 func (n *Node) setDemoted(on bool) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.demoted = on
 }
 
@@ -104,16 +104,16 @@ func (n *Node) setDemoted(on bool) {
 // server. Its first command (HELLO, AUTH or its own) is answered after d, and later ones at
 // once. 0 ends the delay of later connections.
 func (n *Node) DelayDials(d time.Duration) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.dialDelay = d
 }
 
 // FlushScripts empties the node's script cache, as SCRIPT FLUSH or a failover does. EVALSHA is
 // answered with NOSCRIPT until the script is sent again.
 func (n *Node) FlushScripts() {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	if n.run == nil {
 		return // it will start without scripts anyway
 	}

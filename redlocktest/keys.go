@@ -8,8 +8,8 @@ import "time"
 // Hold, Delete, Get, TTL and Keys read and change the node's data directly. They work while the
 // node is frozen or stopped, and no fault applies to them.
 func (n *Node) Hold(key, value string, ttl time.Duration) {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.clock.follow(n.store)
 	n.store.Del(key) // Set refuses to replace a key of another type
 	_ = n.store.Set(key, value)
@@ -20,8 +20,8 @@ func (n *Node) Hold(key, value string, ttl time.Duration) {
 
 // Delete removes a key. It returns false if there was none.
 func (n *Node) Delete(key string) bool {
-	n.gate.Lock()
-	defer n.gate.Unlock()
+	n.running.Lock()
+	defer n.running.Unlock()
 	n.clock.follow(n.store)
 	return n.store.Del(key)
 }
@@ -29,8 +29,8 @@ func (n *Node) Delete(key string) bool {
 // Get returns the value of a key. ok is false if there is no such key or it does not hold a
 // string.
 func (n *Node) Get(key string) (value string, ok bool) {
-	n.gate.RLock()
-	defer n.gate.RUnlock()
+	n.running.RLock()
+	defer n.running.RUnlock()
 	n.clock.follow(n.store)
 	value, err := n.store.Get(key)
 	return value, err == nil
@@ -39,16 +39,16 @@ func (n *Node) Get(key string) (value string, ok bool) {
 // TTL returns the remaining time to live of a key. It is 0 if the key never expires or does not
 // exist.
 func (n *Node) TTL(key string) time.Duration {
-	n.gate.RLock()
-	defer n.gate.RUnlock()
+	n.running.RLock()
+	defer n.running.RUnlock()
 	n.clock.follow(n.store)
 	return n.store.TTL(key)
 }
 
 // Keys returns the names of all keys, sorted.
 func (n *Node) Keys() []string {
-	n.gate.RLock()
-	defer n.gate.RUnlock()
+	n.running.RLock()
+	defer n.running.RUnlock()
 	n.clock.follow(n.store)
 	return n.store.Keys()
 }

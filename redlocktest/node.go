@@ -24,10 +24,10 @@ type Node struct {
 	lifecycle sync.Mutex
 	closed    bool
 
-	// gate is held for reading while a command is executed and for writing
+	// running is held for reading while a command is executed and for writing
 	// while a fault is changed: thus a fault holds from the moment at which its
 	// method returned. It is never held across I/O or a wait.
-	gate         sync.RWMutex
+	running      sync.RWMutex
 	run          *run          // nil while stopped
 	thawed       chan struct{} // closed by Thaw; nil unless frozen
 	delay        time.Duration
@@ -131,9 +131,9 @@ func (n *Node) boot(empty bool) error {
 	if empty {
 		n.store.FlushAll()
 	}
-	n.gate.Lock()
+	n.running.Lock()
 	n.run = r
-	n.gate.Unlock()
+	n.running.Unlock()
 	if err := n.listener.open(); err != nil {
 		n.halt()
 		return fmt.Errorf("redlocktest: start %s: %w", n.Addr(), err)
@@ -143,11 +143,11 @@ func (n *Node) boot(empty bool) error {
 
 // halt ends the current run, if there is one.
 func (n *Node) halt() {
-	n.gate.Lock()
+	n.running.Lock()
 	r := n.run
 	n.run = nil
 	n.thawed = nil // held commands end with the run
-	n.gate.Unlock()
+	n.running.Unlock()
 	if r == nil {
 		return
 	}
@@ -159,8 +159,8 @@ func (n *Node) halt() {
 
 // serve takes a new connection. It returns false if the node is stopped.
 func (n *Node) serve(conn net.Conn) bool {
-	n.gate.RLock()
-	defer n.gate.RUnlock()
+	n.running.RLock()
+	defer n.running.RUnlock()
 	if n.run == nil {
 		return false
 	}

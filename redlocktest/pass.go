@@ -12,17 +12,17 @@ func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 	if !r.sleep() {
 		return
 	}
-	n.gate.RLock()
-	defer n.gate.RUnlock()
+	n.running.RLock()
+	defer n.running.RUnlock()
 	for n.run == r && n.thawed != nil {
 		thawed := n.thawed
-		n.gate.RUnlock()
+		n.running.RUnlock()
 		n.count(func(s *Stats) { s.Frozen++ })
 		select {
 		case <-thawed:
 		case <-r.over:
 		}
-		n.gate.RLock()
+		n.running.RLock()
 	}
 
 	switch {
@@ -43,11 +43,11 @@ func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 	default:
 		n.clock.follow(n.store)
 		if blocking[name] {
-			// It may wait for a command of another client, so it must not hold the gate. A
-			// change of faults would wait for the gate, and all other commands for the change,
+			// It may wait for a command of another client, so it must not hold running. A
+			// change of faults would wait for that, and all other commands for the change,
 			// among them the command that it waits for.
-			n.gate.RUnlock()
-			defer n.gate.RLock()
+			n.running.RUnlock()
+			defer n.running.RLock()
 		}
 		execute()
 		if !handshake[name] {
@@ -58,9 +58,9 @@ func (r *run) pass(c *server.Peer, p *peer, name string, execute func()) {
 
 // sleep waits for the node's delay. It returns false if the run ended meanwhile.
 func (r *run) sleep() bool {
-	r.node.gate.RLock()
+	r.node.running.RLock()
 	d := r.node.delay
-	r.node.gate.RUnlock()
+	r.node.running.RUnlock()
 	if d <= 0 {
 		return true
 	}
@@ -81,7 +81,7 @@ var handshake = map[string]bool{
 	"AUTH": true, "CLIENT": true, "HELLO": true, "PING": true, "QUIT": true, "RESET": true, "SELECT": true,
 }
 
-// refusesWrite reports whether the node is demoted and refuses the command. The gate is held.
+// refusesWrite reports whether the node is demoted and refuses the command. n.running is held.
 func (r *run) refusesWrite(name string) bool {
 	return r.node.demoted && !handshake[name] && !reading[name] &&
 		r.server.IsRegisteredCommand(name) && !r.server.IsReadOnlyCommand(name)

@@ -63,7 +63,7 @@ func newRun(n *Node) (*run, error) {
 // true, so that miniredis does not execute the command again.
 func (r *run) around(c *server.Peer, name string, args ...string) bool {
 	p := r.peer(c)
-	if p == nil && r.refusesWrite(name) { // the gate is held by the command that runs the script
+	if p == nil && r.refusesWrite(name) { // running is held by the command that runs the script
 		c.WriteError(readOnly)
 		return true
 	}

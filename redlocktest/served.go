@@ -122,9 +122,9 @@ func (r *run) cutIdle() []*served {
 // TCP some clients check a connection before they use it, and notice that it was closed. In
 // memory they cannot.
 func (n *Node) CloseIdle() int {
-	n.gate.RLock()
+	n.running.RLock()
 	r := n.run
-	n.gate.RUnlock()
+	n.running.RUnlock()
 	if r == nil {
 		return 0
 	}

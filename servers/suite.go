@@ -53,7 +53,7 @@ func build(dir string) (*tools, error) {
 	}
 	for _, test := range chosen {
 		if !slices.Contains(strings.Fields(string(there)), test) {
-			return nil, fmt.Errorf("%s is no test of %s: mend the list in servers/suite.go", test, folder)
+			return nil, fmt.Errorf("%s is no test of %s: correct the list in servers/suite.go", test, folder)
 		}
 	}
 	return t, nil

@@ -77,7 +77,7 @@ func TestWaitGetsTheLockOnceItIsFree(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	for _, n := range cluster.Nodes() {
-		n.Hold(lockName, "somebody", 0)
+		n.Hold(lockName, "another", 0)
 	}
 	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--wait", "25s")...)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -98,7 +98,7 @@ func TestAWaitThatRunsOutIs75(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
 	for _, n := range cluster.Nodes() {
-		n.Hold(lockName, "somebody", 0)
+		n.Hold(lockName, "another", 0)
 	}
 	began := time.Now()
 	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--wait", "1s")...)
@@ -112,8 +112,8 @@ func TestAWaitThatRunsOutIs75(t *testing.T) {
 func TestASignalEndsTheWaitAndNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
-	cluster.Node(0).Hold(lockName, "somebody", 0)
-	cluster.Node(1).Hold(lockName, "somebody", 0)
+	cluster.Node(0).Hold(lockName, "another", 0)
+	cluster.Node(1).Hold(lockName, "another", 0)
 	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--wait", "25s")...)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -1,6 +1,6 @@
 // Package clock reads the two clocks of the machine together.
 //
-// A lease must end on time after the machine slept and after the wall clock was set. The
+// A lease must end on time after the machine was suspended and after the wall clock was set. The
 // monotonic clock of most systems stands still during sleep (golang.org/issue/24595). So
 // elapsed time is the larger of the two: a wall clock that steps forward ends a lease early,
 // a wall clock that steps back changes nothing.
@@ -21,7 +21,7 @@ func (r Reading) Since(earlier Reading) time.Duration {
 }
 
 // Skew is how much further the wall clock went than the monotonic clock from earlier to r.
-// It is about zero. If the machine slept it is the length of the sleep. If the wall clock was
+// It is about zero. If the machine was suspended it is the length of the suspend. If the wall clock was
 // set it is the step, which may be negative.
 func (r Reading) Skew(earlier Reading) time.Duration {
 	return r.Wall.Round(0).Sub(earlier.Wall.Round(0)) - (r.Mono - earlier.Mono)

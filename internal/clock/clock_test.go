@@ -13,7 +13,7 @@ func TestElapsedIsTheLargerOfBothClocks(t *testing.T) {
 			why              string
 		}{
 			{0, time.Second, 0, "both agree"},
-			{time.Hour, time.Hour + time.Second, time.Hour, "the machine slept, or the clock was set forward"},
+			{time.Hour, time.Hour + time.Second, time.Hour, "the machine was suspended, or the clock was set forward"},
 			{-time.Hour, time.Second, -time.Hour, "a clock set back must not prolong anything"},
 		} {
 			f := new(Fake)

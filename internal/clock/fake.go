@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Fake is the system's clock with offsets, for tests: a machine that slept, a
+// Fake is the system's clock with offsets, for tests: a machine that was suspended, a
 // wall clock that was set. The zero value agrees with [System].
 type Fake struct {
 	mu   sync.Mutex

@@ -150,16 +150,16 @@ func TestAMissingRightIsAnErrorOnlyWithTheOptionThatNeedsIt(t *testing.T) {
 		"pings":            {node.ToPing, nil, "made again", Warning},
 	} {
 		for _, lacks := range []struct {
-			check  string
-			denial node.MissingRight
-			remedy string
+			check   string
+			missing node.MissingRight
+			remedy  string
 		}{
 			{"rights", node.MissingRight{Purpose: c.need, Command: "HSET", Name: "HSET", Said: "no permissions"}, "ACL SETUSER app"},
 			{"commands", node.MissingRight{Purpose: c.need, Command: "HSET", Name: "HSET", Said: "not found", Unknown: true}, "take rename-command HSET out"},
 		} {
 			for _, uses := range []bool{false, true} {
 				all, s, want := guardedNodes(1), settings, c.worst
-				if all[0].Rights.Missing = []node.MissingRight{lacks.denial}; uses && c.uses != nil {
+				if all[0].Rights.Missing = []node.MissingRight{lacks.missing}; uses && c.uses != nil {
 					c.uses(&s)
 					want = Error
 				}

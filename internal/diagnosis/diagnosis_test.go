@@ -265,7 +265,7 @@ func TestWithoutAMajorityLockingIsImpossible(t *testing.T) {
 func TestARemedyGrantsTheMissingRights(t *testing.T) {
 	key, command, channel := "User app has no permissions to access the 'k' key", "User app has no permissions to run the 'time' command", "User app has no permissions to access the 'c' channel"
 	for name, c := range map[string]struct {
-		denials []node.MissingRight
+		missing []node.MissingRight
 		prefix  string
 		version int64
 		want    string
@@ -281,7 +281,7 @@ func TestARemedyGrantsTheMissingRights(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			all, s := healthy(1), settings
 			s.Prefix = c.prefix
-			all[0].Rights.Missing = c.denials
+			all[0].Rights.Missing = c.missing
 			if c.version > 0 {
 				all[0].Server.Major, all[0].Server.Minor = c.version, 0
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// An Exam says how to examine the nodes.
-type Exam struct {
+// An Examination says how to examine the nodes.
+type Examination struct {
 	Prefix   string        // of all keys of locks
 	Patience time.Duration // for the answer to one question
 	Period   time.Duration // over which the clocks are compared
@@ -28,7 +28,7 @@ var errNoEnd = errors.New("it was not examined to the end in time: its client di
 // returns the facts in the order of the nodes. It takes the budget and one more patience, for
 // cleaning up, at most. If ctx ends first it returns nil. When the client of the last node has
 // returned it calls ended.
-func (g *Group) Examine(ctx context.Context, e Exam, ended func()) []node.Facts {
+func (g *Group) Examine(ctx context.Context, e Examination, ended func()) []node.Facts {
 	var id [8]byte
 	rand.Read(id[:]) // never fails, see crypto/rand
 	name := "redlock-check:" + hex.EncodeToString(id[:])

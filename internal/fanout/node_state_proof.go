@@ -13,7 +13,7 @@ import (
 // server keeps the commands in its sockets, and a network that is cut off keeps those that it
 // has. Both go on with them, and with their whole TTL, when the silence ends.
 //
-// But a silence does not undo what was there before it. While the node answered, commands on
+// But a silence does not cancel the time before it. While the node answered, commands on
 // their way came nearer, and those that had arrived were carried out. So the times between
 // silences add up. Otherwise a client that is slow to notice answers once in each TTL would
 // never get rid of the unknown outcome.

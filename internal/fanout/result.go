@@ -129,10 +129,10 @@ func (r Result) OtherWaiter() string {
 	return ""
 }
 
-// NewestToken is a token such that a larger one is not too small for a majority, as far as
+// LargestToken is a token such that a larger one is not too small for a majority, as far as
 // the answers tell. It is not the largest of all: one node that is far ahead of the others
-// must not make everyone propose tokens that the others would refuse.
-func (r Result) NewestToken() int64 {
+// must not make all Lockers propose tokens that the others would refuse.
+func (r Result) LargestToken() int64 {
 	var buf [7]int64
 	seen := buf[:0]
 	for i := range r.calls {

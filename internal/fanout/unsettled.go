@@ -37,7 +37,7 @@ func (g *Group) untrack(c *Claim) {
 
 // IsLeftover reports whether value, which a node carried, is one of this group that had been
 // released or given up, and was not gone there yet when the node was asked. A value within the
-// minimum hold time is no leftover: it blocks everyone.
+// minimum hold time is no leftover: it blocks all clients.
 func (g *Group) IsLeftover(value string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

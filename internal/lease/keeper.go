@@ -13,7 +13,7 @@ type Keeper struct {
 
 	mu      sync.Mutex // protects the rest; nothing but the clock is called under it
 	closed  bool
-	held    map[*Lease]struct{} // leases that have not ended, as far as anybody noticed
+	held    map[*Lease]struct{} // leases that have not ended, as far as is known
 	sweepAt int                 // size of held at which to look for leases that expired unnoticed
 	suspend suspendWatch
 }
@@ -43,7 +43,7 @@ func (k *Keeper) Hold(l *Lease, keepAlive bool) bool {
 	return true
 }
 
-// Held counts the leases that have not ended, as far as anybody noticed.
+// Held counts the leases that have not ended, as far as is known.
 func (k *Keeper) Held() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()

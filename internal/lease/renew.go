@@ -82,7 +82,7 @@ func (l *Lease) renew() {
 	case errors.Is(err, ErrMaxHold):
 		// Nothing more to gain: the lease ends at its deadline.
 	default:
-		// Not lost, as far as anybody knows: go on as long as it is valid.
+		// Not lost, as far as is known: go on as long as it is valid.
 		again, left := l.renewalFailed, l.state.remaining(now)
 		report = func() { l.grant.Lock.RenewalFailed(err, left, again) }
 		l.renewalFailed = true

@@ -61,7 +61,7 @@ func flood(n *Node, r *recorder, perTimeout, rounds int) (refused int) {
 func TestHangingNodeHoldsABoundedNumberOfCalls(t *testing.T) {
 	for name, faults := range map[string]fakenode.Faults{
 		"client that gives up": {},
-		"client that is stuck": {Uninterrupted: true},
+		"client that hangs":    {Uninterrupted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

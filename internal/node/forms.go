@@ -186,7 +186,7 @@ var formWords = []string{"unknown command", "invalid command", "unrecognized com
 	"not allowed", "not permitted", "not implemented", "disabled", "forbidden", "prohibited", "noperm", "undeclared", "non local key",
 	"keys array", "compiling script", "scripting engine", "called from script", "called from lua script"}
 
-// Words for rights that a script lacks halfway. What it did by then it cannot undo. Only a wait
+// Words for rights that a script lacks halfway. What it did by then it cannot revert. Only a wait
 // has done nothing that counts (wait.lua writes last).
 var halfway = []string{"executing the script can't", "acl failure in script"}
 

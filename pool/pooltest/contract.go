@@ -145,7 +145,7 @@ var submitterDuties = []duty{
 	{"Submit returns at once on a frozen server, and each command has one outcome",
 		"one goroutine submits to all nodes, and one frozen node of three must cost nothing", submitsToFrozen},
 	{"the receiver of a command that was sent gets the late reply",
-		`one release undoes a late "granted"; without the reply it takes many releases`, receivesLate},
+		`one release rolls a late "granted" back; without the reply it takes many releases`, receivesLate},
 	{"a command that was not sent by its deadline is not sent later",
 		"it would set a key after its caller has given up", notSentLate},
 	{"a connection that breaks ends each outstanding command once, and sends none again",

@@ -40,13 +40,13 @@ func (p *peer) hold(released <-chan struct{}) {
 	}
 }
 
-// gated is a connection that is not read while the server is frozen.
-type gated struct {
+// freezable is a connection that is not read while the server is frozen.
+type freezable struct {
 	server *server
 	net.Conn
 }
 
-func (g gated) Read(p []byte) (int, error) {
+func (g freezable) Read(p []byte) (int, error) {
 	g.server.awake()
 	n, err := g.Conn.Read(p)
 	g.server.awake()

@@ -45,7 +45,7 @@ func (p *reference) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	}
 	s := &refSubscription{p: p, ctx: ctx, link: l}
 	s.forget = context.AfterFunc(ctx, func() {
-		if p.fault != "deaf" {
+		if p.fault != "no messages" {
 			_ = s.current().SetDeadline(time.Unix(1, 0))
 		}
 	})

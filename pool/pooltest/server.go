@@ -99,7 +99,7 @@ func (s *server) serve(p *peer) {
 		delete(s.conns, p.conn)
 		s.mu.Unlock()
 	}()
-	r := bufio.NewReader(gated{s, p.conn})
+	r := bufio.NewReader(freezable{s, p.conn})
 	for {
 		args, err := readCommand(r)
 		if err != nil || len(args) == 0 {

@@ -151,8 +151,8 @@ func TestADialThatHangsDoesNotDelayLaterOnes(t *testing.T) {
 
 func TestDialsThatNeverReturnAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stuck := make(chan struct{})
-		s := &slow{takes: func(context.Context, int) error { <-stuck; return nil }}
+		hanging := make(chan struct{})
+		s := &slow{takes: func(context.Context, int) error { <-hanging; return nil }}
 		p := New(s)
 		const calls = 4
 		for range 50 {
@@ -169,7 +169,7 @@ func TestDialsThatNeverReturnAreFew(t *testing.T) {
 		if opened, _ := s.counts(); opened > calls+extra {
 			t.Errorf("%d dials for %d calls at a time", opened, calls)
 		}
-		close(stuck)
+		close(hanging)
 		time.Sleep(spared)
 		synctest.Wait()
 		if opened, closed := s.counts(); opened != closed {

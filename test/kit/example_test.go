@@ -82,8 +82,8 @@ func Example_redlocktestWithRedigo() {
 	}
 	defer locker.Close(context.Background())
 
-	cluster.Node(0).Hold("backup", "somebody else", time.Minute)
-	cluster.Node(1).Hold("backup", "somebody else", time.Minute)
+	cluster.Node(0).Hold("backup", "another", time.Minute)
+	cluster.Node(1).Hold("backup", "another", time.Minute)
 	_, err = locker.TryLock(context.Background(), "backup")
 	fmt.Println("taken:", errors.Is(err, redlock.ErrTaken))
 	// Output:

@@ -53,7 +53,7 @@ func TestNodesThatRestartEmptyOneAfterTheOtherDoNotCostTheLock(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := all.carry("job"); n != 2 {
-				t.Logf("node %d was taken again before anybody looked: %d carry the lock", i, n)
+				t.Logf("node %d was taken again before the test looked: %d carry the lock", i, n)
 			}
 		}
 		eventually(t, "all nodes carry the lock", func() bool { return all.carry("job") == 3 })

@@ -67,7 +67,7 @@ func parse() (o options) {
 	flag.BoolVar(&o.real, "real", false, "go through real clients and adapters, and run the scripts as they are")
 	flag.Uint64Var(&o.trace, "trace", 0, "print the timelines of so many schedules, and nothing else")
 	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
-	flag.StringVar(&o.only, "only", "", "of the mutants, those whose names contain this")
+	flag.StringVar(&o.only, "only", "", "only the mutants with this in their names")
 	flag.StringVar(&o.without, "without", "", "leave out this kind of event, such as \"idle cuts\" or \"rush\": to see what only it finds")
 	flag.Uint64Var(&o.workers, "workers", 2, "processes")
 	flag.DurationVar(&o.pause, "progress", 10*time.Second, "how often to say on standard error how far it is; 0 for never")
@@ -130,7 +130,7 @@ func runAll(ctx context.Context, program string, o options, out io.Writer) error
 	case broken != nil:
 		return fmt.Errorf("seed %d breaks the rule %q", broken.Seed, broken.Rule)
 	case o.outside && len(total.Broken) == 0:
-		return fmt.Errorf("%d schedules that leave the assumptions broke no rule: either nothing went wrong in them, or nobody looked", total.Runs)
+		return fmt.Errorf("%d schedules that leave the assumptions broke no rule: either nothing went wrong in them, or the rules see nothing", total.Runs)
 	}
 	return nil
 }

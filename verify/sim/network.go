@@ -110,7 +110,7 @@ func (m *message) noteAttempt() {
 	}
 }
 
-// byRoute is an order that does not say who was first at this instant.
+// byRoute is an order that does not depend on which came first at this instant.
 func byRoute(a, b *message) int {
 	if a.link != b.link {
 		return cmp.Or(cmp.Compare(a.link.client.index, b.link.client.index),
