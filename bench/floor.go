@@ -10,7 +10,7 @@ import (
 
 // The floor is no lock: on the same client, it sends what a lock has to send, from a
 // goroutine for each server, and returns when a majority has answered. It does not look
-// at the answers, rolls nothing back, and leaves stragglers to themselves. Whoever has a
+// at the answers, rolls nothing back, and leaves stragglers to themselves. A user that has a
 // goroutine for each server can hardly be faster.
 
 // A floorNode sends one command to one server.
