@@ -29,7 +29,7 @@ type repeats struct {
 const shortTrip = 100 * time.Microsecond
 
 // answers reports whether the attempt that failed with o is an answer, and not to be repeated.
-func (o outcome) answers() bool { return !o.ours && !o.stale && !o.split }
+func (o outcome) answers() bool { return !o.ours && !o.tokenTooSmall && !o.split }
 
 // repeat waits until it is time to repeat the attempt that failed with o. It returns
 // false if the attempt is an answer, or was repeated for long enough, or if ctx ends or

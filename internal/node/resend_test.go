@@ -42,7 +42,7 @@ func TestConnectionThatEndedCostsNoCallOfAnyVerb(t *testing.T) {
 				t.Errorf("%v: the answer does not say that an earlier send is of unknown fate", c.verb)
 			}
 			if a = ask(t, n, Inspect, "k", ""); a.SentBefore {
-				t.Errorf("after %v a call is in doubt that was sent once", c.verb)
+				t.Errorf("after %v a call that was sent once has an unknown outcome", c.verb)
 			}
 		}
 	})
@@ -194,7 +194,7 @@ func TestConnectionThatEndedUnsentIsReplacedAndLeavesNoUnknownOutcome(t *testing
 		a := ask(t, n, Acquire, "k", "v")
 		wantStatus(t, a, Granted)
 		if a.SentBefore {
-			t.Error("the answer is in doubt, although nothing else was sent")
+			t.Error("the outcome is unknown, although nothing else was sent")
 		}
 	})
 }

@@ -27,7 +27,7 @@ func severalKeys(t *testing.T, longest time.Duration, test func(t *testing.T, al
 		all.must(t, "FLUSHALL")
 		var pools []pool.Pool
 		for _, addr := range all.addrs() {
-			pools = append(pools, lib.open(t, addr, nil))
+			pools = append(pools, lib.Open(t, addr, nil))
 		}
 		g := fanout.NewGroup(pools, 0.01, longest, nil)
 		test(t, all, g)

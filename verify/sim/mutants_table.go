@@ -63,8 +63,8 @@ var mutants = []mutant{
 	{
 		name: "an expired lock may be extended",
 		edits: []edit{
-			{"redlock/extend.go", "\tif cause := k.lease.Check(notified); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\treturn k.notHeld"},
-			{"redlock/extend.go", "\tif cause := k.lease.Check(notified); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\tif cause != ErrReleased"},
+			{"redlock/extend.go", "\tif cause := k.lease.EndIfExpired(callerKnows); cause != nil {\n\t\treturn k.notHeld", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\treturn k.notHeld"},
+			{"redlock/extend.go", "\tif cause := k.lease.EndIfExpired(callerKnows); cause != nil {\n\t\tif cause != ErrReleased", "\tif cause := k.lease.EndIfExpired(false); false {\n\t\tif cause != ErrReleased"},
 		},
 		rule: noRevival, runs: 5000,
 	},
@@ -204,7 +204,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "a split vote is an answer",
-		edits: []edit{{"redlock/repeat.go", "case !o.ours && !o.tokenTooSmall && !o.split:", "case !o.ours && !o.tokenTooSmall:"}},
+		edits: []edit{{"redlock/repeat.go", "return !o.ours && !o.tokenTooSmall && !o.split", "return !o.ours && !o.tokenTooSmall"}},
 		rule:  oneGets, runs: 2000,
 	},
 	{
