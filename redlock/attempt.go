@@ -98,9 +98,9 @@ func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fano
 	flag, leaves := r.waiter.BeforeAttempt(claim)
 	switch {
 	case r.fair:
-		return claim.Turn(ctx, r.ttl, flag)
+		return claim.AcquireInTurn(ctx, r.ttl, flag)
 	case leaves:
-		return claim.Wait(ctx, r.ttl, flag)
+		return claim.AcquireOrFlag(ctx, r.ttl, flag)
 	}
 	return claim.Acquire(ctx, r.ttl)
 }

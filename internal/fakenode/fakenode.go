@@ -288,7 +288,7 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 	case lua.Acquire:
 		c.Does = "acquire"
 		return n.acquire(n.note(c), script.Arg("ttl"))
-	case lua.Wait, lua.FencedWait:
+	case lua.AcquireOrFlag, lua.FencedAcquireOrFlag:
 		c.Does, c.Waits = "acquire", script.Key("wait") != ""
 		return n.wait(n.note(c), script, f)
 	case lua.Extend:
@@ -321,7 +321,7 @@ func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 	if exists && held.value != c.Value && c.Waits {
 		n.flag(script.Key("wait"), script.Arg("waiter").(string), script.Arg("flagTTL").(int64))
 	}
-	if script.Script == lua.FencedWait {
+	if script.Script == lua.FencedAcquireOrFlag {
 		return n.fencedWait(c, fenceOf(script, f.Ahead), script.Arg("ttl"))
 	}
 	if exists {

@@ -44,10 +44,10 @@ type Claim struct {
 	minHold     time.Duration   // see SetMinHold; written with the group's mutex held, too
 	minHoldEnds time.Time       // until then the keys are not deleted; zero if they may be
 	announce    bool            // releases notify the waiters
-	flag        node.WaiterFlag // the waiter flag that Wait and Turn leave
+	flag        node.WaiterFlag // the waiter flag that AcquireOrFlag and AcquireInTurn leave
 	requeue     bool            // the release puts the position back into the wait queue
 	nextAttempt bool            // the next attempt has begun, and tells the nodes its position itself
-	reached     int             // nodes that answered Turn
+	reached     int             // nodes that answered AcquireInTurn
 	missed      int             // nodes that did not, as far as is known
 	unsettled   int             // nodes that are not settled, once released
 	retakeUntil time.Time       // until then nodes without the value are asked again
@@ -87,7 +87,7 @@ func (c *Claim) Value() string { return c.entry.Value() }
 // Replace names the value that Swap replaces. It comes before Swap.
 func (c *Claim) Replace(former string) { c.entry = c.entry.Replacing(former) }
 
-// Fair has the release notify the first in the wait queue, as a release after Turn does.
+// Fair has the release notify the first in the wait queue, as a release after AcquireInTurn does.
 // ttl is how long a node keeps a position.
 func (c *Claim) Fair(ttl time.Duration) { c.flag.Position.TTL = ttl }
 
@@ -103,17 +103,17 @@ func (c *Claim) Acquire(ctx context.Context, ttl time.Duration) *Round {
 	return c.begin(newRound(ctx, node.Acquire, c, ttl, c.callTimeout()))
 }
 
-// Wait asks like Acquire. A node where the lock is taken says for how long, and leaves
+// AcquireOrFlag asks like Acquire. A node where the lock is taken says for how long, and leaves
 // the waiter flag. If the lock is released there before the flag expires, the release
 // notifies the waiter.
-func (c *Claim) Wait(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
+func (c *Claim) AcquireOrFlag(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
 	c.flag = flag // the claim is not shared yet
-	return c.begin(newRound(ctx, node.Wait, c, ttl, c.callTimeout()))
+	return c.begin(newRound(ctx, node.AcquireOrFlag, c, ttl, c.callTimeout()))
 }
 
-// Turn asks like Wait, but a node refuses while another waiter is first in the wait queue. The
+// AcquireInTurn asks like AcquireOrFlag, but a node refuses while another waiter is first in the wait queue. The
 // claim is about one key.
-func (c *Claim) Turn(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
+func (c *Claim) AcquireInTurn(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
 	c.flag = flag // the claim is not shared yet
 	return c.begin(newRound(ctx, node.AcquireInTurn, c, ttl, c.callTimeout()))
 }

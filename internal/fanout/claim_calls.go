@@ -178,7 +178,7 @@ func (c *Claim) nextCall(i int, last *call) *call {
 func (c *Claim) fillRequest(r *node.Request, verb node.Verb, entry node.Entry, ttl time.Duration) {
 	var flag node.WaiterFlag
 	switch {
-	case verb == node.Wait || verb == node.AcquireInTurn:
+	case verb == node.AcquireOrFlag || verb == node.AcquireInTurn:
 		flag = c.flag
 	case verb == node.Release && (c.announce || c.flag.Position.Ticket > 0):
 		if flag.ID = c.group.releaserID; c.flag.Position.Ticket > 0 {

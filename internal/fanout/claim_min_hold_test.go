@@ -147,7 +147,7 @@ func TestExpiryDoesNotNotifyWaiters(t *testing.T) {
 		c := acquire(t, g)
 		c.SetMinHold(minHold)
 		waiter := g.NewClaim("k", "v2", timeout)
-		wait(t, waiter.Wait(background, ttl, node.WaiterFlag{ID: "other.1", TTL: time.Minute}), quorum.Lost)
+		wait(t, waiter.AcquireOrFlag(background, ttl, node.WaiterFlag{ID: "other.1", TTL: time.Minute}), quorum.Lost)
 		waiter.RollBack()
 		wait(t, c.Release(background), quorum.Won)
 		synctest.Wait()

@@ -94,7 +94,7 @@ func (c *Claim) NextAttemptBegins() {
 	c.nextAttempt = true
 }
 
-// Reached is how many nodes have answered Turn, and how many have not in time. The
+// Reached is how many nodes have answered AcquireInTurn, and how many have not in time. The
 // others may yet do either.
 func (c *Claim) Reached() (answered, failed int) {
 	c.mu.Lock()

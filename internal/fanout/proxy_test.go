@@ -37,7 +37,7 @@ func TestAcquireThatAProxyRefusesAndForwardsLateIsReleased(t *testing.T) {
 			g := NewGroup([]pool.Pool{p}, 0.01, 0, nil)
 			g.Trust()
 			c := g.NewClaim("k", "v", timeout)
-			c.Wait(background, ttl, node.WaiterFlag{ID: g.WaiterID(), TTL: ttl}).Wait(background)
+			c.AcquireOrFlag(background, ttl, node.WaiterFlag{ID: g.WaiterID(), TTL: ttl}).Wait(background)
 			c.Release(background).Wait(background)
 			for _, err := range g.Settle(background) {
 				t.Error(err)

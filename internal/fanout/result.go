@@ -51,7 +51,7 @@ func (r Result) FreeIn() time.Duration {
 	return left[need-1]
 }
 
-// LastTicket is the largest ticket that a node has seen, if the question was Turn.
+// LastTicket is the largest ticket that a node has seen, if the question was AcquireInTurn.
 func (r Result) LastTicket() (last int64) {
 	for i := range r.calls {
 		if a, answered := r.Answer(i); answered {

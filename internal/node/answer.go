@@ -12,10 +12,10 @@ type Status uint8
 
 const (
 	Failed        Status = iota // nothing usable: see Answer.Err
-	Granted                     // Acquire, Wait, AcquireInTurn, Swap: the key holds the value
-	Taken                       // Acquire, Wait, AcquireInTurn, Extend, Inspect, Swap: another value holds the key
+	Granted                     // Acquire, AcquireOrFlag, AcquireInTurn, Swap: the key holds the value
+	Taken                       // Acquire, AcquireOrFlag, AcquireInTurn, Extend, Inspect, Swap: another value holds the key
 	Queued                      // AcquireInTurn: the key is free, and other waiters come first
-	TokenTooSmall               // Acquire, Wait, AcquireInTurn: the key is free, and the token too small
+	TokenTooSmall               // Acquire, AcquireOrFlag, AcquireInTurn: the key is free, and the token too small
 	Extended                    // Extend: the key held the value and was prolonged
 	Deleted                     // Release: the key held the value and is gone; Expire: or will be, when its time has passed
 	Absent                      // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
@@ -24,9 +24,9 @@ const (
 // An Answer is the outcome of a request on one node.
 type Answer struct {
 	Status     Status
-	Found      bool  // Acquire, Wait, AcquireInTurn, if Granted: the key held the value before
+	Found      bool  // Acquire, AcquireOrFlag, AcquireInTurn, if Granted: the key held the value before
 	WellBefore bool  // an earlier call succeeded
-	Index      uint8 // Acquire, Wait: which of several keys Holder has, or which one needs a larger token
+	Index      uint8 // Acquire, AcquireOrFlag: which of several keys Holder has, or which one needs a larger token
 	// InClient is set on the answer to a call that was given up while the client had it:
 	// Receiver.Late follows.
 	InClient bool
@@ -35,7 +35,7 @@ type Answer struct {
 	// says. It was given up before At.
 	SentBefore   bool
 	Holder       string        // the value found, if Taken
-	TTL          time.Duration // Wait, AcquireInTurn, Inspect: how long the key still lives, negative if for ever
+	TTL          time.Duration // AcquireOrFlag, AcquireInTurn, Inspect: how long the key still lives, negative if for ever
 	Last         int64         // AcquireInTurn: the largest ticket that the node has seen
 	First        int64         // AcquireInTurn, if Taken or Queued: the ticket of the first in the queue, 0 if there is none
 	Waiting      int64         // Inspect: how many callers are in the queue
@@ -86,11 +86,11 @@ func (r *Request) unexpected(reply any) Answer {
 // read reads what a script replies without a fencing token.
 func (r *Request) read(reply any) Answer {
 	switch r.Verb {
-	case Acquire, Wait:
+	case Acquire, AcquireOrFlag:
 		switch held := reply.(type) {
 		case nil:
 			return Answer{Status: Granted}
-		case string: // to Wait, from a form that does not say for how long
+		case string: // to AcquireOrFlag, from a form that does not say for how long
 			if held == r.entry.value {
 				// An earlier send of this attempt took effect: its reply was lost, or it went
 				// through another name of the same server. No other client knows the value.
@@ -99,9 +99,9 @@ func (r *Request) read(reply any) Answer {
 			return Answer{Status: Taken, Holder: held}
 		}
 		if r.entry.Grant() == AllKeys {
-			return r.readTakeAll(reply)
+			return r.readAcquireAll(reply)
 		}
-		list, ok := lua.Wait.Reply(reply)
+		list, ok := lua.AcquireOrFlag.Reply(reply)
 		if !ok || r.Verb == Acquire {
 			break
 		}
@@ -120,7 +120,7 @@ func (r *Request) read(reply any) Answer {
 		if list, ok := lua.AcquireInTurn.Reply(reply); ok {
 			a = queueOf(list)
 		}
-		if a.Status == Taken && a.Holder == r.entry.value { // as with Wait
+		if a.Status == Taken && a.Holder == r.entry.value { // as with AcquireOrFlag
 			return Answer{Status: Granted, Found: true, Last: a.Last}
 		}
 		if a.Status != Failed {
@@ -193,9 +193,9 @@ func (r *Request) read(reply any) Answer {
 	return r.unexpected(reply)
 }
 
-// readTakeAll reads why not all of several keys were taken.
-func (r *Request) readTakeAll(reply any) Answer {
-	list, ok := lua.TakeAll.Reply(reply)
+// readAcquireAll reads why not all of several keys were taken.
+func (r *Request) readAcquireAll(reply any) Answer {
+	list, ok := lua.AcquireAll.Reply(reply)
 	if !ok {
 		return r.unexpected(reply)
 	}

@@ -82,13 +82,13 @@ func says(verb Verb, reply any) Status {
 		}
 	}
 	switch {
-	case (verb == Acquire || verb == Wait) && (reply == nil || reply == ours),
-		verb == Wait && kinds == "si" && list[0] == ours,
+	case (verb == Acquire || verb == AcquireOrFlag) && (reply == nil || reply == ours),
+		verb == AcquireOrFlag && kinds == "si" && list[0] == ours,
 		verb == AcquireInTurn && kinds == "siii" && list[0] == ours && list[1] != int64(-2),
 		verb == AcquireInTurn && isNumber,
 		verb == Swap && (isNumber && number == 1 || reply == ours || reply == former):
 		return Granted
-	case (verb == Acquire || verb == Wait) && isText, verb == Wait && kinds == "si",
+	case (verb == Acquire || verb == AcquireOrFlag) && isText, verb == AcquireOrFlag && kinds == "si",
 		verb == AcquireInTurn && kinds == "siii" && list[1] != int64(-2),
 		verb == Extend && isText && reply != ours,
 		verb == Swap && isText,
@@ -114,7 +114,7 @@ func says(verb Verb, reply any) Status {
 func FuzzReplyOfEveryVerb(f *testing.F) {
 	for _, b := range []string{
 		"", "\x01", "\x02", "\x03\x00", "\x04\x01", "\x04\x02", "\x04\x00", "\x04\xfe", "\x06", "\x07\x00", "\x07\x02", "\x07\x03",
-		"\x08\x02\x01\x04\x05", "\x08\x02\x02\x04\xff", "\x08\x02\x02\x00", "\x08\x02\x00\x04\x05", // of Wait
+		"\x08\x02\x01\x04\x05", "\x08\x02\x02\x04\xff", "\x08\x02\x02\x00", "\x08\x02\x00\x04\x05", // of AcquireOrFlag
 		"\x08\x04\x02\x04\x05\x04\x09\x04\x03", "\x08\x04\x03\x00\x04\xfe\x04\x09\x04\x03", "\x08\x04\x01\x04\x05\x04\x09\x06", // of Turn
 		"\x08\x04\x01\x04\x05\x04\x09\x04\x00", "\x08\x04\x01\x04\xfe\x04\x09\x04\x00", // that it had been granted before
 		"\x08\x03\x02\x04\x05\x04\x00", "\x08\x03\x03\x00\x04\xfe\x04\x02", "\x08\x03\x00\x04\xfe\x04\x02", "\x08\x03\x02\x08\x00\x04\x02", // of Inspect
@@ -165,16 +165,16 @@ func saysFenced(verb Verb, reply any) Status {
 		return ok && micros > 0 && micros < 1<<53
 	}
 	if verb == Acquire {
-		verb = Wait
+		verb = AcquireOrFlag
 	}
 	list, _ := reply.([]any)
 	n := len(list)
 	switch {
-	case verb == Wait && counts(reply):
+	case verb == AcquireOrFlag && counts(reply):
 		return Granted
 	case verb == AcquireInTurn && n == 2 && counts(list[1]):
 		return says(verb, list[0])
-	case n != map[Verb]int{Wait: 4, AcquireInTurn: 6}[verb] || !counts(list[n-1]):
+	case n != map[Verb]int{AcquireOrFlag: 4, AcquireInTurn: 6}[verb] || !counts(list[n-1]):
 		return Failed
 	}
 	digits, ok := list[n-2].(string)
@@ -203,7 +203,7 @@ func FuzzReplyWithAToken(f *testing.F) {
 		"\x08\x06\x02\x04\x05\x04\x09\x04\x03\x04\x11" + micros, "\x08\x06\x03\x00\x04\xfd\x04\x09\x04\x03\x04\x11" + micros,
 		"\x08\x06\x03\x00\x04\xfe\x04\x09\x04\x03\x04\x11" + micros, "\x08\x06\x03\x00\x04\xfc\x04\x09\x04\x03\x04\x11" + micros,
 	} {
-		for _, verb := range []Verb{Acquire, Wait, AcquireInTurn} {
+		for _, verb := range []Verb{Acquire, AcquireOrFlag, AcquireInTurn} {
 			f.Add(byte(verb), []byte(b))
 		}
 	}

@@ -16,11 +16,11 @@ func openBreaker(t *testing.T, n *Node) {
 	time.Sleep(time.Millisecond) // since the last answer
 	var r recorder
 	for range breakerLimit + 1 {
-		n.Start(call(Wait, "k", "v", &r))
+		n.Start(call(AcquireOrFlag, "k", "v", &r))
 	}
 	time.Sleep(timeout)
 	synctest.Wait()
-	if n.Start(call(Wait, "k", "v", &r)) == nil {
+	if n.Start(call(AcquireOrFlag, "k", "v", &r)) == nil {
 		t.Fatal("the breaker is closed")
 	}
 }
@@ -33,10 +33,10 @@ func TestErrorOfAProxyBeforeASilenceIsNotReportedDuringIt(t *testing.T) {
 		ask(t, n, Inspect, "k", "")
 		time.Sleep(time.Millisecond)
 		fake.Set(fakenode.Faults{Error: "ERR words that no server has used before"})
-		ask(t, n, Wait, "k", "v")
+		ask(t, n, AcquireOrFlag, "k", "v")
 		fake.Set(fakenode.Faults{LoseRequests: true})
 		openBreaker(t, n)
-		if a := ask(t, n, Wait, "k", "v"); isRefusal(a.Err) {
+		if a := ask(t, n, AcquireOrFlag, "k", "v"); isRefusal(a.Err) {
 			t.Errorf("it says %v", a.Err)
 		}
 		time.Sleep(timeout) // for the probe

@@ -48,7 +48,7 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"TryLock, and the first attempt of Lock", NewRequest(Acquire, plain, ttl, flag), []form{native, evalsha}},
 		{"The same with WithRestartGuard", NewRequest(Acquire, guarded, ttl, flag), []form{evalsha}},
 		{"The same with WithFencing", NewRequest(Acquire, fenced(plain), ttl, flag), []form{evalsha}},
-		{"A further attempt of Lock: it leaves the waiter flag", NewRequest(Wait, plain, ttl, flag), []form{evalsha, native, shortsha}},
+		{"A further attempt of Lock: it leaves the waiter flag", NewRequest(AcquireOrFlag, plain, ttl, flag), []form{evalsha, native, shortsha}},
 		{"An attempt of Lock with WithFair", NewRequest(AcquireInTurn, plain, ttl, inQueue), []form{evalsha}},
 		{"Extend, and each renewal", NewRequest(Extend, plain, ttl, flag), []form{evalsha, setIfeq}},
 		{"A node that lost the key is taken again, with WithFencing", NewRequest(Acquire, fenced(plain).Retake(), ttl, flag), []form{evalsha}},
@@ -59,9 +59,9 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"Before the first acquire on a node: does a release work there?", NewRequest(Acquire, plain, ttl, flag).probe(), []form{evalsha}},
 		{"Attach", NewRequest(Swap, plain, ttl, flag), []form{evalsha, setIfeq}},
 		{"Inspect, and Watch, which leaves a flag", NewRequest(Inspect, plain, 0, flag), []form{evalsha}},
-		{"Several keys, which no public function sends yet: acquire", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
 		{"An attempt that failed with WithFair: the position is kept", NewRequest(Release, plain, 0, requeue), []form{evalsha}},
 		{"Whether a node answers again, see breaker.go", pingRequest, []form{native}},
+		{"Several keys, which no public function sends yet: acquire", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
 		{"Several keys: release", NewRequest(Release, several, 0, released), []form{evalsha}},
 	} {
 		fmt.Fprintf(&b, "\n%s\n", c.what)

@@ -36,7 +36,7 @@ func (r *Request) preferred() form {
 }
 
 // preferred is the same by verb, for one key where restarts are not guarded.
-var preferred = [...]form{Acquire: native, Wait: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
+var preferred = [...]form{Acquire: native, AcquireOrFlag: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
 
 // Known is what is known about a server, until it changes. All nodes of a process on the same
 // client may share it: it is safe for concurrent use.
@@ -98,7 +98,7 @@ func (n *Node) run(r *Request, hash, text form) form {
 // shortForm is the form of a release that notifies no waiter, and of a waiter's attempt that
 // leaves no flag: then waiters retry on their own. A waiter asks as TryLock does.
 func (n *Node) shortForm(r *Request) form {
-	if r.Verb == Wait && !r.entry.scripts.guarded && !r.fenced() && n.takesNative() {
+	if r.Verb == AcquireOrFlag && !r.entry.scripts.guarded && !r.fenced() && n.takesNative() {
 		return native
 	}
 	return n.run(r, shortsha, short)
@@ -113,7 +113,7 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 		n.noteWorked(r, f)
 	case f == native && r.Verb != ping && refusesNative(err):
 		n.noNative.Store(true)
-		if r.Verb == Wait {
+		if r.Verb == AcquireOrFlag {
 			return n.shortForm(r), true
 		}
 		return n.form(r), true
@@ -141,7 +141,7 @@ func (n *Node) noteWorked(r *Request, f form) {
 		n.loaded[r.script(f)].Store(true)
 	}
 	switch {
-	case f == shortsha || f == shortOnly || f == native && r.Verb == Wait:
+	case f == shortsha || f == shortOnly || f == native && r.Verb == AcquireOrFlag:
 		f = short
 		fallthrough
 	case f == short, f == setIfeq, f == delex, f == delifeq:
@@ -165,7 +165,7 @@ func (n *Node) formAfter(r *Request, f form) (next form, again bool) {
 		switch {
 		case r.Verb == Extend, r.Verb == Expire, r.Verb == Swap:
 			return setIfeq, true
-		case r.Verb == Release, r.Verb == Wait && r.flag.TTL > 0:
+		case r.Verb == Release, r.Verb == AcquireOrFlag && r.flag.TTL > 0:
 			return n.shortForm(r), true
 		}
 	case r.Verb == Release && f != delifeq:
@@ -187,7 +187,7 @@ var formWords = []string{"unknown command", "invalid command", "unrecognized com
 	"keys array", "compiling script", "scripting engine", "called from script", "called from lua script"}
 
 // Words for rights that a script lacks halfway. What it did by then it cannot revert. Only a wait
-// has done nothing that counts (wait.lua writes last).
+// has done nothing that counts (acquire_or_flag.lua writes last).
 var halfway = []string{"executing the script can't", "acl failure in script"}
 
 // refusesForm reports whether an error reply is about how a command was sent, and not about
@@ -210,7 +210,7 @@ func refusesForm(r *Request, err error) bool {
 		return false
 	}
 	text = strings.ToLower(text)
-	return has(text, formWords) || r.Verb == Wait && r.entry.Grant() == OneKey && has(text, halfway)
+	return has(text, formWords) || r.Verb == AcquireOrFlag && r.entry.Grant() == OneKey && has(text, halfway)
 }
 
 // errData is the answer about a key that holds more than a lock's value.

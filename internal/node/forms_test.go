@@ -128,12 +128,12 @@ func TestALongScriptThatIsRefusedIsReplacedByAShortOneAndThatIsRemembered(t *tes
 			return nil
 		}
 		onPicky(t, long, func(t *testing.T, p *pickyNode, n *Node) {
-			wantStatus(t, ask(t, n, Wait, "k", "v"), Granted)
-			wantStatus(t, ask(t, n, Wait, "k", "w"), Taken)
+			wantStatus(t, ask(t, n, AcquireOrFlag, "k", "v"), Granted)
+			wantStatus(t, ask(t, n, AcquireOrFlag, "k", "w"), Taken)
 			wantStatus(t, ask(t, n, Release, "k", "w"), Absent)
 			wantStatus(t, ask(t, n, Release, "k", "v"), Deleted)
 			p.took()
-			wantStatus(t, ask(t, n, Wait, "k", "v"), Granted)
+			wantStatus(t, ask(t, n, AcquireOrFlag, "k", "v"), Granted)
 			wantStatus(t, ask(t, n, Release, "k", "v"), Deleted)
 			if got, want := p.took(), "SET, EVALSHA 1"; got != want {
 				t.Errorf("%s: it was asked for %s, want %s", text, got, want)
@@ -161,7 +161,7 @@ func TestWithoutScriptsALockIsTakenExtendedAndReleasedByNativeCommands(t *testin
 			onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
 				for range 2 {
 					wantStatus(t, ask(t, n, Acquire, "k", "v"), Granted)
-					wantStatus(t, ask(t, n, Wait, "k", "w"), Taken)
+					wantStatus(t, ask(t, n, AcquireOrFlag, "k", "w"), Taken)
 					wantStatus(t, ask(t, n, Extend, "k", "v"), Extended)
 					wantStatus(t, ask(t, n, Extend, "k", "w"), Taken)
 					wantStatus(t, ask(t, n, Release, "k", "w"), Absent)
@@ -218,7 +218,7 @@ func TestWhereEveryReleaseIsRefusedNothingIsLocked(t *testing.T) {
 			return nil
 		}
 		onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
-			for _, verb := range []Verb{Acquire, Wait, AcquireInTurn} {
+			for _, verb := range []Verb{Acquire, AcquireOrFlag, AcquireInTurn} {
 				a := ask(t, n, verb, "k", "v")
 				wantStatus(t, a, Failed)
 				if !ends(a.Err) || Remedy(a.Err) == "" || !errors.Is(a.Err, pool.ErrNotSent) || !a.Answered() {
@@ -286,7 +286,7 @@ func TestWhereOnlyTheHashIsRefusedTheTextIsSentFromThenOn(t *testing.T) {
 	}
 	onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
 		for range 3 {
-			wantStatus(t, ask(t, n, Wait, "k", "v"), Granted)
+			wantStatus(t, ask(t, n, AcquireOrFlag, "k", "v"), Granted)
 			wantStatus(t, ask(t, n, Release, "k", "v"), Deleted)
 		}
 		if got, want := p.took(), "EVAL 2, EVAL 2, EVALSHA 2, EVAL 2, EVAL 2, EVAL 2, EVAL 2, EVAL 2"; got != want {
@@ -303,7 +303,7 @@ func TestRefusedScriptsNameTheOptionThatNeedsThem(t *testing.T) {
 		entry Entry
 	}{
 		"WithFair":         {AcquireInTurn, NewEntry("k", "v")},
-		"WithFencing":      {Wait, NewEntry("k", "v").Fenced(new(Fence), 7, ttl)},
+		"WithFencing":      {AcquireOrFlag, NewEntry("k", "v").Fenced(new(Fence), 7, ttl)},
 		"WithRestartGuard": {Acquire, guarded.NewEntry("k", "v")},
 	} {
 		for _, text := range refusalsOfForms {
@@ -344,7 +344,7 @@ func TestALongTextUnderALocksNameIsDataAndIsNotReadAgain(t *testing.T) {
 		}
 		p.Hold("k", strings.Repeat("x", longestValue), ttl)
 		wantStatus(t, ask(t, n, Acquire, "k", "v"), Taken)
-		wantStatus(t, ask(t, n, Wait, "k", "v"), Taken)
+		wantStatus(t, ask(t, n, AcquireOrFlag, "k", "v"), Taken)
 	})
 }
 
@@ -364,7 +364,7 @@ func TestSeveralKeysAreTakenByNoCommandOtherThanTheirScript(t *testing.T) {
 			entry := NewEntry("k", "v").And("l")
 			a := askRequest(n, NewRequest(Acquire, entry, ttl, WaiterFlag{}))
 			remedy := Remedy(a.Err)
-			if a.Status != Failed || !strings.Contains(remedy, "a lock on several names needs scripts") || !NothingDone(Wait, a.Err) {
+			if a.Status != Failed || !strings.Contains(remedy, "a lock on several names needs scripts") || !NothingDone(AcquireOrFlag, a.Err) {
 				t.Errorf("%s: %+v, remedy %q", name, a, remedy)
 			}
 			if asked := p.took(); strings.Contains(asked, "SET") || strings.Contains(asked, "DEL") {

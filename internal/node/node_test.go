@@ -229,7 +229,7 @@ func TestARequestThatIsSetAnewSaysNothingOfTheOneBefore(t *testing.T) {
 		ttl  time.Duration
 		flag WaiterFlag
 	}{
-		{Acquire, ttl, WaiterFlag{}}, {Release, 0, flag}, {Acquire, ttl, WaiterFlag{}}, {Wait, ttl, flag}, {Extend, ttl / 2, WaiterFlag{}},
+		{Acquire, ttl, WaiterFlag{}}, {Release, 0, flag}, {Acquire, ttl, WaiterFlag{}}, {AcquireOrFlag, ttl, flag}, {Extend, ttl / 2, WaiterFlag{}},
 		{AcquireInTurn, ttl, flag}, {Release, 0, WaiterFlag{}}, {Inspect, 0, WaiterFlag{}}, {Acquire, time.Millisecond, WaiterFlag{}},
 	} {
 		if i%2 == 0 {

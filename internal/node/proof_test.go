@@ -39,7 +39,7 @@ func TestErrorsThatComeBeforeExecutionProveThatNothingWasDone(t *testing.T) {
 		"ERR ACL failure in script: User worker has no permissions to run the 'get' command script: 1234, on @user_script:1.",
 		"ERR Unknown Redis command called from script script: 1234, on @user_script:1.",
 	} {
-		for _, verb := range []Verb{Acquire, Wait, AcquireInTurn, Extend} {
+		for _, verb := range []Verb{Acquire, AcquireOrFlag, AcquireInTurn, Extend} {
 			if !NothingDone(verb, fmt.Errorf("wrapped: %w", pool.Error(text))) {
 				t.Errorf("%v: %q does not", verb, text)
 			}

@@ -9,8 +9,8 @@ type Verb uint8
 
 const (
 	Acquire       Verb = iota // set the key to the value if it is free
-	Wait                      // the same; if it is not free the node says for how long, and a waiter flag is left
-	AcquireInTurn             // the same as Wait, but waiters before us in the queue come first
+	AcquireOrFlag             // the same; if it is not free the node says for how long, and a waiter flag is left
+	AcquireInTurn             // the same as AcquireOrFlag, but waiters before us in the queue come first
 	Extend                    // prolong the key if it holds the value
 	Release                   // delete the key if it holds the value
 	Inspect                   // look at the key
@@ -24,7 +24,7 @@ func (v Verb) String() string {
 }
 
 // Takes reports whether the verb sets the key if it is free.
-func (v Verb) Takes() bool { return v == Acquire || v == Wait || v == AcquireInTurn }
+func (v Verb) Takes() bool { return v == Acquire || v == AcquireOrFlag || v == AcquireInTurn }
 
 // Sets reports whether the key may hold the value after the verb, and not before.
 func (v Verb) Sets() bool { return v.Takes() || v == Swap }
@@ -67,7 +67,7 @@ type QueuePosition struct {
 }
 
 // NewRequest builds the question verb about an entry. Release and Inspect ignore the ttl. Only
-// Wait, AcquireInTurn and Release need a flag; Inspect leaves one if it has a TTL.
+// AcquireOrFlag, AcquireInTurn and Release need a flag; Inspect leaves one if it has a TTL.
 func NewRequest(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) *Request {
 	r := new(Request)
 	r.Set(verb, entry, ttl, flag)
@@ -79,7 +79,7 @@ func NewRequest(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) *Req
 // the one before; then it is not boxed again.
 func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) {
 	if verb == Acquire && (entry.fence != nil || entry.Grant() == AllKeys) {
-		verb, flag = Wait, WaiterFlag{} // no native command takes a token, or several keys
+		verb, flag = AcquireOrFlag, WaiterFlag{} // no native command takes a token, or several keys
 	}
 	if entry.Grant() == AllKeys && (verb == AcquireInTurn || verb == Inspect) {
 		panic("node: " + verb.String() + ": such a request is about one key") // no caller of ours does that

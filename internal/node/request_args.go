@@ -12,9 +12,9 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 		to = append(to, int64(1+len(r.entry.more())))
 	}
 	switch script {
-	case lua.Wait, lua.TakeAll:
+	case lua.AcquireOrFlag, lua.AcquireAll:
 		return r.waitArgs(to, flag)
-	case lua.FencedWait, lua.FencedTakeAll:
+	case lua.FencedAcquireOrFlag, lua.FencedAcquireAll:
 		return r.fencedWaitArgs(to, flag)
 	case lua.AcquireInTurn:
 		return r.turnArgs(to, flag)
@@ -60,7 +60,7 @@ func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
 	}
 	withQueue := false
 	switch r.Verb {
-	case Wait:
+	case AcquireOrFlag:
 		if flag.TTL > 0 {
 			to = append(to, side("wait"))
 		}

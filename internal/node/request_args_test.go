@@ -37,13 +37,13 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	}{
 		{Acquire, evalsha, plain, flag, lua.Acquire, nil, []map[string]any{took}},
 		{Acquire, evalsha, guarded, flag, lua.Acquire, nil, []map[string]any{took}},
-		{Acquire, evalsha, fenced(plain), flag, lua.FencedWait, []string{"fence"}, []map[string]any{took, token}},
-		{Acquire, eval, fenced(guarded).Retake(), flag, lua.FencedWait, []string{"fence"}, []map[string]any{took, token, retake, {"waiter": "", "flagTTL": int64(0)}}},
-		{Wait, evalsha, plain, WaiterFlag{}, lua.Wait, nil, []map[string]any{took}},
-		{Wait, evalsha, guarded, flag, lua.Wait, []string{"wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
-		{Wait, short, plain, flag, lua.Acquire, nil, []map[string]any{took}},
-		{Wait, eval, fenced(plain), flag, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, {"waiter": "me", "flagTTL": int64(16)}}},
-		{Wait, evalsha, fenced(guarded).Retake(), flag, lua.FencedWait, []string{"fence", "wait"}, []map[string]any{took, token, retake, {"waiter": "me", "flagTTL": int64(16)}}},
+		{Acquire, evalsha, fenced(plain), flag, lua.FencedAcquireOrFlag, []string{"fence"}, []map[string]any{took, token}},
+		{Acquire, eval, fenced(guarded).Retake(), flag, lua.FencedAcquireOrFlag, []string{"fence"}, []map[string]any{took, token, retake, {"waiter": "", "flagTTL": int64(0)}}},
+		{AcquireOrFlag, evalsha, plain, WaiterFlag{}, lua.AcquireOrFlag, nil, []map[string]any{took}},
+		{AcquireOrFlag, evalsha, guarded, flag, lua.AcquireOrFlag, []string{"wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
+		{AcquireOrFlag, short, plain, flag, lua.Acquire, nil, []map[string]any{took}},
+		{AcquireOrFlag, eval, fenced(plain), flag, lua.FencedAcquireOrFlag, []string{"fence", "wait"}, []map[string]any{took, token, {"waiter": "me", "flagTTL": int64(16)}}},
+		{AcquireOrFlag, evalsha, fenced(guarded).Retake(), flag, lua.FencedAcquireOrFlag, []string{"fence", "wait"}, []map[string]any{took, token, retake, {"waiter": "me", "flagTTL": int64(16)}}},
 		{AcquireInTurn, evalsha, plain, flag, lua.AcquireInTurn, queue, []map[string]any{took, inLine}},
 		{AcquireInTurn, evalsha, fenced(plain), flag, lua.FencedAcquireInTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine}},
 		{AcquireInTurn, evalsha, fenced(guarded).Retake(), flag, lua.FencedAcquireInTurn, append([]string{"fence"}, queue...), []map[string]any{took, token, inLine, retake}},
@@ -108,7 +108,7 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 }
 
 // manyKeys are the scripts about several locks.
-var manyKeys = []lua.Script{lua.TakeAll, lua.FencedTakeAll, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List}
+var manyKeys = []lua.Script{lua.AcquireAll, lua.FencedAcquireAll, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List}
 
 func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
 	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond}
@@ -125,11 +125,11 @@ func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
 		side   []string
 		args   []map[string]any
 	}{
-		{Acquire, plain, flag, lua.TakeAll, nil, []map[string]any{took}},
-		{Wait, guarded, flag, lua.TakeAll, []string{"wait"}, []map[string]any{took, leaves}},
-		{Acquire, fenced, flag, lua.FencedTakeAll, []string{"fence"}, []map[string]any{took, token}},
-		{Acquire, fenced.Retake(), flag, lua.FencedTakeAll, []string{"fence"}, []map[string]any{took, token, {"waiter": "", "flagTTL": int64(0), "retake": "retake"}}},
-		{Wait, fenced, flag, lua.FencedTakeAll, []string{"fence", "wait"}, []map[string]any{took, token, leaves}},
+		{Acquire, plain, flag, lua.AcquireAll, nil, []map[string]any{took}},
+		{AcquireOrFlag, guarded, flag, lua.AcquireAll, []string{"wait"}, []map[string]any{took, leaves}},
+		{Acquire, fenced, flag, lua.FencedAcquireAll, []string{"fence"}, []map[string]any{took, token}},
+		{Acquire, fenced.Retake(), flag, lua.FencedAcquireAll, []string{"fence"}, []map[string]any{took, token, {"waiter": "", "flagTTL": int64(0), "retake": "retake"}}},
+		{AcquireOrFlag, fenced, flag, lua.FencedAcquireAll, []string{"fence", "wait"}, []map[string]any{took, token, leaves}},
 		{Extend, guarded, flag, lua.ExtendAll, nil, []map[string]any{took}},
 		{Expire, plain, flag, lua.ExpireAll, nil, []map[string]any{took}},
 		{Swap, plain, flag, lua.SwapAll, nil, []map[string]any{took, {"former": "f"}}},

@@ -86,7 +86,7 @@ func FuzzArgumentsOfEveryVerb(f *testing.F) {
 		case verb == AcquireInTurn:
 			wantMillis("positionTTL", entry)
 			fallthrough
-		case verb == Wait:
+		case verb == AcquireOrFlag:
 			wantMillis("flagTTL", flag)
 		case verb == Acquire && !fenced && len(call.Args()) != 2:
 			t.Fatalf("it leaves a flag: %v", args)
@@ -125,7 +125,7 @@ func wantKeys(verb Verb, key string, fenced bool, m WaiterFlag) []any {
 	switch {
 	case verb == Acquire || verb == Extend || verb == Expire || verb == Swap:
 		return keys
-	case verb == Wait, verb == Release && m.Position.TTL == 0 && m.Position.Ticket <= 0:
+	case verb == AcquireOrFlag, verb == Release && m.Position.TTL == 0 && m.Position.Ticket <= 0:
 		return append(keys, SideKey(key, "wait"))
 	}
 	return append(keys, SideKey(key, "wait"), SideKey(key, "queue"), SideKey(key, "lease"))

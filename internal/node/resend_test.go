@@ -34,7 +34,7 @@ func TestConnectionThatEndedCostsNoCallOfAnyVerb(t *testing.T) {
 		for _, c := range []struct {
 			verb Verb
 			want Status
-		}{{Acquire, Granted}, {Wait, Granted}, {Extend, Extended}, {Release, Deleted}, {Inspect, Absent}} {
+		}{{Acquire, Granted}, {AcquireOrFlag, Granted}, {Extend, Extended}, {Release, Deleted}, {Inspect, Absent}} {
 			fake.EndIdle(1, never)
 			a := ask(t, n, c.verb, "k", "v")
 			wantStatus(t, a, c.want)

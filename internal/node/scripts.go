@@ -19,7 +19,7 @@ func newScripts(guard *lua.Guard) *Scripts {
 var scripts = [...][ping]lua.Script{
 	OneKey: {
 		Acquire:       lua.Acquire,
-		Wait:          lua.Wait,
+		AcquireOrFlag: lua.AcquireOrFlag,
 		AcquireInTurn: lua.AcquireInTurn,
 		Extend:        lua.Extend,
 		Release:       lua.Release,
@@ -28,12 +28,12 @@ var scripts = [...][ping]lua.Script{
 		Expire:        lua.Extend, // it sets the time to live in the same way
 	},
 	AllKeys: {
-		Acquire: lua.TakeAll,
-		Wait:    lua.TakeAll,
-		Extend:  lua.ExtendAll,
-		Release: lua.ReleaseAll,
-		Swap:    lua.SwapAll,
-		Expire:  lua.ExpireAll,
+		Acquire:       lua.AcquireAll,
+		AcquireOrFlag: lua.AcquireAll,
+		Extend:        lua.ExtendAll,
+		Release:       lua.ReleaseAll,
+		Swap:          lua.SwapAll,
+		Expire:        lua.ExpireAll,
 	},
 }
 
@@ -42,7 +42,7 @@ func (r *Request) script(f form) lua.Script {
 	grant := r.entry.Grant()
 	switch {
 	case grant == AllKeys && r.fenced():
-		return lua.FencedTakeAll
+		return lua.FencedAcquireAll
 	case grant == AllKeys:
 		return scripts[AllKeys][r.Verb]
 	case f >= shortsha && r.Verb == Release:
@@ -50,8 +50,8 @@ func (r *Request) script(f form) lua.Script {
 	case r.fenced() && r.Verb == AcquireInTurn:
 		return lua.FencedAcquireInTurn
 	case r.fenced():
-		return lua.FencedWait
-	case f >= shortsha && r.Verb == Wait:
+		return lua.FencedAcquireOrFlag
+	case f >= shortsha && r.Verb == AcquireOrFlag:
 		return lua.Acquire
 	}
 	return scripts[OneKey][r.Verb]

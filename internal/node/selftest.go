@@ -242,7 +242,7 @@ const (
 // wait is what Lock does: one client has the lock, the other waits and is notified of its
 // release.
 func (t *selfTest) wait() bool {
-	verb, kept := Wait, t.TTL/2
+	verb, kept := AcquireOrFlag, t.TTL/2
 	hold, queue := WaiterFlag{ID: holderID + ".1", TTL: kept}, WaiterFlag{ID: callerID, TTL: kept}
 	release, channel := WaiterFlag{ID: holderID}, SideKey(t.key, "wake")
 	if t.Fair {

@@ -15,7 +15,7 @@ const unavailable = "ERR backend is not available"
 // Another form is tried, and the outcome of the one before stays unknown.
 func TestFormRefusedWithoutProofHasAnUnknownOutcome(t *testing.T) {
 	for text, lost := range map[string]bool{unavailable: true, "ERR unknown command 'EVAL'": false} {
-		for _, verb := range []Verb{Wait, Extend} {
+		for _, verb := range []Verb{AcquireOrFlag, Extend} {
 			first := true
 			refuse := func(args []any) error {
 				if isScript(args) && first {
@@ -47,7 +47,7 @@ func TestLastFormMayHaveAnUnknownOutcomeAfterARefusedFirst(t *testing.T) {
 	}
 	onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
 		n.Trust()
-		if a := ask(t, n, Wait, "k", "v"); a.Status != Failed || !a.SentBefore {
+		if a := ask(t, n, AcquireOrFlag, "k", "v"); a.Status != Failed || !a.SentBefore {
 			t.Errorf("status %d (%v), lost: %t", a.Status, a.Err, a.SentBefore)
 		}
 	})
@@ -65,12 +65,12 @@ func TestFormRefusedLateHasAnUnknownOutcome(t *testing.T) {
 	onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
 		n.Trust()
 		var r recorder
-		if err := n.Start(call(Wait, "k", "v", &r)); err != nil {
+		if err := n.Start(call(AcquireOrFlag, "k", "v", &r)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * timeout)
 		synctest.Wait()
-		if len(r.late) != 1 || NothingDone(Wait, r.late[0].Err) && !r.late[0].SentBefore {
+		if len(r.late) != 1 || NothingDone(AcquireOrFlag, r.late[0].Err) && !r.late[0].SentBefore {
 			t.Errorf("late answers: %+v", r.late)
 		}
 	})

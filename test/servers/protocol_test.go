@@ -159,7 +159,7 @@ func (b backend) act(t testing.TB, act int, key, value, former string, ttl time.
 		b.hold("{"+key+"}:wait", value, ttl)
 		return "marked"
 	}
-	verb := []node.Verb{node.Acquire, node.Wait, node.Extend, node.Release, node.Inspect, node.Swap, node.Expire}[act-3]
+	verb := []node.Verb{node.Acquire, node.AcquireOrFlag, node.Extend, node.Release, node.Inspect, node.Swap, node.Expire}[act-3]
 	lease := node.NewEntry(key, value).Replacing(former)
 	return describe(b.askFor(t, verb, lease, ttl, node.WaiterFlag{ID: "me", TTL: ttl}))
 }
@@ -260,7 +260,7 @@ func takeTokensAlike(t *testing.T, all []backend, seed uint64) (taken int) {
 		if random.IntN(4) == 0 {
 			lease = lease.Retake()
 		}
-		verb := []node.Verb{node.Acquire, node.Acquire, node.Wait, node.Release}[random.IntN(4)]
+		verb := []node.Verb{node.Acquire, node.Acquire, node.AcquireOrFlag, node.Release}[random.IntN(4)]
 		act := random.IntN(3)
 		hours := time.Duration(1+random.IntN(9)) * time.Hour
 		seen := make(map[string][]string)

@@ -72,7 +72,7 @@ func TestANodeGrantsAllOfSeveralKeysOrNone(t *testing.T) {
 		ctx := context.Background()
 		all.must(t, "SET", "b", "other", "PX", "20000")
 		c := g.NewClaim("a", "mine", severalTimeout, "b", "c")
-		for _, a := range finish(t, c.Wait(ctx, severalTTL, node.WaiterFlag{ID: "me.1", TTL: 10 * time.Second}), quorum.Lost) {
+		for _, a := range finish(t, c.AcquireOrFlag(ctx, severalTTL, node.WaiterFlag{ID: "me.1", TTL: 10 * time.Second}), quorum.Lost) {
 			if a.Status != node.Taken || a.Holder != "other" || a.Index != 1 || a.TTL <= 0 || a.TTL > 20*time.Second {
 				t.Errorf("answer %+v, want that other has the key 1", a)
 			}

@@ -6,7 +6,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
-// A fence is what fence.lua finds out before wait.lua and acquire_in_turn.lua begin.
+// A fence is what fence.lua finds out before acquire_or_flag.lua and acquire_in_turn.lua begin.
 type fence struct {
 	command
 	on          bool

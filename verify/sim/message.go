@@ -36,7 +36,7 @@ func (m *message) script() (call lua.Call, known bool) {
 // sets reports whether it may take the lock.
 func (m *message) sets() bool {
 	switch m.verb() {
-	case "acquire", "wait", "acquire in turn":
+	case "acquire", "acquire or flag", "acquire in turn":
 		return true
 	}
 	return false

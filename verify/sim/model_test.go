@@ -204,7 +204,7 @@ type query struct {
 // question draws one, of everything that a Locker may ask and a little more.
 func question(random *rand.Rand, key string) query {
 	in := func(n int) bool { return random.IntN(n) == 0 }
-	verbs := []node.Verb{node.Acquire, node.Wait, node.AcquireInTurn, node.AcquireInTurn, node.Extend, node.Release, node.Release, node.Inspect}
+	verbs := []node.Verb{node.Acquire, node.AcquireOrFlag, node.AcquireInTurn, node.AcquireInTurn, node.Extend, node.Release, node.Release, node.Inspect}
 	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
 	value := []string{"a", "b", "c"}[random.IntN(3)]
 	q.lease = node.NewEntry(key, value)

@@ -43,8 +43,8 @@ type model struct {
 
 var models = map[lua.Script]model{
 	lua.Acquire:             {"acquire", acquire},
-	lua.Wait:                {"wait", wait},
-	lua.FencedWait:          {"wait", wait},
+	lua.AcquireOrFlag:       {"acquire or flag", acquireOrFlag},
+	lua.FencedAcquireOrFlag: {"acquire or flag", acquireOrFlag},
 	lua.AcquireInTurn:       {"acquire in turn", acquireInTurn},
 	lua.FencedAcquireInTurn: {"acquire in turn", acquireInTurn},
 	lua.Extend:              {"extend", extend},
@@ -109,7 +109,7 @@ func acquire(s command) any {
 	return nil
 }
 
-func wait(s command) any {
+func acquireOrFlag(s command) any {
 	key := s.key("lock")
 	held, found := s.get(key)
 	fence := s.fence()

@@ -21,17 +21,17 @@ type Script uint8
 
 const (
 	Acquire Script = iota
-	Wait
+	AcquireOrFlag
 	AcquireInTurn
 	Extend
 	Release
 	Inspect
 	Swap
-	FencedWait          // Wait with a fencing token
+	FencedAcquireOrFlag // AcquireOrFlag with a fencing token
 	FencedAcquireInTurn // AcquireInTurn with a fencing token
 	Short               // Release without notifying waiters
-	TakeAll             // Wait, for several locks
-	FencedTakeAll       // FencedWait, for several locks
+	AcquireAll          // AcquireOrFlag, for several locks
+	FencedAcquireAll    // FencedAcquireOrFlag, for several locks
 	ExtendAll           // Extend, for several locks
 	ExpireAll           // Extend, for each of several locks that is held
 	ReleaseAll          // Release, for each of several locks that is held
@@ -80,9 +80,9 @@ var Findings = []string{"largest", "micros"}
 // side keys end with. Times are in milliseconds.
 var specs = [Count]spec{
 	Acquire: {taker: true, files: words("held acquire"), keys: words("lock"), args: words("value ttl")},
-	Wait: {taker: true, files: words("held findings wait"), keys: words("lock wait"),
+	AcquireOrFlag: {taker: true, files: words("held findings acquire_or_flag"), keys: words("lock wait"),
 		args: words("value ttl waiter flagTTL"), reply: words("holder left")},
-	FencedWait: {taker: true, files: words("held findings fence wait"), keys: words("lock fence wait"),
+	FencedAcquireOrFlag: {taker: true, files: words("held findings fence acquire_or_flag"), keys: words("lock fence wait"),
 		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left largest micros")},
 	AcquireInTurn: {taker: true, files: words("held findings acquire_in_turn"), keys: words("lock wait queue lease"),
 		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first")},
@@ -94,9 +94,9 @@ var specs = [Count]spec{
 	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
 	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
-	TakeAll: {many: true, taker: true, each: words("held findings look"), files: words("take_all"), keys: words("lock wait"),
+	AcquireAll: {many: true, taker: true, each: words("held findings look"), files: words("acquire_all"), keys: words("lock wait"),
 		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index")},
-	FencedTakeAll: {many: true, taker: true, each: words("held findings fence look"), files: words("take_all"), keys: words("lock fence wait"),
+	FencedAcquireAll: {many: true, taker: true, each: words("held findings fence look"), files: words("acquire_all"), keys: words("lock fence wait"),
 		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index largest micros")},
 	ExtendAll:  {many: true, each: words("held findings look"), files: words("extend_all"), keys: words("lock"), args: words("locks value ttl")},
 	ExpireAll:  {many: true, each: words("held extend"), files: words("expire_all"), keys: words("lock"), args: words("locks value ttl")},
@@ -120,8 +120,8 @@ func (s *spec) keysOf(guarded bool) []string {
 }
 
 func (s Script) String() string {
-	return [Count]string{"acquire", "wait", "acquire in turn", "extend", "release", "inspect", "swap", "fenced wait", "fenced acquire in turn", "short",
-		"take all", "fenced take all", "extend all", "expire all", "release all", "swap all", "list"}[s]
+	return [Count]string{"acquire", "acquire or flag", "acquire in turn", "extend", "release", "inspect", "swap", "fenced acquire or flag", "fenced acquire in turn", "short",
+		"acquire all", "fenced acquire all", "extend all", "expire all", "release all", "swap all", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.

@@ -129,7 +129,7 @@ func TestFindKnowsEveryTextWithItsGuardAndNoOther(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"", "return 1", plain()[Wait] + " ", fmt.Sprintf(guardLine, 9, "3 8 9") + plain()[Wait]} {
+	for _, text := range []string{"", "return 1", plain()[AcquireOrFlag] + " ", fmt.Sprintf(guardLine, 9, "3 8 9") + plain()[AcquireOrFlag]} {
 		if k, ok := Find(text); ok {
 			t.Errorf("%q is found to be %+v", text, k)
 		}

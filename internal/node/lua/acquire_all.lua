@@ -1,7 +1,7 @@
 -- Takes several locks, or none: it takes them if each is free, or has this value already.
 -- look.lua has looked at each. If one is taken the reply says which, and the waiter flag is
 -- left there, so that its release is published.
--- KEYS and ARGV are those of wait.lua. A fencing token has to be larger than the largest one
+-- KEYS and ARGV are those of acquire_or_flag.lua. A fencing token has to be larger than the largest one
 -- of every lock, and is then remembered for all.
 -- Replies  nil, or what fence.lua says, if all locks have the value now, and one had not
 --          before. Else {holder, the value that holds one of them; left, how long it still
