@@ -127,20 +127,11 @@ func (r *Request) read(reply any) Answer {
 			return a
 		}
 	case Extend:
-		switch held := reply.(type) {
-		case int64:
-			if held == 1 {
-				return Answer{Status: Extended}
-			}
-			return Answer{Status: Absent}
-		case nil: // to SET IFEQ GET, as are the texts
-			return Answer{Status: Absent}
-		case string:
-			if held == r.entry.value {
-				return Answer{Status: Extended}
-			}
-			return Answer{Status: Taken, Holder: held}
-		}
+		return r.readChange(reply, Extended)
+	case Expire:
+		return r.readChange(reply, Deleted)
+	case Swap:
+		return r.readChange(reply, Granted)
 	case Release:
 		switch n := reply.(type) {
 		case string:
@@ -151,36 +142,6 @@ func (r *Request) read(reply any) Answer {
 			}
 			return Answer{Status: Absent}
 		}
-	case Expire:
-		switch held := reply.(type) {
-		case int64:
-			if held == 1 {
-				return Answer{Status: Deleted}
-			}
-			return Answer{Status: Absent}
-		case nil: // to SET IFEQ GET, as are the texts
-			return Answer{Status: Absent}
-		case string:
-			if held == r.entry.value {
-				return Answer{Status: Deleted}
-			}
-			return Answer{Status: Absent}
-		}
-	case Swap:
-		switch held := reply.(type) {
-		case int64:
-			if held == 1 {
-				return Answer{Status: Granted}
-			}
-			return Answer{Status: Absent}
-		case nil: // to SET IFEQ GET, as are the texts
-			return Answer{Status: Absent}
-		case string: // our value is there from an earlier send of this attempt
-			if held == r.entry.rare.former || held == r.entry.value {
-				return Answer{Status: Granted}
-			}
-			return Answer{Status: Taken, Holder: held}
-		}
 	case ping:
 		return Answer{}
 	case Inspect:
@@ -189,6 +150,30 @@ func (r *Request) read(reply any) Answer {
 				return a
 			}
 		}
+	}
+	return r.unexpected(reply)
+}
+
+// readChange reads the reply of what changes a key only if it holds the value: then it is done.
+// With a script the reply is 1, 0 if there is no key, or else the value of another holder. With SET
+// IFEQ GET it is null, or the value that the key held.
+func (r *Request) readChange(reply any, done Status) Answer {
+	switch held := reply.(type) {
+	case int64:
+		if held == 1 {
+			return Answer{Status: done}
+		}
+		return Answer{Status: Absent}
+	case nil:
+		return Answer{Status: Absent}
+	case string:
+		switch {
+		case held == r.entry.value, r.Verb == Swap && held == r.entry.rare.former: // Swap: our value is there from an earlier send
+			return Answer{Status: done}
+		case r.Verb == Expire:
+			return Answer{Status: Absent}
+		}
+		return Answer{Status: Taken, Holder: held}
 	}
 	return r.unexpected(reply)
 }
