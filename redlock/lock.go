@@ -17,7 +17,7 @@ import (
 type Lock struct {
 	locker   *Locker
 	name     string
-	claim    *fanout.Claim
+	claim    *fanout.Claim  // the value of this attempt on all nodes
 	storage  fanout.Storage // of claim
 	settings *settings
 	token    int64          // 0 without fencing

@@ -60,7 +60,9 @@ func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, margin time.Durati
 // as p says. Answers that came after by tell about the time before it.
 func (s *nodeState) answeredLongEnough(p node.Liveness, by time.Time, margin time.Duration) bool {
 	answered := p.AnsweredTime - s.answeredThen - margin - max(0, p.LastAnswer.Sub(by))
-	return p.Answers && p.LastAnswer.After(s.unknownSince) && answered >= s.keyLifetime && (by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime) || answered >= 2*s.keyLifetime)
+	longEnough := answered >= s.keyLifetime
+	outlastedSilence := by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime)
+	return p.Answers && p.LastAnswer.After(s.unknownSince) && longEnough && (outlastedSilence || answered >= 2*s.keyLifetime)
 }
 
 // unknownFor is how long an answered release will still prove nothing, 0 if that is not

@@ -32,6 +32,10 @@ const (
 // live any more. While the node is silent it sends one at a time, and otherwise a few at a
 // time. It has no goroutine while none is due.
 //
+// A release is pending at most for the lifetime of its key and maxUnknown after the client has
+// returned from the last call of the claim. It ends earlier if the client was closed for good, or
+// if Close gives up.
+//
 // An answered release settles a node only if it came after everything that may
 // have set the key. After an acquire of unknown outcome only time proves that: when a stopped
 // server goes on, commands that waited in other sockets take effect after a release that was
@@ -171,7 +175,7 @@ func (q *releaseQueue) setTimer() {
 	// Never 0 or less. In a synctest bubble such a timer runs on the goroutine that sets
 	// it, in a context of the race detector that the whole bubble shares. If two goroutines do
 	// that at once the race detector crashes (Go 1.26, timer.unlockAndRun).
-	in := max(time.Until(at), 1) + random.Apart(q.node, "debts")
+	in := max(time.Until(at), 1) + random.Apart(q.node, "releases")
 	if q.timer == nil {
 		q.timer = time.AfterFunc(in, q.sendDue)
 	} else {

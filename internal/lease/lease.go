@@ -158,7 +158,7 @@ func (l *Lease) Extension() (Extension, error) {
 }
 
 // Extended notes the outcome of an extension, answered now. failure is nil if a majority
-// agreed. A lease that has ended meanwhile stays ended, so Check is to follow.
+// agreed. A lease that has ended meanwhile stays ended, so EndIfExpired is to follow.
 func (l *Lease) Extended(x Extension, now clock.Reading, failure error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

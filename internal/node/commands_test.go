@@ -31,6 +31,8 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 	inQueue := WaiterFlag{ID: locker, TTL: time.Second, Position: QueuePosition{Ticket: 7, Next: 9, Last: 9, Count: 2, TTL: 2 * time.Second}}
 	released := WaiterFlag{ID: releaser}
 	leaves := WaiterFlag{ID: locker, Position: QueuePosition{Ticket: 7, TTL: 2 * time.Second}}
+	unticketed := released
+	unticketed.Position.TTL = leaves.Position.TTL
 	requeue := leaves
 	requeue.Position.Requeue = true
 	plain := NewEntry("job", "VALUE").Replacing("FORMER")
@@ -53,9 +55,10 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"Extend, and each renewal", NewRequest(Extend, plain, ttl, flag), []form{evalsha, setIfeq}},
 		{"A node that lost the key is taken again, with WithFencing", NewRequest(Acquire, fenced(plain).Retake(), ttl, flag), []form{evalsha}},
 		{"Unlock: to every node, also to one that did not grant", NewRequest(Release, plain, 0, released), []form{evalsha, shortsha, delex, delifeq}},
+		{"Unlock with WithFair, if no waiter drew a ticket", NewRequest(Release, plain, 0, unticketed), []form{evalsha}},
 		{"Unlock with WithFair", NewRequest(Release, plain, 0, leaves), []form{evalsha}},
 		{"Unlock within WithMinHold: the key expires by itself", NewRequest(Expire, plain, 3*time.Second, released), []form{evalsha, setIfeq}},
-		{"An attempt that failed, on each node that may have the key", NewRequest(Release, plain, 0, WaiterFlag{}), []form{evalsha}},
+		{"An attempt that failed, or Unlock of a lock that has ended, on each node that may have the key", NewRequest(Release, plain, 0, WaiterFlag{}), []form{evalsha}},
 		{"Before the first acquire on a node: does a release work there?", NewRequest(Acquire, plain, ttl, flag).probe(), []form{evalsha}},
 		{"Attach", NewRequest(Swap, plain, ttl, flag), []form{evalsha, setIfeq}},
 		{"Inspect, and Watch, which leaves a flag", NewRequest(Inspect, plain, 0, flag), []form{evalsha}},

@@ -2,8 +2,12 @@ package node
 
 // A Grant is what an attempt asks every node for. A kind of grant has a script for each verb (see
 // scripts.go, and lua/specs.go), and a way to read its replies (see answer.go). Above this package
-// claims and rounds count grants. But four things there assume that one value holds a key: Split,
-// NoHolder and FreeIn of fanout.Result, and Claim.Leftovers.
+// claims and rounds count grants, whatever the kind. What assumes that one value holds a key, and
+// that the key is a string:
+//
+//   - here: the native SET NX GET, held.lua, and a release, which names one waiter to be next
+//   - in fanout: Split, NoHolder and FreeIn of Result, Claim.Leftovers, and OnDuplicate
+//   - in redlock: Inspect, Watch, List, ForceRelease, and the holders in a QuorumError
 type Grant uint8
 
 const (

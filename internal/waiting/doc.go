@@ -7,6 +7,10 @@
 //   - The retry delay, and other times that are known. They are the backstop: a wake-up may
 //     be lost.
 //
+// Words: an [Entry] is one caller in a wait queue, the head is the first entry. With WithFair an
+// entry has a ticket, and the nodes serve the smallest ticket; to draw is to get a ticket that is
+// larger than all that the nodes have seen. A [Hub] has the queues and subscriptions of one Locker.
+//
 // None of them keeps exclusion; a majority of the nodes does. This package sends no command.
 // It says when an attempt is due, and which waiter flag the attempt leaves on the nodes.
 //

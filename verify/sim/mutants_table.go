@@ -81,9 +81,10 @@ var mutants = []mutant{
 		rule: noOrphan, runs: 5000,
 	},
 	{
-		name:  "every silence restarts an unknown outcome",
-		edits: []edit{{"internal/fanout/node_state_proof.go", "(by.Sub(p.AnsweringSince) >= min(p.LastSilence, s.keyLifetime) || answered >= 2*s.keyLifetime)", "by.Sub(p.AnsweringSince) >= s.keyLifetime"}},
-		rule:  closingEnds, runs: 100000,
+		name: "every silence restarts an unknown outcome",
+		edits: []edit{{"internal/fanout/node_state_proof.go", "min(p.LastSilence, s.keyLifetime)\n\treturn p.Answers && p.LastAnswer.After(s.unknownSince) && longEnough && (outlastedSilence || answered >= 2*s.keyLifetime)",
+			"s.keyLifetime\n\treturn p.Answers && p.LastAnswer.After(s.unknownSince) && longEnough && outlastedSilence"}},
+		rule: closingEnds, runs: 100000,
 	},
 	{
 		name: "only nodes that answered are rolled back",

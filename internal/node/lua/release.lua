@@ -3,7 +3,8 @@
 -- KEYS.wait is the waiter flag, "{key}:wait". Without it no waiter is notified.
 -- KEYS.queue and KEYS.lease are the wait queue (see acquire_in_turn.lua), given if the lock
 -- was taken with regard to it.
--- ARGV.releaser  an id that the releasing Locker shares with those on the same clients; a
+-- ARGV.releaser  an id that the releasing Locker shares with those on the same clients
+--                with the same habits (see package waiting); a
 --                flag that their waiters leave is that, a dot and a number. With a ticket it is
 --                the id of that Locker alone, as in the queue
 -- ARGV.ticket    the ticket of the acquisition, if it had one: it leaves the queue
