@@ -10,23 +10,27 @@ import (
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
-// Lock takes the lock called name, and waits for it if it is taken.
+// Lock takes the lock called name, and waits for it if it is taken, or if too few nodes
+// answer. If ctx has no end it may wait for ever: [WithMaxWait] bounds the wait.
 //
-// The waiters form a wait queue: first come, first served. Only the head of the queue
-// asks the nodes. It asks again after a wake-up, when the lock expires, and after every
-// retry delay ([WithRetryDelay]), also if too few nodes answer.
+// The waiters of a process form a wait queue: first come, first served. Only the head
+// of the queue asks the nodes. It asks again after a wake-up, when the lock expires, as
+// far as the last answers said when, and after every retry delay ([WithRetryDelay]).
+// TryLock is in no queue, and without [WithFair] it may be granted the lock before
+// waiters.
 //
 // Without [WithFair], the waiters of a process that want the same key (prefix and name)
 // share a queue if their Lockers
 //
 //   - have the same clients (as [pool.Backed] returns them; else the same pools) in the
 //     same order, and
-//   - were made with the same [WithRestartGuard], [WithNodeTimeout] and [WithRetryDelay].
-//     Their defaults count, and that of the node timeout depends on [WithTTL]. Options of
-//     a call do not count.
+//   - were made with the same [WithRestartGuard], [WithNodeTimeout] and
+//     [WithRetryDelay]. What was given to New counts, or the default; that of the node
+//     timeout depends on [WithTTL], and counts before it grows. Options of a call do
+//     not count.
 //
 // With WithFair, each Locker has a queue of its own for each key, and the nodes put the
-// queues of all processes in one order. TryLock is in no queue.
+// queues of all processes in one order.
 //
 // The wait ends with an error
 //
@@ -38,52 +42,59 @@ import (
 //     first: it matches ErrTaken, at once. Locks are not reentrant. A ctx of
 //     [context.WithoutCancel] does not count, unless it was given a deadline or a
 //     cancellation since.
-//   - if so many nodes refuse that no majority is possible: it matches ErrNoQuorum. A
-//     closed client, a node of a cluster, and other data under that name count at once. A
-//     wrong password, missing ACL rights, a wrong certificate and the like count at once
-//     if the node has never answered well. If it has, they count after two seconds or
-//     more, since credentials may be rotated meanwhile. So does every other error reply
-//     that is not known to pass by itself.
+//   - if so many nodes refuse for good that no majority is possible: it matches
+//     ErrNoQuorum.
 //   - if the name or an option is not allowed, at once: it matches none of the Err
 //     values, and nothing was sent. See [LockOption] for options.
 //
-// If a node timed out, the error matches [context.DeadlineExceeded], too: ask ctx.Err()
-// whether ctx has ended. After an error nothing is held: what the attempts did on any
-// node is rolled back in the background.
+// A node refuses for good, at once, if its client was closed, if it is a node of a
+// cluster, or if other data has that name. A wrong password, missing ACL rights, a
+// wrong certificate and the like count at once if the node has never answered well. If
+// it has, they count after two seconds or more, since credentials may be rotated
+// meanwhile. Other error replies count after two seconds or more, too. What passes by
+// itself never counts: LOADING, READONLY, OOM, too many clients, and the quarantine of
+// [WithRestartGuard]. Nor does a node that does not answer or cannot be reached.
 //
-// A name may have any bytes and any length, but must not be empty: "redlock: the name of
-// a lock must not be empty". Prefix and name together must not be a key that may belong
-// to other locks: "redlock:node", "redlock:quarantine", and whatever begins with "{" and
-// ends with "}:fence", "}:lease", "}:queue", "}:wait" or "}:wake". The error says that it
-// "cannot be the key of a lock". Every method that takes a name returns these errors.
+// After an error nothing is held: what the attempts did on any node is rolled back in
+// the background.
+//
+// A name may have any bytes and any length, but must not be empty: "redlock: the name
+// of a lock must not be empty". Prefix and name together must not be a key that may
+// belong to other locks: "redlock:node", "redlock:quarantine", and whatever begins with
+// "{" and ends with "}:fence", "}:lease", "}:queue", "}:wait" or "}:wake" (keys of
+// options, and channels of wake-ups). The error says that it "cannot be the key of a
+// lock". Every method that takes a name returns these errors.
 func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	return l.lock(ctx, name, opts, false)
 }
 
-// TryLock takes the lock called name if it is free. It does not wait, and is in no wait
-// queue.
+// TryLock takes the lock called name if it is free. It does not wait for a holder, and
+// is in no wait queue.
 //
 // An attempt takes one node timeout at most. An attempt without a winner is no answer,
-// and TryLock repeats it, after a short random pause. There is no winner if several
-// callers split the nodes, so that none has a majority; if keys that this Locker is
-// releasing were in the way; or if a fencing token was too small. When two node timeouts
-// have passed since the first such attempt, TryLock only finishes the repetition that it
-// has begun. So if several callers ask for a free lock at the same moment, one of them
-// gets it.
+// and TryLock repeats it. There is no winner if several callers split the nodes, so
+// that none has a majority; if keys that this Locker is releasing were in the way; or
+// if a fencing token was too small. So if several callers ask for a free lock at the
+// same moment, one of them gets it. The pauses are random: up to two round trips, then
+// up to four, and so on, up to a node timeout. No repetition is begun when two node
+// timeouts have passed since the first such attempt. With that, TryLock takes seven
+// node timeouts at most.
 //
 // The error matches
 //
-//   - [ErrTaken] if another holder has the lock, also for the rest of its [WithMinHold];
-//     if [WithFair] is set and others wait; or if the last attempt had no winner either.
-//   - [ErrNoQuorum] if too few nodes answered, if no validity was left, or if the last
-//     attempt made certain that no value has a majority. Keys of crashed clients can
-//     split the nodes in that way until they expire.
+//   - [ErrTaken] if another holder has the lock, also for the rest of its
+//     [WithMinHold]; if [WithFair] is set and others wait; or if the last attempt had
+//     no winner either, unless the next rule applies.
+//   - [ErrNoQuorum] if too few nodes answered, or if no validity was left. Also if the
+//     last attempt had no winner, and its answers made certain that no value has a
+//     majority: keys of crashed clients can split the nodes in that way until they
+//     expire.
 //   - ctx.Err() if ctx ended before the call, during an attempt, or between two attempts.
 //     After an attempt the error matches that of the attempt, too.
 //   - [ErrClosed] if the Locker was closed.
 //
-// If a node timed out, the error matches [context.DeadlineExceeded], too. After an error
-// nothing is held: what the attempts did on any node is rolled back in the background.
+// After an error nothing is held: what the attempts did on any node is rolled back in
+// the background.
 //
 // A name that [Locker.Lock] refuses, and an option that is not allowed (see
 // [LockOption]), is an error at once. It matches none of the Err values, and nothing was

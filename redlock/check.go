@@ -101,10 +101,10 @@ const (
 // are slow it takes more: at most the longer of nine seconds, and one second plus four
 // node timeouts. It asks a node one question at a time, and none after a question that
 // was not answered in time. That time is four node timeouts. But it is at least 250 ms,
-// and at most the longer of 1 s and one node timeout. An earlier deadline of ctx shortens
-// all of that, so that there is a result. To see whether all connections of a client
-// reach the same server, Check uses up to four at once. A second Check of the Locker
-// waits until the first has ended.
+// and at most the longer of 1 s and one node timeout. An earlier deadline of ctx
+// shortens all of that. To see whether all connections of a client reach the same
+// server, Check uses up to four at once. A second Check of the Locker waits until the
+// first has ended.
 //
 // On every node Check does what locks with these options do, under keys of its own, and
 // looks at the keys afterwards. A lock is granted, and its value is there. It is refused
@@ -122,8 +122,10 @@ const (
 // one master of three is no reason for a service to stop. A TryLock of a name of its own
 // says whether a service can lock.
 //
-// The error matches ctx.Err() or [ErrClosed]; then there are no findings. Questions that
-// were sent may still wait for an answer then. They end soon, and Close waits for them.
+// The error matches ctx.Err() if ctx was cancelled, or if its deadline passed before
+// the nodes could be asked, for instance behind another Check. It matches [ErrClosed]
+// after [Locker.Close]. With an error there are no findings. Questions that were sent
+// may still wait for an answer then. They end soon, and Close waits for them.
 func (l *Locker) Check(ctx context.Context) ([]Finding, error) {
 	ended := func() error {
 		err := ctx.Err()

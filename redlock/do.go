@@ -8,23 +8,27 @@ import (
 )
 
 // Do runs fn while it holds the lock called name. It waits for the lock like
-// [Locker.Lock] and keeps it alive until fn returns ([WithKeepAlive] is on). The context
-// of fn ends when the lock ends and when ctx ends. [FromContext] returns the lock from
-// it.
+// [Locker.Lock] and keeps it alive until fn returns ([WithKeepAlive] is on). The
+// context of fn ends when the lock ends and when ctx ends. [FromContext] returns the
+// lock from it, and [Lock.Context] of that is the same context.
 //
 // If the lock is not granted, Do does not call fn and returns the error of Lock.
-// Otherwise it returns fn's error. If the lock was lost while fn ran, the work may have
-// overlapped with that of another holder. Then the error matches fn's error, if that is
-// not nil, and [ErrLost], and says why the lock was lost. Ask for ErrLost before you ask
-// for context.Canceled: fn may return the ctx.Err() of its context, which is
-// context.Canceled after a loss. If the Locker was closed meanwhile, the error matches
-// [ErrClosed]. A release that was not confirmed is no error: it is logged, and goes on in
-// the background.
+// Otherwise it returns fn's error. To know which it was, set a variable in fn.
+//
+// If the lock was lost while fn ran, the work may have overlapped with that of another
+// holder. Then the error matches [ErrLost], the cause, for instance [ErrExpired], and
+// fn's error, if that is not nil. Ask for ErrLost before you ask for context.Canceled:
+// fn may return the ctx.Err() of its context, which is context.Canceled after a loss.
+// fn must not unlock the lock: then the error matches ErrLost, and not [ErrReleased].
+// If fn hands the lock over ([Lock.Handle]), Do returns fn's error.
+//
+// If the Locker was closed while fn ran, the error matches [ErrClosed]. It matches
+// ErrLost, too, only if the lock was lost as well before Do released it. A release that
+// was not confirmed is no error: it is logged, and goes on in the background.
 //
 // Do returns only after fn has returned, even if the context of fn has ended. Then it
-// releases the lock, which takes one node timeout at most. If fn panics, Do releases the
-// lock and the panic goes on. fn must not unlock the lock: Do reports that as a loss. If
-// fn hands the lock over ([Lock.Handle]), Do returns fn's error.
+// releases the lock, which takes one node timeout at most. If fn panics, Do releases
+// the lock and the panic goes on.
 //
 // Do runs fn on one instance at a time. A job that every instance starts at the same tick
 // runs on each of them, one after the other, unless [WithMinHold] is set.

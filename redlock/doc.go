@@ -29,11 +29,32 @@
 //     ([WithTTL]).
 //   - Validity: how long the holder may rely on the lock, a little less than the TTL. It
 //     ends at [Lock.Until].
-//   - Node timeout: how long the answer of a node is waited for ([WithNodeTimeout]).
+//   - Node timeout: how long the answer of a node is waited for ([WithNodeTimeout]). It
+//     grows while nodes are slow.
 //   - Holder: the caller that was granted the lock, until the lock ends.
 //   - Waiter: a caller that waits to be granted the lock. Waiters form a wait queue
 //     ([Locker.Lock]).
 //   - Wake-up: the message that a node publishes when a lock is released. A waiter then
 //     asks at once.
 //   - Fencing token: a number that is larger for each later holder ([Lock.Token]).
+//   - Deny: a node denies a lock if another client has it there, or comes first. A node
+//     that does not answer, or with an error reply (it refuses), has failed.
+//   - Value: the string under the key of a lock. It is new for each attempt, and a
+//     secret.
+//   - Split nodes: several values have some nodes each, and none has a majority. So the
+//     attempt has no winner.
+//   - Roll back: delete what a failed attempt left on nodes.
+//   - Foreign holder: a client of another library.
+//   - Drift: what a time is shortened or prolonged by since clocks run at different
+//     rates ([WithDriftFactor]).
+//   - Head: the waiter that comes first in its wait queue.
+//
+// # Rights
+//
+// An ACL user needs SET, GET, DEL, PEXPIRE, PTTL, EVAL and EVALSHA on the keys of
+// locks, and should have GETRANGE and PING. For wake-ups these rights extend to the key
+// "{key}:wait", and PUBLISH, SUBSCRIBE and UNSUBSCRIBE are needed on the channels
+// "{key}:wake" and "{key}:wake:*". A key that contains a hash tag "{tag}" has
+// "{tag}:{key}:wait" instead, and so on. [WithFair], [WithFencing], [WithRestartGuard]
+// and [Locker.List] need more. SECURITY.md has the lines.
 package redlock

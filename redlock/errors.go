@@ -15,19 +15,27 @@ import (
 )
 
 // Errors match these with [errors.Is]. That is a contract.
+//
+// A [QuorumError] also matches the error of each node that failed. So the error of
+// every method may match [context.DeadlineExceeded] because a node timed out: ask
+// ctx.Err() whether ctx has ended.
 var (
-	// ErrTaken: the lock cannot be granted now, although enough nodes answered. In most
-	// cases another holder has it: then a [QuorumError] names the holders, and says on
-	// how many nodes each was seen. Other reasons: several callers split the nodes; the
-	// lock was unlocked, but its [WithMinHold] is not over; if [WithFair] is set, other
-	// waiters come first; if [WithFencing] is set, the proposed token was repeatedly too
-	// small; or ctx stems from the context of a lock of the same name.
+	// ErrTaken: another caller has the lock, may have it, or comes first. Ask again later,
+	// or leave the work to that caller. If another holder has it, a [QuorumError] names
+	// the holders, and says on how many nodes each was seen. Other reasons: several
+	// callers split the nodes, and one may have a majority on nodes that have not answered
+	// yet; the lock was unlocked, but its [WithMinHold] is not over; if [WithFair] is set,
+	// other waiters come first; if [WithFencing] is set, the token that the Locker
+	// proposed was repeatedly too small; or ctx stems from the context of a lock of the
+	// same name.
 	ErrTaken = errors.New("lock is taken")
 
-	// ErrNoQuorum: less than a majority of the nodes answered in time, and the error says
-	// why each other node failed. There are two rarer reasons. A majority agreed, but too
-	// late: no validity was left. Or several values split the nodes, and none of them can
-	// have a majority.
+	// ErrNoQuorum: too few nodes agreed, and no other caller is known to have the lock. In
+	// most cases less than a majority answered in time, and the error says why each other
+	// node failed: see to the nodes, or ask again later. There are two rarer reasons. A
+	// majority agreed, but too late: no validity was left, or the fencing token was too
+	// old. Or several values split the nodes, and it is certain that none of them has a
+	// majority. That ends when their keys expire, or with [Locker.ForceRelease].
 	ErrNoQuorum = errors.New("no quorum")
 
 	// ErrNotHeld: the lock had ended before the call: it had expired, was lost, was
@@ -38,9 +46,7 @@ var (
 	ErrExpired = lease.ErrExpired
 
 	// ErrLost, as a cause of Lock.Context(): so many nodes deny the lock that no majority
-	// has it. The error of [Locker.Do] has a wider meaning: it matches ErrLost for
-	// whatever ended the lock while fn ran, for instance its expiry. It does not for
-	// Lock.Handle. If the Locker was closed, it matches ErrClosed.
+	// has it. The error of [Locker.Do] has a wider meaning: see there.
 	ErrLost = lease.ErrLost
 
 	// ErrReleased, as a cause of Lock.Context(): Unlock was called.
@@ -50,10 +56,9 @@ var (
 	// process may go on with the lock. This one does not hold it any more.
 	ErrHandedOver = lease.ErrHandedOver
 
-	// ErrNodeBusy is the error of a node that has left more than 64 commands unanswered, or
-	// whose client has not returned from as many that were given up. Until it answers, one
-	// command at a time is sent to it: a PING, or the caller's own if none was sent for a
-	// second, or if a proxy takes no PING.
+	// ErrNodeBusy: the node has more than 64 unanswered commands, or its client has not
+	// returned from as many that were given up. Until it answers, new commands to this
+	// node fail at once, except one probe at a time. The other nodes count as usual.
 	ErrNodeBusy = node.ErrBusy
 
 	// ErrQuarantine is the error of a node that may have forgotten locks:
@@ -61,13 +66,18 @@ var (
 	// expired.
 	ErrQuarantine = errors.New("node is in quarantine")
 
-	// ErrClosed: the Locker was closed. Also a cause of Lock.Context().
+	// ErrClosed: the Locker was closed. Also a cause of Lock.Context(). [pool.ErrClosed]
+	// is another error: that of a node whose client was closed.
 	ErrClosed = lease.ErrClosed
 )
 
 // A QuorumError says how the nodes answered when no majority agreed. It matches one of
 // ErrTaken, ErrNoQuorum, ErrNotHeld and ErrLost. It also matches the error of each node
-// that failed, for example [context.DeadlineExceeded] or a [*net.OpError].
+// that failed, for example [context.DeadlineExceeded] or a [*net.OpError]. With ErrLost
+// it is the cause of a lock's context, and later errors of the lock wrap it.
+//
+// To "inspect", "list" and "force release" a node agrees by answering. If an "inspect"
+// depends on the failed nodes, Granted is how many nodes hold the lock.
 type QuorumError struct {
 	Op      string            // "lock", "extend", "unlock", "attach", "inspect", "list" or "force release"
 	Name    string            // of the lock
@@ -75,7 +85,7 @@ type QuorumError struct {
 	Needed  int               // nodes that had to agree: a majority
 	Total   int               // all nodes
 	Holders []Holder          // that were seen, on most nodes first; may be empty
-	Nodes   *multierror.Error // a *NodeError for every node that failed; may be nil
+	Nodes   *multierror.Error // a *NodeError for each node that failed (go-multierror of hashicorp); nil if none did
 	kind    error
 	note    string
 	refused []node.Streak // by node, of a lock that is waited for: in this attempt and those before
@@ -83,7 +93,7 @@ type QuorumError struct {
 
 // A Holder is a client that has the key of a lock on some nodes.
 type Holder struct {
-	Label string // as given by [WithOwner], or "foreign holder #..." for other libraries
+	Label string // as given by [WithOwner], or "foreign holder #..." with a hash of its value
 	Nodes int    // on which it has the key; 0 for a holder in this process: then no node was asked
 }
 

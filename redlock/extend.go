@@ -9,22 +9,29 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// Extend starts the TTL anew on all nodes, and with it the validity window. It returns
-// nil if a majority still had the lock. Then [Lock.Until] has moved.
+// Extend starts the TTL that the lock was taken with anew on all nodes, and with it the
+// validity window. It returns nil if a majority still had the lock. Then [Lock.Until]
+// has moved, though by less than usual if [WithMaxHold] is near. Extend waits while
+// another Extend or a renewal of the lock is under way.
 //
-// Extend also gives the lock to nodes that lost it, and to nodes that denied it when it
-// was granted. They count only from the next extension on. So when Extend returns nil, a
-// majority has had the lock all the time. There are two exceptions, where nodes forget:
-// one node forgot the lock before another that had lost it counted again, or a majority
-// forgot it between two extensions.
+// Extend also gives the lock back to nodes that lost it. They count only from the next
+// extension on, and so do nodes that denied it and were asked again ([Lock.Held]). So
+// when Extend returns nil, a majority has had the lock all the time.
+//
+// Exception: nodes that forget locks. Let node 1 of three forget the lock, and then
+// node 2, before an extension has given it back to node 1. For a moment only node 3 has
+// the lock, and another caller can be granted it. If that caller has released it by the
+// time that node 1 is asked, later extensions find it on nodes 1 and 3, and return nil.
+// [WithRestartGuard] keeps out nodes that restarted.
 //
 // Extend never revives a lock. The error matches [ErrNotHeld] if the lock had ended, or
-// if so many nodes deny it that no majority has it: then its context has ended, too. The
-// error matches [ErrNoQuorum] if too few nodes answered, and ctx.Err() if ctx ended
-// first: then the lock is held until Until as before, and Extend may be tried again. The
-// error matches none of the Err values if the lock has been held for as long as
-// [WithMaxHold] allows: then it cannot be extended, and is held until Until. After
-// [Locker.Close] the error matches [ErrClosed]. For a nil Lock it matches ErrNotHeld.
+// if so many nodes deny it that no majority has it: then its context has ended, too.
+// The error matches [ErrNoQuorum] if too few nodes answered, and ctx.Err() if ctx ended
+// first: then the lock is held until Until as before, and Extend may be tried again. If
+// the lock has been held for as long as [WithMaxHold] allows, it is held until Until
+// and cannot be extended: stop then. Only this error matches neither an Err value nor
+// ctx.Err(). After [Locker.Close] the error matches [ErrClosed]. For a nil Lock it
+// matches ErrNotHeld.
 func (k *Lock) Extend(ctx context.Context) error {
 	if k == nil {
 		return nilLock("extend")

@@ -56,20 +56,23 @@ var errNoLock = errors.New("a text without a time to live, which is not the valu
 // works on, and another one may hold the lock at the same time. Where that must not be,
 // stop the holder first, or rely on a fencing token.
 //
-// ForceRelease first reads the key on every node. Then it deletes on each node the value
-// that it read there, and no other. So a lock that was granted meanwhile stays. Waiters
-// are notified, as after any release. Keys without a majority are deleted, too, for
-// instance those of several holders that split the nodes. A text that is too long for a
-// lock stays, and so does a text without a time to live that does not look like the value
-// of a lock. A node with such a text counts as failed.
+// ForceRelease first reads the key on every node. Then it deletes on each node the
+// value that it read there, and no other. So a lock that was granted meanwhile stays.
+// Waiters are notified, as after any release. Keys without a majority are deleted, too,
+// for instance those of several holders that split the nodes.
 //
-// It returns nil once a majority has confirmed that the values which were read are gone.
-// The error matches [ErrNotHeld] if no node had a key, or if all keys were gone before.
-// It matches [ErrNoQuorum] if less than a majority could be read; then nothing was
-// deleted. It also matches [ErrNoQuorum] if less than a majority confirmed within the
-// node timeout, and ctx.Err() if ctx ended first. In these two cases the Forced says what
-// was confirmed, and the other deletions may still be carried out. ForceRelease may be
-// repeated. After [Locker.Close] the error matches [ErrClosed].
+// Take care with the name: every string with a time to live is deleted, a cache entry,
+// too, if it has at most 512 bytes. A string without a time to live is deleted only if
+// it looks like the value of a lock. Other data stays, and its node counts as failed.
+//
+// It returns nil once a majority has confirmed that the values which were read are
+// gone. The error matches [ErrNotHeld] if no node had a key, or if all keys were gone
+// before. It matches [ErrNoQuorum] if less than a majority could be read; then nothing
+// was deleted. It also matches [ErrNoQuorum] if less than a majority confirmed within
+// the node timeout. With these errors the Forced says what is known: Failed, and what
+// was confirmed. The error matches ctx.Err() if ctx ended first, and [ErrClosed] after
+// [Locker.Close]. Then no Holders are known. After ErrNoQuorum or ctx.Err() deletions
+// may still be carried out, and ForceRelease may be repeated.
 //
 // A user needs no rights but those of locks. It takes two round trips, and two node
 // timeouts at most.

@@ -36,9 +36,10 @@ import (
 // in between. And to hand over before the first holder has stopped would make two: so
 // Handle ends the context of the lock before it returns the bytes.
 
-// Handle ends the lock for this process, and returns a handle with which another process
-// goes on, see [Locker.Attach]. The nodes keep the lock for the validity that is left.
-// The other process must attach in that time. No other caller can get the lock meanwhile.
+// Handle ends the lock for this process, and returns a handle with which another
+// process goes on, see [Locker.Attach]. The nodes keep the lock for the validity that
+// is left, and Until stays as it was. The other process must attach in that time. No
+// other caller can get the lock meanwhile.
 //
 // The context of the lock ends with [ErrHandedOver], and renewals stop. Extend, Unlock
 // and another Handle return an error that matches [ErrNotHeld] and [ErrHandedOver]. They
@@ -47,8 +48,10 @@ import (
 //
 // The handle is a secret: it can take the lock over, or release it. Do not log it, and
 // send it only on a way on which you would send a password. It works on Lockers of the
-// same nodes and prefix ([WithPrefix]). It has the name, the token and the options of the
-// lock. It has no time of day, so clocks may differ.
+// same nodes, in any order, and prefix ([WithPrefix]). It has the name, the token and
+// the options of the lock. It says how much validity was left, and no time of day, so
+// clocks may differ: the nodes say whether the lock has expired. It is binary, and some
+// 250 bytes longer at most than prefix, name and label together.
 //
 // The error matches [ErrNotHeld] if the lock had ended. If the name and the prefix have
 // more than about 64 KiB, the lock cannot be handed over: the error matches none of the
@@ -81,19 +84,21 @@ func (k *Lock) Handle() ([]byte, error) {
 }
 
 // Attach goes on with a lock that another process has handed over, see [Lock.Handle].
-// When it returns a Lock, a majority of the nodes has confirmed the lock and extended it.
-// The lock has its options and its token as before, and the values of ctx. It can be
-// handed over again.
+// When it returns a Lock, a majority of the nodes has confirmed the lock and extended
+// it. The lock has its options and its token as before, so it is kept alive again if it
+// was. It has the label of this Locker, and the values of ctx. It can be handed over
+// again.
 //
 // A handle works once. If several processes attach with one handle, at most one of them
 // gets the lock. If they do so at the same moment, it may be that none gets it. The error
 // of the others matches [ErrNotHeld]. It also matches ErrNotHeld if the lock had expired
 // or was released, or if the nodes are not those of the handle.
 //
-// The error matches [ErrNoQuorum] if too few nodes answered before the validity was over,
-// and ctx.Err() if ctx ended first. In both cases Attach rolls back what it did. That may
-// end the lock, so the error of another Attach with the handle may match ErrNotHeld.
-// After [Locker.Close] the error matches [ErrClosed].
+// Attach asks again while too few nodes answer, for as long as validity can be left.
+// The error matches [ErrNoQuorum] when that time is over, and ctx.Err() if ctx ended
+// first. In both cases Attach rolls back what it did. That may end the lock, so the
+// error of another Attach with the handle may match ErrNotHeld. After [Locker.Close]
+// the error matches [ErrClosed].
 //
 // Attach refuses a handle that is damaged, of another version, or of a Locker with
 // another prefix or number of nodes, or whose options do not fit this Locker. The error

@@ -15,23 +15,23 @@ import (
 type State struct {
 	Name string
 	// Holder is the label of the holder, as given by [WithOwner], or "foreign holder #..."
-	// for other libraries; "" if the lock is not held. A value on less than a majority of
-	// the nodes does not hold it.
+	// for other libraries; "" if no value is on a majority of the nodes.
 	Holder string
-	// Nodes is how many nodes say so. The answer of a node is not waited for once a
-	// majority agrees. Total is how many nodes there are.
+	// Nodes is how many nodes have the holder's value or, without a Holder, on how many
+	// the lock is free. The answer of a node is not waited for once a majority agrees.
+	// Total is how many nodes there are.
 	Nodes, Total int
 	// TTL is how long a majority keeps the lock of the holder if it is not extended, in
 	// whole milliseconds; 0 if the lock is not held, negative if it never expires.
 	TTL time.Duration
 	// Blocked is 0 unless the lock is neither held nor free: several values split the
-	// nodes, so that none has a majority, and no majority is free. Blocked is how long
-	// that lasts if no key is deleted or extended; negative if it never ends.
-	// [Locker.ForceRelease] ends it.
+	// nodes, so that none has a majority, and no majority is free. Then Holder is "".
+	// Blocked is how long that lasts if no key is deleted or extended; negative if it
+	// never ends. [Locker.ForceRelease] ends it.
 	Blocked time.Duration
-	// Unclear is set by [Locker.List] only: whether the lock is held depends on what the
-	// nodes have that failed. Then Holder is "", and Nodes is the largest number of the
-	// other nodes that have the same value.
+	// Unclear is set by [Locker.List] only: the missing answers of nodes that failed could
+	// change the result. Then Holder is "", and Nodes is the largest number of the other
+	// nodes that have the same value.
 	Unclear bool
 	// Waiting is the number of waiters in the wait queues of this Locker (see
 	// [Locker.Lock]). Waiters of other processes count if they use [WithFair].
@@ -68,9 +68,9 @@ func (s State) String() string {
 
 // Inspect reads the state of the lock called name from the nodes, and changes nothing.
 // The error matches [ErrNoQuorum] if less than a majority answered within the node
-// timeout, or if the lock is held or not depending on what the failed nodes have. It
-// matches ctx.Err() if ctx ended first, and [ErrClosed] after [Locker.Close]. With an
-// error the State is zero.
+// timeout, or if the missing answers could make the lock a held one. It matches
+// ctx.Err() if ctx ended first, and [ErrClosed] after [Locker.Close]. With an error the
+// State is zero.
 func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 	return l.inspect(ctx, name, 0)
 }

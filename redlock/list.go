@@ -34,10 +34,10 @@ type Listing struct {
 // the rules of [Locker.Inspect]. A lock that is taken or released during the call may be
 // in the result or not.
 //
-// A lock is a text under a key that has the form of a value of this library, or, if the
-// key has a time to live, of another one: 22 letters or digits (redislock, redlock-py),
-// 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. Other data with the
-// same prefix is left out, and its values stay on the server.
+// A lock is a string under a key that has the form of a value of this library, or, if
+// the key has a time to live, of another one: 22 letters or digits (redislock,
+// redlock-py), 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. Other
+// data with the same prefix is left out, and its values stay on the server.
 //
 // List walks over all keys of every node with SCAN, in steps of about a millisecond, so a
 // node serves other clients in between. The time depends on all keys of the database:

@@ -52,9 +52,15 @@ func nilLock(op string) error {
 
 // Until returns the end of the validity window: start + TTL - (TTL x drift factor + 2
 // ms). Start is the time just before the first send of the attempt, or of the last
-// extension. [WithMaxHold] may end the window earlier. If the machine was suspended, or
-// its clock was set forward, Until is earlier by that time. For a nil Lock it is the zero
+// extension. [WithMaxHold] may end the window earlier. For a nil Lock it is the zero
 // time.
+//
+// Until does not say whether the lock is held: it stays the same when the lock ends
+// early, for instance by Unlock. Ask Context().Err(). If the machine was suspended, or
+// its clock was set forward, Until is earlier by that time, and a result from before is
+// too late by it. So call Until again for each comparison, as in
+// time.Now().Before(k.Until()). A clock that is set back changes nothing, unless the
+// result lost its monotonic clock reading.
 func (k *Lock) Until() time.Time {
 	if k == nil {
 		return time.Time{}
@@ -62,11 +68,12 @@ func (k *Lock) Until() time.Time {
 	return k.lease.Until()
 }
 
-// Held returns how many nodes hold the lock, as last known, and how many nodes there are.
-// A node counts if it confirmed within the last TTL that it has the lock. A lock is
-// granted as soon as a majority has it, and the other nodes count when they answer. While
-// the lock is held, nodes that denied it are asked again. Nodes that lost it are asked
-// again by each extension. held is 0 once the lock has ended. For a nil Lock both are 0.
+// Held returns how many nodes hold the lock, as last known, and how many nodes there
+// are. A node counts if it confirmed within the last TTL that it has the lock. A lock
+// is granted as soon as a majority has it, and the other nodes count when they answer.
+// While the lock is held, nodes that denied it are asked again in the background. Nodes
+// that lost it are asked again by each extension. held is 0 once the lock has ended.
+// For a nil Lock both are 0.
 func (k *Lock) Held() (held, total int) {
 	if k == nil {
 		return 0, 0
@@ -79,15 +86,20 @@ func (k *Lock) Held() (held, total int) {
 
 // Token returns the fencing token of the lock. It is 0 if the lock was taken without
 // [WithFencing], and for a nil Lock. The token stays the same as long as the lock is
-// held. Every later acquisition of the name with WithFencing has a larger one;
-// docs/guarantees.md names the exceptions. So the database that the lock protects can
-// reject the writes of a holder that was delayed until another one had the lock: see
-// package fence, and "How to do distributed locking" (Kleppmann, 2016). A token that is
-// not compared protects nothing.
+// held. Every later acquisition of the name with WithFencing has a larger one. So the
+// database that the lock protects can reject the writes of a holder that was delayed
+// until another one had the lock: see package fence, and "How to do distributed
+// locking" (Kleppmann, 2016). A token that is not compared protects nothing.
 //
-// A majority of the nodes has stored the token before the lock is granted. It is below
-// 2^53. It is about the time of the nodes in microseconds since 1970; do not rely on
-// that.
+// Exception: if nodes forget tokens (a restart without data, eviction, the end of
+// [WithTokenLife]), only their clocks are left. Then a later token can be smaller, if
+// these clocks were set back meanwhile, or differ by more than the time that has
+// passed.
+//
+// The Locker proposes the token, and a node takes it only together with the lock, and
+// only if it is the largest that it remembers. A majority has stored it before the lock
+// is granted. It is below 2^53. It is about the time of the nodes in microseconds since
+// 1970; do not rely on that.
 func (k *Lock) Token() uint64 {
 	if k == nil {
 		return 0
@@ -95,15 +107,19 @@ func (k *Lock) Token() uint64 {
 	return uint64(k.token)
 }
 
-// Unlock releases the lock on all nodes. It returns nil once a majority has confirmed
-// that it no longer has the lock. The other nodes are released in the background, however
-// late they answer.
+// Unlock ends the context of the lock at once, and releases the lock on all nodes. It
+// returns nil once a majority has confirmed that it no longer has the lock. The other
+// nodes are released in the background, however late they answer.
 //
-// The error matches [ErrNotHeld] if the lock had expired, was lost, or had been unlocked
-// before: another holder may have had it meanwhile. It matches [ErrNoQuorum] if too few
-// nodes confirmed within the node timeout, and [context.DeadlineExceeded] if the deadline
-// of ctx passed first. In these two cases the release goes on in the background, and
-// another Unlock waits for it.
+// The error matches [ErrNotHeld] if the lock had expired or was lost: another holder
+// may have had it meanwhile. Unlock still sends the release to nodes that may have the
+// key. It also matches ErrNotHeld if an earlier Unlock returned nil.
+//
+// The error matches [ErrNoQuorum] if too few nodes confirmed within the node timeout.
+// It matches [context.DeadlineExceeded], and no Err value, if the deadline of ctx
+// passed first. In these two cases the release goes on in the background. Another
+// Unlock then waits for it, for as long as the first, and returns nil when a majority
+// has confirmed.
 //
 // Unlock does not end early if ctx is cancelled, or if its deadline had passed before the
 // call: a program that ends often has only such a ctx left. It then takes one node

@@ -169,25 +169,34 @@ func (l *Locker) leave() {
 }
 
 // Close ends the Locker. Calls that wait for a lock return an error that matches
-// [ErrClosed]. Held locks are not released, since their holders may still be at work.
-// Their contexts end with ErrClosed, renewals stop, and Unlock still works. Then Close
-// waits until every lock that was released, or was never granted, is gone from every
-// node.
+// [ErrClosed]. A lock that is held ends for its holder: its context ends with
+// ErrClosed, renewals stop, Extend and Handle return an error, and Held is 0. But the
+// nodes keep it until it is unlocked or expires, since the holder may still be at work.
+// Unlock still releases it, and returns nil as long as the validity lasts. So does
+// [Locker.Do], for whose function Close does not wait. Then Close waits until every
+// lock that was released, or was never granted, is gone from every node.
 //
-// At the end of a program end the work first, unlock its locks, and then close. Give ctx
-// a deadline. A ctx that was cancelled is right, too: Close then gives the nodes one node
-// timeout, which is enough for nodes that answer.
+// If a node is down, Close may take more than ten minutes: give ctx a deadline. At the
+// end of a program end the work first, unlock its locks, and then close.
+//
+// When ctx ends, Close gives up, but not before it has taken one node timeout, which is
+// enough for nodes that answer. So a ctx that had ended before the call is right, too.
+// Exception: a deadline that was still ahead at the call ends Close at that time.
+//
+// Close returns nil if nothing is left. Otherwise the error names the locks that are
+// still held, and the keys that may be left on each node; they expire by themselves. It
+// matches none of the Err values, and ctx.Err() if ctx has ended.
 //
 // A command that a node did not answer in time may still be on its way. Close keeps
-// releasing until that node has answered reliably for one TTL and its drift. That takes
-// one or two TTLs if the node answers. For a node that stays down it takes up to ten
-// minutes plus a TTL, or one TTL if the node had answered every attempt and only releases
-// are missing. All that ends with ctx.
+// releasing until that node has answered since for one TTL and its drift, silences not
+// counted. That takes one or two TTLs if the node answers. For a node that stays down
+// it takes up to ten minutes plus a TTL, or one TTL if the node had answered every
+// attempt and only releases are missing. If the client of a node was closed before the
+// Locker, Close gives up on that node at once.
 //
-// When ctx ends, Close gives up. Its error names the locks that are still held and the
-// keys that may be left on each node; they expire by themselves. If the client of a node
-// was closed before the Locker, Close gives up on that node at once. A second Close does
-// not try again: it returns nil about what the first one gave up.
+// Close may be called again, also at the same time. Each lock and key is in the error
+// of one call only, and a call that gives up ends the wait of the others. An Unlock
+// after Close is repeated in the background as before, and another Close waits for it.
 //
 // Close also waits for the reports to the logger and the [Trace], for one node timeout at
 // most.

@@ -15,14 +15,15 @@ import (
 // the default for all locks of the Locker.
 type Option interface{ applyLocker(*config) }
 
-// A LockOption configures one lock, or, given to [New], all locks of a Locker. An option
-// of a call replaces the one that was given to New.
+// A LockOption configures one lock, or, given to [New], all locks of a Locker. An
+// option of a call replaces the one that was given to New. A call cannot switch off
+// [WithFair], [WithFencing] or [WithKeepAlive]: that takes a Locker without them.
 //
-// Each option states its range and its default; 0 is allowed only where it says so. A
-// value outside its range is an error, and so are options that do not fit each other and
-// an option that is nil. [New], [Locker.Lock], [Locker.TryLock] and [Locker.Do] return
-// the error, and [Pending.Wait] does after [Locker.LockAsync]. It has a line for each
-// such option, for example
+// Each option states its range and its default. 0 is allowed only where it says so, and
+// a range without a largest value has none. A value outside its range is an error, and
+// so are options that do not fit each other and an option that is nil. [New],
+// [Locker.Lock], [Locker.TryLock] and [Locker.Do] return the error, and [Pending.Wait]
+// does after [Locker.LockAsync]. It has a line for each such option, for example
 //
 //	redlock: WithTTL(1ms): must be at least 10ms and at most 8760h0m0s
 //
@@ -125,9 +126,13 @@ func WithTTL(d time.Duration) LockOption {
 // d is above 0 and below the TTL. A timeout that is set stays as it is.
 //
 // The default is TTL/16, but at least 20 ms and at most 1 s, and never more than TTL/2.
-// It is 500 ms with the default TTL. The default grows while nodes answer slowly: to
-// twice the slowest answer of the last seconds, but at most to ten times itself and to
-// TTL/2.
+// It is 500 ms with the default TTL. It grows while nodes answer slowly: to twice the
+// slowest answer of the last seconds, but at most to ten times the value above, and to
+// TTL/2. That is 4 s with the default TTL. A node that does not answer makes nothing
+// grow.
+//
+// What is said to take a node timeout may take the grown one if it is an attempt,
+// Extend, Unlock or Attach. Everything else counts by the value above.
 func WithNodeTimeout(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.timeoutSet = true
@@ -137,12 +142,16 @@ func WithNodeTimeout(d time.Duration) LockOption {
 	})
 }
 
-// WithRetryDelay sets the pause between two attempts of [Locker.Lock], LockAsync and Do,
-// and between two reads of [Locker.Watch]. Each pause is a random time from shortest to
-// longest, so that callers that collided do not collide again. A wake-up ends a pause
-// early. Without a wake-up a free lock goes unnoticed for one pause at most. After an
-// attempt that took longer than the pause would, the pause is once to twice as long as
-// the attempt.
+// WithRetryDelay sets the pause between two attempts of [Locker.Lock], LockAsync and
+// Do, and between two reads of [Locker.Watch]. Each pause is a random time from
+// shortest to longest, so that callers that collided do not collide again. A wake-up
+// ends a pause early. Without a wake-up a free lock goes unnoticed for one pause at
+// most.
+//
+// There are two exceptions. After an attempt that took longer than the pause would, the
+// pause is once to twice as long as the attempt. If longest and the node timeout are
+// ten seconds or more together, a waiter that gets wake-ups asks every 5 s. Watch reads
+// every 5 s at least.
 //
 // shortest is above 0, and longest is not below shortest. The default is 50 ms and 250
 // ms.
@@ -160,12 +169,17 @@ func WithRetryDelay(shortest, longest time.Duration) LockOption {
 //
 // n is at least 1, or 0 for no bound, which is the default.
 //
-// The first attempt counts, and each attempt after a full retry delay. Other attempts do
-// not count: those after a wake-up, those when the lock expires, and those that repeat an
+// The first attempt counts, and each attempt after a full retry delay. An attempt that
+// comes earlier does not count: after a wake-up, when the lock expires, or to repeat an
 // attempt without a winner (see [Locker.TryLock]). A waiter that is not the head of its
 // wait queue makes no attempts. For it each retry delay counts as one, and the error is
 // that of the head's last attempt, or matches ErrTaken if a caller of the same queue
 // holds the lock.
+//
+// With n = 1 a call makes one attempt, or none if it is not the head after one retry
+// delay. Before the attempt the head may wait for up to another delay, if a waiter of
+// another process comes first. Exception: with [WithFair] an attempt after a wake-up
+// may come before it.
 func WithMaxTries(n int) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithMaxTries")
@@ -194,10 +208,12 @@ func WithMaxWait(d time.Duration) LockOption {
 // WithKeepAlive extends the lock in the background, every third of the TTL or a little
 // sooner, until it is unlocked or lost, or the Locker closes. A renewal that fails is
 // repeated as long as the lock is valid. Renewals stop at once when so many nodes deny
-// the lock that no majority has it. [Locker.Do] keeps its lock alive without this option.
+// the lock that no majority has it. [Locker.Do] keeps its lock alive without this
+// option.
 //
-// At most 64 renewals of a Locker run at once, and the others wait. So a Locker keeps at
-// most 64 x TTL / round trip locks alive. Plan with half of that.
+// At most 64 renewals of a Locker run at once, and the others wait. So keep at most 20
+// x TTL / round trip locks alive: 160,000 with 8 s and 1 ms. With more, renewals come
+// late. With three times as many, locks expire.
 //
 // A lock that is never unlocked is held for as long as the process lives. [WithMaxHold]
 // bounds that.
@@ -219,25 +235,28 @@ func WithMaxHold(d time.Duration) LockOption {
 	})
 }
 
-// WithMinHold keeps other callers from the lock until d has passed since it was granted,
-// even if it is unlocked earlier. An early [Lock.Unlock] ends the lock for its holder,
-// but the keys stay on the nodes for the rest of d. Waiters are not notified when d has
-// passed: they notice within a retry delay. Until d has passed, a caller that does not
-// wait gets [ErrTaken].
+// WithMinHold keeps other callers from the lock until d has passed since it was
+// granted, even if it is unlocked earlier. An early [Lock.Unlock] ends the lock for its
+// holder, but the keys stay on the nodes for the rest of d. No wake-up says that d has
+// passed: a waiter asks when the keys expire, as far as it knows when, and within a
+// retry delay. Until d has passed, a caller that does not wait gets [ErrTaken].
+//
+// Exception: without an Unlock the keys live for the TTL, and no longer. So if the
+// process may die, and that matters, choose a [WithTTL] of d or more.
 //
 // d is at most 365 days, and neither above [WithMaxHold] nor above the longest TTL of
 // [WithRestartGuard], if these are set. The default, 0, is none.
 //
-// Use it for a job that is to run once per tick on many instances. A job of a millisecond
-// is done before another instance, whose clock is behind, asks for the lock. Let d be
-// longer than the clocks of the instances differ, and shorter than a tick by as much:
-// half a tick is a good choice. Do not wait for the lock there: call TryLock, or
-// [Locker.Do] with [WithMaxTries](1).
+// Use it for a job that is to run once per tick on many instances. A job of a
+// millisecond is done before another instance, whose clock is behind, asks for the
+// lock. Let d be longer than the clocks of the instances differ, and shorter than a
+// tick by as much: half a tick is a good choice. Do not wait for the lock there: call
+// TryLock, or [Locker.Do] with [WithMaxTries](1), which waits for two retry delays at
+// most.
 //
 // d counts by the clocks of the nodes. The clocks of the clients may differ, and may be
-// set. If the process dies before Unlock, the keys live for the TTL, and no longer:
-// choose a [WithTTL] of d or more where that matters. The keys of a failed attempt and of
-// a cancelled request ([Pending.Cancel]) are deleted at once.
+// set. The keys of a failed attempt and of a cancelled request ([Pending.Cancel]) are
+// deleted at once.
 func WithMinHold(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		if s.minHold = d; d < 0 || d > maxTTL {
@@ -276,9 +295,8 @@ func WithOwner(label string) Option {
 	})
 }
 
-// WithPrefix sets the prefix of every key: the key of a lock is the prefix and its name.
-// [Locker.Lock] says which keys are refused. The two keys of [WithRestartGuard] have no
-// prefix.
+// WithPrefix sets the prefix of every key: the key of a lock is the prefix and its
+// name. [Locker.Lock] says which keys are refused.
 //
 // The default is no prefix. Then the keys are those of redsync, and a lock of redsync and
 // one of this library exclude each other.
@@ -288,17 +306,18 @@ func WithPrefix(prefix string) Option {
 
 // WithLogger sets where the Locker reports what no error tells a caller:
 //
-//   - Warn: a lock ended before its holder gave it up: it expired, or no majority has it
-//     any more. Not reported if Do, Extend or Unlock returns that, or if [Lock.Context]
-//     was called.
+//   - Warn: a lock ended before its holder gave it up: it expired, or no majority has
+//     it any more. Not reported if Do, Extend or Unlock returns that, or if
+//     [Lock.Context] was called: then the holder knows. Trace.Lost is called all the
+//     same.
 //   - Warn: the first of several failed renewals of a lock.
 //   - Warn: the release of Do was not confirmed; Close left locks that are still held.
 //   - Warn: a node fails, or is the same server as another node. Info: a node works
 //     again.
 //   - Debug: an attempt failed.
 //
-// The default is no logger. A slow handler delays later reports (see [Trace]), but no
-// lock.
+// The default is no logger, and nil is an error. A slow handler delays later reports
+// (see [Trace]), but no lock.
 //
 // One report is made without this option, too, once for each Locker, and then to
 // [slog.Default]: a call has waited for a lock for five seconds, and no majority of the
@@ -313,7 +332,8 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithTrace sets functions to call when something happens, for metrics.
+// WithTrace sets functions to call when something happens, for metrics. nil is an
+// error.
 func WithTrace(t *Trace) Option {
 	return lockerOption(func(c *config) {
 		if t == nil {

@@ -23,10 +23,11 @@ type Pending struct {
 	givenUp bool
 }
 
-// LockAsync asks for the lock called name and returns at once. The request is in the wait
-// queue when it returns: requests of one caller are granted in the order of the calls. A
-// request ends when it is granted, when it fails, for the reasons of [Locker.Lock], or
-// when it is cancelled. The error of a cancelled request matches [context.Canceled].
+// LockAsync asks for the lock called name and returns at once, never with nil. The
+// request is in the wait queue when it returns: requests in one queue ([Locker.Lock])
+// are granted in the order of the calls. A request ends when it is granted, when it
+// fails, for the reasons of [Locker.Lock], or when it is cancelled. The end of ctx does
+// nothing to a lock that was granted.
 //
 // Call [Pending.Wait] or [Pending.Cancel]. A granted lock that no Wait has returned is
 // held all the same, until it expires. If [WithKeepAlive] is set, it is held for as long
@@ -77,7 +78,8 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Position estimates how many callers come first.
+// Position estimates how many callers come first. known says whether those of other
+// processes are counted.
 //
 // Without [WithFair], ahead is their number in the wait queue of the request.
 // [Locker.Lock] says which callers share one. The holder of the lock counts, too, if it
@@ -85,9 +87,9 @@ var closed = func() chan struct{} {
 //
 // With WithFair, ahead is the number of waiters of all Lockers and processes, and known
 // is true. The holder does not count. Waiters that gave up may count, and waiters of
-// other Lockers that drew their ticket at the same moment may not. Until the nodes have
-// answered about other Lockers, ahead is the number of waiters of this Locker, and known
-// is false.
+// other Lockers that began to wait at the same moment may not. Until the nodes have
+// answered about other Lockers, ahead is the number of waiters of this Locker, and
+// known is false.
 //
 // For a request that was granted or has failed the result is 0 and true.
 func (p *Pending) Position() (ahead int, known bool) {
@@ -103,8 +105,9 @@ func (p *Pending) Position() (ahead int, known bool) {
 }
 
 // Wait returns the lock, or the error of the request. Every call returns the same lock.
-// If ctx ends first, the error matches ctx.Err(), and the request goes on. The error of a
-// nil Pending matches [ErrNotHeld].
+// If ctx ends first, the error matches ctx.Err(), and the request goes on. The error of
+// a cancelled request matches [context.Canceled]: then Done is closed, too. The error
+// of a nil Pending matches [ErrNotHeld].
 func (p *Pending) Wait(ctx context.Context) (*Lock, error) {
 	if p == nil {
 		return nil, fmt.Errorf("redlock: wait for lock: %w: the Pending is nil: nothing was asked for", ErrNotHeld)
@@ -128,11 +131,11 @@ func (p *Pending) cancelled() error {
 	return fmt.Errorf("redlock: lock %q: %w", p.name, context.Canceled)
 }
 
-// Cancel gives up the request, and the lock if it was granted meanwhile. After Wait has
-// returned the lock, Cancel does nothing. The keys of the request and its position in the
-// wait queue are removed in the background, and [Locker.Close] waits for that. If the
-// process ends before, waiters of other processes wait for one place lease more
-// ([WithPlaceLease]) if [WithFair] is set.
+// Cancel gives up the request, and the lock if it was granted meanwhile. Done is closed
+// soon after. After Wait has returned the lock, Cancel does nothing. The keys of the
+// request and its position in the wait queue are removed in the background, and
+// [Locker.Close] waits for that. If the process ends before, waiters of other processes
+// wait for one place lease more ([WithPlaceLease]) if [WithFair] is set.
 func (p *Pending) Cancel() {
 	if p == nil {
 		return

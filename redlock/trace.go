@@ -17,6 +17,7 @@ type Trace struct {
 	// Round is called when the outcome of a round is known: an attempt to lock, an
 	// extension, a release, an Attach. It is called from any goroutine, must be safe for
 	// concurrent use, and must return quickly: the call that made the round waits for it.
+	// So it must not call the Locker or a Lock.
 	Round func(RoundInfo)
 
 	// Lost is called once for a lock that ended before its holder gave it up by Unlock or
@@ -34,9 +35,9 @@ type Trace struct {
 	Node func(node string, down bool)
 
 	// Same is called once for a node that is the same server as another node, under a
-	// second name. The Locker notices that when the key of an attempt is on the node
-	// before the node was asked. The node does not count for that lock. [Locker.Check]
-	// names both nodes.
+	// second name. The Locker notices that when a node already has the value of an attempt
+	// that was sent under the other name. The node does not count for that lock.
+	// [Locker.Check] names both nodes.
 	Same func(node string)
 }
 

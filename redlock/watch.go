@@ -18,7 +18,7 @@ const (
 	Released ChangeKind = iota // it is not held: it was released, or was free when the watch began
 	Expired                    // it is not held: it expired
 	Acquired                   // State.Holder holds it
-	Unknown                    // too few nodes answer to say whether it is held, see Err
+	Unknown                    // too few nodes answer to say whether it is held; Err says why
 )
 
 func (k ChangeKind) String() string {
@@ -35,7 +35,8 @@ func (k ChangeKind) String() string {
 	return fmt.Sprintf("ChangeKind(%d)", int(k))
 }
 
-// A Change is what happened to a lock that is watched.
+// A Change is what happened to a lock that is watched. The zero Change is no event,
+// though its Kind reads Released.
 type Change struct {
 	Kind  ChangeKind
 	State State // after the change; if Kind is Unknown, the last state that was known
@@ -54,15 +55,20 @@ func (c Change) String() string {
 // new holder (also of this Locker), each release and each expiry, and when too few nodes
 // answer to say whether the lock is held.
 //
+// A new holder is reported even if its label is that of the last one, and so is a lock
+// that was handed over ([Locker.Attach]). A lock that nobody holds, but with
+// State.Blocked set, counts as not held: Released or Expired. An unlock before
+// [WithMinHold] has passed is reported when the keys expire.
+//
 // A release is reported at once if the client can subscribe. Other changes are reported
-// within the longest retry delay of the Locker ([WithRetryDelay]), or within 5 s if that
-// is shorter, and the time of a round. If the nodes that answer differ, and the failed
-// ones decide, Unknown is reported two node timeouts later. A lock released just as it
-// expires may be reported as either.
+// within the longest retry delay of the Locker ([WithRetryDelay]) or 5 s, whichever is
+// shorter, and the time of a round. If the missing answers of nodes that failed could
+// change the result, Unknown is reported two node timeouts later. A lock released just
+// as it expires may be reported as either.
 //
 // The channel holds the newest change only: a slow reader misses earlier ones. It is
-// closed when ctx ends or the Locker is closed. A change may be outdated when you read
-// it: take the lock before you act on it.
+// closed when ctx ends or the Locker is closed: read it with range, or as in "c, ok :=
+// <-ch". A change may be outdated when you read it: take the lock before you act on it.
 //
 // The error is that of a name that [Locker.Lock] refuses, or matches [ErrClosed].
 func (l *Locker) Watch(ctx context.Context, name string) (<-chan Change, error) {
