@@ -4,7 +4,7 @@
 // collector or the network. The delay may last until the lock has expired and another client
 // holds it. Then the old holder goes on as if nothing had happened. No client can notice that
 // in time. But a database can, if each holder has a larger number than the holders before, its
-// fencing token:
+// fencing token. Here "-" is a lock that is held, "#" is work, and "." is a pause:
 //
 //	            lock, token 33                               lock expires
 //	holder A    |-----#########  (paused)  . . . . . . . . . . . . . .  write, 33  --> refused: 34 was here
@@ -20,10 +20,11 @@
 // and is lost.
 //
 // A [Checker] compares tokens for data in the memory of one process. A database needs a column
-// and a condition, and nothing of this package: the example shows it for SQL, and a [test] for
-// Redis. Compare the token in the same step that makes the change. If the comparison is a step
-// before the change, a holder that is delayed between them changes the data late.
+// and a condition, and nothing of this package: the [example] shows it for SQL, and a [test]
+// for Redis. Compare the token in the same step that makes the change. If the comparison is a
+// step before the change, a holder that is delayed between them changes the data late.
 //
+// [example]: https://pkg.go.dev/github.com/quorumlock/quorumlock/fence#example-package-FencingSQL
 // [test]: https://github.com/quorumlock/quorumlock/blob/main/test/quorum/example_fencing_test.go
 // [WithFencing]: https://pkg.go.dev/github.com/quorumlock/quorumlock/redlock#WithFencing
 // [Lock.Token]: https://pkg.go.dev/github.com/quorumlock/quorumlock/redlock#Lock.Token
@@ -62,14 +63,16 @@ type seen struct {
 
 // Do runs change if no larger token was seen for the name, and remembers the token.
 //
-// While change runs, other calls with the same name wait. So change must be quick, and must not
-// call the Checker with the same name. A holder may call Do several times with the same token.
-// The first call should come before it reads the data. Do makes a change again if it is called
-// again: a token shows which holder is late, not which changes are done.
+// While change runs, other calls with the same name wait, for as long as it takes. So change
+// must be quick, and must not call the Checker with the same name. A holder may call Do several
+// times with the same token. The first call should come before it reads the data, with a change
+// that returns nil and does nothing. change must not be nil. Do makes a change again if it is
+// called again: a token shows which holder is late, not which changes are done.
 //
 // The error matches [ErrStale] if a larger token was seen, and [ErrNoToken] if token is 0. Then
 // change was not called. Any other error is the error of change. The token is remembered even
-// then, since change may have had an effect.
+// then, and also if change panics, since change may have had an effect. Afterwards other calls
+// go on.
 func (c *Checker) Do(name string, token uint64, change func() error) error {
 	if token == 0 {
 		return fmt.Errorf("fence: %q: %w", name, ErrNoToken)
