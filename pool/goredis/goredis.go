@@ -22,12 +22,12 @@
 // Retries. A client with default options sends a command up to four times. Here it is sent
 // once, whatever MaxRetries says. The commands of a greeting are sent once as well.
 //
-// Opening. A client opens a connection within the time of the command that needs it, and
-// discards the connection when that time is over. Here a connection is opened in the
-// background. Its greeting (credentials, OnConnect, and a PING at the end) may take the
-// longer of DialTimeout and the time of the command. ReadTimeout bounds each reply of the
-// greeting. A connection that is open too late for its command serves the next one. The
-// command itself is not sent late.
+// Opening. A client opens a connection within the time of the command that needs it,
+// and discards the connection when that time is over. Here a connection is opened in
+// the background, which may take the longer of DialTimeout and the time of the command.
+// That includes its greeting: credentials, OnConnect, and a PING at the end.
+// ReadTimeout bounds each reply of the greeting. A connection that is open too late for
+// its command serves the next one. The command itself is not sent late.
 //
 // Demotion. A connection on which the server said READONLY or MASTERDOWN, anywhere in a
 // reply, is closed. The idle connections of the client are closed with it, at most once in
@@ -46,8 +46,9 @@
 //
 // DialerRetries is how often go-redis dials (default 5, 100 ms apart) before it reports
 // that a server refuses connections. With 1 it reports that at once. A command whose
-// deadline passes during the dials only reports that no connection was open. Later
-// commands report the cause.
+// deadline passes during the dials only reports that no connection was open (an error
+// that matches [pool.ErrNotSent] and not pool.ErrNoConn). Later commands report the
+// cause.
 //
 // # Connections are shared
 //
@@ -63,9 +64,9 @@
 // error for a command that was not sent because its context had ended. cmd.Err() returns
 // the same error.
 //
-// The lock ignores the error that a hook returns for a command that reached the client. A
-// hook that swallows errors would otherwise turn a failure into a nil reply, which means
-// "granted".
+// The lock ignores the error that a hook returns for a command that the hook passed on
+// to go-redis. A hook that swallows errors would otherwise turn a failure into a nil
+// reply, which a lock takes for "granted".
 //
 // A hook gets a copy of the arguments. If it changes them, for example to add a prefix to
 // keys, the command is refused and not sent: the lock would be under a key that other
@@ -208,7 +209,8 @@ func ended(ctx context.Context) error {
 	return err
 }
 
-// Bounded implements [pool.Bounded]. The deadline of ctx bounds the wait for a
-// connection. The greeting of a connection, and the command, may end later than the
-// deadline, by at most an eighth of the time from the call to the deadline.
+// Bounded implements [pool.Bounded]. Do waits for a connection until the deadline of
+// ctx at most, even if the opening goes on in the background. If its command was sent,
+// or its goroutine opens the connection, Do may end later, by as much as pool.Bounded
+// allows.
 func (p *Pool) Bounded() {}

@@ -104,7 +104,8 @@ func (p *Pipelined) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	return p.plain.Subscribe(ctx)
 }
 
-// Close ends the connection, waits for its goroutines, and returns nil. Outstanding calls
-// fail, and so do later ones. The connection borrowed from the pool of a failover client is
-// returned within half a second.
+// Close ends the connection, waits for its goroutines, and returns nil. Outstanding
+// calls fail, and so do later ones. A dial that does not return when its context ends
+// is left behind after a second. The connection borrowed from the pool of a failover
+// client is returned within half a second. Close may be called again.
 func (p *Pipelined) Close() error { return p.pipe.Close() }
