@@ -33,16 +33,18 @@ var (
 //	}, redigo.WithName("redis-1:6379"))
 //	defer node.Close()
 //
-// dial is a function such as the DialContext of a redis.Pool. It must not return connections
-// of a redis.Pool: one goroutine sends while another one receives, and a pool uses a
-// connection when it closes it.
+// dial opens a connection, as a function for the DialContext of a redis.Pool does. It
+// must not return connections that a redis.Pool hands out (Get, GetContext): a pool
+// uses a connection when it closes it, while one goroutine sends here and another one
+// receives.
 //
 // dial should return when its context ends. redis.DialContext does that, except for the
-// handshake of TLS, which has ten seconds. redis.Dial does not: while it greets a frozen
-// server, all calls fail, and Close does not wait for it.
+// handshake of TLS, which has ten seconds. redis.Dial does not: while it greets a
+// frozen server, all calls fail.
 //
-// If dial wraps connections, their Send must leave the last part of a command to Flush: a
-// reply that arrives before Send has returned ends the connection.
+// If dial returns a type of its own around a redigo connection, the Send of that type
+// must leave the last part of a command to Flush. A reply that arrives before Send has
+// returned ends the connection.
 //
 // The first call opens a connection, which is kept until it breaks. When a call is not
 // answered by its deadline, the next calls get a new connection. The old one is kept for
@@ -94,8 +96,9 @@ func (p *Pipelined) Subscribe(ctx context.Context) (pool.Subscription, error) {
 	return p.plain.Subscribe(ctx)
 }
 
-// Close ends the connection, waits for its goroutines, and returns nil. Outstanding calls
-// fail, and so do later ones.
+// Close ends the connection, waits for its goroutines, and returns nil. Outstanding
+// calls fail, and so do later ones. A dial that does not return when its context ends
+// is left behind after a second. Close may be called again.
 func (p *Pipelined) Close() error { return p.pipe.Close() }
 
 var errPooled = errors.New("redigo: NewPipelined needs a function that dials, such as the DialContext of a redis.Pool, not the pool's own connections")

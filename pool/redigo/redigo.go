@@ -16,17 +16,18 @@
 //
 // redigo's Do takes no deadline. Without DialReadTimeout it waits for ever for a frozen
 // server. Here the deadline of the context bounds every command, in place of
-// DialReadTimeout. If the context is cancelled before its deadline, a command of up to 4
-// KiB that was sent goes on until the deadline. A call without a deadline ends by the
-// connection's own timeouts, or when its context is cancelled.
+// DialReadTimeout. If the context is cancelled before its deadline, a command of up to
+// 4 KiB that was sent goes on until the deadline. A larger one ends at once, and its
+// connection is closed. A call without a deadline ends by the connection's own
+// timeouts, or when its context is cancelled.
 //
 // # Options that matter
 //
 // DialContext. Give redis.Pool a DialContext, not a Dial. A Dial cannot be interrupted:
 // against a frozen server its AUTH or SELECT waits for ever, unless DialReadTimeout is set.
 //
-// TestOnBorrow. Its commands cannot be interrupted either. Leaving it out has a price:
-// each idle connection that a restart of the server broke costs one failed call.
+// TestOnBorrow. Leave it out: its commands cannot be interrupted either. That has a
+// price: each idle connection that a restart of the server broke costs one failed call.
 //
 // MaxActive and Wait. If MaxActive is set, a call may find no free connection. With Wait
 // it waits for one until its context ends. Without Wait it fails at once.
