@@ -1,5 +1,6 @@
-// Package pooltest tests whether an adapter, a [pool.Pool], does its duties. File contract.go
-// lists them: each is a named test, with the reason why the lock relies on it.
+// Package pooltest tests whether an adapter, a [pool.Pool], does its duties. Each duty is the
+// name of a test, as "go test -v" shows it. File contract.go lists them, with the reason why
+// the lock relies on each.
 //
 // An adapter is tested in a few lines:
 //
@@ -15,9 +16,9 @@
 // client asks for (RESP2, or RESP3 after HELLO 3). It freezes, delays, closes connections and
 // refuses commands as each case needs. A failed case logs the reason for its duty.
 //
-// Call Run with the options that most users have: the client's defaults. Call it once more with
-// a connection pool of one: every duty holds there as well. Set a password in the client, for
-// the case about credentials; the server accepts any password. Run it under -race.
+// Call Run with the client's defaults, and a password, for the case about credentials; the
+// server accepts any password. Call it once more with a connection pool of one: every duty
+// holds there as well. Run it under -race.
 //
 // If the pool implements [pool.Subscriber], the suite tests subscriptions. A subscription must
 // outlast the client's read timeout. The case about silence fails if a read timeout below 700
@@ -46,10 +47,12 @@ type Opener func(tb testing.TB, addr string) pool.Pool
 
 // Run runs every case on pools that it gets from open. It takes a few seconds.
 //
-// The cases about subscriptions are for pools that implement [pool.Subscriber]. They are skipped
-// for other pools, and if Subscribe returns an error that matches [errors.ErrUnsupported]. With a
-// connection pool of one, Subscribe must return such an error. The cases about submitting are for
-// pools that implement [pool.Submitter], and skipped for others.
+// The cases about subscriptions are for pools that implement [pool.Subscriber]. They are
+// skipped for other pools, and if Subscribe returns an error that matches
+// [errors.ErrUnsupported]. Subscribe must return such an error if it would take the only
+// connection that commands may use, as in redigo with MaxActive 1. A go-redis client has
+// another connection for it. The cases about submitting are for pools that implement
+// [pool.Submitter], and skipped for others.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, duty := range duties() {
