@@ -27,9 +27,11 @@ var ErrNotSent = errors.New("command not sent")
 // server did not fail.
 var ErrNoConn = errors.New("no free connection in the client's pool")
 
-// ErrClosed is matched by errors of [Pool.Do] if the client was closed for good: no later
-// command can be sent. If this command was not sent, the error matches [ErrNotSent] as
-// well. The lock does not retry after ErrClosed.
+// ErrClosed is matched by errors of [Pool.Do] if the client was closed for good: no
+// later command can be sent. If this command was not sent, the error matches
+// [ErrNotSent] as well. The lock does not retry after ErrClosed. A redlock.QuorumError
+// matches it if the node failed for that reason. redlock.ErrClosed is another error,
+// about a Locker.
 var ErrClosed = errors.New("the client is closed")
 
 // Demoted reports whether err is an error reply that says READONLY or MASTERDOWN: the

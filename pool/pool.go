@@ -1,9 +1,10 @@
 // Package pool has the interfaces by which the lock uses a Redis client library.
 //
 // The lock needs one method of a client, [Pool.Do], so an adapter is short. An adapter
-// need not know which commands and scripts the lock uses, nor how servers differ: that is
-// in the lock, once for all clients. Packages goredis and redigo are adapters for those
-// clients. Package pooltest states every duty of [Pool], [Subscriber] and [Submitter] as a named test.
+// need not know which commands and scripts the lock uses, nor how servers differ: that
+// is in the lock, once for all clients. Packages goredis and redigo are adapters for
+// those clients. Package pooltest has a named test for every duty of [Pool],
+// [Subscriber] and [Submitter].
 //
 // An adapter may implement more interfaces of this package. [Submitter] makes the lock
 // faster, [Subscriber] makes waiting shorter, [Backed] shows that two pools use one
@@ -24,7 +25,7 @@ type Pool interface {
 	//
 	//	string  a simple string, a bulk string, a RESP3 double or big number
 	//	int64   an integer, or a RESP3 boolean as 0 or 1
-	//	nil     a null of any kind
+	//	nil     a null of any kind; for example, the reply to a lock that is granted
 	//	[]any   an array or set of these; a RESP3 map flat: key, value, ...,
 	//	        the pairs in any order
 	//

@@ -21,10 +21,10 @@ type Submitter interface {
 	// The duties of [Pool.Do] hold, with two differences.
 	//
 	// First, a command that was sent is not given up at the deadline of ctx. r receives
-	// the late reply, or an error a few seconds after the deadline if there is none. The
-	// lock can roll back a late "granted" for certain. Without the late reply it has to repeat
-	// the release until the key has expired. A command that was not sent by the deadline
-	// is not sent later.
+	// the late reply, or an error a few seconds after the deadline if there is none. In
+	// the adapters of this module it is two seconds. The lock can roll back a late
+	// "granted" for certain. Without the late reply it has to repeat the release until the
+	// key has expired. A command that was not sent by the deadline is not sent later.
 	//
 	// Second, ctx and args are borrowed. The pool may keep them until it calls r. From
 	// then on none of its goroutines touches them: the lock uses both for another

@@ -29,14 +29,14 @@ type Subscription interface {
 	// is called only while a channel is joined.
 	Ping() error
 
-	// Receive waits for the next event. It returns an error when ctx has ended, when the
-	// connection broke, and when the server refused a Join. The error of a refused Join
-	// is one that errors.As finds as [Error]. After an error the subscription cannot be
-	// used any more. It does not connect again by itself: messages that it missed
-	// meanwhile would go unnoticed.
+	// Receive waits for the next event. It returns an error when the ctx of Subscribe has
+	// ended, when the connection broke, and when the server refused a Join. The error of a
+	// refused Join is one that errors.As finds as [Error]. After an error the subscription
+	// cannot be used any more. It does not connect again by itself: messages that it
+	// missed meanwhile would go unnoticed.
 	Receive() (Event, error)
 
-	// Close releases the connection. It is called once, after ctx ended and Receive
+	// Close releases the connection. It is called once, after that ctx ended and Receive
 	// returned its error.
 	Close() error
 }
