@@ -49,9 +49,10 @@ func (n *Node) JumpClock(d time.Duration) {
 }
 
 // Advance moves the node's wall clock forward by d, as JumpClock does. Use it to let keys
-// expire without waiting for it. A negative d does nothing. The clocks of the clients do not
-// move: if a majority was advanced, another client can take the lock while its holder still
-// relies on it. In a bubble, time.Sleep moves all clocks.
+// expire without waiting for it, and JumpClock for a clock that is wrong. A negative d does
+// nothing. The clocks of the clients do not move: if a majority was advanced, another client
+// can take the lock while its holder still relies on it. In a bubble, time.Sleep moves all
+// clocks.
 func (n *Node) Advance(d time.Duration) {
 	if d > 0 {
 		n.JumpClock(d)

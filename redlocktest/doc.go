@@ -54,8 +54,10 @@
 // FailCommand, Demote, and the node's clock. A freeze does not: a node that was stopped while
 // frozen starts thawed.
 //
-// Several faults apply to a command in this order. It is delayed, then held while the node is
-// frozen, then dropped, then answered with the error of FailCommand, FailWith or Demote.
+// Several faults apply to a command in this order. DelayDials delays what comes first on a
+// connection. Then the command is delayed (Delay), held while the node is frozen, dropped
+// (DropRequests), or answered with the error of FailCommand, FailWith or Demote. DropReplies
+// drops the answer at last, also if it is an error.
 //
 // Each connection is served on its own. So a delay is like a slow network, not like a busy
 // server: ten commands on ten connections are delayed at the same time, ten commands on one

@@ -59,8 +59,8 @@ func (n *Node) DropReplies(on bool) {
 // example: "OOM command not allowed when used memory > 'maxmemory'." or "READONLY You can't
 // write against a read only replica.". An empty msg ends it.
 //
-// The commands by which clients open, check and close connections are executed as before: HELLO,
-// AUTH, CLIENT, SELECT, PING, RESET, QUIT.
+// The commands by which clients greet a server, check and close connections are executed as
+// before: HELLO, AUTH, CLIENT, SELECT, PING, RESET, QUIT.
 func (n *Node) FailWith(msg string) {
 	n.running.Lock()
 	defer n.running.Unlock()

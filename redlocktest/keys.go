@@ -2,8 +2,8 @@ package redlocktest
 
 import "time"
 
-// Hold sets a key as another holder would, whatever the key was before. With a ttl of 0 the key
-// never expires.
+// Hold sets a key as another holder would, whatever the key was before. key is the whole name,
+// with the prefix of redlock.WithPrefix. With a ttl of 0 the key never expires.
 //
 // Hold, Delete, Get, TTL and Keys read and change the node's data directly. They work while the
 // node is frozen or stopped, and no fault applies to them.
@@ -37,7 +37,8 @@ func (n *Node) Get(key string) (value string, ok bool) {
 }
 
 // TTL returns the remaining time to live of a key. It is 0 if the key never expires or does not
-// exist.
+// exist: [Node.Keys] says which. (In redlock.NodeState a key that never expires has a negative
+// TTL.)
 func (n *Node) TTL(key string) time.Duration {
 	n.running.RLock()
 	defer n.running.RUnlock()

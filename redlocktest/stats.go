@@ -9,7 +9,7 @@ import (
 // Stats has counters of what a node did and how often each fault fired, since the node was
 // made. Stop and Start do not reset them.
 type Stats struct {
-	// Commands is the number of commands that were executed. Commands of the handshake (see
+	// Commands is the number of commands that were executed. Commands of a greeting (see
 	// [Node.FailWith]) and commands inside a script do not count.
 	Commands int
 	// Frozen is the number of commands that reached a frozen node. Of the commands on one
