@@ -25,9 +25,9 @@ type State struct {
 	// whole milliseconds; 0 if the lock is not held, negative if it never expires.
 	TTL time.Duration
 	// Blocked is 0 unless the lock is neither held nor free: several values split the
-	// nodes, so that none has a majority, and no majority is free. Then Holder is "".
-	// Blocked is how long that lasts if no key is deleted or extended; negative if it
-	// never ends. [Locker.ForceRelease] ends it.
+	// nodes, so that none has a majority, and no majority is free. Then Holder is "". A
+	// node that failed counts as not free. Blocked is how long that lasts if no key is
+	// deleted or extended; negative if it never ends. [Locker.ForceRelease] ends it.
 	Blocked time.Duration
 	// Unclear is set by [Locker.List] only: the missing answers of nodes that failed could
 	// change the result. Then Holder is "", and Nodes is the largest number of the other
