@@ -11,14 +11,14 @@ import (
 // be left. Otherwise Close would wait for as long as keys can live, which may be an hour, and
 // for ten minutes where an outcome is unknown.
 
-// A leftKey is a key that may be left on a node until it expires there.
-type leftKey struct {
-	key   string
+// leftKeys are the keys of a claim that may be left on a node until they expire there.
+type leftKeys struct {
+	keys  []string
 	until time.Time
 }
 
-// maxLeftKeys bounds how many are remembered for one node. The others are only counted.
-const maxLeftKeys = 1000
+// maxLeft bounds of how many claims they are remembered for one node. The others are only counted.
+const maxLeft = 1000
 
 // abandonNode gives up the release of the claim on node i, whose client was closed. The claim's
 // mutex is held.
@@ -32,9 +32,7 @@ func (c *Claim) abandonNode(i int) {
 		until = later(until, time.Now().Add(2*s.keyLifetime))
 	}
 	if until.After(time.Now()) {
-		for _, key := range c.entry.Keys() {
-			c.group.addLeftKey(i, leftKey{key, until})
-		}
+		c.group.addLeft(i, leftKeys{c.entry.Keys(), until})
 	}
 	c.settle(i)
 }
@@ -57,19 +55,19 @@ func (q *releaseQueue) clientClosed(r *pendingRelease) {
 	}
 }
 
-// addLeftKey notes that a key may be left on node i.
-func (g *Group) addLeftKey(i int, k leftKey) {
+// addLeft notes that keys may be left on node i.
+func (g *Group) addLeft(i int, k leftKeys) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.leftKeys == nil {
-		g.leftKeys = make([][]leftKey, len(g.nodes))
+		g.leftKeys = make([][]leftKeys, len(g.nodes))
 		g.leftUnnamed = make([]int, len(g.nodes))
 	}
-	if len(g.leftKeys[i]) == maxLeftKeys {
+	if len(g.leftKeys[i]) == maxLeft {
 		now := time.Now()
-		g.leftKeys[i] = slices.DeleteFunc(g.leftKeys[i], func(k leftKey) bool { return !k.until.After(now) })
+		g.leftKeys[i] = slices.DeleteFunc(g.leftKeys[i], func(k leftKeys) bool { return !k.until.After(now) })
 	}
-	if len(g.leftKeys[i]) == maxLeftKeys {
+	if len(g.leftKeys[i]) == maxLeft {
 		g.leftUnnamed[i]++
 		return
 	}
@@ -86,13 +84,15 @@ func (g *Group) takeLeftKeys() (errs []error) {
 	now := time.Now()
 	for i, all := range left {
 		var keys []string
+		releases := unnamed[i]
 		for _, k := range all {
 			if k.until.After(now) {
-				keys = append(keys, k.key)
+				keys = append(keys, k.keys...)
+				releases++
 			}
 		}
 		if len(keys) > 0 {
-			errs = append(errs, fmt.Errorf("node %s: its client was closed before the Locker, and %d releases could not be sent; these keys may be left until they expire: %s", g.Name(i), len(keys)+unnamed[i], FirstFew(keys)))
+			errs = append(errs, fmt.Errorf("node %s: its client was closed before the Locker, and %d releases could not be sent; these keys may be left until they expire: %s", g.Name(i), releases, FirstFew(keys)))
 		}
 	}
 	return errs

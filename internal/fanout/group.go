@@ -53,7 +53,7 @@ type Group struct {
 	lastSettled [32]string        // values of the claims that were settled last
 	nextSettled int
 	allSettled  chan struct{} // made by Settle, closed when unsettled is empty
-	leftKeys    [][]leftKey   // by node, see abandonNode
+	leftKeys    [][]leftKeys  // by node, see abandonNode
 	leftUnnamed []int         // how many more are left on each node
 }
 

@@ -86,6 +86,8 @@ func (s *nodeState) learn(verb node.Verb, a node.Answer, life time.Duration) {
 		switch {
 		case verb == node.Extend:
 			s.extensionUnknown(until, life)
+		case node.HalfDone(a.Err): // it has ended: a release from here on comes after it
+			s.noteMayLive(until)
 		case a.InClient:
 			s.outstanding++ // the outcome is known when the client returns: see learnLate
 		default:

@@ -93,8 +93,12 @@ func (r Result) Split() bool {
 }
 
 // NoHolder reports whether it is certain that the lock is not held, although we won no
-// majority: no other value has one, even if it is on all nodes that have not answered.
+// majority: no other value has one, even if it is on all nodes that have not answered. Of several
+// keys that is never certain: a node names the holder of one of them.
 func (r Result) NoHolder() bool {
+	if r.round.request.Grant() != node.OneKey {
+		return false
+	}
 	most := r.largestHolder()
 	return r.Outcome == quorum.Lost && most > 0 && most+r.Nodes-r.Yes-r.No < quorum.Majority(r.Nodes) && r.Queued() == 0 && r.TokenTooSmall() == 0
 }

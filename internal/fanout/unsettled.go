@@ -85,10 +85,11 @@ func (g *Group) abandonUnsettled() []error {
 	}
 	g.mu.Unlock()
 
-	keys := make([][]string, len(g.nodes))
+	keys, releases := make([][]string, len(g.nodes)), make([]int, len(g.nodes))
 	for _, c := range claims {
 		for _, i := range c.unsettledNodes() {
 			keys[i] = append(keys[i], c.entry.Keys()...)
+			releases[i]++
 		}
 		c.abandon()
 	}
@@ -97,7 +98,7 @@ func (g *Group) abandonUnsettled() []error {
 		if len(left) == 0 {
 			continue
 		}
-		errs = append(errs, fmt.Errorf("node %s: %d releases not confirmed; these keys may be left until they expire: %s", g.Name(i), len(left), FirstFew(left)))
+		errs = append(errs, fmt.Errorf("node %s: %d releases not confirmed; these keys may be left until they expire: %s", g.Name(i), releases[i], FirstFew(left)))
 	}
 	return errs
 }

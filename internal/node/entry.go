@@ -1,5 +1,10 @@
 package node
 
+import (
+	"math"
+	"slices"
+)
+
 // A Grant is what an attempt asks every node for. A kind of grant has a script for each verb (see
 // scripts.go, and lua/specs.go), and a way to read its replies (see answer.go). Above this package
 // claims and rounds count grants, whatever the kind. What assumes that one value holds a key, and
@@ -44,8 +49,12 @@ func (e Entry) And(keys ...string) Entry {
 		return e
 	}
 	r := e.copyRare()
+	r.more = slices.Clip(r.more)
 	for _, key := range keys {
-		r.more = append(r.more[:len(r.more):len(r.more)], key)
+		if key == e.key || slices.Contains(r.more, any(key)) || len(r.more) == math.MaxUint8 {
+			panic("node: a key given twice, or too many keys") // no caller of ours does that
+		}
+		r.more = append(r.more, key)
 	}
 	e.rare = r
 	return e

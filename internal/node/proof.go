@@ -83,6 +83,10 @@ type halfDone struct{ error }
 
 func (e *halfDone) Unwrap() error { return e.error }
 
+// HalfDone reports whether err is the error of a script that has ended, and may have set some of
+// several keys.
+func HalfDone(err error) bool { return errors.As(err, new(*halfDone)) }
+
 // halfDone returns err as such an error, if it is one.
 func (r *Request) halfDone(err error) error {
 	var e pool.Error

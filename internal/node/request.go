@@ -96,6 +96,9 @@ func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag
 	r.preferredArgs = r.args(r.buf[:0], r.preferred())
 }
 
+// Grant is what the request is about.
+func (r *Request) Grant() Grant { return r.entry.Grant() }
+
 // Clear drops the references to all that the request was about.
 func (r *Request) Clear() { *r = Request{ttl: r.ttl, tokenTTL: r.tokenTTL} }
 

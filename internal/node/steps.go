@@ -46,7 +46,7 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 	r := s.request
 	err = redact(err) // before it is wrapped
 	f, again := n.learn(r, s.form, err)
-	if (again || s.refused != nil) && r == c.Request && isRefusal(err) && !NothingDone(r.Verb, err) {
+	if (again || s.refused != nil) && r == c.Request && isRefusal(err) && !NothingDone(r.Verb, r.halfDone(err)) {
 		// The answer will be about another form. The outcome of this one is unknown: a proxy
 		// has the same words for a command that it does not let through, and for one that it
 		// has passed on.

@@ -70,11 +70,12 @@ func (all servers) holding(t *testing.T, key, value string) (n int) {
 func TestANodeGrantsAllOfSeveralKeysOrNone(t *testing.T) {
 	severalKeys(t, 0, func(t *testing.T, all servers, g *fanout.Group) {
 		ctx := context.Background()
-		all.must(t, "SET", "b", "other", "PX", "20000")
+		all.must(t, "SET", "b", "other", "PX", "10000")
+		all.must(t, "SET", "c", "another", "PX", "20000")
 		c := g.NewClaim("a", "mine", severalTimeout, "b", "c")
 		for _, a := range finish(t, c.AcquireOrFlag(ctx, severalTTL, node.WaiterFlag{ID: "me.1", TTL: 10 * time.Second}), quorum.Lost) {
-			if a.Status != node.Taken || a.Holder != "other" || a.Index != 1 || a.TTL <= 0 || a.TTL > 20*time.Second {
-				t.Errorf("answer %+v, want that other has the key 1", a)
+			if a.Status != node.Taken || a.Holder != "other" || a.Index != 1 || a.TTL <= 10*time.Second || a.TTL > 20*time.Second {
+				t.Errorf("answer %+v, want that other has the key 1, and that all are free after 20 s", a)
 			}
 		}
 		eventually(t, "every node has the waiter flag of the key that is taken", func() bool { return all.holding(t, "{b}:wait", "me.1") == 3 })
@@ -83,7 +84,7 @@ func TestANodeGrantsAllOfSeveralKeysOrNone(t *testing.T) {
 		}
 		c.RollBack()
 
-		all.must(t, "DEL", "b")
+		all.must(t, "DEL", "b", "c")
 		c = g.NewClaim("a", "mine 2", severalTimeout, "b", "c")
 		finish(t, c.Acquire(ctx, severalTTL), quorum.Won)
 		eventually(t, "every node has every key", func() bool {
@@ -218,6 +219,99 @@ func TestAGuardedNodeGrantsNoneOfSeveralKeysInQuarantine(t *testing.T) {
 			c.Release(ctx)
 			return ok && result.Outcome == quorum.Won
 		})
+	})
+}
+
+// Its keys come first in every script that takes a lock, whatever follows.
+func TestAGuardedNodeTakesSeveralKeysWithATokenAndAFlag(t *testing.T) {
+	severalKeys(t, 100*time.Millisecond, func(t *testing.T, all servers, g *fanout.Group) {
+		ctx := context.Background()
+		take := func(value string, more ...string) *fanout.Claim {
+			c := g.NewClaim("a", value, severalTimeout, more...)
+			c.Fence(time.Now().UnixMicro(), time.Minute)
+			return c
+		}
+		flag := node.WaiterFlag{ID: "me.1", TTL: 10 * time.Second}
+		var first *fanout.Claim
+		eventually(t, "the quarantine of the new servers is over", func() bool {
+			first = take("single")
+			result, ok := first.AcquireOrFlag(ctx, severalTTL, flag).Wait(ctx)
+			if ok && result.Outcome == quorum.Won {
+				return true
+			}
+			first.RollBack()
+			return false
+		})
+		set := take("set", "b")
+		for _, a := range finish(t, set.AcquireOrFlag(ctx, severalTTL, flag), quorum.Lost) {
+			if a.Status != node.Taken || a.Holder != "single" || a.Index != 0 {
+				t.Errorf("answer %+v, want that the first key is taken", a)
+			}
+		}
+		set.RollBack()
+		if n := all.holding(t, "a", "single"); n < 2 {
+			t.Errorf("the holder has its key on %d nodes", n)
+		}
+		finish(t, first.Release(ctx), quorum.Won)
+		set = take("set 2", "b")
+		finish(t, set.AcquireOrFlag(ctx, severalTTL, flag), quorum.Won)
+		eventually(t, "every node has both keys", func() bool { return all.holding(t, "a", "set 2") == 3 && all.holding(t, "b", "set 2") == 3 })
+		finish(t, set.Release(ctx), quorum.Won)
+		all.must(t, "DEL", "redlock:node")
+		set = take("set 3", "b")
+		for _, a := range finish(t, set.AcquireOrFlag(ctx, severalTTL, flag), quorum.Lost) {
+			if !strings.Contains(fmt.Sprint(a.Err), "GUARDQUARANTINE") {
+				t.Errorf("answer %+v without a marker, want a quarantine", a)
+			}
+		}
+		set.RollBack()
+	})
+}
+
+// Other data may have the name of one of the locks.
+func TestOneKeyThatIsNoStringDoesNotKeepTheOthers(t *testing.T) {
+	severalKeys(t, 0, func(t *testing.T, all servers, g *fanout.Group) {
+		ctx := context.Background()
+		c := g.NewClaim("a", "mine", severalTimeout, "b", "c")
+		finish(t, c.Acquire(ctx, severalTTL), quorum.Won)
+		eventually(t, "every node has every key", func() bool { return all.holding(t, "c", "mine") == 3 })
+		all.must(t, "DEL", "b")
+		all.must(t, "LPUSH", "b", "data")
+		finish(t, c.Release(ctx), quorum.Lost)
+		eventually(t, "the locks are released", func() bool { return all.holding(t, "a", "mine")+all.holding(t, "c", "mine") == 0 })
+
+		c = g.NewClaim("a", "mine 2", severalTimeout, "b", "c")
+		for _, a := range finish(t, c.Acquire(ctx, severalTTL), quorum.Lost) {
+			if a.Status != node.Failed || node.NothingDone(node.Acquire, a.Err) || !a.Answered() {
+				t.Errorf("answer %+v, want an error after which some keys may be set", a)
+			}
+		}
+		eventually(t, "the scripts have ended, and no outcome is unknown", func() bool { return !c.OutcomeUnknown() })
+		c.RollBack()
+		short, cancel := context.WithTimeout(ctx, severalTimeout)
+		defer cancel()
+		for _, err := range g.Settle(short) {
+			t.Errorf("one release does not settle it: %v", err)
+		}
+		all.must(t, "DEL", "b")
+	})
+}
+
+// Keys that a claim has already are left as they are: their token, too.
+func TestAKeyThatIsHeldKeepsItsTokenWhenAnotherOneIsTakenAgain(t *testing.T) {
+	severalKeys(t, 0, func(t *testing.T, all servers, g *fanout.Group) {
+		ctx := context.Background()
+		now := time.Now().UnixMicro()
+		all.must(t, "SET", "a", "mine", "PX", "20000")
+		all.must(t, "SET", "{a}:fence", fmt.Sprint(now+5), "PX", "60000")
+		c := g.NewClaim("a", "mine", severalTimeout, "b")
+		c.Fence(now, time.Minute)
+		finish(t, c.Acquire(ctx, severalTTL), quorum.Won)
+		eventually(t, "every node has the other key", func() bool { return all.holding(t, "b", "mine") == 3 })
+		if n := all.holding(t, "{a}:fence", fmt.Sprint(now+5)); n != 3 {
+			t.Errorf("%d nodes remember the larger token", n)
+		}
+		finish(t, c.Release(ctx), quorum.Won)
 	})
 }
 

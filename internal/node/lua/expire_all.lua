@@ -1,10 +1,14 @@
 -- Prolongs, as extend.lua does, each of several locks that this value holds: a release that
--- leaves the keys for so long. One that is lost does not keep the others.
+-- leaves the keys for so long. One that is lost does not keep the others. try.lua comes before
+-- this.
 -- Replies  1 if the value held all of them, else 0
 local ours = 0
 for _, KEYS in ipairs(locks) do
-  if each(KEYS) == 1 then
+  if try(KEYS) == 1 then
     ours = ours + 1
   end
+end
+if failure then
+  error(failure)
 end
 return ours == #locks and 1 or 0

@@ -1,15 +1,18 @@
 -- Releases, as release.lua does, each of several locks that this value holds. One that is lost
--- does not keep the others.
+-- does not keep the others. try.lua comes before this.
 -- Replies  0 if the value did not hold all of them, 1 if it did, or instead of 1 the id of a
 --          waiter, see release.lua
 local ours, waiter = 0, nil
 for _, KEYS in ipairs(locks) do
-  local answer = each(KEYS)
+  local answer = try(KEYS)
   if answer ~= 0 then
     ours = ours + 1
   end
   if type(answer) == 'string' then
     waiter = answer
   end
+end
+if failure then
+  error(failure)
 end
 return ours == #locks and (waiter or 1) or 0

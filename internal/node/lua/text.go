@@ -48,7 +48,7 @@ var (
 
 func build(guarded bool) (texts [Count]string) {
 	for s := range Count {
-		spec := &specs[s]
+		spec, guarded := &specs[s], guarded // guarded is changed below
 		if guarded && !spec.taker {
 			continue
 		}

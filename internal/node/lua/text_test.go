@@ -68,6 +68,14 @@ func TestNoNameIsLeftInATextAndNoNumberStandsInAFile(t *testing.T) {
 	}
 }
 
+func TestEveryScriptThatTakesALockHasTheGuardAndNoOtherHas(t *testing.T) {
+	for s := range Count {
+		if has := strings.Contains(guarded()[s], "GUARDQUARANTINE"); has != specs[s].taker {
+			t.Errorf("%s has the guard: %t", s, has)
+		}
+	}
+}
+
 // What is in a spec is used: a name that no script reads would be sent for nothing.
 func TestEveryNameOfASpecIsUsedByItsScript(t *testing.T) {
 	for s := range Count {
