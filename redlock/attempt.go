@@ -53,8 +53,8 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	}
 	now := l.clock.Read()
 	elapsed, left := now.Since(start), lock.lease.Remaining(now)
-	// What was longer was no round trip, but a process that was stopped. Nor was a clock
-	// that was set.
+	// If it took longer than that, the process was stopped meanwhile: that is no round trip.
+	// The monotonic clock counts, since the wall clock may have been set.
 	took := min(now.Mono-start.Mono, r.patience())
 	won := result.Outcome == quorum.Won && left > 0
 	old := won && r.fencing && result.TokenTooOld(lock.token)

@@ -63,7 +63,7 @@ func (k *Lock) Handle() ([]byte, error) {
 	h := &handle{
 		nodes: k.locker.group.Len(), prefix: k.locker.config.prefix, name: k.name, value: k.claim.Value(),
 		ttl: k.settings.ttl, maxHold: k.settings.maxHold, minHold: k.settings.minHold,
-		tokenLife: k.settings.tokenLife, lease: k.settings.lease,
+		tokenLife: k.settings.tokenLife, lease: k.settings.positionTTL,
 		token: k.token,
 	}
 	for mode, on := range map[byte]bool{keptAlive: k.settings.keepAlive, fairly: k.settings.fair, fenced: k.settings.fencing} {

@@ -50,7 +50,7 @@ type settings struct {
 	fair        bool
 	fencing     bool
 	tokenLife   time.Duration
-	lease       time.Duration  // of a position in the wait queue; 0: follows from the others
+	positionTTL time.Duration  // of a position in the wait queue; 0: follows from the others
 	longest     time.Duration  // of WithRestartGuard, or 0
 	pauses      waiting.Pauses // of a waiter; set by check
 	waits       []string       // names of the given options that say how to wait
@@ -371,10 +371,10 @@ func (s *settings) check(drift float64) error {
 	if quorum.Validity(s.ttl, drift) <= 0 {
 		s.refuse("WithDriftFactor(%v): leaves no validity of a TTL of %s: choose a smaller factor or a larger TTL", drift, s.ttlWords())
 	}
-	if s.lease > 0 && s.lease < 4*s.nodeTimeout {
-		s.refuse("WithPlaceLease(%v): must be at least %v, four times the node timeout", s.lease, 4*s.nodeTimeout)
+	if s.positionTTL > 0 && s.positionTTL < 4*s.nodeTimeout {
+		s.refuse("WithPlaceLease(%v): must be at least %v, four times the node timeout", s.positionTTL, 4*s.nodeTimeout)
 	}
-	s.pauses = waiting.Pauses{RetryMin: s.retryMin, RetryMax: s.retryMax, NodeTimeout: s.nodeTimeout, Lease: s.placeLease()}
+	s.pauses = waiting.Pauses{RetryMin: s.retryMin, RetryMax: s.retryMax, NodeTimeout: s.nodeTimeout, PositionTTL: s.placeLease()}
 	return errors.Join(s.bad...)
 }
 
@@ -397,8 +397,8 @@ func (s *settings) ttlWords() string {
 
 // placeLease is how long a position in the wait queue is kept.
 func (s *settings) placeLease() time.Duration {
-	if s.lease > 0 {
-		return s.lease
+	if s.positionTTL > 0 {
+		return s.positionTTL
 	}
 	return max(minLease, 4*s.nodeTimeout)
 }

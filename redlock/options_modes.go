@@ -32,7 +32,7 @@ const minLease = 2 * time.Second
 func WithPlaceLease(d time.Duration) LockOption {
 	return lockOption(func(s *settings) {
 		s.waits = append(s.waits, "WithPlaceLease")
-		if s.lease = d; d <= 0 {
+		if s.positionTTL = d; d <= 0 {
 			s.refuse("WithPlaceLease(%v): must be above 0", d)
 		}
 	})

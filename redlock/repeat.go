@@ -15,7 +15,7 @@ import (
 //   - Leftovers of this Locker were in the way: keys that it is deleting.
 //   - The fencing token was too small. The answers contain a larger one.
 //
-// Such a round is repeated, at first after a random pause of up to two round trips (the
+// Such a round is repeated, at once if no contender was seen, or else at first after a random pause of up to two round trips (the
 // "random delay" of the Redis page), then of up to four, eight and so on, up to a node
 // timeout. Contenders that go on meeting each other so become few, and one is enough to
 // win. Nothing is repeated when two node timeouts have passed since the first such round.

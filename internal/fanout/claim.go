@@ -24,13 +24,15 @@ import (
 //
 // Its methods are in the files claim*.go:
 //
-//	claim.go           ask for the key: acquire, wait, swap, extend
+//	claim.go           ask for the key: acquire, swap, extend
 //	claim_calls.go     the order of the commands on each node
 //	claim_release.go   give the key up: release, roll back, settle
 //	claim_repeat.go    what a node's releaseQueue asks of a claim
 //	claim_retake.go    ask nodes that denied the key again
 //	claim_min_hold.go  leave the key until a minimum time has passed
 //	claim_position.go  the position in the wait queue
+//
+// pace.go, same_server.go and closed_client.go have a method for what they are about.
 type Claim struct {
 	group      *Group
 	entry      node.Entry

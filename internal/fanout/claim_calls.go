@@ -46,7 +46,7 @@ func (c *Claim) sendAll(r *Round) *Round {
 			continue
 		}
 		start := (*node.Node).Start
-		if i == len(r.calls)-1 && r.alone {
+		if i == len(r.calls)-1 && r.needsAll {
 			start = (*node.Node).Run
 		}
 		c.sendBy(start, &r.calls[i])

@@ -17,7 +17,7 @@ func (c *Claim) Release(ctx context.Context) *Round { return c.sendAll(c.release
 // ReleaseInBackground is Release for a caller that does not wait for the result.
 func (c *Claim) ReleaseInBackground() {
 	r := c.releaseRound(context.Background())
-	r.alone = false
+	r.needsAll = false
 	c.sendAll(r)
 }
 

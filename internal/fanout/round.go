@@ -17,7 +17,7 @@ type Round struct {
 	deadline node.Deadline
 	calls    []call
 	refs     atomic.Int32 // see unref
-	alone    bool         // its caller waits for every answer, however long it takes
+	needsAll bool         // every node is needed for it, and only its own timeout ends the wait of its caller
 
 	// Protected by the claim's mutex until decided is sent to, then constant.
 	outcome quorum.Outcome
@@ -32,7 +32,7 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 	c.fillRequest(&r.request, verb, c.entry, ttl)
 	r.deadline = node.MakeDeadline(ctx, timeout)
 	r.tally.Nodes = len(r.calls)
-	r.alone = endless(ctx, verb) && g.Majority() == len(r.calls)
+	r.needsAll = endless(ctx, verb) && g.Majority() == len(r.calls)
 	r.decided = g.signals.Get().(chan struct{})
 	r.refs.Store(int32(len(r.calls)) + 1)
 	for i := range r.calls {

@@ -50,8 +50,8 @@ func (k *Keeper) Held() int {
 	return len(k.held)
 }
 
-// sweep ends the leases that expired unnoticed, and returns the others. A lease that was not
-// released, and whose context was not asked for, has no timer. So something must forget it. A
+// sweep ends the leases that expired unnoticed, and returns the others. A lease has a timer only
+// if something needed one (see setTimer). So something must forget it. A
 // sweep whenever the number has doubled costs little per lease.
 func (k *Keeper) sweep() (held []*Lease) {
 	k.mu.Lock()

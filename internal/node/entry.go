@@ -10,8 +10,9 @@ import (
 // claims and rounds count grants, whatever the kind. What assumes that one value holds a key, and
 // that the key is a string:
 //
-//   - here: the native SET NX GET, held.lua, and a release, which names one waiter to be next
-//   - in fanout: Split, NoHolder and FreeIn of Result, Claim.Leftovers, and OnDuplicate
+//   - here: the native SET NX GET, held.lua, read and readChange in answer.go, and a release,
+//     which names one waiter to be next
+//   - in fanout: Split, NoHolder and FreeIn of Result, Claim.Leftovers, and Claim.detectDuplicate
 //   - in redlock: Inspect, Watch, List, ForceRelease, and the holders in a QuorumError
 type Grant uint8
 

@@ -37,7 +37,7 @@ func (g Guard) Scripts() *Scripts {
 // A Marker is what guards have left on a node. The zero Marker is that of a node where no guard
 // was used, or which lost its marker.
 type Marker struct {
-	RunID    string        // of the server that granted the last lock
+	RunID    string        // of the server, when a lock was last asked for
 	Settings string        // of the clients that lock there
 	Left     time.Duration // for how long it grants no locks; negative if for ever
 }

@@ -32,12 +32,12 @@ func (w *Waiter) flag() node.WaiterFlag {
 
 // position is what an attempt with WithFair tells the nodes about the queue.
 func (w *Waiter) position(a Attempt) node.WaiterFlag {
-	flag := node.WaiterFlag{ID: w.hub.config.WaiterID, Position: node.QueuePosition{TTL: w.pauses.Lease}}
+	flag := node.WaiterFlag{ID: w.hub.config.WaiterID, Position: node.QueuePosition{TTL: w.pauses.PositionTTL}}
 	if w.entry == nil {
 		return flag
 	}
 	flag.TTL = w.pauses.FlagTTL()
-	w.announced = w.entry.announce(w.pauses.Lease)
+	w.announced = w.entry.announce(w.pauses.PositionTTL)
 	if w.apart = w.isApart(); w.apart {
 		w.announced.Ticket, w.announced.Next = 0, 0
 	}

@@ -75,7 +75,7 @@ func (w *Waiter) pause(ctx context.Context, f Failure) bool {
 		sooner(MaxFlagTTL / 2) // to renew the flag
 	}
 	if w.fair {
-		sooner(w.pauses.Lease / 3) // to keep the position
+		sooner(w.pauses.PositionTTL / 3) // to keep the position
 	}
 	if f.Free > 0 {
 		sooner(f.Free + random.N(w.pauses.RetryMin/10+1)) // a little at random: other waiters know the same

@@ -11,7 +11,7 @@ type Pauses struct {
 	RetryMin    time.Duration // the shortest retry delay
 	RetryMax    time.Duration // the longest one
 	NodeTimeout time.Duration
-	Lease       time.Duration // WithFair: how long a node keeps the position of a Locker that has stopped asking
+	PositionTTL time.Duration // WithFair: how long a node keeps the position of a Locker that has stopped asking
 }
 
 // MaxFlagTTL bounds how long a node keeps the flag of a waiter that may be gone.

@@ -23,7 +23,7 @@ import (
 // does so by itself when it grants the lock: between a grant and what the next head says the
 // lock may have been released.
 //
-// A node keeps a position for as long as its Locker goes on asking, and one lease longer. A
+// A node keeps a position for as long as its Locker goes on asking, and one position TTL longer. A
 // Locker that reaches no majority asks without a ticket, so it loses its position. It would
 // be in the way of a Locker that needs the few nodes that it reaches. When it reaches a
 // majority again, it takes its position again.
@@ -31,18 +31,18 @@ import (
 // Nothing of this keeps exclusion; the majority does.
 
 // announce is what an attempt of the head tells the nodes about its queue.
-func (e *Entry) announce(lease time.Duration) node.QueuePosition {
+func (e *Entry) announce(ttl time.Duration) node.QueuePosition {
 	q := e.queues
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	in := q.byKey[e.key]
 	in.asked = in.joined
-	announced := node.QueuePosition{Ticket: e.ticket, Count: in.count, TTL: lease, Last: in.drawn}
+	announced := node.QueuePosition{Ticket: e.ticket, Count: in.count, TTL: ttl, Last: in.drawn}
 	if e.behind != nil {
 		announced.Next = e.behind.ticket
 	}
 	if in.drawn > 0 {
-		in.known = fanout.Position{Ticket: in.drawn, TTL: max(in.known.TTL, lease)}
+		in.known = fanout.Position{Ticket: in.drawn, TTL: max(in.known.TTL, ttl)}
 	}
 	q.byKey[e.key] = in
 	return announced
@@ -86,7 +86,7 @@ func (e *Entry) draw(largest, smallest int64) (drawn bool) {
 // yet do.
 func (e *Entry) passOn(s *subscription, announced node.QueuePosition) (known fanout.Position, inherited bool) {
 	e.queues.mu.Lock()
-	if next := e.behind; next != nil && next.ticket > 0 && next.ticket == announced.Next && next.lease <= e.lease && next.flag <= e.flag {
+	if next := e.behind; next != nil && next.ticket > 0 && next.ticket == announced.Next && next.positionTTL <= e.positionTTL && next.flag <= e.flag {
 		next.inherited, inherited = s, true
 	}
 	e.queues.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 
 // pauses are those of the callers in these tests.
 func pauses() *Pauses {
-	return &Pauses{RetryMin: 50 * time.Millisecond, RetryMax: 250 * time.Millisecond, NodeTimeout: 100 * time.Millisecond, Lease: time.Second}
+	return &Pauses{RetryMin: 50 * time.Millisecond, RetryMax: 250 * time.Millisecond, NodeTimeout: 100 * time.Millisecond, PositionTTL: time.Second}
 }
 
 // fairQueues returns queues that add up the tickets to be given up on the nodes.
@@ -69,13 +69,13 @@ func TestTheNextEntryInheritsTheSubscriptionIfTheNodesKnowItsPosition(t *testing
 	}{
 		"known":                  {inherited: true},
 		"not announced":          {unsaid: true},
-		"known for a short time": {longer: Pauses{Lease: time.Minute}},
+		"known for a short time": {longer: Pauses{PositionTTL: time.Minute}},
 		"with a short flag":      {longer: Pauses{NodeTimeout: time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, givenUp := fairQueues()
 			p := pauses()
-			p.Lease, p.NodeTimeout = max(p.Lease, c.longer.Lease), max(p.NodeTimeout, c.longer.NodeTimeout)
+			p.PositionTTL, p.NodeTimeout = max(p.PositionTTL, c.longer.PositionTTL), max(p.NodeTimeout, c.longer.NodeTimeout)
 			first, next := q.join("job", pauses()), q.join("job", p)
 			first.announce(time.Second)
 			first.draw(0, 0)

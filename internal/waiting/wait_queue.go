@@ -54,15 +54,15 @@ type queue struct {
 }
 
 // An Entry is one caller in a wait queue. It stays there until the caller gives up, or until
-// the lock ends that the caller was granted. Leave and Released of a nil Entry do nothing.
+// the lock ends that the caller was granted; with WithFair until the grant. Leave and Released of a nil Entry do nothing.
 type Entry struct {
-	queues *queues
-	key    string
-	head   chan struct{} // closed when the entry becomes the head; nil if it was from the start
-	news   chan struct{} // has room for one: another entry joined behind; nil unless fair
-	seq    uint64        // in the order of joining: never larger than that of an entry behind
-	lease  time.Duration // how long the nodes are to keep the position
-	flag   time.Duration // how long the waiter flag is to live
+	queues      *queues
+	key         string
+	head        chan struct{} // closed when the entry becomes the head; nil if it was from the start
+	news        chan struct{} // has room for one: another entry joined behind; nil unless fair
+	seq         uint64        // in the order of joining: never larger than that of an entry behind
+	positionTTL time.Duration // how long the nodes are to keep the position
+	flag        time.Duration // how long the waiter flag is to live
 
 	// Protected by queues.mu.
 	before, behind *Entry
@@ -105,7 +105,7 @@ func (q *queues) add(key string, p *Pauses) (e *Entry, holder Holder) {
 	in.count++
 	if e.fair {
 		in.fair++
-		e.lease, e.flag = p.Lease, p.FlagTTL()
+		e.positionTTL, e.flag = p.PositionTTL, p.FlagTTL()
 		e.news = make(chan struct{}, 1)
 	}
 	if in.first == nil {

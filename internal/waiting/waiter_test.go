@@ -342,7 +342,7 @@ func TestAFairWaiterAnnouncesItsTicketAtOnceAndKeepsItsPosition(t *testing.T) {
 		}
 		w.Failed(errTaken, 0)
 		begun := time.Now()
-		if w.Await(b.t.Context(), Failure{Missing: 2}); time.Since(begun) > p.Lease/3 {
+		if w.Await(b.t.Context(), Failure{Missing: 2}); time.Since(begun) > p.PositionTTL/3 {
 			b.t.Errorf("it keeps its position after %v", time.Since(begun))
 		}
 		if w.BeforeAttempt(new(attempt)); last.next != 1 {
@@ -373,7 +373,7 @@ func TestAFairWaiterThatReachesNoMajorityAsksWithoutATicket(t *testing.T) {
 func TestAFairWaiterThatInheritsIsWokenByTheRelease(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		p := pauses()
-		p.RetryMin, p.RetryMax, p.Lease = time.Hour, time.Hour, time.Hour
+		p.RetryMin, p.RetryMax, p.PositionTTL = time.Hour, time.Hour, time.Hour
 		first, next := b.join(p, true, 0), b.join(p, true, 0)
 		woken := make(chan time.Duration)
 		begun := time.Now()
