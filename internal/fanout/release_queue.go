@@ -32,9 +32,15 @@ const (
 // live any more. While the node is silent it sends one at a time, and otherwise a few at a
 // time. It has no goroutine while none is due.
 //
-// A release is pending at most for the lifetime of its key and maxUnknown after the client has
-// returned from the last call of the claim. It ends earlier if the client was closed for good, or
-// if Close gives up.
+// A release comes here from Claim.nextCall, if its answer did not settle the node. It ends when
+//
+//   - it is answered, and the answer proves that the value is gone: releaseAnswered in
+//     claim_repeat.go asks provesRelease
+//   - no key can live any more: needsRelease, before each repeat, asks certainlyExpired. That is
+//     at most the lifetime of the key, and the longer of that and maxUnknown, after the client
+//     has returned from the last call of the claim
+//   - the client was closed for good: clientClosed
+//   - the ctx of Close ended: Claim.abandon
 //
 // An answered release settles a node only if it came after everything that may
 // have set the key. After an acquire of unknown outcome only time proves that: when a stopped

@@ -11,6 +11,10 @@ import (
 // A round is more than a kilobyte, and a lock takes two. (It is just small enough for the
 // allocator's class of 1,408 bytes, on three nodes; the next one has 1,536.) So its memory is
 // used for another round when nothing can touch it any more.
+//
+// A late answer touches its call, and the claim, which both are still there: the call has a
+// reference to the round until it was answered and its client has returned (call.finished). An
+// answer to a round that is decided changes nothing in it (Round.count).
 
 // A roundPool is a sync.Pool, or replaces it in tests.
 type roundPool interface {

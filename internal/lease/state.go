@@ -22,6 +22,10 @@ const noise = time.Millisecond
 
 // A state says how long a lease is valid, and why it ended. It is pure: every instant is
 // an argument. An ended lease stays ended, whatever is answered later.
+//
+// The validity is quorum.Validity, the TTL less TTL x drift and 2 ms. It is counted from a reading
+// before the first send of a round that a majority granted: Locker.attempt reads the clock for
+// the acquisition, Lease.Extension for an extension.
 type state struct {
 	terms            Terms
 	start            clock.Reading // just before the first send of the acquisition

@@ -15,6 +15,11 @@ const breakerLimit = 64
 // ErrBusy is returned by Start for a node that does not answer: nothing was sent to it.
 var ErrBusy = errors.New("node does not answer; nothing sent while one probe is under way")
 
+// What a node that hangs can hold, for each Locker: maxWorkers calls with a client that blocks, and
+// so as many goroutines, or maxWithSubmitter with one that calls back; others wait in Node.queue,
+// without a goroutine, until their deadline. Of the goroutines at most maxIdle stay when the calls
+// have ended. After breakerLimit unanswered calls the breaker below rejects further ones.
+//
 // A breaker is a circuit breaker. It keeps a node that does not answer from collecting calls. A
 // client that gives up at its deadline leaves commands of unknown outcome behind. A client that
 // cannot be interrupted leaves goroutines behind. With more than breakerLimit of either the

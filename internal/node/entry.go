@@ -5,15 +5,22 @@ import (
 	"slices"
 )
 
-// A Grant is what an attempt asks every node for. A kind of grant has a script for each verb (see
-// scripts.go, and lua/specs.go), and a way to read its replies (see answer.go). Above this package
-// claims and rounds count grants, whatever the kind. What assumes that one value holds a key, and
-// that the key is a string:
+// A Grant is the kind of what an attempt asks every node for. Claims, rounds and leases count grants,
+// whatever their kind. What a new kind needs:
 //
-//   - here: the native SET NX GET, held.lua, read and readChange in answer.go, and a release,
-//     which names one waiter to be next
-//   - in fanout: Split, NoHolder and FreeIn of Result, Claim.Leftovers, and Claim.detectDuplicate
-//   - in redlock: Inspect, Watch, List, ForceRelease, and the holders in a QuorumError
+//   - here: a constant, and how an Entry of that kind is made; in package fanout, NewClaim
+//   - its scripts: lua/*.lua, lua/specs.go, and scripts.go, which names the script of each verb
+//   - what is sent: request_args.go, the keys and the arguments; forms.go, the commands for servers
+//     that refuse scripts; steps.go, the test that a release works; commands_test.go
+//   - what comes back: answer.go and fence.go, and in proof.go whether a script that failed did
+//     nothing
+//   - package waiting, if a release is to wake several waiters at once: it names one
+//   - what assumes that one value holds a key, and that the key is a string. Here: the native SET
+//     NX GET, held.lua, read and readChange. In fanout: Split, NoHolder and FreeIn of Result, Leftovers
+//     and detectDuplicate of Claim. In redlock: Inspect, Watch, List, ForceRelease, and the
+//     holders in a QuorumError
+//   - package redlock: its function, options, errors and examples; docs
+//   - the evidence: verify/model, verify/sim (scripts.go and a kind of client), verify/torture
 type Grant uint8
 
 const (
