@@ -4,7 +4,8 @@
 // need not know which commands and scripts the lock uses, nor how servers differ: that
 // is in the lock, once for all clients. Packages goredis and redigo are adapters for
 // those clients. Package pooltest has a named test for every duty of [Pool],
-// [Subscriber] and [Submitter].
+// [Subscriber] and [Submitter]. The exception is [ErrNoConn], which depends on how a client
+// bounds its connections.
 //
 // An adapter may implement more interfaces of this package. [Submitter] makes the lock
 // faster, [Subscriber] makes waiting shorter, [Backed] shows that two pools use one

@@ -55,7 +55,9 @@ import (
 //
 // The error matches [ErrNotHeld] if the lock had ended. If the name and the prefix have
 // more than about 64 KiB, the lock cannot be handed over: the error matches none of the
-// Err values, and the lock is held as before. Handle sends nothing and does not wait.
+// Err values, and the lock is held as before. Handle does not wait. It sends
+// nothing, unless [WithFair] is set: then it gives up the position of this Locker in the wait
+// queue, in the background.
 func (k *Lock) Handle() ([]byte, error) {
 	if k == nil {
 		return nil, nilLock("hand over")

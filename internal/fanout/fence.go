@@ -10,7 +10,8 @@ import (
 // Which fencing tokens are proposed. The nodes see to it that a majority grants only growing
 // ones, see fence.lua: that does not depend on anything here. A node refuses a token that is not
 // larger than the largest it has taken, or stands for a time so long ago that it may have
-// forgotten larger ones, or is a day ahead. Locker.attempt gives back a grant whose token is old
+// forgotten larger ones, or is more than a day ahead of its clock and of
+// that largest token. Locker.attempt gives back a grant whose token is old
 // (Result.TokenTooOld). The resource refuses one that is smaller than the largest it has seen
 // (package fence).
 //

@@ -27,8 +27,8 @@ const (
 	maxReleasesInFlight = 16
 )
 
-// A releaseQueue has the pending releases of one node: those that were sent, and did not
-// settle it. It repeats each in the background until the node is settled, or the key cannot
+// A releaseQueue has the pending releases of one node: those that were sent for a claim (one
+// value on all nodes), and did not settle the node, which is to know that it has the value no more. It repeats each in the background until the node is settled, or the key cannot
 // live any more. While the node is silent it sends one at a time, and otherwise a few at a
 // time. It has no goroutine while none is due.
 //
@@ -38,7 +38,8 @@ const (
 //     claim_repeat.go asks provesRelease
 //   - no key can live any more: needsRelease, before each repeat, asks certainlyExpired. That is
 //     at most the lifetime of the key, and the longer of that and maxUnknown, after the client
-//     has returned from the last call of the claim
+//     has returned from the last call of the claim; or, if that is later, until a position in the
+//     wait queue has expired
 //   - the client was closed for good: clientClosed
 //   - the ctx of Close ended: Claim.abandon
 //

@@ -10,13 +10,13 @@
 //
 // A lease ends once, with one cause. Where that is decided:
 //
-//	ErrExpired     validity is over: expire, Release and HandOver in end.go ask state.remaining. They are
+//	ErrExpired     validity is over: expire and Release in end.go ask state.remaining. They are
 //	               called by the deadline timer, after a suspend, by the sweep of the Keeper, and
 //	               by the methods of the lock and of its context
 //	ErrLost        no majority is left: Lock.extend in package redlock, if so many nodes denied
 //	               an extension, calls End
 //	ErrClosed      the Locker was closed: Keeper.Close
-//	ErrReleased    Lock.Unlock calls Release
+//	ErrReleased    Lock.Unlock calls Release; a grant that no caller wants any more is ended by End
 //	ErrHandedOver  Lock.Handle calls HandOver
 //
 // Then, in this order:
@@ -25,7 +25,8 @@
 //     stopped. No node is taken again; a release sees to that itself. If a release is to follow,
 //     or keys may outlive the lease, the keys expect a release from here on: Close waits for
 //     that, and cannot come between.
-//  2. finish: its context ends with the cause. From here on no mutex is held.
+//  2. Its context ends with the cause. From here on no mutex is held. (What follows runs on
+//     another goroutine if it was a method of the context that asked.)
 //  3. A renewal under way ends.
 //  4. The Keeper forgets the lease, and takes it out of its renewal batch.
 //  5. [Lock.Ended]: what may outlive the lease is rolled back, and the next in the wait queue

@@ -25,7 +25,7 @@ const noise = time.Millisecond
 //
 // The validity is quorum.Validity, the TTL less TTL x drift and 2 ms. It is counted from a reading
 // before the first send of a round that a majority granted: Locker.attempt reads the clock for
-// the acquisition, Lease.Extension for an extension.
+// the acquisition, Locker.Attach for a lock that is handed over, Lease.Extension for an extension.
 type state struct {
 	terms            Terms
 	start            clock.Reading // just before the first send of the acquisition

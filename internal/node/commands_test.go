@@ -19,7 +19,8 @@ const commandsIntro = `# What is sent to one node, for one lock. TestEveryComman
 # process share if they have the same clients and habits (see waiting.Habits); LOCKER is that of
 # one Locker. A release that finds the flag of another RELEASER notifies it.
 # <release> stands for the hash of release.lua. A script that a node has not been sent yet goes
-# out as EVAL and its text. The first number behind it is how many keys follow. "else" is what is
+# out as EVAL and its text. The first number behind it is how many keys follow; lua/specs.go has the
+# names of the keys and of the arguments, in this order. "else" is what is
 # sent to a server that refuses the line before, see forms.go.
 `
 

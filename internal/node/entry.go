@@ -10,8 +10,9 @@ import (
 //
 //   - here: a constant, and how an Entry of that kind is made; in package fanout, NewClaim
 //   - its scripts: lua/*.lua, lua/specs.go, and scripts.go, which names the script of each verb
-//   - what is sent: request_args.go, the keys and the arguments; forms.go, the commands for servers
-//     that refuse scripts; steps.go, the test that a release works; commands_test.go
+//   - what is sent: request.go, which verbs it has; request_args.go, the keys and the arguments;
+//     forms.go, the commands for servers that refuse scripts; steps.go, the test that a release
+//     works; commands_test.go
 //   - what comes back: answer.go and fence.go, and in proof.go whether a script that failed did
 //     nothing
 //   - package waiting, if a release is to wake several waiters at once: it names one
@@ -19,13 +20,15 @@ import (
 //     NX GET, held.lua, read and readChange. In fanout: Split, NoHolder and FreeIn of Result, Leftovers
 //     and detectDuplicate of Claim. In redlock: Inspect, Watch, List, ForceRelease, and the
 //     holders in a QuorumError
-//   - package redlock: its function, options, errors and examples; docs
+//   - package redlock: its function, options, errors and examples; handle.go, since a handle has no
+//     field for the kind; docs
 //   - the evidence: verify/model, verify/sim (scripts.go and a kind of client), verify/torture
 type Grant uint8
 
 const (
 	OneKey  Grant = iota // the key holds the value
 	AllKeys              // every one of several keys holds it, or none
+	grants               // how many kinds there are
 )
 
 // An Entry is the value of one attempt to take a lock, and where the nodes keep it. The value is

@@ -41,12 +41,12 @@ var preferred = [...]form{Acquire: native, AcquireOrFlag: evalsha, AcquireInTurn
 // Known is what is known about a server, until it changes. All nodes of a process on the same
 // client may share it: it is safe for concurrent use.
 type Known struct {
-	noNative atomic.Bool              // it refused SET with NX and GET
-	longText atomic.Bool              // a key has a text that is no lock's: see longestValue
-	noHash   atomic.Bool              // it refused EVALSHA, and not EVAL
-	proven   [AllKeys + 1]atomic.Bool // a release was seen to work, by the kind of grant; see probe
-	loaded   [lua.Count]atomic.Bool   // the script was sent
-	working  [ping + 1]atomic.Uint32  // the form that worked when a better one was refused, native for none
+	noNative atomic.Bool             // it refused SET with NX and GET
+	longText atomic.Bool             // a key has a text that is no lock's: see longestValue
+	noHash   atomic.Bool             // it refused EVALSHA, and not EVAL
+	proven   [grants]atomic.Bool     // a release was seen to work, by the kind of grant; see probe
+	loaded   [lua.Count]atomic.Bool  // the script was sent
+	working  [ping + 1]atomic.Uint32 // the form that worked when a better one was refused, native for none
 }
 
 func (k *Known) forget() {

@@ -16,7 +16,7 @@ func newScripts(guard *lua.Guard) *Scripts {
 }
 
 // scripts are those of the verbs that need no variant, by the kind of grant.
-var scripts = [...][ping]lua.Script{
+var scripts = [grants][ping]lua.Script{
 	OneKey: {
 		Acquire:       lua.Acquire,
 		AcquireOrFlag: lua.AcquireOrFlag,

@@ -9,7 +9,8 @@ import (
 )
 
 // A waiter whose lock is held by another process asks again when there is a reason: the
-// release was published, or the TTL of the holder is over, or the retry delay has passed. The
+// release was published, or its subscription began, or the TTL of the holder is over, or the retry
+// delay has passed; and before its flag or its position would expire. The
 // retry delay is the backstop for all that was lost or never sent. A message decides nothing
 // but when to ask.
 
