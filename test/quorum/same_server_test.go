@@ -65,6 +65,7 @@ func TestInABubbleAServerUnderTwoNamesCountsOnceInEveryMode(t *testing.T) {
 						t.Fatal(err)
 					}
 					mustUnlock(t, lock)
+					synctest.Wait() // until what came late under the other name is released, too
 
 					cluster.Nodes()[1].Stop()
 					_, err = ours.TryLock(context.Background(), "job")
