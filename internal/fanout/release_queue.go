@@ -182,7 +182,7 @@ func (q *releaseQueue) setTimer() {
 	// Never 0 or less. In a synctest bubble such a timer runs on the goroutine that sets
 	// it, in a context of the race detector that the whole bubble shares. If two goroutines do
 	// that at once the race detector crashes (Go 1.26, timer.unlockAndRun).
-	in := max(time.Until(at), 1) + random.Apart(q.node, "releases")
+	in := max(time.Until(at), 1) + random.Apart(q.node, "debts")
 	if q.timer == nil {
 		q.timer = time.AfterFunc(in, q.sendDue)
 	} else {

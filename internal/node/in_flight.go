@@ -130,7 +130,7 @@ func (f *inFlightCalls) firedLate(now time.Time) bool {
 
 func (f *inFlightCalls) arm(at time.Time) {
 	f.armed, f.at = true, at
-	in := max(time.Until(at), 1) + random.Apart(f.node, "calls") // not 0 or less, see setTimer in package fanout
+	in := max(time.Until(at), 1) + random.Apart(f.node, "flights") // not 0 or less, see setTimer in package fanout
 	if f.timer == nil {
 		f.timer = time.AfterFunc(in, f.fire)
 	} else {

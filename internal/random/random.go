@@ -29,6 +29,9 @@ func N[Int ~int64](n Int) Int {
 // runtime/time.go): no seed determines that. The delay differs for each node, each kind of
 // timer and each call. Otherwise a timer of 25 ms that is set when another one fires would
 // meet a timer that was set for the sum.
+//
+// The kind is part of the seed, and nothing else: to rename one makes other schedules of all, and
+// the rare mutants of verify/sim are then found elsewhere, or not in their number of runs.
 func Apart(node fmt.Stringer, kind string) time.Duration {
 	seed := seeded.Load()
 	if seed == nil {
