@@ -48,13 +48,14 @@ var (
 
 func build(guarded bool) (texts [Count]string) {
 	for s := range Count {
-		spec, guarded := &specs[s], guarded // guarded is changed below
+		spec := &specs[s]
 		if guarded && !spec.taker {
 			continue
 		}
 		var b strings.Builder
+		keys := spec.keysOf(guarded)
 		if guarded {
-			b.WriteString(spec.part(s, "guard", spec.keysOf(true)))
+			b.WriteString(spec.part(s, "guard", keys))
 		}
 		if spec.many {
 			spec.separate(&b, guarded)
@@ -64,10 +65,10 @@ func build(guarded bool) (texts [Count]string) {
 			if spec.each != nil {
 				b.WriteString("end\n")
 			}
-			guarded = false // KEYS are those of one lock from here on
+			keys = spec.keys // KEYS are those of one lock from here on
 		}
 		for _, part := range spec.files {
-			b.WriteString(spec.part(s, part, spec.keysOf(guarded)))
+			b.WriteString(spec.part(s, part, keys))
 		}
 		texts[s] = b.String()
 	}
