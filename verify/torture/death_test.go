@@ -89,34 +89,36 @@ func TestLocksOfKilledProcessesExpireAndTheHistoryKnowsWhatTheyDid(t *testing.T)
 			faults = append(faults, Fault{Kind: die, Process: process, Begin: begin, End: begin + 150*ms})
 		}
 	}
-	run := shortRun(3500*ms, ttl)
-	run.Names = []string{"lock A"}
-	h := play(t, run, faults)
 	died := make(map[string]int)
-	for _, try := range h.Tries {
-		switch {
-		case try.Killed == 0:
-		case !try.granted():
-			died["waiting"]++
-		case try.Unlock == try.Killed || try.End == try.Until:
-			died["holding"]++
-		default:
-			died["unlocking"]++
+	grants := 0
+	// On a busy machine all processes that are killed in one run may be waiting.
+	for runs := 0; runs < 6 && (died["waiting"] == 0 || died["holding"] == 0 || grants < 8); runs++ {
+		run := shortRun(3500*ms, ttl)
+		run.Names = []string{"lock A"}
+		h := play(t, run, faults)
+		for _, try := range h.Tries {
+			switch {
+			case try.Killed == 0:
+			case !try.granted():
+				died["waiting"]++
+			case try.Unlock == try.Killed || try.End == try.Until:
+				died["holding"]++
+			default:
+				died["unlocking"]++
+			}
+		}
+		for _, v := range check(h) {
+			if v.State == violated {
+				t.Errorf("%s: %s; %v", v.Claim, v.Detail, v.Marks)
+			}
+		}
+		grants += len(byName(h, Try.granted)["lock A"])
+		if left := fmt.Sprint(h.Calm.Left); strings.Contains(left, "lock") {
+			t.Error(left)
 		}
 	}
-	if died["waiting"] == 0 || died["holding"] == 0 {
-		t.Errorf("killed %v", died)
-	}
-	for _, v := range check(h) {
-		if v.State == violated {
-			t.Errorf("%s: %s; %v", v.Claim, v.Detail, v.Marks)
-		}
-	}
-	if grants := len(byName(h, Try.granted)["lock A"]); grants < 8 {
-		t.Errorf("%d grants", grants)
-	}
-	if left := fmt.Sprint(h.Calm.Left); strings.Contains(left, "lock") {
-		t.Error(left)
+	if died["waiting"] == 0 || died["holding"] == 0 || grants < 8 {
+		t.Errorf("killed %v, %d grants", died, grants)
 	}
 }
 
