@@ -98,10 +98,10 @@ var specs = [Count]spec{
 		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index")},
 	FencedAcquireAll: {many: true, taker: true, each: words("held findings fence look"), files: words("acquire_all"), keys: words("lock fence wait"),
 		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index largest micros")},
-	ExtendAll:  {many: true, each: words("held findings look"), files: words("extend_all"), keys: words("lock"), args: words("locks value ttl")},
+	ExtendAll:  {many: true, each: words("held findings look"), files: words("all_held extend_all"), keys: words("lock"), args: words("locks value ttl")},
 	ExpireAll:  {many: true, each: words("held extend"), files: words("try expire_all"), keys: words("lock"), args: words("locks value ttl")},
 	ReleaseAll: {many: true, each: words("held release"), files: words("try release_all"), keys: words("lock wait queue lease"), args: words("locks value releaser ticket requeue")},
-	SwapAll:    {many: true, each: words("held findings look"), files: words("swap_all"), keys: words("lock"), args: words("locks value ttl former")},
+	SwapAll:    {many: true, each: words("held findings look"), files: words("all_held swap_all"), keys: words("lock"), args: words("locks value ttl former")},
 	List: {many: true, files: words("list"), keys: words("lock queue lease"),
 		args: words("locks longestOurs longestToken most"), reply: words("holder left waiting")},
 }
