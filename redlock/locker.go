@@ -190,8 +190,8 @@ func (l *Locker) leave() {
 // A command that a node did not answer in time may still be on its way. Close keeps
 // releasing until that node has answered since for one TTL and its drift, silences not
 // counted. That takes one or two TTLs if the node answers. For a node that stays down
-// it takes up to ten minutes plus a TTL, or one TTL if the node had answered every
-// attempt and only releases are missing. If the client of a node was closed before the
+// it takes up to a TTL plus ten minutes (two TTLs if a TTL is longer than that), or one
+// TTL if the node had answered every attempt and only releases are missing. If the client of a node was closed before the
 // Locker, Close gives up on that node at once.
 //
 // Close may be called again, also at the same time. Each lock and key is in the error

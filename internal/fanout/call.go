@@ -68,8 +68,9 @@ func (c *call) supersede() {
 //     arguments.
 //   - Or it was never sent: the node refused it, or a later call superseded it.
 //
-// Besides, its node state does not refer to it any more. No later release was sent for it as
-// well, or that one was answered. The call that follows it was chosen before.
+// Besides, nothing refers to it any more: not its node state, not the call that follows it on
+// the node, which was chosen by then, and not a later release that was sent for it as well, which
+// was answered by then.
 func (c *call) finished() {
 	if c.round != nil {
 		c.round.unref()

@@ -125,7 +125,8 @@ type Leftover struct {
 }
 
 // Gone returns a channel that is closed when the leftover is gone. If the node does not
-// answer in time the channel is closed after twice the node timeout, at the latest.
+// answer in time the channel is closed after twice the node timeout, at the latest, as it is while
+// nodes are slow (Group.pace).
 func (l Leftover) Gone() <-chan struct{} {
 	c := l.claim
 	c.mu.Lock()

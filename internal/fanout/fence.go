@@ -62,9 +62,9 @@ func (p *proposer) next(now int64) int64 {
 	}
 }
 
-// agreedMicros is the latest time, in microseconds since 1970, that more nodes have reached
-// than may fail, so that one of them is right. It is 0 if so many clocks are not known, or not
-// any more. If all clocks are known it is the median.
+// agreedMicros is the median of the clocks, in microseconds since 1970, if all are known.
+// Otherwise it is the latest time that enough clocks have reached: one more than nodes may fail,
+// so one of these nodes works. It is 0 if fewer clocks are known.
 func (g *Group) agreedMicros() int64 {
 	var buf [7]int64
 	known := buf[:0]

@@ -41,10 +41,10 @@ var errNotWaitedFor = errors.New("not waited for")
 // learn notes what the answer to a call says about the node. A key that the
 // call set lives no longer than life from now.
 //
-// If the call had to be sent again, the outcome of the earlier send is unknown, as if it had
-// been given up. It began earlier than the send that was answered. That makes it no older: it
-// was given up when its connection ended. The unknown outcome counts from now, which is later,
-// and from the time that the node had been answering by now. So it never ends too early.
+// If the call had to be sent again, the outcome of the earlier send is unknown, as if that send
+// had been given up when its connection ended. The time in which the outcome is unknown is
+// counted from now, which is later than that, and so is the time that the node has been
+// answering. So it never ends too early.
 func (s *nodeState) learn(verb node.Verb, a node.Answer, life time.Duration) {
 	until := a.At.Add(life)
 	if a.SentBefore {

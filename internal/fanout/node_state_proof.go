@@ -40,9 +40,9 @@ func (s *nodeState) certainlyExpired(n *node.Node) bool {
 	return s.unknownIsOver(n, time.Now(), s.keyLifetime) && !s.mayLiveUntil.After(time.Now())
 }
 
-// unknownIsOver reports whether at the instant by no outcome was unknown, and none had been for
-// margin before. An outcome stays unknown while the client still has the call: maxUnknown counts
-// from its return.
+// unknownIsOver reports whether no outcome was unknown in the time of length margin that ends at
+// the instant "by". An outcome stays unknown while the client still has the call: maxUnknown
+// counts from its return.
 func (s *nodeState) unknownIsOver(n *node.Node, by time.Time, margin time.Duration) bool {
 	switch {
 	case s.outstanding > 0:

@@ -27,19 +27,20 @@ const (
 	maxReleasesInFlight = 16
 )
 
-// A releaseQueue has the pending releases of one node: those that were sent for a claim (one
-// value on all nodes), and did not settle the node, which is to know that it has the value no more. It repeats each in the background until the node is settled, or the key cannot
-// live any more. While the node is silent it sends one at a time, and otherwise a few at a
-// time. It has no goroutine while none is due.
+// A releaseQueue has the pending releases of one node: each was sent for a claim, and its answer
+// did not prove that the value is gone from the node. The queue repeats it in the background
+// until an answer does (the claim is settled there), or until no key can live any more. While
+// the node is silent it sends one at a time, and otherwise a few at a time. It has no goroutine
+// while none is due.
 //
 // A release comes here from Claim.nextCall, if its answer did not settle the node. It ends when
 //
 //   - it is answered, and the answer proves that the value is gone: releaseAnswered in
 //     claim_repeat.go asks provesRelease
-//   - no key can live any more: needsRelease, before each repeat, asks certainlyExpired. That is
-//     at most the lifetime of the key, and the longer of that and maxUnknown, after the client
-//     has returned from the last call of the claim; or, if that is later, until a position in the
-//     wait queue has expired
+//   - no key can live any more: needsRelease, before each repeat, asks certainlyExpired. It
+//     counts from when the client has returned from the last call of the claim: at most two
+//     lifetimes of the key, or one lifetime and maxUnknown, whichever is longer. If a position in
+//     the wait queue lives longer, that is waited for
 //   - the client was closed for good: clientClosed
 //   - the ctx of Close ended: Claim.abandon
 //

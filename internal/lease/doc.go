@@ -26,7 +26,7 @@
 //     or keys may outlive the lease, the keys expect a release from here on: Close waits for
 //     that, and cannot come between.
 //  2. Its context ends with the cause. From here on no mutex is held. (What follows runs on
-//     another goroutine if it was a method of the context that asked.)
+//     another goroutine if a caller only asked: a method of the context, or Lock.Held.)
 //  3. A renewal under way ends.
 //  4. The Keeper forgets the lease, and takes it out of its renewal batch.
 //  5. [Lock.Ended]: what may outlive the lease is rolled back, and the next in the wait queue

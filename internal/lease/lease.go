@@ -116,8 +116,9 @@ func (l *Lease) EndIfExpired(callerKnows bool) error {
 	return cause
 }
 
-// EndIfExpiredAsync is EndIfExpired for a caller that only asks, as one of the context's Err does. What follows
-// from the end sends commands and reports, so it is done on a goroutine of its own.
+// EndIfExpiredAsync is EndIfExpired for a caller that only asks, as the caller of the context's
+// Err does. What follows from the end sends commands and reports, so it is done on a goroutine
+// of its own.
 func (l *Lease) EndIfExpiredAsync() error {
 	cause, now := l.expire()
 	if now {

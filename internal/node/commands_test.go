@@ -17,7 +17,8 @@ const commandsIntro = `# What is sent to one node, for one lock. TestEveryComman
 # job is the key, prefix and name; VALUE the value of this attempt, "rl1:", a nonce and the owner.
 # WAITER is the id of a waiter: RELEASER, a dot and a number. RELEASER is an id that the Lockers of a
 # process share if they have the same clients and habits (see waiting.Habits); LOCKER is that of
-# one Locker. A release that finds the flag of another RELEASER notifies it.
+# one Locker. A release that finds the flag of another RELEASER notifies it. {job}:queue is the wait
+# queue of WithFair, and {job}:lease says for how long each position in it counts.
 # <release> stands for the hash of release.lua. A script that a node has not been sent yet goes
 # out as EVAL and its text. The first number behind it is how many keys follow; lua/specs.go has the
 # names of the keys and of the arguments, in this order. "else" is what is

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// A Grant is the kind of what an attempt asks every node for. Claims, rounds and leases count grants,
-// whatever their kind. What a new kind needs:
+// A Grant says what an attempt asks every node for: one key, or all of several. Claims, rounds and
+// leases count nodes that grant, whatever it is. What a new kind needs:
 //
 //   - here: a constant, and how an Entry of that kind is made; in package fanout, NewClaim
 //   - its scripts: lua/*.lua, lua/specs.go, and scripts.go, which names the script of each verb
@@ -15,13 +15,17 @@ import (
 //     works; commands_test.go
 //   - what comes back: answer.go and fence.go, and in proof.go whether a script that failed did
 //     nothing
-//   - package waiting, if a release is to wake several waiters at once: it names one
+//   - its keys: sidekeys.go; rights.go and SECURITY.md, if it uses further commands
+//   - package waiting: a release names one waiter, if several are to be woken at once; and a caller
+//     that was granted the lock stays the head of the queue (wait_queue.go), if others of its
+//     process may hold it at the same time
 //   - what assumes that one value holds a key, and that the key is a string. Here: the native SET
 //     NX GET, held.lua, read and readChange. In fanout: Split, NoHolder and FreeIn of Result, Leftovers
 //     and detectDuplicate of Claim. In redlock: Inspect, Watch, List, ForceRelease, and the
 //     holders in a QuorumError
 //   - package redlock: its function, options, errors and examples; handle.go, since a handle has no
 //     field for the kind; docs
+//   - internal/fakenode, the node of the tests
 //   - the evidence: verify/model, verify/sim (scripts.go and a kind of client), verify/torture
 type Grant uint8
 

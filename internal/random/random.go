@@ -30,7 +30,8 @@ func N[Int ~int64](n Int) Int {
 // timer and each call. Otherwise a timer of 25 ms that is set when another one fires would
 // meet a timer that was set for the sum.
 //
-// The kind is part of the seed, and nothing else: to rename one makes other schedules of all, and
+// The kind is part of the seed, and nothing else. (Pending releases were called "debts", and calls in
+// flight "flights".) To rename one makes other schedules of all, and
 // the rare mutants of verify/sim are then found elsewhere, or not in their number of runs.
 func Apart(node fmt.Stringer, kind string) time.Duration {
 	seed := seeded.Load()

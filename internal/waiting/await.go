@@ -41,7 +41,8 @@ func (w *Waiter) subscribe() {
 
 // drawTickets draws tickets after an attempt that failed, and reports whether there were any.
 func (w *Waiter) drawTickets(f Failure) bool {
-	// So many answers that one is from a node of every majority.
+	// More nodes answered than any majority leaves out. So every majority has one of them, and
+	// the largest ticket that a majority has seen is known.
 	return f.Answers > w.hub.nodes-quorum.Majority(w.hub.nodes) && w.entry.draw(f.Largest, f.Smallest)
 }
 

@@ -9,8 +9,9 @@ import (
 
 // queues are local wait queues, one for each key. The callers that want one lock wait in the
 // order of their arrival. Only the head of a queue asks the nodes. The others cost a node
-// nothing, however many they are. The caller that was granted the lock stays the head until
-// the lock ends, so the second does not ask in vain.
+// nothing, however many they are. Without WithFair the caller that was granted the lock stays
+// the head until the lock ends, so the second does not ask in vain. (With WithFair it leaves the
+// queue, and the nodes know the second.)
 //
 // What is passed on is the head of the queue, never the lock. Every acquisition is a fresh
 // one with a value of its own.

@@ -86,7 +86,8 @@ func (s *spec) separate(b *strings.Builder, guarded bool) {
 	}
 }
 
-// part is a file as it is sent.
+// part is a file as it is sent. There is no file of "findings": that is the line which declares
+// what fence.lua finds out, for the scripts that have a variant without a fencing token.
 func (s *spec) part(script Script, part string, keys []string) string {
 	source := "local largest, micros, granted, refusal, remember\n"
 	if part != "findings" {
