@@ -229,7 +229,7 @@ func TestDoctorWritesLinesAsWideAsTheTerminal(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 1)
 	for _, columns := range []uint16{50, 120} {
-		code, out := onTerminal(t, command(doctorArgs("", all)...), columns, 24).end()
+		code, out := onTerminal(t, command(doctorArgs("", all, "--ttl", "60s", "--node-timeout", "20s")...), columns, 24).end()
 		longest := 0
 		for line := range strings.Lines(out) {
 			longest = max(longest, utf8.RuneCountInString(strings.TrimRight(line, "\r\n"))) // there may be a µ

@@ -69,7 +69,17 @@ func TestCheckSeesAClockThatIsWrong(t *testing.T) {
 
 		// It is what servers count the life of keys by.
 		all[4:].must(t, "SET", "key", "value", "PX", "3000000")
-		time.AfterFunc(500*time.Millisecond, func() { _ = os.WriteFile(jump, nil, 0o600) })
+		// It jumps while the next check reads it.
+		before := all[4:].commands(t, "time")[0]
+		jumped := make(chan struct{})
+		go func() {
+			defer close(jumped)
+			for all[4:].commands(t, "time")[0] == before {
+				time.Sleep(time.Millisecond)
+			}
+			_ = os.WriteFile(jump, nil, 0o600)
+		}()
+		defer func() { <-jumped }()
 		want(clocks()[all[4].Addr()], redlock.SeverityError, "jumped ahead by 1h0m0s", "endangers exclusion", "NTP")
 		if all[4:].carry("key") != 0 {
 			t.Error("the key outlived the jump")

@@ -40,7 +40,7 @@ func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
 					// Each has pools of its own, as requests have that make their Locker themselves.
 					pools = append(pools, redigo.New(c, redigo.WithName(all[i].Addr())))
 				}
-				l, err := redlock.New(pools, redlock.WithTTL(3*time.Second), redlock.WithNodeTimeout(500*time.Millisecond))
+				l, err := redlock.New(pools, steady...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -64,7 +64,7 @@ func TestMoreWaitingLockersThanConnectionsLeaveTheHolderItsLock(t *testing.T) {
 					unlockSomehow(t, lock)
 				})
 			}
-			for held.Until().Sub(begun) < 6*time.Second && held.Context().Err() == nil {
+			for held.Until().Sub(begun) < 8*time.Second && held.Context().Err() == nil {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if err := context.Cause(held.Context()); err != nil {
@@ -86,7 +86,7 @@ func unlockSomehow(t *testing.T, lock *redlock.Lock) {
 }
 
 // steady are options with which a lock outlasts the pauses of a busy machine.
-var steady = []redlock.Option{redlock.WithTTL(5 * time.Second), redlock.WithNodeTimeout(time.Second)}
+var steady = []redlock.Option{redlock.WithTTL(8 * time.Second), redlock.WithNodeTimeout(time.Second)}
 
 func TestALockerForEachRequestCostsTheServersWhatOneLockerDoes(t *testing.T) {
 	t.Parallel()
