@@ -188,6 +188,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 	if !r.waiter.Ready(ctx, func() { r.last = l.behindHead(r) }) {
 		return nil, l.gaveUp(ctx, r)
 	}
+	defer l.giveTurn(r)
 	for ctx.Err() == nil {
 		lock, o := l.attempt(ctx, r)
 		if o.err == nil {

@@ -34,6 +34,8 @@ type Locker struct {
 	hub     *waiting.Hub  // what makes callers wait
 	closing chan struct{} // closed by Close
 
+	turns turns // of callers that repeat attempts
+
 	checking chan struct{} // has room for one: a Check is under way
 	listing  chan struct{} // the same for List
 

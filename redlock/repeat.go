@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
@@ -18,10 +19,75 @@ import (
 // Such a round is repeated, at once if no contender was seen, or else at first after a random pause of up to two round trips (the
 // "random delay" of the Redis page), then of up to four, eight and so on, up to a node
 // timeout. Contenders that go on meeting each other so become few, and one is enough to
-// win. Nothing is repeated when two node timeouts have passed since the first such round.
+// win. Those of one Locker repeat one at a time, see turns. Nothing is repeated when two node
+// timeouts have passed since the first such round.
 type repeats struct {
 	n     int       // in a row
 	until time.Time // no more of them begin
+	turn  *turn     // that this caller has, nil if it has none
+}
+
+// turns are those of the callers of one Locker that repeat attempts for a key: one at a time.
+// Otherwise they would go on meeting each other, and one alone may win where so many nodes are
+// down that every other one is needed. It is safe for concurrent use.
+type turns struct {
+	mu    sync.Mutex
+	byKey map[string]*turn
+}
+
+// A turn is that of one key.
+type turn struct {
+	key     string
+	taken   chan struct{} // has room for one
+	callers int           // that have it, or wait for it; protected by turns.mu
+}
+
+// take waits for the turn of r, until its repeats end. It returns false if ctx ends or the
+// Locker closes.
+func (l *Locker) takeTurn(ctx context.Context, r *request) bool {
+	ts := &l.turns
+	ts.mu.Lock()
+	t := ts.byKey[r.key]
+	if t == nil {
+		t = &turn{key: r.key, taken: make(chan struct{}, 1)}
+		if ts.byKey == nil {
+			ts.byKey = make(map[string]*turn)
+		}
+		ts.byKey[r.key] = t
+	}
+	t.callers++
+	ts.mu.Unlock()
+	timer := time.NewTimer(time.Until(r.repeats.until))
+	defer timer.Stop()
+	select {
+	case t.taken <- struct{}{}:
+		r.repeats.turn = t
+		return true
+	case <-timer.C: // the one that has it goes on
+	case <-l.closing:
+	case <-ctx.Done():
+	}
+	ts.leave(t)
+	return false
+}
+
+// giveTurn gives the turn of r to the next caller, if r has it.
+func (l *Locker) giveTurn(r *request) {
+	t := r.repeats.turn
+	if t == nil {
+		return
+	}
+	r.repeats.turn = nil
+	<-t.taken
+	l.turns.leave(t)
+}
+
+func (ts *turns) leave(t *turn) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t.callers--; t.callers == 0 {
+		delete(ts.byKey, t.key)
+	}
 }
 
 // shortTrip stands for a round trip that took less: two processes of one machine are
@@ -39,15 +105,20 @@ func (l *Locker) repeat(ctx context.Context, r *request, o outcome) bool {
 	now := time.Now()
 	switch {
 	case o.answers():
+		l.giveTurn(r)
 		*a = repeats{}
 		return false
 	case a.n == 0:
 		a.until = now.Add(2 * r.nodeTimeout)
 	case !now.Before(a.until):
+		l.giveTurn(r)
 		*a = repeats{}
 		return false
 	}
 	a.n++
+	if a.turn == nil && (o.split || o.ours) && !l.takeTurn(ctx, r) {
+		return false
+	}
 	if !l.outlast(ctx, o.leftovers) {
 		return false
 	}
