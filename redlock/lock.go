@@ -9,6 +9,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/lease"
 	"github.com/quorumlock/quorumlock/internal/quorum"
+	"github.com/quorumlock/quorumlock/internal/register"
 	"github.com/quorumlock/quorumlock/internal/waiting"
 )
 
@@ -24,6 +25,7 @@ type Lock struct {
 	entry    *waiting.Entry // in the wait queue, until it is released; nil for TryLock and WithFair
 	lease    lease.Lease
 	unlocked atomic.Bool // an Unlock was confirmed
+	writer   atomic.Pointer[register.Writer]
 }
 
 // Name returns the name of the lock, "" of a nil Lock.

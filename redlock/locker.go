@@ -15,6 +15,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/lease"
 	"github.com/quorumlock/quorumlock/internal/listen"
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/register"
 	"github.com/quorumlock/quorumlock/internal/waiting"
 	"github.com/quorumlock/quorumlock/pool"
 )
@@ -35,6 +36,7 @@ type Locker struct {
 	closing chan struct{} // closed by Close
 
 	turns turns // of callers that repeat attempts
+	registers *register.Registers // for packages election and board
 
 	checking chan struct{} // has room for one: a Check is under way
 	listing  chan struct{} // the same for List
@@ -101,6 +103,7 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 	l.group.OnNoConn(l.hub.FreeConnection)
 	l.group.SetReleaser(l.hub.SharedID())
 	l.group.Share(l.hub.Known())
+	l.registers = l.newRegisters()
 	return l, nil
 }
 

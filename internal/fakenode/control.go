@@ -81,6 +81,7 @@ func (n *Node) Flush() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.keys)
+	clear(n.records)
 }
 
 // Hold sets a key, as another client would.

@@ -25,6 +25,7 @@ type Node struct {
 
 	mu        sync.Mutex // protects the rest; never held across a wait
 	keys      map[string]entry
+	records   map[string]record    // published values
 	scripts   map[string]lua.Known // by hash
 	thawed    chan struct{}        // closed while not frozen
 	faults    Faults
@@ -78,7 +79,7 @@ type entry struct {
 
 // New returns a healthy, empty node.
 func New(name string) *Node {
-	n := &Node{name: name, keys: make(map[string]entry), scripts: make(map[string]lua.Known), published: make(map[string]int), subscriptions: make(map[*subscription]bool)}
+	n := &Node{name: name, keys: make(map[string]entry), records: make(map[string]record), scripts: make(map[string]lua.Known), published: make(map[string]int), subscriptions: make(map[*subscription]bool)}
 	n.thawed = make(chan struct{})
 	close(n.thawed)
 	return n
@@ -300,6 +301,13 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 	case lua.Release, lua.Short:
 		c.Does = "release"
 		return n.release(n.note(c), script)
+	case lua.AcquireInTurn, lua.FencedAcquireInTurn:
+		c.Does = "acquire"
+		return n.inTurn(n.note(c), script, f)
+	case lua.Read, lua.ReadLed:
+		return n.read(script)
+	case lua.Publish, lua.PublishHeld:
+		return n.publishValue(script)
 	case lua.Inspect:
 		c.Does = "inspect"
 		return n.inspect(n.note(c), script)
@@ -319,9 +327,13 @@ func (n *Node) acquire(c Command, ttl any) (any, error) {
 func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 	held, exists := n.get(c.Key)
 	if exists && held.value != c.Value && c.Waits {
-		n.flag(script.Key("wait"), script.Arg("waiter").(string), script.Arg("flagTTL").(int64))
+		waiter := script.Arg("waiter").(string)
+		if script.Key("queue") != "" {
+			waiter += "."
+		}
+		n.flag(script.Key("wait"), waiter, script.Arg("flagTTL").(int64))
 	}
-	if script.Script == lua.FencedAcquireOrFlag {
+	if script.Key("fence") != "" {
 		return n.fencedWait(c, fenceOf(script, f.Ahead), script.Arg("ttl"))
 	}
 	if exists {
@@ -329,6 +341,23 @@ func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 	}
 	n.set(c.Key, c.Value, script.Arg("ttl"))
 	return nil, nil
+}
+
+// inTurn is a wait of a node that knows no wait queue: nobody comes first. The largest ticket is
+// as it was said to be.
+func (n *Node) inTurn(c Command, script lua.Call, f Faults) (any, error) {
+	c.Waits = script.Arg("flagTTL") != int64(0)
+	reply, err := n.wait(c, script, f)
+	last := max(script.Arg("last").(int64), script.Arg("ticket").(int64))
+	switch reply := reply.(type) {
+	case nil:
+		return last, err
+	case int64:
+		return []any{last, reply}, err
+	case []any:
+		return slices.Insert(reply, 2, any(last), any(script.Arg("ticket"))), err
+	}
+	return reply, err
 }
 
 // replace is extend, which keeps the value, and swap, which has a former one.

@@ -11,8 +11,10 @@ import (
 // A query is a question to all nodes, or to some, without a claim. There is nothing to
 // settle afterwards, whatever its outcome.
 type query struct {
-	enough func([]node.Answer) bool
-	ended  func()
+	enough  func([]node.Answer) bool
+	every   func(i int, a node.Answer) // gets each answer, if not nil
+	ended   func()
+	unasked node.Status // the answer of a node that has no request
 
 	mu      sync.Mutex // protects the rest until decided is closed
 	answers []node.Answer
@@ -28,11 +30,7 @@ type query struct {
 // Inspect returns nil. When the last node has answered or was given up it calls ended.
 func (g *Group) Inspect(ctx context.Context, key string, timeout, flagTTL time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
 	request := node.NewRequest(node.Inspect, node.NewEntry(key, ""), 0, node.WaiterFlag{TTL: flagTTL})
-	requests := make([]*node.Request, len(g.nodes))
-	for i := range requests {
-		requests[i] = request
-	}
-	return g.query(ctx, requests, timeout, enough, ended)
+	return g.query(ctx, g.same(request), timeout, enough, ended)
 }
 
 // Delete asks every node to delete key where it has the value that values names for that node,
@@ -56,7 +54,12 @@ func (g *Group) Delete(ctx context.Context, key string, values []string, timeout
 
 // query sends a request to each node that has one.
 func (g *Group) query(ctx context.Context, requests []*node.Request, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	q := &query{enough: enough, ended: ended, answers: make([]node.Answer, len(g.nodes)), open: len(g.nodes), decided: make(chan struct{})}
+	return g.ask(ctx, &query{enough: enough, ended: ended, unasked: node.Absent}, requests, timeout)
+}
+
+// ask sends the requests of q.
+func (g *Group) ask(ctx context.Context, q *query, requests []*node.Request, timeout time.Duration) []node.Answer {
+	q.answers, q.open, q.decided = make([]node.Answer, len(g.nodes)), len(g.nodes), make(chan struct{})
 	for i := range q.answers {
 		q.answers[i].Err = errNotWaitedFor
 	}
@@ -64,7 +67,7 @@ func (g *Group) query(ctx context.Context, requests []*node.Request, timeout tim
 	for i, n := range g.nodes {
 		c := &node.Call{Request: requests[i], Deadline: &deadline, Receiver: q, Index: i}
 		if c.Request == nil {
-			q.Answer(c, node.Answer{Status: node.Absent})
+			q.Answer(c, node.Answer{Status: q.unasked})
 		} else if err := n.Start(c); err != nil {
 			q.Answer(c, node.Answer{Err: err})
 		}
@@ -79,6 +82,9 @@ func (g *Group) query(ctx context.Context, requests []*node.Request, timeout tim
 
 // Answer implements node.Receiver.
 func (q *query) Answer(c *node.Call, a node.Answer) {
+	if q.every != nil && c.Request != nil {
+		q.every(c.Index, a)
+	}
 	q.mu.Lock()
 	q.open--
 	last := q.open == 0

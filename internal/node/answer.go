@@ -12,16 +12,18 @@ type Status uint8
 
 const (
 	Failed        Status = iota // nothing usable: see Answer.Err
-	Granted                     // Acquire, AcquireOrFlag, AcquireInTurn, Swap: the key holds the value
-	Taken                       // Acquire, AcquireOrFlag, AcquireInTurn, Extend, Inspect, Swap: another value holds the key
+	Granted                     // Acquire, AcquireOrFlag, AcquireInTurn, Swap: the key holds the value; Publish: the record is stored
+	Taken                       // Acquire, AcquireOrFlag, AcquireInTurn, Extend, Inspect, Swap, Read: another value holds the key
 	Queued                      // AcquireInTurn: the key is free, and other waiters come first
 	TokenTooSmall               // Acquire, AcquireOrFlag, AcquireInTurn: the key is free, and the token too small
 	Extended                    // Extend: the key held the value and was prolonged
 	Deleted                     // Release: the key held the value and is gone; Expire: or will be, when its time has passed
-	Absent                      // Extend, Inspect, Swap: there is no key; Release, Expire: it does not hold the value
+	Absent                      // Extend, Inspect, Swap, Read: there is no key; Release, Expire, Publish: it does not hold the value
+	Superseded                  // Publish: a larger version is there
 )
 
-// An Answer is the outcome of a request on one node.
+// An Answer is the outcome of a request on one node. A round has one for each node, and its size
+// matters: what is published is in fields of other verbs, see Record.
 type Answer struct {
 	Status     Status
 	Found      bool  // Acquire, AcquireOrFlag, AcquireInTurn, if Granted: the key held the value before
@@ -40,7 +42,7 @@ type Answer struct {
 	First        int64         // AcquireInTurn, if Taken or Queued: the ticket of the first in the queue, 0 if there is none
 	Waiting      int64         // Inspect: how many callers are in the queue
 	LargestToken int64         // with a fencing token, and not granted: the largest that the node has seen
-	Micros       int64         // with a fencing token: the node's clock, microseconds since 1970, 0 if it is near the token
+	Micros       int64         // Read, and with a fencing token: the node's clock, microseconds since 1970, 0 if it is near the token
 	// NextWaiter is set on the answer to a release if another waiter was notified: its waiter
 	// id.
 	NextWaiter string
@@ -144,6 +146,8 @@ func (r *Request) read(reply any) Answer {
 		}
 	case ping:
 		return Answer{}
+	case Read, Publish:
+		return r.readPublished(reply)
 	case Inspect:
 		if list, ok := lua.Inspect.Reply(reply); ok {
 			if a := inspected(list); a.Status != Failed {

@@ -130,6 +130,9 @@ func FuzzReplyOfEveryVerb(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, v byte, b []byte) {
 		verb := Verb(v) % (ping + 1)
+		if verb == Read || verb == Publish {
+			return // FuzzReplyAboutAPublishedValue
+		}
 		reply := shape(&b, 0)
 		r := NewRequest(verb, NewEntry("key", ours).Replacing(former), ttl, WaiterFlag{ID: "me", TTL: time.Second})
 		a := r.answer(reply, nil)

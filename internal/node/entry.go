@@ -45,8 +45,9 @@ type Entry struct {
 }
 
 type rare struct {
-	more   []any  // the other keys of AllKeys
-	former string // the value that Swap replaces
+	more      []any      // the other keys of AllKeys
+	former    string     // the value that Swap replaces
+	published *published // what Read and Publish are about
 }
 
 // NewEntry returns the entry with this key and value.

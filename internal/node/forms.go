@@ -36,7 +36,7 @@ func (r *Request) preferred() form {
 }
 
 // preferred is the same by verb, for one key where restarts are not guarded.
-var preferred = [...]form{Acquire: native, AcquireOrFlag: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, ping: native}
+var preferred = [...]form{Acquire: native, AcquireOrFlag: evalsha, AcquireInTurn: evalsha, Extend: evalsha, Release: evalsha, Inspect: evalsha, Expire: evalsha, Swap: evalsha, Read: evalsha, Publish: evalsha, ping: native}
 
 // Known is what is known about a server, until it changes. All nodes of a process on the same
 // client may share it: it is safe for concurrent use.

@@ -16,11 +16,13 @@ const (
 	Inspect                   // look at the key
 	Swap                      // replace the former value, if the key holds it, and prolong the key
 	Expire                    // let the key expire after the TTL if it holds the value: a release that leaves it for so long
+	Read                      // look at a published value, and maybe at the key
+	Publish                   // store a published value, maybe only if the key holds the value
 	ping                      // anything at all
 )
 
 func (v Verb) String() string {
-	return [...]string{"lock", "lock", "lock", "extend", "unlock", "inspect", "attach", "unlock", "ping"}[v]
+	return [...]string{"lock", "lock", "lock", "extend", "unlock", "inspect", "attach", "unlock", "read", "publish", "ping"}[v]
 }
 
 // Takes reports whether the verb sets the key if it is free.

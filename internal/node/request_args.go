@@ -5,6 +5,9 @@ import "github.com/quorumlock/quorumlock/internal/node/lua"
 // scriptArgs appends the number of keys, the keys and the arguments of a script, in the order
 // of its spec in package lua. TestArgumentsHaveTheirNamesOfTheSpec compares them.
 func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []any {
+	if r.Verb == Read || r.Verb == Publish {
+		return r.publishedArgs(to, script, flag)
+	}
 	count := len(to)
 	to = r.keys(append(to, nil), flag)
 	to[count] = int64(len(to) - count - 1)

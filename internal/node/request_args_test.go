@@ -100,7 +100,7 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	}
 	for script := range lua.Count {
 		for _, name := range script.Args() {
-			if !slices.Contains(manyKeys, script) && !seen[script][name] {
+			if !slices.Contains(manyKeys, script) && !slices.Contains(publishedScripts, script) && !seen[script][name] {
 				t.Errorf("no case gives %s its argument %s", script, name)
 			}
 		}

@@ -41,6 +41,8 @@ var scripts = [grants][ping]lua.Script{
 func (r *Request) script(f form) lua.Script {
 	grant := r.entry.Grant()
 	switch {
+	case r.Verb == Read || r.Verb == Publish:
+		return r.publishedScript()
 	case grant == AllKeys && r.fenced():
 		return lua.FencedAcquireAll
 	case grant == AllKeys:

@@ -75,7 +75,12 @@ func (h *Hub) FreeConnection(i int) {
 // release was published, or a node has joined the channel and what it published before is not
 // known. notify must not block.
 func (h *Hub) Watch(key string, notify func(pool.Event)) (stop func()) {
-	return h.wakeUps.watch(channelOf(key), notify)
+	return h.Subscribe(channelOf(key), notify)
+}
+
+// Subscribe does the same for any channel.
+func (h *Hub) Subscribe(channel string, notify func(pool.Event)) (stop func()) {
+	return h.wakeUps.watch(channel, notify)
 }
 
 // channelOf is the channel on which releases of a key are published.

@@ -36,6 +36,10 @@ const (
 	ExpireAll           // Extend, for each of several locks that is held
 	ReleaseAll          // Release, for each of several locks that is held
 	SwapAll             // Swap, for several locks
+	Read                // a published value
+	ReadLed             // a published value, and the lock of its writer
+	Publish             // a value
+	PublishHeld         // a value, if a lock is held
 	List
 	Count // of them
 )
@@ -48,11 +52,13 @@ const (
 	// fencing token is not taken.
 	TooSmall = -3
 	TooLarge = -4
+	// NotHeld is the answer to a write whose lock is not held.
+	NotHeld = -1
 	// NoNews replaces the node's time.
 	NoNews = 1
 )
 
-var codes = map[string]int64{"free": Free, "tooSmall": TooSmall, "tooLarge": TooLarge, "noNews": NoNews}
+var codes = map[string]int64{"free": Free, "tooSmall": TooSmall, "tooLarge": TooLarge, "noNews": NoNews, "notHeld": NotHeld}
 
 //go:embed *.lua
 var files embed.FS
@@ -102,6 +108,11 @@ var specs = [Count]spec{
 	ExpireAll:  {many: true, each: words("held extend"), files: words("try expire_all"), keys: words("lock"), args: words("locks value ttl")},
 	ReleaseAll: {many: true, each: words("held release"), files: words("try release_all"), keys: words("lock wait queue lease"), args: words("locks value releaser ticket requeue")},
 	SwapAll:    {many: true, each: words("held findings look"), files: words("all_held swap_all"), keys: words("lock"), args: words("locks value ttl former")},
+	Read:       {files: words("record read"), keys: words("value"), args: words("text"), reply: words("term seq writer remains text micros")},
+	ReadLed:    {files: words("held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left term seq writer remains text micros")},
+	Publish:    {files: words("record publish"), keys: words("value"), args: words("term seq writer retention kept former text"), reply: words("done term seq writer remains text")},
+	PublishHeld: {files: words("held if_held record publish"), keys: words("lock value"), args: words("value term seq writer retention kept former text"),
+		reply: words("done term seq writer remains text")},
 	List: {many: true, files: words("list"), keys: words("lock queue lease"),
 		args: words("locks longestOurs longestToken most"), reply: words("holder left waiting")},
 }
@@ -121,7 +132,7 @@ func (s *spec) keysOf(guarded bool) []string {
 
 func (s Script) String() string {
 	return [Count]string{"acquire", "acquire or flag", "acquire in turn", "extend", "release", "inspect", "swap", "fenced acquire or flag", "fenced acquire in turn", "short",
-		"acquire all", "fenced acquire all", "extend all", "expire all", "release all", "swap all", "list"}[s]
+		"acquire all", "fenced acquire all", "extend all", "expire all", "release all", "swap all", "read", "read led", "publish", "publish held", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.

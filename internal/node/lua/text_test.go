@@ -150,7 +150,7 @@ func TestANameThatNoScriptHasPanics(t *testing.T) {
 	if c.Key("lock") != "k" || c.Arg("ttl") != int64(1) || c.Key("fence") != "" || c.Arg("retake") != nil {
 		t.Errorf("%+v is read wrongly", c)
 	}
-	for _, ask := range []func(){func() { c.Key("value") }, func() { c.Arg("lock") }} {
+	for _, ask := range []func(){func() { c.Key("values") }, func() { c.Arg("lock") }} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -1,0 +1,432 @@
+package board_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorumlock/quorumlock/board"
+	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+var ctx = context.Background()
+
+// A fixture is a board on nodes in virtual time.
+type fixture struct {
+	*testing.T
+	*board.Board
+	nodes  []*fakenode.Node
+	locker *redlock.Locker
+}
+
+func (f *fixture) another() (*board.Board, *redlock.Locker) {
+	var pools []pool.Pool
+	for _, n := range f.nodes {
+		pools = append(pools, &fakenode.Client{Node: n})
+	}
+	locker, err := redlock.New(pools, redlock.WithOwner("test"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := board.New(locker)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return b, locker
+}
+
+func inBubble(t *testing.T, n int, test func(f *fixture)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fixture{T: t}
+		f.nodes, _ = fakenode.Pools(n)
+		f.Board, f.locker = f.another()
+		test(f)
+		f.faults(fakenode.Faults{})
+		if err := f.locker.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour) // the nodes give up what is with them
+	})
+}
+
+// faults sets the faults of the nodes in numbers, or of all.
+func (f *fixture) faults(faults fakenode.Faults, numbers ...int) {
+	for i, n := range f.nodes {
+		is := len(numbers) == 0
+		for _, k := range numbers {
+			is = is || k == i
+		}
+		if is {
+			n.Set(faults)
+		}
+	}
+}
+
+func (f *fixture) publish(path, value string, opts ...board.Option) board.Version {
+	f.Helper()
+	v, err := f.Publish(ctx, path, value, opts...)
+	if err != nil {
+		f.Fatal(err)
+	}
+	time.Sleep(time.Millisecond) // the nodes that were not waited for store it, too
+	return v
+}
+
+func (f *fixture) latest(path, want string) board.Entry {
+	f.Helper()
+	e, err := f.Latest(ctx, path)
+	if err != nil || e.Value != want || !e.Confirmed {
+		f.Fatalf("the latest value is %.20q, confirmed %t, %v; want %.20q", e.Value, e.Confirmed, err, want)
+	}
+	return e
+}
+
+func TestTheLatestValueIsTheOneThatWasPublishedLast(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 5} {
+		inBubble(t, n, func(f *fixture) {
+			var last board.Version
+			for _, value := range []string{"one", "", "three\x00\r\n\xff", strings.Repeat("x", board.MaxValue)} {
+				v := f.publish("config", value)
+				if v.Compare(last) <= 0 {
+					f.Errorf("version %v comes after %v", v, last)
+				}
+				if e := f.latest("config", value); e.Version != v || e.Path != "config" || e.Without != nil || e.Remains < 23*time.Hour {
+					f.Errorf("%v", e)
+				}
+				last = v
+			}
+		})
+	}
+}
+
+func TestNeverPublishedExpiredForgottenAndUnreachableAreFourAnswers(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		if _, err := f.Latest(ctx, "config"); !errors.Is(err, board.ErrNotPublished) {
+			f.Error(err)
+		}
+
+		v := f.publish("config", "value", board.WithRetention(time.Minute))
+		time.Sleep(59 * time.Second)
+		f.latest("config", "value")
+		time.Sleep(2 * time.Second)
+		if e, err := f.Latest(ctx, "config"); !errors.Is(err, board.ErrExpired) || e.Version != v || e.Value != "" {
+			f.Error(e, err)
+		}
+
+		f.publish("config", "value", board.WithRetention(board.Forever))
+		f.nodes[1].Lose()
+		f.faults(fakenode.Faults{Refuse: true}, 2)
+		if e := f.latest("config", "value"); len(e.Without) != 1 || e.Without[0] != "node-2" || e.Remains >= 0 {
+			f.Errorf("%+v", e)
+		}
+		if e := f.latest("config", "value"); e.Without != nil { // it was stored there again
+			f.Errorf("%+v", e)
+		}
+
+		f.faults(fakenode.Faults{Refuse: true}, 1, 2)
+		if _, err := f.Latest(ctx, "config"); !errors.Is(err, redlock.ErrNoQuorum) {
+			f.Error(err)
+		}
+		if _, err := f.Publish(ctx, "config", "other"); !errors.Is(err, redlock.ErrNoQuorum) {
+			f.Error(err)
+		}
+		f.faults(fakenode.Faults{})
+		f.latest("config", "value")
+	})
+}
+
+// Two of three masters forget. A majority knows nothing, and the third is asked before that is
+// said.
+func TestAValueIsFoundOnTheOnlyNodeThatHasNotForgottenIt(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.publish("config", "value")
+		f.nodes[0].Lose()
+		f.nodes[1].Lose()
+		f.faults(fakenode.Faults{Delay: 5 * time.Millisecond}, 2)
+		if e := f.latest("config", "value"); len(e.Without) == 0 {
+			f.Errorf("%+v", e)
+		}
+		f.faults(fakenode.Faults{Refuse: true}, 2)
+		f.latest("config", "value")
+	})
+}
+
+// What one reader has seen on a single node, all later readers see.
+func TestAValueOfOneNodeThatWasReadIsNotLostAgain(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.publish("config", "old")
+		f.faults(fakenode.Faults{LoseRequests: true}, 1, 2)
+		// The version is asked for before: so the nodes vanish in between.
+		f.faults(fakenode.Faults{})
+		done := make(chan error)
+		f.faults(fakenode.Faults{Delay: 10 * time.Millisecond})
+		go func() {
+			_, err := f.Publish(ctx, "config", "new")
+			done <- err
+		}()
+		time.Sleep(15 * time.Millisecond)
+		f.faults(fakenode.Faults{}, 0)
+		time.Sleep(time.Nanosecond)
+		f.faults(fakenode.Faults{LoseRequests: true}, 1, 2)
+		if err := <-done; err != nil {
+			f.Log(err) // both are right: the requests may have been on their way
+		}
+		f.faults(fakenode.Faults{}, 1, 2)
+		first, err := f.Latest(ctx, "config")
+		if err != nil || !first.Confirmed {
+			f.Fatal(first, err)
+		}
+		for i := range 3 {
+			f.faults(fakenode.Faults{})
+			f.faults(fakenode.Faults{Refuse: true}, i)
+			if e := f.latest("config", first.Value); e.Version.Compare(first.Version) < 0 {
+				f.Errorf("without node %d the version goes back from %v to %v", i, first.Version, e.Version)
+			}
+		}
+	})
+}
+
+func TestOnlyTheHolderOfTheLockPublishesAsIt(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		lock, err := f.locker.Lock(ctx, "writer", redlock.WithFencing())
+		if err != nil {
+			f.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		before := f.nodes[0].Sent()
+		v, err := f.PublishAs(ctx, lock, "config", "one")
+		if err != nil {
+			f.Fatal(err)
+		}
+		if trips := f.nodes[0].Sent() - before; trips != 1 {
+			f.Errorf("it took %d commands", trips)
+		}
+		w, err := f.PublishAs(ctx, lock, "config", "two")
+		if err != nil || w.Compare(v) <= 0 {
+			f.Error(w, v, err)
+		}
+		f.latest("config", "two")
+
+		// Somebody else writes the path, too. Nothing of the next value was stored anywhere, so
+		// it is sent again.
+		f.publish("config", "foreign")
+		if _, err := f.PublishAs(ctx, lock, "config", "three"); err != nil {
+			f.Error(err)
+		}
+		f.latest("config", "three")
+
+		if err := lock.Unlock(ctx); err != nil {
+			f.Fatal(err)
+		}
+		if _, err := f.PublishAs(ctx, lock, "config", "late"); !errors.Is(err, redlock.ErrNotHeld) {
+			f.Error(err)
+		}
+		plain, err := f.locker.Lock(ctx, "writer")
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, no := range []*redlock.Lock{plain, nil} {
+			if _, err := f.PublishAs(ctx, no, "config", "no"); err == nil {
+				f.Errorf("%v publishes", no)
+			}
+		}
+		if err := plain.Unlock(ctx); err != nil {
+			f.Fatal(err)
+		}
+		f.latest("config", "three")
+	})
+}
+
+// The lock is gone on the nodes, and its holder does not know.
+func TestANodeStoresNothingForALockThatItDoesNotHave(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.publish("config", "old")
+		lock, err := f.locker.Lock(ctx, "writer", redlock.WithFencing())
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, n := range f.nodes {
+			n.Hold("writer", "rl1:00000000000000000000000000000000:another", time.Minute)
+		}
+		if v, err := f.PublishAs(ctx, lock, "config", "new"); err == nil {
+			f.Errorf("version %v was published", v)
+		}
+		f.latest("config", "old")
+		_ = lock.Unlock(ctx)
+	})
+}
+
+func TestWrongArgumentsAreRefusedAndNothingIsSent(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for what, call := range map[string]func() error{
+			"no path":          func() error { _, err := f.Publish(ctx, "", "v"); return err },
+			"a side key":       func() error { _, err := f.Latest(ctx, "{x}:value"); return err },
+			"a long value":     func() error { _, err := f.Publish(ctx, "p", strings.Repeat("x", board.MaxValue+1)); return err },
+			"no retention":     func() error { _, err := f.Publish(ctx, "p", "v", board.WithRetention(0)); return err },
+			"a negative one":   func() error { _, err := f.Publish(ctx, "p", "v", board.WithRetention(-2)); return err },
+			"a nil option":     func() error { _, err := f.Publish(ctx, "p", "v", nil); return err },
+			"a watch of none":  func() error { _, err := f.Watch(ctx, ""); return err },
+			"no Locker":        func() error { _, err := board.New(nil); return err },
+			"an option of New": func() error { _, err := board.New(f.locker, board.WithRetention(1)); return err },
+		} {
+			if err := call(); err == nil {
+				f.Errorf("%s is allowed", what)
+			} else if strings.Count(err.Error(), ":") == 0 {
+				f.Errorf("%s: %v", what, err)
+			}
+		}
+		for _, n := range f.nodes {
+			if n.Sent() > 0 {
+				f.Errorf("%d commands were sent", n.Sent())
+			}
+		}
+	})
+}
+
+func (f *fixture) next(changes <-chan board.Change, kind board.Kind, value string) board.Change {
+	f.Helper()
+	select {
+	case c := <-changes:
+		if c.Kind != kind || c.Entry.Value != value {
+			f.Fatalf("the watcher is told %v %.20q (%v), want %v %.20q", c.Kind, c.Entry.Value, c.Err, kind, value)
+		}
+		return c
+	case <-time.After(time.Hour):
+		f.Fatalf("the watcher is told nothing, want %v %.20q", kind, value)
+	}
+	return board.Change{}
+}
+
+func (f *fixture) quiet(changes <-chan board.Change, d time.Duration) {
+	f.Helper()
+	select {
+	case c, open := <-changes:
+		if open {
+			f.Fatalf("the watcher is told %v %.20q (%v)", c.Kind, c.Entry.Value, c.Err)
+		}
+	case <-time.After(d):
+	}
+}
+
+func TestAWatcherIsToldOfEachState(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		ctx, cancel := context.WithCancel(ctx)
+		changes, err := f.Watch(ctx, "config")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.next(changes, board.None, "")
+		begun := time.Now()
+		f.publish("config", "one", board.WithRetention(10*time.Second))
+		f.next(changes, board.Published, "one")
+		if took := time.Since(begun); took > 3*time.Millisecond {
+			f.Errorf("the news took %v", took)
+		}
+		f.quiet(changes, 9*time.Second)
+		f.next(changes, board.Expired, "")
+		f.publish("config", "two")
+		f.next(changes, board.Published, "two")
+
+		f.faults(fakenode.Faults{Refuse: true}, 0, 1)
+		if c := f.next(changes, board.Unknown, ""); !errors.Is(c.Err, redlock.ErrNoQuorum) {
+			f.Error(c.Err)
+		}
+		f.quiet(changes, time.Minute)
+		f.faults(fakenode.Faults{})
+		f.next(changes, board.Published, "two")
+
+		// A slow reader misses all but the last.
+		for i := range 5 {
+			f.publish("config", fmt.Sprint("value ", i))
+			time.Sleep(time.Second)
+		}
+		f.next(changes, board.Published, "value 4")
+		f.quiet(changes, time.Minute)
+		cancel()
+		synctest.Wait()
+		if c, open := <-changes; open {
+			f.Errorf("after the end: %v", c)
+		}
+	})
+}
+
+// No message arrives.
+func TestAWatcherFindsWhatItWasNotToldOf(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.faults(fakenode.Faults{DropMessages: true})
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		changes, err := f.Watch(ctx, "config")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.next(changes, board.None, "")
+		begun := time.Now()
+		f.publish("config", "one")
+		f.next(changes, board.Published, "one")
+		if took := time.Since(begun); took > 1100*time.Millisecond {
+			f.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A watcher that comes later is told the state of now, and not what the first one heard.
+func TestWatchersOfAPathShareReads(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var all []<-chan board.Change
+		for range 100 {
+			changes, err := f.Watch(ctx, "config")
+			if err != nil {
+				f.Fatal(err)
+			}
+			all = append(all, changes)
+		}
+		for _, changes := range all {
+			f.next(changes, board.None, "")
+		}
+		time.Sleep(10 * time.Second)
+		before := f.nodes[0].Sent()
+		f.publish("config", "one")
+		for _, changes := range all {
+			f.next(changes, board.Published, "one")
+		}
+		if sent := f.nodes[0].Sent() - before; sent > 6 {
+			f.Errorf("a hundred watchers sent %d commands to a node", sent)
+		}
+	})
+}
+
+func TestAWatchEndsWithItsLocker(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		b, locker := f.another()
+		changes, err := b.Watch(ctx, "config")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.next(changes, board.None, "")
+		if err := locker.Close(ctx); err != nil {
+			f.Error(err)
+		}
+		if c, open := <-changes; open {
+			f.Errorf("after the end: %v", c)
+		}
+		for what, err := range map[string]error{
+			"watch":   func() error { _, err := b.Watch(ctx, "config"); return err }(),
+			"publish": func() error { _, err := b.Publish(ctx, "config", "v"); return err }(),
+			"read":    func() error { _, err := b.Latest(ctx, "config"); return err }(),
+		} {
+			if !errors.Is(err, redlock.ErrClosed) {
+				f.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,215 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/register"
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// A Leadership is the time in which this process leads. It is safe for concurrent use.
+type Leadership struct {
+	election *Election
+	lock     *redlock.Lock
+	writer   *register.Writer
+	ctx      context.Context // that of the lock, and of Resign
+	end      context.CancelCauseFunc
+	previous Leader
+	runs     bool          // it is that of Run, which resigns
+	changed  chan struct{} // has room for one: a value was proclaimed
+
+	proclaiming chan struct{} // has room for one: the Proclaim under way
+
+	mu       sync.Mutex // protects the rest
+	value    string     // that was proclaimed last
+	version  node.Version
+	storedAt []node.Version // by node: what it is known to have
+}
+
+const (
+	// retention is for how long the value of a leader is kept when it leads no more. A leader
+	// prolongs it.
+	retention = 24 * time.Hour
+	// firstRepair is how long after a value was proclaimed the masters are asked again that have
+	// not stored it. The pause doubles up to lastRepair.
+	firstRepair = time.Second
+	lastRepair  = time.Minute
+)
+
+func newLeadership(e *Election, lock *redlock.Lock) *Leadership {
+	_, nodes := lock.Held()
+	s := &Leadership{
+		election: e, lock: lock, writer: register.WriterOf(lock),
+		changed: make(chan struct{}, 1), proclaiming: make(chan struct{}, 1), storedAt: make([]node.Version, nodes),
+	}
+	s.ctx, s.end = context.WithCancelCause(lock.Context())
+	return s
+}
+
+// begin makes a lock that was granted a leadership: it reads what the leader before has left, and
+// proclaims the first value. The value does not go with the acquisition: an attempt that is
+// granted by one master only would show a leader that was never elected.
+func (s *Leadership) begin(ctx context.Context, value string) error {
+	e := s.election
+	for {
+		former, err := e.registers.Former(ctx, "campaign", e.name, s.writer)
+		if err == nil {
+			if former.Version != (node.Version{}) {
+				s.previous = leader(former, "")
+				s.previous.Holder = ""
+			}
+			err = s.Proclaim(ctx, value)
+		}
+		if !errors.Is(err, redlock.ErrNoQuorum) || !s.pause(ctx) {
+			if err == nil {
+				go s.repair() // ends with the leadership
+			}
+			return err
+		}
+	}
+}
+
+// Context returns a context that ends when this process is no longer certain to lead, and with
+// Resign. It has the values of the context that Campaign was called with, and does not end with
+// that, except in [Election.Run]. [context.Cause] says why it ended.
+func (s *Leadership) Context() context.Context { return s.ctx }
+
+// Until returns until when this process certainly leads, if nothing prolongs that: see
+// [redlock.Lock.Until].
+func (s *Leadership) Until() time.Time { return s.lock.Until() }
+
+// Term returns the fencing token of the leadership. The term of each later leader is larger: see
+// [redlock.Lock.Token].
+func (s *Leadership) Term() uint64 { return s.lock.Token() }
+
+// Lock returns the lock of the leadership, for board.PublishAs for instance. Do not unlock it:
+// Resign does.
+func (s *Leadership) Lock() *redlock.Lock { return s.lock }
+
+// IsLeader reports whether this process leads. It sends nothing. It reads the clock: a process
+// that slept until its leadership was over is told so.
+func (s *Leadership) IsLeader() bool { return s.writer.Held() && s.ctx.Err() == nil }
+
+// Previous returns what the leader before has proclaimed last, and whether there was one. (Its
+// Holder is not known.) All that it has proclaimed successfully is in it, or replaced by something
+// later. It is kept for a day after the last leader.
+func (s *Leadership) Previous() (Leader, bool) {
+	return s.previous, s.previous.Term != 0
+}
+
+// Proclaim replaces the value of this leader, of up to [MaxValue] bytes, and notifies the
+// observers, in one round trip. It returns nil when a majority has stored the value and this
+// process still led then.
+//
+// The error matches [redlock.ErrNotHeld] if this process leads no more, [redlock.ErrNoQuorum] if
+// too few masters stored it within the node timeout, and ctx.Err() if ctx ended first. In the last
+// two cases this process still leads. With an error the value may be seen all the same, until the
+// next Proclaim. Calls wait for each other.
+func (s *Leadership) Proclaim(ctx context.Context, value string) error {
+	e := s.election
+	if err := e.check("proclaim", value); err != nil {
+		return err
+	}
+	if s.ctx.Err() != nil {
+		return fmt.Errorf("election: proclaim %q: %w: %w", e.name, redlock.ErrNotHeld, context.Cause(s.ctx))
+	}
+	select {
+	case s.proclaiming <- struct{}{}:
+		defer func() { <-s.proclaiming }()
+	case <-ctx.Done():
+		return fmt.Errorf("election: proclaim %q: %w", e.name, ctx.Err())
+	}
+	version, err := e.registers.PublishAs(ctx, "proclaim", e.name, s.writer, value, retention, s.stored)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.value, s.version = value, version
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// stored notes that a node has a value.
+func (s *Leadership) stored(i int, v node.Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.Compare(s.storedAt[i]) > 0 {
+		s.storedAt[i] = v
+	}
+}
+
+// repair stores the last value where it lacks, and prolongs it, as long as this process leads.
+func (s *Leadership) repair() {
+	prolonged, next := time.Now(), firstRepair
+	for {
+		pause := retention / 4
+		if lack, _, _ := s.lacking(); lack != nil {
+			pause = next
+			next = min(2*next, lastRepair)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-s.ctx.Done():
+			timer.Stop()
+			return
+		case <-s.changed:
+			timer.Stop()
+			prolonged, next = time.Now(), firstRepair
+			continue
+		case <-timer.C:
+		}
+		lack, value, version := s.lacking()
+		if time.Since(prolonged) >= retention/4 {
+			lack, prolonged = nil, time.Now() // all of them
+		} else if lack == nil {
+			continue
+		}
+		e := s.election
+		// An error is that of masters which are out of reach, and are asked again, or says that
+		// this process leads no more.
+		_ = e.registers.Renew(s.ctx, "renew", e.name, s.writer, version, value, retention, lack, s.stored)
+	}
+}
+
+// lacking are the nodes that are not known to have the last value; nil if all have it.
+func (s *Leadership) lacking() (lack []bool, value string, version node.Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, v := range s.storedAt {
+		if v.Compare(s.version) < 0 {
+			if lack == nil {
+				lack = make([]bool, len(s.storedAt))
+			}
+			lack[i] = true
+		}
+	}
+	return lack, s.value, s.version
+}
+
+// Resign ends the leadership: its context ends at once, and then the next candidate is elected.
+// In [Election.Run] that happens when lead has returned, and Resign only ends the context.
+//
+// The result is that of [redlock.Lock.Unlock]: nil if a majority has confirmed, and an error that
+// matches [redlock.ErrNotHeld] if the leadership had ended before.
+func (s *Leadership) Resign(ctx context.Context) error {
+	s.end(redlock.ErrReleased)
+	if s.runs {
+		return nil
+	}
+	return s.lock.Unlock(ctx)
+}
+
+// giveUp resigns whether ctx has ended or not. A release that is not confirmed goes on.
+func (s *Leadership) giveUp(ctx context.Context) {
+	s.end(redlock.ErrReleased)
+	_ = s.lock.Unlock(context.WithoutCancel(ctx))
+}

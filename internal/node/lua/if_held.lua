@@ -1,0 +1,6 @@
+-- Comes before publish.lua where only the holder of a lock may write. held.lua comes before
+-- this.
+-- ARGV.value is the value that has to hold the lock.
+if held ~= ARGV.value then
+  return {done = CODE.notHeld, term = 0, seq = 0, writer = 0, remains = 0, text = ''}
+end

@@ -1,0 +1,170 @@
+package node
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
+)
+
+// A Version orders the values that were published under one key. Term, Seq and Writer are
+// compared in this order, each below 2^53.
+type Version struct{ Term, Seq, Writer int64 }
+
+// Compare is negative if v is the smaller one, and positive if it is the larger one.
+func (v Version) Compare(w Version) int {
+	return cmp.Or(cmp.Compare(v.Term, w.Term), cmp.Compare(v.Seq, w.Seq), cmp.Compare(v.Writer, w.Writer))
+}
+
+// A Record is a value that was published, as one node has it. It is zero if nothing is known.
+type Record struct {
+	Version
+	Remains time.Duration // how long the text still lives; negative if for ever, 0 if it has expired
+	Text    string        // empty as well if it was not asked for
+}
+
+// A Publication is a value that is to be published.
+type Publication struct {
+	Version
+	Text      string
+	Retention time.Duration // how long the text lives, 0 for ever
+	Kept      time.Duration // how long the version is remembered; not less
+	Former    bool          // the answer is to have the text that was there before
+}
+
+// published is the part of an Entry that is about a published value.
+type published struct {
+	key  string // side key of the value
+	led  bool   // the lock of the writer matters, too
+	text bool   // Read: the text is asked for
+	Publication
+}
+
+// NewRead returns a request to read what is published under key, its version only if text is
+// false.
+func NewRead(key string, text bool) *Request {
+	return newPublished(Read, NewEntry(key, ""), published{key: SideKey(key, "value"), text: text}, 0)
+}
+
+// NewReadLed returns a request to read what is published under key, and which value holds the
+// lock with that key. It leaves the flag of a watcher if flagTTL is not 0.
+func NewReadLed(key string, flagTTL time.Duration) *Request {
+	return newPublished(Read, NewEntry(key, ""), published{key: SideKey(key, "value"), led: true, text: true}, flagTTL)
+}
+
+// NewPublish returns a request to store p under key, if its version is larger than the one there.
+// If lock is not nil it has to be held with its value.
+func NewPublish(key string, lock *Entry, p Publication) *Request {
+	entry := NewEntry(key, "")
+	if lock != nil {
+		entry = NewEntry(lock.Key(), lock.Value())
+	}
+	return newPublished(Publish, entry, published{key: SideKey(key, "value"), led: lock != nil, Publication: p}, 0)
+}
+
+func newPublished(verb Verb, e Entry, p published, flagTTL time.Duration) *Request {
+	e.rare = &rare{published: &p}
+	return NewRequest(verb, e, 0, WaiterFlag{TTL: flagTTL})
+}
+
+// publishedScript is which script the request runs.
+func (r *Request) publishedScript() lua.Script {
+	led := r.entry.rare.published.led
+	switch {
+	case r.Verb == Read && led:
+		return lua.ReadLed
+	case r.Verb == Read:
+		return lua.Read
+	case led:
+		return lua.PublishHeld
+	}
+	return lua.Publish
+}
+
+// publishedArgs appends the keys and the arguments of that script.
+func (r *Request) publishedArgs(to []any, script lua.Script, flag *WaiterFlag) []any {
+	p := r.entry.rare.published
+	switch script {
+	case lua.Read:
+		return append(to, int64(1), p.key, flagArg(p.text))
+	case lua.ReadLed:
+		return append(to, int64(3), r.entry.key, p.key, SideKey(r.entry.Key(), "wait"), millis(flag.TTL))
+	case lua.PublishHeld:
+		to = append(to, int64(2), r.entry.key, p.key, r.entry.value)
+	default:
+		to = append(to, int64(1), p.key)
+	}
+	return append(to, p.Term, p.Seq, p.Writer, millis(p.Retention), millis(p.Kept), flagArg(p.Former), p.Text)
+}
+
+func flagArg(set bool) int64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// readPublished reads the reply of that script.
+func (r *Request) readPublished(reply any) Answer {
+	list, ok := r.publishedScript().Reply(reply)
+	if !ok {
+		return r.unexpected(reply)
+	}
+	record, ok := recordOf(list)
+	if !ok {
+		return r.unexpected(reply)
+	}
+	a := Answer{Status: Absent}
+	a.setRecord(record)
+	switch {
+	case r.Verb == Publish:
+		switch list.Get("done") {
+		case int64(1):
+			a.Status = Granted
+		case int64(0):
+			a.Status = Superseded
+		case int64(lua.NotHeld):
+		default:
+			return r.unexpected(reply)
+		}
+		return a
+	case r.entry.rare.published.led:
+		switch held := holderOf(list); {
+		case list.Get("left") == int64(lua.Free):
+		case held.Status == Failed:
+			return r.unexpected(reply)
+		default:
+			a.Status, a.Holder, a.TTL = held.Status, held.Holder, held.TTL
+		}
+	}
+	micros, ok := list.Get("micros").(int64)
+	if !ok || micros <= 0 || micros > maxToken {
+		return r.unexpected(reply)
+	}
+	a.Micros = micros
+	return a
+}
+
+// Record is the answer to Read and Publish: what was published there before.
+func (a *Answer) Record() Record {
+	return Record{Version{a.Last, a.First, a.LargestToken}, time.Duration(a.Waiting), a.NextWaiter}
+}
+
+func (a *Answer) setRecord(r Record) {
+	a.Last, a.First, a.LargestToken, a.Waiting, a.NextWaiter = r.Term, r.Seq, r.Writer, int64(r.Remains), r.Text
+}
+
+func recordOf(list lua.Reply) (Record, bool) {
+	term, ok1 := list.Get("term").(int64)
+	seq, ok2 := list.Get("seq").(int64)
+	writer, ok3 := list.Get("writer").(int64)
+	remains, ok4 := list.Get("remains").(int64)
+	text, ok5 := list.Get("text").(string)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || min(term, seq, writer) < 0 || max(term, seq, writer) > maxToken {
+		return Record{}, false
+	}
+	if remains < 0 || remains > longest {
+		remains = -1
+	}
+	return Record{Version{term, seq, writer}, time.Duration(remains) * time.Millisecond, text}, true
+}

@@ -1,0 +1,134 @@
+package register
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// A Led is what the nodes say about a path and about the lock of the same name.
+type Led struct {
+	Value         // of the path; zero unless Holder wrote it
+	Holder string // the value that holds the lock on a majority, "" if there is none
+	TTL    time.Duration
+}
+
+// WriterID is the number that tells the versions of the holder of a lock from those of others. It
+// is part of the nonce in value; -1 if value is not that of a lock of this library.
+func WriterID(value string) int64 {
+	nonce, ok := strings.CutPrefix(value, "rl1:")
+	if !ok || len(nonce) < 13 {
+		return -1
+	}
+	id, err := strconv.ParseInt(nonce[:13], 16, 64)
+	if err != nil {
+		return -1
+	}
+	return id
+}
+
+// ReadLed returns the newest value of a path, if the holder of the lock of the same name wrote
+// it. A holder that has not written yet, and a value whose writer holds the lock no more, are
+// none. Watchers are notified of the release of the lock if flag is set.
+func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Led, error) {
+	key, err := r.Key(path)
+	if err != nil {
+		return Led{}, err
+	}
+	var flagTTL time.Duration
+	if flag {
+		flagTTL = r.FlagTTL
+	}
+	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
+		return r.Group.ReadLed(ctx, key, r.Timeout, flagTTL, func(answers []node.Answer) bool {
+			_, nodes := holder(answers)
+			return nodes >= r.Group.Majority()
+		}, ended)
+	})
+	if err != nil {
+		return Led{}, err
+	}
+	value, nodes := holder(answers)
+	if nodes < r.Group.Majority() {
+		if most, failed := held(answers), len(answers)-answered(answers); most+failed >= r.Group.Majority() {
+			return Led{}, r.Failed(op, path, most, answers) // the nodes that failed decide
+		}
+		return Led{}, nil // the vote is split
+	}
+	if value == "" {
+		return Led{}, nil
+	}
+	l := Led{Holder: value}
+	for _, a := range answers {
+		if a.Status == node.Taken && a.Holder == value && (l.TTL == 0 || a.TTL < l.TTL) {
+			l.TTL = a.TTL
+		}
+	}
+	if newest := largest(answers); newest.Version == (node.Version{}) || newest.Writer != WriterID(value) {
+		return l, nil
+	}
+	l.Value, err = r.confirm(ctx, op, path, key, answers)
+	return l, err
+}
+
+// Former returns the value of a path as a majority of the nodes has it on which w holds its lock.
+// What a former holder of the lock has written to a majority is found: it stored that on one of
+// these nodes before w got the lock there, and nothing since.
+func (r *Registers) Former(ctx context.Context, op, path string, w *Writer) (Value, error) {
+	key, err := r.Key(path)
+	if err != nil {
+		return Value{}, err
+	}
+	mine := func(answers []node.Answer) (n int) {
+		for _, a := range answers {
+			if a.Err == nil && a.Holder == w.claim.Value() {
+				n++
+			}
+		}
+		return n
+	}
+	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
+		return r.Group.ReadLed(ctx, key, r.Timeout, 0, func(answers []node.Answer) bool {
+			return mine(answers) >= r.Group.Majority()
+		}, ended)
+	})
+	if err != nil {
+		return Value{}, err
+	}
+	if mine(answers) < r.Group.Majority() {
+		return Value{}, r.Failed(op, path, mine(answers), answers)
+	}
+	newest := largest(answers)
+	return Value{Version: newest.Version, Text: newest.Text, Remains: newest.Remains}, nil
+}
+
+// holder is what most nodes say about the lock: the value that holds it, or "", and how many.
+func holder(answers []node.Answer) (value string, nodes int) {
+	counts := make(map[string]int)
+	for _, a := range answers {
+		if a.Err == nil {
+			counts[a.Holder]++
+		}
+	}
+	for v, n := range counts {
+		if n > nodes {
+			value, nodes = v, n
+		}
+	}
+	return value, nodes
+}
+
+// held is the largest number of nodes that one value holds.
+func held(answers []node.Answer) (most int) {
+	counts := make(map[string]int)
+	for _, a := range answers {
+		if a.Err == nil && a.Holder != "" {
+			counts[a.Holder]++
+			most = max(most, counts[a.Holder])
+		}
+	}
+	return most
+}
