@@ -130,7 +130,7 @@ func (b *Board) PublishAs(ctx context.Context, lock *redlock.Lock, path, value s
 	if w == nil {
 		return Version{}, fmt.Errorf("board: publish %q: lock %q has no fencing token: take it with WithFencing", path, lock.Name())
 	}
-	v, err := b.registers.PublishAs(ctx, "publish", path, w, value, s.kept(), nil)
+	v, err := b.registers.PublishAs(ctx, "publish", path, w, value, s.kept())
 	if errors.Is(err, ErrSuperseded) {
 		err = fmt.Errorf("board: publish %q: %w", path, err)
 	}

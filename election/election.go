@@ -170,7 +170,7 @@ func leader(v register.Value, holder string) Leader {
 // The error matches [ErrNoLeader] if nobody leads, [redlock.ErrNoQuorum] if too few masters
 // answered within the node timeout to say so, ctx.Err() if ctx ended first, and
 // [redlock.ErrClosed]. No right is needed that Inspect does not need, except to read
-// "{name}:value", and to write it where the masters give different answers: see Confirmed.
+// "{name}:leader", and to write it where the masters give different answers: see Confirmed.
 func (e *Election) Leader(ctx context.Context) (Leader, error) {
 	led, err := e.registers.ReadLed(ctx, "read leader of", e.name, false)
 	switch {

@@ -124,7 +124,7 @@ func (s *Leadership) Proclaim(ctx context.Context, value string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("election: proclaim %q: %w", e.name, ctx.Err())
 	}
-	version, err := e.registers.PublishAs(ctx, "proclaim", e.name, s.writer, value, retention, s.stored)
+	version, err := e.registers.Proclaim(ctx, e.name, s.writer, value, retention, s.stored)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (s *Leadership) repair() {
 		e := s.election
 		// An error is that of masters which are out of reach, and are asked again, or says that
 		// this process leads no more.
-		_ = e.registers.Renew(s.ctx, "renew", e.name, s.writer, version, value, retention, lack, s.stored)
+		_ = e.registers.Renew(s.ctx, e.name, s.writer, version, value, retention, lack, s.stored)
 	}
 }
 

@@ -79,10 +79,10 @@ func (n *Node) publishValue(script lua.Call) (any, error) {
 	retention := time.Duration(number("retention")) * time.Millisecond
 	longer := before.remains() >= 0 && (retention == 0 || retention.Milliseconds() > before.remains())
 	if order > 0 || order == 0 && longer {
-		n.records[key] = record{mine, time.Now().Add(retention), retention == 0, script.Arg("text").(string)}
+		n.records[key] = record{mine, time.Now().Add(max(retention, 0)), retention == 0, script.Arg("text").(string)}
 	}
 	if order > 0 {
-		n.publish(strings.TrimSuffix(key, "value")+"news", fmt.Sprintf("%d.%d", mine[0], mine[1]))
+		n.publish(key[:strings.LastIndexByte(key, ':')]+":news", fmt.Sprintf("%d.%d", mine[0], mine[1]))
 	}
 	done := int64(1)
 	if order < 0 {

@@ -86,6 +86,9 @@ func (g *Group) NewClaimIn(storage *Storage, key, value string, timeout time.Dur
 // Value is the value of the keys. It is a secret: with it the lock can be released.
 func (c *Claim) Value() string { return c.entry.Value() }
 
+// Key is the key on the nodes, the first one of several.
+func (c *Claim) Key() string { return c.entry.Key() }
+
 // Replace names the value that Swap replaces. It comes before Swap.
 func (c *Claim) Replace(former string) { c.entry = c.entry.Replacing(former) }
 

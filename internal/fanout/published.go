@@ -13,8 +13,8 @@ func (g *Group) ReadPublished(ctx context.Context, key string, text bool, timeou
 	return g.query(ctx, g.same(node.NewRead(key, text)), timeout, enough, ended)
 }
 
-// ReadLed asks every node what is published under key, and which value holds the lock with that
-// key. It leaves the flag of a watcher for flagTTL. It returns as Inspect does.
+// ReadLed asks every node what the leader of an election has proclaimed, and which value holds its
+// lock, whose key is key. It leaves the flag of a watcher for flagTTL. It returns as Inspect does.
 func (g *Group) ReadLed(ctx context.Context, key string, timeout, flagTTL time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
 	return g.query(ctx, g.same(node.NewReadLed(key, flagTTL)), timeout, enough, ended)
 }

@@ -28,38 +28,44 @@ type Publication struct {
 	Version
 	Text      string
 	Retention time.Duration // how long the text lives, 0 for ever
+	Expired   bool          // the text has expired: only the version is stored
 	Kept      time.Duration // how long the version is remembered; not less
 	Former    bool          // the answer is to have the text that was there before
 }
 
 // published is the part of an Entry that is about a published value.
 type published struct {
-	key  string // side key of the value
+	key  string // of the value: see ValueKey
 	led  bool   // the lock of the writer matters, too
 	text bool   // Read: the text is asked for
 	Publication
 }
 
-// NewRead returns a request to read what is published under key, its version only if text is
+// ValueKey is the key of what is published under a path, and LeaderKey that of what the leader of
+// an election of the same name proclaims: nobody else may write that.
+func ValueKey(path string) string  { return SideKey(path, "value") }
+func LeaderKey(path string) string { return SideKey(path, "leader") }
+
+// NewRead returns a request to read what is published under a key, its version only if text is
 // false.
 func NewRead(key string, text bool) *Request {
-	return newPublished(Read, NewEntry(key, ""), published{key: SideKey(key, "value"), text: text}, 0)
+	return newPublished(Read, NewEntry(key, ""), published{key: key, text: text}, 0)
 }
 
-// NewReadLed returns a request to read what is published under key, and which value holds the
-// lock with that key. It leaves the flag of a watcher if flagTTL is not 0.
-func NewReadLed(key string, flagTTL time.Duration) *Request {
-	return newPublished(Read, NewEntry(key, ""), published{key: SideKey(key, "value"), led: true, text: true}, flagTTL)
+// NewReadLed returns a request to read what the leader of an election has proclaimed, and which
+// value holds its lock, whose key is lock. It leaves the flag of a watcher if flagTTL is not 0.
+func NewReadLed(lock string, flagTTL time.Duration) *Request {
+	return newPublished(Read, NewEntry(lock, ""), published{key: LeaderKey(lock), led: true, text: true}, flagTTL)
 }
 
-// NewPublish returns a request to store p under key, if its version is larger than the one there.
-// If lock is not nil it has to be held with its value.
+// NewPublish returns a request to store p under a key, if its version is larger than the one
+// there. If lock is not nil it has to be held with its value.
 func NewPublish(key string, lock *Entry, p Publication) *Request {
 	entry := NewEntry(key, "")
 	if lock != nil {
 		entry = NewEntry(lock.Key(), lock.Value())
 	}
-	return newPublished(Publish, entry, published{key: SideKey(key, "value"), led: lock != nil, Publication: p}, 0)
+	return newPublished(Publish, entry, published{key: key, led: lock != nil, Publication: p}, 0)
 }
 
 func newPublished(verb Verb, e Entry, p published, flagTTL time.Duration) *Request {
@@ -94,7 +100,15 @@ func (r *Request) publishedArgs(to []any, script lua.Script, flag *WaiterFlag) [
 	default:
 		to = append(to, int64(1), p.key)
 	}
-	return append(to, p.Term, p.Seq, p.Writer, millis(p.Retention), millis(p.Kept), flagArg(p.Former), p.Text)
+	return append(to, p.Term, p.Seq, p.Writer, p.retention(), millis(p.Kept), flagArg(p.Former), p.Text)
+}
+
+// retention is ARGV.retention.
+func (p *Publication) retention() int64 {
+	if p.Expired {
+		return -1
+	}
+	return millis(p.Retention)
 }
 
 func flagArg(set bool) int64 {

@@ -9,10 +9,10 @@ import (
 )
 
 var publishedRequests = map[string]*Request{
-	"read":         NewRead("path", true),
+	"read":         NewRead(ValueKey("path"), true),
 	"read led":     NewReadLed("path", time.Second),
-	"publish":      NewPublish("path", nil, Publication{Version: Version{1, 2, 3}, Text: "text", Retention: time.Hour, Kept: 2 * time.Hour}),
-	"publish held": NewPublish("path", &Entry{key: "job", value: "VALUE"}, Publication{Version: Version{1, 2, 3}, Text: "text"}),
+	"publish":      NewPublish(ValueKey("path"), nil, Publication{Version: Version{1, 2, 3}, Text: "text", Retention: time.Hour, Kept: 2 * time.Hour}),
+	"publish held": NewPublish(ValueKey("path"), &Entry{key: "job", value: "VALUE"}, Publication{Version: Version{1, 2, 3}, Text: "text"}),
 }
 
 // publishedScripts have a test of their own.
@@ -28,7 +28,7 @@ func TestAPublishedValueIsSentByTheNamesOfTheSpec(t *testing.T) {
 		}
 		n := command[2].(int64)
 		c := known.Call(command[3:3+n], command[3+n:])
-		if c.Key("value") != "{path}:value" {
+		if want := map[bool]string{false: "{path}:value", true: "{path}:leader"}[name == "read led"]; c.Key("value") != want {
 			t.Errorf("%s: the value is under %q", name, c.Key("value"))
 		}
 		if len(c.Args()) != len(known.Script.Args()) {

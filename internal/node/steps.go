@@ -92,6 +92,8 @@ func (s step) failure(err error) error {
 	switch {
 	case r.entry.Grant() == AllKeys:
 		refused.option = "a lock on several names"
+	case r.Verb == Read, r.Verb == Publish:
+		refused.option = "a published value"
 	case !r.Verb.Takes():
 	case r.entry.scripts.guarded:
 		refused.option = "WithRestartGuard"

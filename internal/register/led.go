@@ -9,9 +9,9 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// A Led is what the nodes say about a path and about the lock of the same name.
+// A Led is what the nodes say about an election: what its leader has proclaimed, and its lock.
 type Led struct {
-	Value         // of the path; zero unless Holder wrote it
+	Value         // zero unless Holder wrote it
 	Holder string // the value that holds the lock on a majority, "" if there is none
 	TTL    time.Duration
 }
@@ -30,9 +30,8 @@ func WriterID(value string) int64 {
 	return id
 }
 
-// ReadLed returns the newest value of a path, if the holder of the lock of the same name wrote
-// it. A holder that has not written yet, and a value whose writer holds the lock no more, are
-// none. Watchers are notified of the release of the lock if flag is set.
+// ReadLed returns what the leader of an election has proclaimed last. A holder of the lock that has
+// not written yet, and a value whose writer holds the lock no more, are none. Watchers are notified of the release of the lock if flag is set.
 func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Led, error) {
 	key, err := r.Key(path)
 	if err != nil {
@@ -70,11 +69,12 @@ func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Le
 	if newest := largest(answers); newest.Version == (node.Version{}) || newest.Writer != WriterID(value) {
 		return l, nil
 	}
-	l.Value, err = r.confirm(ctx, op, path, key, answers)
+	l.Value, err = r.confirm(ctx, op, path, node.LeaderKey(key), answers)
 	return l, err
 }
 
-// Former returns the value of a path as a majority of the nodes has it on which w holds its lock.
+// Former returns the last value of an election, as a majority of the nodes has it on which w holds
+// its lock.
 // What a former holder of the lock has written to a majority is found: it stored that on one of
 // these nodes before w got the lock there, and nothing since.
 func (r *Registers) Former(ctx context.Context, op, path string, w *Writer) (Value, error) {

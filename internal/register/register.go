@@ -73,14 +73,11 @@ type Value struct {
 
 // Read returns the newest value of a path.
 func (r *Registers) Read(ctx context.Context, op, path string) (Value, error) {
-	key, err := r.Key(path)
+	lock, err := r.Key(path)
 	if err != nil {
 		return Value{}, err
 	}
-	return r.read(ctx, op, path, key)
-}
-
-func (r *Registers) read(ctx context.Context, op, path, key string) (Value, error) {
+	key := node.ValueKey(lock)
 	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
 		return r.Group.ReadPublished(ctx, key, true, r.Timeout, r.majorityAnswered, ended)
 	})
@@ -149,13 +146,16 @@ func (r *Registers) confirm(ctx context.Context, op, path, key string, answers [
 			}
 		}
 	}
-	if v.Confirmed = have >= r.Group.Majority() || newest.Remains == 0; v.Confirmed {
-		return v, nil // an expired text is not kept any longer, and nothing is there to write
+	if v.Confirmed = have >= r.Group.Majority() || newest.Version == (node.Version{}); v.Confirmed {
+		return v, nil
 	}
 	if err := r.Enter(); err != nil {
 		return Value{}, err
 	}
 	p := publication(newest.Version, newest.Text, max(newest.Remains, 0))
+	if newest.Remains == 0 { // a later reader is not to find an earlier text
+		p.Expired, p.Kept = true, memory
+	}
 	stored := func(answers []node.Answer) int { return have + taken(answers, lack) }
 	back := r.Group.Publish(ctx, key, nil, p, lack, r.Timeout, func(answers []node.Answer) bool {
 		return stored(answers) >= r.Group.Majority()

@@ -49,10 +49,11 @@ func next(seen node.Version, micros, writer int64) node.Version {
 // stores the text with a larger one on a majority. A node that has a larger one still by then
 // has been written to at the same time, and counts: this text came first, and was replaced.
 func (r *Registers) Publish(ctx context.Context, op, path, text string, retention time.Duration) (node.Version, error) {
-	key, err := r.Key(path)
+	lock, err := r.Key(path)
 	if err != nil {
 		return node.Version{}, err
 	}
+	key := node.ValueKey(lock)
 	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
 		return r.Group.ReadPublished(ctx, key, false, r.Timeout, r.majorityAnswered, ended)
 	})
@@ -117,13 +118,21 @@ func NewWriter(claim *fanout.Claim, token, id int64, held func() error) *Writer 
 // it is sent once more with a larger one. Otherwise the error matches ErrSuperseded, and it is
 // not sent again: it may have been read, and replaced, and must not come back. The next write of
 // w has a larger version.
-//
-// stored, if not nil, is called for each node that has stored it, also if that comes late.
-func (r *Registers) PublishAs(ctx context.Context, op, path string, w *Writer, text string, retention time.Duration, stored func(i int, v node.Version)) (node.Version, error) {
-	key, err := r.Key(path)
+func (r *Registers) PublishAs(ctx context.Context, op, path string, w *Writer, text string, retention time.Duration) (node.Version, error) {
+	lock, err := r.Key(path)
 	if err != nil {
 		return node.Version{}, err
 	}
+	return r.publishAs(ctx, op, path, node.ValueKey(lock), w, text, retention, nil)
+}
+
+// Proclaim is PublishAs of the leader of an election, which has the lock of the same name. stored is
+// called for each node that has stored the text, also if that comes late.
+func (r *Registers) Proclaim(ctx context.Context, name string, w *Writer, text string, retention time.Duration, stored func(i int, v node.Version)) (node.Version, error) {
+	return r.publishAs(ctx, "proclaim", name, node.LeaderKey(w.claim.Key()), w, text, retention, stored)
+}
+
+func (r *Registers) publishAs(ctx context.Context, op, path, key string, w *Writer, text string, retention time.Duration, stored func(i int, v node.Version)) (node.Version, error) {
 	select {
 	case w.turn <- struct{}{}:
 		defer func() { <-w.turn }()
@@ -164,13 +173,9 @@ func (r *Registers) PublishAs(ctx context.Context, op, path string, w *Writer, t
 	}
 }
 
-// Renew stores the last value of w again, where it lacks, or for longer.
-func (r *Registers) Renew(ctx context.Context, op, path string, w *Writer, v node.Version, text string, retention time.Duration, lack []bool, stored func(i int, v node.Version)) error {
-	key, err := r.Key(path)
-	if err != nil {
-		return err
-	}
-	_, err = r.store(ctx, op, path, key, w, publication(v, text, retention), lack, stored)
+// Renew stores what was proclaimed last again, where it lacks, or for longer.
+func (r *Registers) Renew(ctx context.Context, name string, w *Writer, v node.Version, text string, retention time.Duration, lack []bool, stored func(i int, v node.Version)) error {
+	_, err := r.store(ctx, "renew", name, node.LeaderKey(w.claim.Key()), w, publication(v, text, retention), lack, stored)
 	return err
 }
 
