@@ -450,3 +450,62 @@ func TestAWatchEndsWithItsLocker(t *testing.T) {
 		}
 	})
 }
+
+// The clock of a master was ahead, and is set back.
+func TestVersionsGrowThoughTheClocksOfTheMastersGoBack(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.faults(fakenode.Faults{Ahead: time.Hour})
+		first := f.publish("config", "one")
+		f.faults(fakenode.Faults{})
+		if second := f.publish("config", "two"); second.Compare(first) <= 0 {
+			f.Errorf("version %v comes after %v", second, first)
+		}
+		f.latest("config", "two")
+	})
+}
+
+// Two masters of three forget, and the third has an earlier value.
+func TestAWatcherIsNotToldOfAnEarlierValueThanBefore(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		f.publish("config", "one")
+		f.faults(fakenode.Faults{Refuse: true}, 2)
+		f.publish("config", "two")
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		changes, err := f.Watch(ctx, "config")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.next(changes, board.Published, "two")
+		f.nodes[0].Lose()
+		f.nodes[1].Lose()
+		f.faults(fakenode.Faults{}, 2)
+		f.quiet(changes, 10*time.Second)
+		f.latest("config", "one") // a reader cannot know better
+		f.publish("config", "three")
+		f.next(changes, board.Published, "three")
+	})
+}
+
+// The read that is under way began before the watcher came, and before a value was published.
+func TestAWatcherIsNotToldWhatAReadFoundThatBeganBefore(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		f.publish("config", "zero")
+		f.faults(fakenode.Faults{ReplyDelay: 100 * time.Millisecond, DropMessages: true})
+		early, err := f.Watch(ctx, "config")
+		if err != nil {
+			f.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		f.faults(fakenode.Faults{DropMessages: true})
+		f.publish("config", "one")
+		late, err := f.Watch(ctx, "config")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.next(late, board.Published, "one")
+		_ = early
+	})
+}

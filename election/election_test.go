@@ -161,6 +161,22 @@ func TestACandidateThatWasNotElectedIsNeverShown(t *testing.T) {
 	})
 }
 
+// It holds the lock, and has proclaimed nothing yet. The value of the leader before is not its own.
+func TestALeaderThatHasProclaimedNothingIsNotShown(t *testing.T) {
+	inBubble(t, func(f *fixture) {
+		a := f.candidate("a")
+		if err := f.campaign(a, "a").Resign(ctx); err != nil {
+			f.Fatal(err)
+		}
+		for _, n := range f.nodes {
+			n.Hold("leader", "rl1:00000000000000000000000000000000:another", time.Minute)
+		}
+		if l, err := a.Leader(ctx); !errors.Is(err, election.ErrNoLeader) {
+			f.Error(l, err)
+		}
+	})
+}
+
 // A leader that is thought to be dead has a value on its way.
 func TestAProclamationOfAFormerLeaderThatComesLateIsNotStored(t *testing.T) {
 	inBubble(t, func(f *fixture) {

@@ -305,7 +305,7 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 		c.Does = "acquire"
 		return n.inTurn(n.note(c), script, f)
 	case lua.Read, lua.ReadLed:
-		return n.read(script)
+		return n.read(script, f)
 	case lua.Publish, lua.PublishHeld:
 		return n.publishValue(script)
 	case lua.Inspect:

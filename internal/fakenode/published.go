@@ -41,13 +41,13 @@ func (n *Node) record(key string) record {
 	return r
 }
 
-func (n *Node) read(script lua.Call) (any, error) {
+func (n *Node) read(script lua.Call, f Faults) (any, error) {
 	r := n.record(script.Key("value"))
 	text := r.shown()
 	if script.Script == lua.Read && script.Arg("text") == int64(0) {
 		text = ""
 	}
-	reply := []any{r.version[0], r.version[1], r.version[2], r.remains(), text, time.Now().UnixMicro()}
+	reply := []any{r.version[0], r.version[1], r.version[2], r.remains(), text, time.Now().Add(f.Ahead).UnixMicro()}
 	if script.Script == lua.Read {
 		return reply, nil
 	}

@@ -48,6 +48,7 @@ func TestCandidatesLeadOneAfterTheOtherInTheOrderOfTheirCampaigns(t *testing.T) 
 		var mu sync.Mutex
 		var order []int
 		var group sync.WaitGroup
+		othersWait := make(chan struct{})
 		var last string
 		var lastTerm uint64
 		for i := range candidates {
@@ -80,10 +81,7 @@ func TestCandidatesLeadOneAfterTheOtherInTheOrderOfTheirCampaigns(t *testing.T) 
 					t.Errorf("%+v, %v; want %q", l, err, last)
 				}
 				if i == 0 {
-					eventually(t, "the others wait", func() bool {
-						n, err := e.Candidates(ctx)
-						return err == nil && n == candidates-1
-					})
+					<-othersWait
 				}
 				if err := s.Resign(ctx); err != nil {
 					t.Error(err)
@@ -92,10 +90,21 @@ func TestCandidatesLeadOneAfterTheOtherInTheOrderOfTheirCampaigns(t *testing.T) 
 			if i == 0 {
 				eventually(t, "the first leads", func() bool { _, err := o.Leader(ctx); return err == nil })
 			} else {
-				eventually(t, "it waits", func() bool { n, err := e.Candidates(ctx); return err == nil && n == i })
+				eventually(t, "every server has it in its queue", func() bool {
+					for _, s := range all {
+						if n, err := s.Do("ZCARD", "{leader}:queue"); err != nil || n != int64(i) {
+							return false
+						}
+					}
+					return true
+				})
+				if n, err := e.Candidates(ctx); err != nil || n != i {
+					t.Errorf("%d candidates, %v, want %d", n, err, i)
+				}
 			}
 			t.Cleanup(func() { settle(t, locker) })
 		}
+		close(othersWait)
 		group.Wait()
 		if fmt.Sprint(order) != "[0 1 2 3]" {
 			t.Errorf("the order is %v", order)
