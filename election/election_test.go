@@ -418,3 +418,43 @@ func TestWrongArgumentsOfAnElectionAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// A request handler may ask for each request.
+func BenchmarkIsLeader(b *testing.B) {
+	masters, _ := fakenode.Pools(3)
+	locker, disconnect := connect(masters, "bench")
+	defer disconnect()
+	e, err := election.New(locker, "leader")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := e.Campaign(ctx, "value")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !s.IsLeader() {
+			b.Fatal("it does not lead")
+		}
+	}
+	_ = s.Resign(ctx)
+}
+
+func TestIsLeaderAllocatesNothing(t *testing.T) {
+	masters, _ := fakenode.Pools(3)
+	locker, disconnect := connect(masters, "bench")
+	defer disconnect()
+	e, err := election.New(locker, "leader")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Campaign(ctx, "value")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.IsLeader() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	_ = s.Resign(ctx)
+}
