@@ -165,6 +165,9 @@ func entry(path string, v register.Value) Entry {
 
 // check completes the options of one call.
 func (b *Board) check(op, path, value string, opts []Option) (settings, error) {
+	if path == "" {
+		return settings{}, fmt.Errorf("board: %s: the path must not be empty", op)
+	}
 	if len(value) > MaxValue {
 		return settings{}, fmt.Errorf("board: %s %q: the value has %d bytes, at most %d are allowed: publish where it can be found", op, path, len(value), MaxValue)
 	}

@@ -52,6 +52,9 @@ func New(locker *redlock.Locker, name string, opts ...redlock.LockOption) (*Elec
 	if locker == nil {
 		return nil, errors.New("election: New needs a Locker, and got nil")
 	}
+	if name == "" {
+		return nil, errors.New("election: New needs a name, and got an empty one")
+	}
 	registers := register.Of(locker)
 	if _, err := registers.Key(name); err != nil {
 		return nil, err

@@ -390,7 +390,7 @@ func TestALeaderStoresItsValueOnMastersThatComeBack(t *testing.T) {
 		}
 		f.faults(fakenode.Faults{})
 		// It is prolonged for as long as it leads.
-		time.Sleep(2 * 24 * time.Hour)
+		time.Sleep(30 * time.Hour)
 		f.leader(a, "a", "a")
 		if err := s.Resign(ctx); err != nil {
 			f.Error(err)

@@ -56,7 +56,9 @@ func Example() {
 }
 
 // A replica is one instance of a service.
-type replica struct{ leads atomic.Pointer[election.Leadership] }
+type replica struct {
+	leads atomic.Pointer[election.Leadership]
+}
 
 // campaign leads again and again, until ctx ends.
 func (r *replica) campaign(ctx context.Context, e *election.Election, address string, work func(context.Context) error) error {

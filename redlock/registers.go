@@ -41,6 +41,9 @@ func (l *Locker) newRegisters() *register.Registers {
 			}
 			return q
 		},
+		NotHeld: func(op, path string) error {
+			return fmt.Errorf("redlock: %s %q: %w: too many nodes do not have the lock: it expired, was deleted, or was forgotten in a restart there", op, path, ErrNotHeld)
+		},
 		Interrupted: func(ctx context.Context, op, path string) error { return interrupted(ctx, op, path, nil) },
 	})
 }

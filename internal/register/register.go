@@ -49,6 +49,8 @@ type Config struct {
 	Leave func()
 	// Failed is the error of a call that too few nodes answered, or did what it asked for.
 	Failed func(op, path string, done int, answers []node.Answer) error
+	// NotHeld is the error of a write whose lock too many nodes do not have.
+	NotHeld func(op, path string) error
 	// Interrupted is the error of a call whose ctx has ended.
 	Interrupted func(ctx context.Context, op, path string) error
 }

@@ -72,6 +72,7 @@ type topic struct {
 type watcher struct {
 	pass    func(Reading) // does not block
 	end     func()
+	forget  func() bool  // that its context is to end it
 	after   int          // reads that had begun when it came: it may not be told of what they find
 	told    bool         // of a reading
 	kind    Kind         // of the last one
@@ -103,12 +104,12 @@ func Watch[T any](ctx context.Context, r *Registers, path string, led bool, show
 		},
 		end: func() { close(changes) },
 	}
-	t := r.topics.join(r, topicKey{key, led}, path, w)
-	context.AfterFunc(ctx, func() { t.leave(w) })
+	r.topics.join(ctx, r, topicKey{key, led}, path, w)
 	return changes, nil
 }
 
-func (ts *topics) join(r *Registers, k topicKey, path string, w *watcher) *topic {
+// join adds a watcher until ctx ends.
+func (ts *topics) join(ctx context.Context, r *Registers, k topicKey, path string, w *watcher) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t := ts.byKey[k]
@@ -119,9 +120,9 @@ func (ts *topics) join(r *Registers, k topicKey, path string, w *watcher) *topic
 		go t.run() // ends with the last watcher, or with the Locker
 	}
 	w.after = t.reads
+	w.forget = context.AfterFunc(ctx, func() { t.leave(w) })
 	t.watchers[w] = struct{}{}
 	t.wake()
-	return t
 }
 
 // leave ends a watcher, and the topic with the last one.
@@ -142,6 +143,7 @@ func (t *topic) leave(w *watcher) {
 // end ends all watchers that are left. topics.mu is held.
 func (t *topic) end() {
 	for w := range t.watchers {
+		w.forget()
 		w.end()
 	}
 	clear(t.watchers)

@@ -146,12 +146,14 @@ func (r *Registers) publishAs(ctx context.Context, op, path, key string, w *Writ
 		if err != nil {
 			return node.Version{}, err
 		}
-		granted, superseded := 0, 0
+		granted, superseded, lost := 0, 0, 0
 		for _, a := range answers {
 			switch {
 			case a.Err != nil:
 			case a.Status == node.Granted:
 				granted++
+			case a.Status == node.Absent:
+				lost++
 			case a.Status == node.Superseded:
 				superseded++
 				if r := a.Record(); r.Compare(w.next) >= 0 {
@@ -168,6 +170,8 @@ func (r *Registers) publishAs(ctx context.Context, op, path, key string, w *Writ
 			continue
 		case superseded > 0 && granted+superseded >= r.Group.Majority():
 			return node.Version{}, ErrSuperseded
+		case lost > len(answers)-r.Group.Majority():
+			return node.Version{}, r.NotHeld(op, path)
 		}
 		return node.Version{}, r.Failed(op, path, granted, answers)
 	}
