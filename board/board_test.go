@@ -271,6 +271,50 @@ func TestOnlyTheHolderOfTheLockPublishesAsIt(t *testing.T) {
 	})
 }
 
+// A node stored the value, and its reply was lost with the connection. The value was read, and
+// replaced, before the node gets the command again. All nodes refuse it by then, and it must not
+// come back all the same.
+func TestAValueThatWasReadAndReplacedDoesNotComeBack(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		lock, err := f.locker.Lock(ctx, "writer", redlock.WithFencing())
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := f.PublishAs(ctx, lock, "config", "zero"); err != nil {
+			f.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		another, locker := f.another()
+		defer locker.Close(ctx)
+
+		f.faults(fakenode.Faults{Delay: 20 * time.Millisecond})
+		f.nodes[0].EndIdle(1, 0)
+		published := make(chan error, 1)
+		go func() {
+			_, err := f.PublishAs(ctx, lock, "config", "one")
+			published <- err
+		}()
+		synctest.Wait()
+		f.faults(fakenode.Faults{})
+		f.faults(fakenode.Faults{Refuse: true}, 2)
+		if e, err := another.Latest(ctx, "config"); e.Value != "one" {
+			f.Fatalf("the reader of nodes 0 and 1 finds %q, %v", e.Value, err)
+		}
+		f.faults(fakenode.Faults{}, 2)
+		if _, err := another.Publish(ctx, "config", "other"); err != nil {
+			f.Fatal(err)
+		}
+		f.latest("config", "other")
+		if err := <-published; !errors.Is(err, board.ErrSuperseded) {
+			f.Errorf("PublishAs returns %v", err)
+		}
+		f.latest("config", "other")
+		if err := lock.Unlock(ctx); err != nil {
+			f.Error(err)
+		}
+	})
+}
+
 // The lock is gone on the nodes, and its holder does not know.
 func TestANodeStoresNothingForALockThatItDoesNotHave(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {

@@ -114,10 +114,11 @@ func NewWriter(claim *fanout.Claim, token, id int64, held func() error) *Writer 
 // need not be asked for: it is the fencing token of the lock, and a number that grows. A node
 // stores it only while the lock is held there.
 //
-// A node with a larger version has it from another writer. If all have, nothing was stored, and
-// it is sent once more with a larger one. Otherwise the error matches ErrSuperseded, and it is
-// not sent again: it may have been read, and replaced, and must not come back. The next write of
-// w has a larger version.
+// A node with a larger version has it from another writer. If all have, and each got the text
+// once, nothing was stored, and it is sent once more with a larger one. Otherwise the error
+// matches ErrSuperseded, and it is not sent again: it may have been read, and replaced, and must
+// not come back. (A node that got it twice may have stored it the first time.) The next write of w
+// has a larger version.
 func (r *Registers) PublishAs(ctx context.Context, op, path string, w *Writer, text string, retention time.Duration) (node.Version, error) {
 	lock, err := r.Key(path)
 	if err != nil {
@@ -146,7 +147,7 @@ func (r *Registers) publishAs(ctx context.Context, op, path, key string, w *Writ
 		if err != nil {
 			return node.Version{}, err
 		}
-		granted, superseded, lost := 0, 0, 0
+		granted, superseded, untouched, lost := 0, 0, 0, 0
 		for _, a := range answers {
 			switch {
 			case a.Err != nil:
@@ -156,6 +157,9 @@ func (r *Registers) publishAs(ctx context.Context, op, path, key string, w *Writ
 				lost++
 			case a.Status == node.Superseded:
 				superseded++
+				if !a.SentBefore {
+					untouched++
+				}
 				if r := a.Record(); r.Compare(w.next) >= 0 {
 					w.next.Term, w.next.Seq = r.Term, r.Seq+1
 				}
@@ -166,7 +170,7 @@ func (r *Registers) publishAs(ctx context.Context, op, path, key string, w *Writ
 			return node.Version{}, err
 		case granted >= r.Group.Majority():
 			return v, nil
-		case superseded == len(answers) && !again:
+		case untouched == len(answers) && !again:
 			continue
 		case superseded > 0 && granted+superseded >= r.Group.Majority():
 			return node.Version{}, ErrSuperseded
