@@ -18,10 +18,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/random"
 	"github.com/quorumlock/quorumlock/internal/register"
 	"github.com/quorumlock/quorumlock/redlock"
 )
@@ -190,7 +190,7 @@ const repeatPause = 50 * time.Millisecond
 
 // pause waits for a random time. It returns false if ctx or the leadership ends.
 func (s *Leadership) pause(ctx context.Context) bool {
-	timer := time.NewTimer(rand.N(repeatPause))
+	timer := time.NewTimer(random.N(repeatPause))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

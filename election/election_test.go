@@ -458,3 +458,34 @@ func TestIsLeaderAllocatesNothing(t *testing.T) {
 	}
 	_ = s.Resign(ctx)
 }
+
+// It was elected, and no master answered until its lock had expired.
+func TestACampaignGoesOnIfItsTermEndsBeforeItIsConfirmed(t *testing.T) {
+	inBubble(t, func(f *fixture) {
+		a, b := f.candidate("a"), f.candidate("b")
+		f.faults(fakenode.Faults{Delay: 20 * time.Millisecond})
+		elected := make(chan *election.Leadership, 1)
+		go func() {
+			s, err := a.Campaign(ctx, "a")
+			if err != nil {
+				f.Error(err)
+			}
+			elected <- s
+		}()
+		time.Sleep(30 * time.Millisecond)
+		if f.nodes[0].Label("leader") != "a" {
+			f.Fatal("it has no lock yet")
+		}
+		f.faults(fakenode.Faults{LoseRequests: true})
+		time.Sleep(5 * time.Second)
+		f.faults(fakenode.Faults{})
+		s := <-elected
+		if s == nil || !s.IsLeader() {
+			f.Fatal("it does not lead")
+		}
+		f.leader(b, "a", "a")
+		if err := s.Resign(ctx); err != nil {
+			f.Error(err)
+		}
+	})
+}

@@ -65,11 +65,17 @@ func (s *Leadership) begin(ctx context.Context, value string) error {
 			}
 			err = s.Proclaim(ctx, value)
 		}
-		if !errors.Is(err, redlock.ErrNoQuorum) || !s.pause(ctx) {
-			if err == nil {
-				go s.repair() // ends with the leadership
-			}
+		switch {
+		case err == nil:
+			go s.repair() // ends with the leadership
+			return nil
+		case !errors.Is(err, redlock.ErrNoQuorum):
 			return err
+		case s.pause(ctx): // it still leads: once more
+		case ctx.Err() != nil:
+			return fmt.Errorf("election: campaign %q: %w: %w", e.name, ctx.Err(), err)
+		default: // the term has ended
+			return fmt.Errorf("election: campaign %q: %w: %w", e.name, redlock.ErrNotHeld, err)
 		}
 	}
 }
