@@ -56,13 +56,20 @@ func newLeadership(e *Election, lock *redlock.Lock) *Leadership {
 // granted by one master only would show a leader that was never elected.
 func (s *Leadership) begin(ctx context.Context, value string) error {
 	e := s.election
-	for {
-		former, err := e.registers.Former(ctx, "campaign", e.name, s.writer)
-		if err == nil {
-			if former.Version != (node.Version{}) {
-				s.previous = leader(former, "")
-				s.previous.Holder = ""
+	for read := false; ; {
+		var err error
+		if !read {
+			var former register.Value
+			// Once only: a Proclaim that failed may have replaced what is read here.
+			if former, err = e.registers.Former(ctx, "campaign", e.name, s.writer); err == nil {
+				read = true
+				if former.Version != (node.Version{}) {
+					s.previous = leader(former, "")
+					s.previous.Holder = ""
+				}
 			}
+		}
+		if err == nil {
 			err = s.Proclaim(ctx, value)
 		}
 		switch {
