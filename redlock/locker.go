@@ -35,7 +35,7 @@ type Locker struct {
 	hub     *waiting.Hub  // what makes callers wait
 	closing chan struct{} // closed by Close
 
-	turns turns // of callers that repeat attempts
+	turns     turns               // of callers that repeat attempts
 	registers *register.Registers // for packages election and board
 
 	checking chan struct{} // has room for one: a Check is under way

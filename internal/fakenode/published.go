@@ -69,17 +69,17 @@ func (n *Node) read(script lua.Call, f Faults) (any, error) {
 func (n *Node) publishValue(script lua.Call) (any, error) {
 	if script.Script == lua.PublishHeld {
 		if held, _ := n.get(script.Key("lock")); held.value != script.Arg("value") {
-			return []any{int64(lua.NotHeld), int64(0), int64(0), int64(0), int64(0), ""}, nil
+			return []any{int64(lua.NotHeld), int64(0), int64(0), int64(0)}, nil
 		}
 	}
 	key, number := script.Key("value"), func(name string) int64 { return script.Arg(name).(int64) }
 	before := n.record(key)
 	mine := [3]int64{number("term"), number("seq"), number("writer")}
 	order := cmp.Or(cmp.Compare(mine[0], before.version[0]), cmp.Compare(mine[1], before.version[1]), cmp.Compare(mine[2], before.version[2]))
-	retention := time.Duration(number("retention")) * time.Millisecond
-	longer := before.remains() >= 0 && (retention == 0 || retention.Milliseconds() > before.remains())
+	retention, kept := time.Duration(number("retention"))*time.Millisecond, number("kept")
+	longer := before.remains() >= 0 && (kept == 0 || retention.Milliseconds() > before.remains())
 	if order > 0 || order == 0 && longer {
-		n.records[key] = record{mine, time.Now().Add(max(retention, 0)), retention == 0, script.Arg("text").(string)}
+		n.records[key] = record{mine, time.Now().Add(retention), kept == 0, script.Arg("text").(string)}
 	}
 	if order > 0 {
 		n.publish(key[:strings.LastIndexByte(key, ':')]+":news", fmt.Sprintf("%d.%d", mine[0], mine[1]))
@@ -88,9 +88,5 @@ func (n *Node) publishValue(script lua.Call) (any, error) {
 	if order < 0 {
 		done = 0
 	}
-	text := ""
-	if number("former") == 1 {
-		text = before.shown()
-	}
-	return []any{done, before.version[0], before.version[1], before.version[2], before.remains(), text}, nil
+	return []any{done, before.version[0], before.version[1], before.version[2]}, nil
 }

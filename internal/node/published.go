@@ -27,10 +27,8 @@ type Record struct {
 type Publication struct {
 	Version
 	Text      string
-	Retention time.Duration // how long the text lives, 0 for ever
-	Expired   bool          // the text has expired: only the version is stored
-	Kept      time.Duration // how long the version is remembered; not less
-	Former    bool          // the answer is to have the text that was there before
+	Retention time.Duration // how long the text lives, 0 if it has expired: then it is empty
+	Kept      time.Duration // how long the version is remembered, not less; 0 if both live for ever
 }
 
 // published is the part of an Entry that is about a published value.
@@ -100,15 +98,7 @@ func (r *Request) publishedArgs(to []any, script lua.Script, flag *WaiterFlag) [
 	default:
 		to = append(to, int64(1), p.key)
 	}
-	return append(to, p.Term, p.Seq, p.Writer, p.retention(), millis(p.Kept), flagArg(p.Former), p.Text)
-}
-
-// retention is ARGV.retention.
-func (p *Publication) retention() int64 {
-	if p.Expired {
-		return -1
-	}
-	return millis(p.Retention)
+	return append(to, p.Term, p.Seq, p.Writer, millis(p.Retention), millis(p.Kept), p.Text)
 }
 
 func flagArg(set bool) int64 {
@@ -124,7 +114,10 @@ func (r *Request) readPublished(reply any) Answer {
 	if !ok {
 		return r.unexpected(reply)
 	}
-	record, ok := recordOf(list)
+	record, ok := versionOf(list)
+	if ok && r.Verb == Read {
+		ok = record.rest(list)
+	}
 	if !ok {
 		return r.unexpected(reply)
 	}
@@ -159,7 +152,8 @@ func (r *Request) readPublished(reply any) Answer {
 	return a
 }
 
-// Record is the answer to Read and Publish: what was published there before.
+// Record is the answer to Read and Publish: what was published there before. The answer to Publish
+// has the version only.
 func (a *Answer) Record() Record {
 	return Record{Version{a.Last, a.First, a.LargestToken}, time.Duration(a.Waiting), a.NextWaiter}
 }
@@ -168,17 +162,23 @@ func (a *Answer) setRecord(r Record) {
 	a.Last, a.First, a.LargestToken, a.Waiting, a.NextWaiter = r.Term, r.Seq, r.Writer, int64(r.Remains), r.Text
 }
 
-func recordOf(list lua.Reply) (Record, bool) {
-	term, ok1 := list.Get("term").(int64)
-	seq, ok2 := list.Get("seq").(int64)
-	writer, ok3 := list.Get("writer").(int64)
-	remains, ok4 := list.Get("remains").(int64)
-	text, ok5 := list.Get("text").(string)
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || min(term, seq, writer) < 0 || max(term, seq, writer) > maxToken {
-		return Record{}, false
+// versionOf reads the version of a record.
+func versionOf(list lua.Reply) (r Record, ok bool) {
+	for name, to := range map[string]*int64{"term": &r.Term, "seq": &r.Seq, "writer": &r.Writer} {
+		if *to, ok = list.Get(name).(int64); !ok || *to < 0 || *to > maxToken {
+			return Record{}, false
+		}
 	}
+	return r, true
+}
+
+// rest reads the rest.
+func (r *Record) rest(list lua.Reply) (ok bool) {
+	remains, ok1 := list.Get("remains").(int64)
+	text, ok2 := list.Get("text").(string)
 	if remains < 0 || remains > longest {
 		remains = -1
 	}
-	return Record{Version{term, seq, writer}, time.Duration(remains) * time.Millisecond, text}, true
+	r.Remains, r.Text = time.Duration(remains)*time.Millisecond, text
+	return ok1 && ok2
 }

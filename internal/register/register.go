@@ -155,8 +155,8 @@ func (r *Registers) confirm(ctx context.Context, op, path, key string, answers [
 		return Value{}, err
 	}
 	p := publication(newest.Version, newest.Text, max(newest.Remains, 0))
-	if newest.Remains == 0 { // a later reader is not to find an earlier text
-		p.Expired, p.Kept = true, memory
+	if newest.Remains == 0 { // expired, and a later reader is not to find an earlier text
+		p.Kept = memory
 	}
 	stored := func(answers []node.Answer) int { return have + taken(answers, lack) }
 	back := r.Group.Publish(ctx, key, nil, p, lack, r.Timeout, func(answers []node.Answer) bool {

@@ -12,4 +12,8 @@ if ARGV.flagTTL ~= '0' then
     end
   end
 end
+local remains, text, time = lives(), '', redis.call('TIME')
+if remains ~= 0 then
+  text = redis.call('GETRANGE', KEYS.value, start, '-1')
+end
 return {holder = held or '', left = left, term = term, seq = seq, writer = writer, remains = remains, text = text, micros = time[1] * 1000000 + time[2]}
