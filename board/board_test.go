@@ -315,6 +315,46 @@ func TestAValueThatWasReadAndReplacedDoesNotComeBack(t *testing.T) {
 	})
 }
 
+// A slow reader finds a value that was published as the holder of a lock after a later version was
+// there already. That value was refused, and readers before and after find the other one.
+func TestASlowReaderDoesNotFindAValueThatWasRefused(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		lock, err := f.locker.Lock(ctx, "writer", redlock.WithFencing())
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := f.PublishAs(ctx, lock, "config", "zero"); err != nil {
+			f.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		another, locker := f.another()
+		defer locker.Close(ctx)
+
+		f.faults(fakenode.Faults{Refuse: true}, 1)
+		f.faults(fakenode.Faults{Delay: 20 * time.Millisecond}, 2)
+		found := make(chan string, 1)
+		go func() {
+			e, err := another.Latest(ctx, "config")
+			found <- fmt.Sprint(e.Value, e.Confirmed, err)
+		}()
+		synctest.Wait() // the reader has the answer of node 0
+		f.faults(fakenode.Faults{})
+		f.faults(fakenode.Faults{Refuse: true}, 2)
+		f.publish("config", "other")
+		f.faults(fakenode.Faults{}, 2)
+		if _, err := f.PublishAs(ctx, lock, "config", "late"); !errors.Is(err, board.ErrSuperseded) {
+			f.Errorf("PublishAs returns %v", err)
+		}
+		if got, want := <-found, fmt.Sprint("other", true, nil); got != want {
+			f.Errorf("the slow reader finds %s, want %s", got, want)
+		}
+		f.latest("config", "other")
+		if err := lock.Unlock(ctx); err != nil {
+			f.Error(err)
+		}
+	})
+}
+
 // The lock is gone on the nodes, and its holder does not know.
 func TestANodeStoresNothingForALockThatItDoesNotHave(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {

@@ -69,7 +69,7 @@ func (n *Node) read(script lua.Call, f Faults) (any, error) {
 func (n *Node) publishValue(script lua.Call) (any, error) {
 	if script.Script == lua.PublishHeld {
 		if held, _ := n.get(script.Key("lock")); held.value != script.Arg("value") {
-			return []any{int64(lua.NotHeld), int64(0), int64(0), int64(0)}, nil
+			return []any{int64(lua.NotHeld), int64(0), int64(0), int64(0), int64(0), ""}, nil
 		}
 	}
 	key, number := script.Key("value"), func(name string) int64 { return script.Arg(name).(int64) }
@@ -88,5 +88,9 @@ func (n *Node) publishValue(script lua.Call) (any, error) {
 	if order < 0 {
 		done = 0
 	}
-	return []any{done, before.version[0], before.version[1], before.version[2]}, nil
+	remains, text := int64(0), ""
+	if order < 0 && number("former") == 1 {
+		remains, text = before.remains(), before.shown()
+	}
+	return []any{done, before.version[0], before.version[1], before.version[2], remains, text}, nil
 }

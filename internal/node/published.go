@@ -29,6 +29,7 @@ type Publication struct {
 	Text      string
 	Retention time.Duration // how long the text lives, 0 if it has expired: then it is empty
 	Kept      time.Duration // how long the version is remembered, not less; 0 if both live for ever
+	Former    bool          // the answer is to have a larger version that is there, with its text
 }
 
 // published is the part of an Entry that is about a published value.
@@ -98,7 +99,7 @@ func (r *Request) publishedArgs(to []any, script lua.Script, flag *WaiterFlag) [
 	default:
 		to = append(to, int64(1), p.key)
 	}
-	return append(to, p.Term, p.Seq, p.Writer, millis(p.Retention), millis(p.Kept), p.Text)
+	return append(to, p.Term, p.Seq, p.Writer, millis(p.Retention), millis(p.Kept), flagArg(p.Former), p.Text)
 }
 
 func flagArg(set bool) int64 {
@@ -114,10 +115,7 @@ func (r *Request) readPublished(reply any) Answer {
 	if !ok {
 		return r.unexpected(reply)
 	}
-	record, ok := versionOf(list)
-	if ok && r.Verb == Read {
-		ok = record.rest(list)
-	}
+	record, ok := recordOf(list)
 	if !ok {
 		return r.unexpected(reply)
 	}
@@ -153,7 +151,7 @@ func (r *Request) readPublished(reply any) Answer {
 }
 
 // Record is the answer to Read and Publish: what was published there before. The answer to Publish
-// has the version only.
+// has the text only if that was asked for, and the version is larger.
 func (a *Answer) Record() Record {
 	return Record{Version{a.Last, a.First, a.LargestToken}, time.Duration(a.Waiting), a.NextWaiter}
 }
@@ -162,23 +160,17 @@ func (a *Answer) setRecord(r Record) {
 	a.Last, a.First, a.LargestToken, a.Waiting, a.NextWaiter = r.Term, r.Seq, r.Writer, int64(r.Remains), r.Text
 }
 
-// versionOf reads the version of a record.
-func versionOf(list lua.Reply) (r Record, ok bool) {
-	for name, to := range map[string]*int64{"term": &r.Term, "seq": &r.Seq, "writer": &r.Writer} {
-		if *to, ok = list.Get(name).(int64); !ok || *to < 0 || *to > maxToken {
-			return Record{}, false
-		}
-	}
-	return r, true
-}
-
-// rest reads the rest.
-func (r *Record) rest(list lua.Reply) (ok bool) {
-	remains, ok1 := list.Get("remains").(int64)
-	text, ok2 := list.Get("text").(string)
+func recordOf(list lua.Reply) (r Record, ok bool) {
+	term, ok1 := list.Get("term").(int64)
+	seq, ok2 := list.Get("seq").(int64)
+	writer, ok3 := list.Get("writer").(int64)
+	remains, ok4 := list.Get("remains").(int64)
+	text, ok5 := list.Get("text").(string)
 	if remains < 0 || remains > longest {
 		remains = -1
 	}
-	r.Remains, r.Text = time.Duration(remains)*time.Millisecond, text
-	return ok1 && ok2
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || min(term, seq, writer) < 0 || max(term, seq, writer) > maxToken {
+		return Record{}, false
+	}
+	return Record{Version{term, seq, writer}, time.Duration(remains) * time.Millisecond, text}, true
 }

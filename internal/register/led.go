@@ -69,7 +69,10 @@ func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Le
 	if newest := largest(answers); newest.Version == (node.Version{}) || newest.Writer != WriterID(value) {
 		return l, nil
 	}
-	l.Value, err = r.confirm(ctx, op, path, node.LeaderKey(key), answers)
+	found, err := r.confirm(ctx, op, path, node.LeaderKey(key), answers)
+	if found.Version.Writer == WriterID(value) { // or else the next holder has written meanwhile
+		l.Value = found
+	}
 	return l, err
 }
 

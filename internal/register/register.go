@@ -131,10 +131,34 @@ func (r *Registers) askTheOthers(ctx context.Context, key string, answers []node
 	return answers
 }
 
-// confirm returns the largest value in the answers of a majority, when a majority has it.
+// confirm returns the largest value in the answers of a majority, when a majority has it. A node
+// that has a larger one by then shows that one instead. Otherwise a reader that was slow could
+// find what PublishAs wrote after a larger one was on a majority, and what was refused there.
 func (r *Registers) confirm(ctx context.Context, op, path, key string, answers []node.Answer) (Value, error) {
+	for {
+		v, back, err := r.writeBack(ctx, op, path, key, answers)
+		if err != nil || !overtaken(answers, back, v.Version) {
+			return v, err
+		}
+	}
+}
+
+// overtaken replaces answers by later ones with a larger version than v, and reports whether there
+// were some.
+func overtaken(answers, later []node.Answer, v node.Version) (is bool) {
+	for i, a := range later {
+		if a.Err == nil && a.Status == node.Superseded && a.Record().Compare(v) > 0 {
+			answers[i], is = a, true
+		}
+	}
+	return is
+}
+
+// writeBack returns the largest value in answers. Where it lacks it is stored, until a majority has
+// it or a larger one; back are the answers to that.
+func (r *Registers) writeBack(ctx context.Context, op, path, key string, answers []node.Answer) (v Value, back []node.Answer, err error) {
 	newest := largest(answers)
-	v := Value{Version: newest.Version, Text: newest.Text, Remains: newest.Remains}
+	v = Value{Version: newest.Version, Text: newest.Text, Remains: newest.Remains}
 	lack := make([]bool, len(answers))
 	have := 0
 	for i, a := range answers {
@@ -149,29 +173,30 @@ func (r *Registers) confirm(ctx context.Context, op, path, key string, answers [
 		}
 	}
 	if v.Confirmed = have >= r.Group.Majority() || newest.Version == (node.Version{}); v.Confirmed {
-		return v, nil
+		return v, nil, nil
 	}
 	if err := r.Enter(); err != nil {
-		return Value{}, err
+		return Value{}, nil, err
 	}
 	p := publication(newest.Version, newest.Text, max(newest.Remains, 0))
 	if newest.Remains == 0 { // expired, and a later reader is not to find an earlier text
 		p.Kept = memory
 	}
+	p.Former = true // a larger version comes with its text
 	stored := func(answers []node.Answer) int { return have + taken(answers, lack) }
-	back := r.Group.Publish(ctx, key, nil, p, lack, r.Timeout, func(answers []node.Answer) bool {
+	back = r.Group.Publish(ctx, key, nil, p, lack, r.Timeout, func(answers []node.Answer) bool {
 		return stored(answers) >= r.Group.Majority()
 	}, nil, r.Leave)
 	switch {
 	case back == nil:
-		return Value{}, r.Interrupted(ctx, op, path)
+		return Value{}, nil, r.Interrupted(ctx, op, path)
 	case stored(back) >= r.Group.Majority():
 		v.Confirmed = true
-		return v, nil
+		return v, back, nil
 	case have+replied(back, lack) >= r.Group.Majority():
-		return v, nil // nodes refuse the write: this user may read only
+		return v, back, nil // nodes refuse the write: this user may read only
 	}
-	return Value{}, r.Failed(op, path, stored(back), back)
+	return Value{}, nil, r.Failed(op, path, stored(back), back)
 }
 
 // majorityAnswered reports whether a majority has answered.

@@ -5,9 +5,10 @@
 -- ARGV.retention  how long the text lives, in milliseconds, 0 if it has expired: then it is
 --                 empty
 -- ARGV.kept       how long its version is remembered, not less than that; 0 if both live for ever
+-- ARGV.former     1 if a larger version that is here is to be read, with its text
 -- Replies  {done, 1 if the text is stored, now or by an earlier send of this, 0 if a larger
 --          version is here, CODE.notHeld if the lock is not held; term, seq, writer, the
---          version that was here before}
+--          version that was here before; remains, text, of a larger one, as in read.lua}
 -- The channel of the watchers is "{key}:news". The message is the version.
 -- The write comes before the notification, which is a hint, and may fail.
 local mine = {tonumber(ARGV.term), tonumber(ARGV.seq), tonumber(ARGV.writer)}
@@ -28,4 +29,9 @@ end
 if order > 0 then
   redis.pcall('PUBLISH', string.match(KEYS.value, '^(.*:)') .. 'news', string.format('%.0f.%.0f', mine[1], mine[2]))
 end
-return {done = order < 0 and 0 or 1, term = term, seq = seq, writer = writer}
+local remains, text = 0, ''
+if order < 0 and ARGV.former == '1' then
+  remains = lives()
+  text = remains ~= 0 and redis.call('GETRANGE', KEYS.value, start, '-1') or ''
+end
+return {done = order < 0 and 0 or 1, term = term, seq = seq, writer = writer, remains = remains, text = text}

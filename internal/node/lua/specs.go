@@ -110,9 +110,9 @@ var specs = [Count]spec{
 	SwapAll:    {many: true, each: words("held findings look"), files: words("all_held swap_all"), keys: words("lock"), args: words("locks value ttl former")},
 	Read:       {files: words("record read"), keys: words("value"), args: words("text"), reply: words("term seq writer remains text micros")},
 	ReadLed:    {files: words("held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left term seq writer remains text micros")},
-	Publish:    {files: words("record publish"), keys: words("value"), args: words("term seq writer retention kept text"), reply: words("done term seq writer")},
-	PublishHeld: {files: words("held if_held record publish"), keys: words("lock value"), args: words("value term seq writer retention kept text"),
-		reply: words("done term seq writer")},
+	Publish:    {files: words("record publish"), keys: words("value"), args: words("term seq writer retention kept former text"), reply: words("done term seq writer remains text")},
+	PublishHeld: {files: words("held if_held record publish"), keys: words("lock value"), args: words("value term seq writer retention kept former text"),
+		reply: words("done term seq writer remains text")},
 	List: {many: true, files: words("list"), keys: words("lock queue lease"),
 		args: words("locks longestOurs longestToken most"), reply: words("holder left waiting")},
 }
