@@ -79,7 +79,9 @@ func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Le
 // Former returns the last value of an election, as a majority of the nodes has it on which w holds
 // its lock.
 // What a former holder of the lock has written to a majority is found: it stored that on one of
-// these nodes before w got the lock there, and nothing since.
+// these nodes before w got the lock there, and nothing since. While clocks are right any majority
+// would do: nobody else was certain to hold the lock since w got it. This holds where the clock of
+// the former holder is wrong, too, unless it takes nodes back that w has lost (election.pml).
 func (r *Registers) Former(ctx context.Context, op, path string, w *Writer) (Value, error) {
 	key, err := r.Key(path)
 	if err != nil {
