@@ -139,7 +139,7 @@ func (b *Board) PublishAs(ctx context.Context, lock *redlock.Lock, path, value s
 
 // Latest returns the newest value of a path. It takes one round trip, and a second one if the
 // masters of a majority do not agree: then it stores the newest on a majority first, so that no
-// later reader finds an earlier one.
+// later reader finds an earlier one. If it finds a newer one there it does the same with that.
 //
 // The error matches [ErrNotPublished] if nothing is known of a value, [ErrExpired] if the last
 // one has expired (the Entry has its version), [redlock.ErrNoQuorum] if too few masters answered
