@@ -42,7 +42,21 @@ type Mark struct {
 // a rule written down here that also finds the position. If one of them is wrong, they
 // differ, and that is a violation as well.
 func check(h *History) []Verdict {
-	all := []Verdict{exclusion(h), tokens(h), fencedCounter(h), carried(h), noLeftovers(h), progress(h)}
+	all := []Verdict{
+		exclusion(h, "I1", "Never do two clients know at the same moment that they hold the lock; one that was killed counts until its deadline", lockOnly),
+		tokens(h, "I2", "Tokens are unique, and a lock asked for after another was granted has the larger one", lockOnly),
+		fencedCounter(h), carried(h), noLeftovers(h), progress(h),
+	}
+	if len(h.Run.Elections) > 0 {
+		all = append(all,
+			exclusion(h, "E1", "Never do two processes know at the same moment that they lead", Try.campaigned),
+			tokens(h, "E2", "Terms are unique, and grow", Try.campaigned),
+			previous(h), shown(h), elected(h), noneInTime(h),
+		)
+	}
+	if len(h.Run.Paths) > 0 {
+		all = append(all, boards(h), watchers(h))
+	}
 	for i := range all {
 		if v := &all[i]; len(v.Marks) > 0 {
 			v.State = violated
@@ -81,10 +95,12 @@ func byName(h *History, wanted func(Try) bool) map[string][]int {
 
 func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// exclusion is I1.
-func exclusion(h *History) Verdict {
-	v := Verdict{Claim: "I1", Says: "Never do two clients know at the same moment that they hold the lock; one that was killed counts until its deadline", State: holds}
-	locks := byName(h, Try.knew)
+func lockOnly(t Try) bool { return t.Led == nil }
+
+// exclusion is I1 of locks, and E1 of elections.
+func exclusion(h *History, claim, says string, of func(Try) bool) Verdict {
+	v := Verdict{Claim: claim, Says: says, State: holds}
+	locks := byName(h, func(t Try) bool { return t.knew() && of(t) })
 	count, linearizable := 0, true
 	for _, name := range names(locks) {
 		tries := locks[name]
@@ -107,14 +123,14 @@ func exclusion(h *History) Verdict {
 	return agree(v, linearizable)
 }
 
-// tokens is I2.
-func tokens(h *History) Verdict {
-	v := Verdict{Claim: "I2", Says: "Tokens are unique, and a lock asked for after another was granted has the larger one", State: holds}
-	if !h.Run.Fencing {
+// tokens is I2 of locks, and E2 of the terms of leaders.
+func tokens(h *History, claim, says string, of func(Try) bool) Verdict {
+	v := Verdict{Claim: claim, Says: says, State: holds}
+	locks := byName(h, func(t Try) bool { return t.granted() && of(t) && (h.Run.Fencing || t.Token > 0) })
+	if !h.Run.Fencing && len(locks) == 0 {
 		v.State, v.Detail = unclear, "locks had no tokens"
 		return v
 	}
-	locks := byName(h, Try.granted)
 	count, linearizable := 0, true
 	for _, name := range names(locks) {
 		tries := locks[name]

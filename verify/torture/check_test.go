@@ -86,7 +86,7 @@ func TestLostUpdatesOfTheUnfencedResourceAreCounted(t *testing.T) {
 func random(rng *rand.Rand, length int, faulty bool) *History {
 	h := quiet()
 	for range 4 {
-		h.Run.Clients = append(h.Run.Clients, Client{1, adapters[0]})
+		h.Run.Clients = append(h.Run.Clients, Client{Process: 1, Adapter: adapters[0]})
 	}
 	now, value := 20*ms, int64(0)
 	for i := range length {

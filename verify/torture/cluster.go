@@ -150,8 +150,8 @@ func (n *node) info(section, field string) (string, error) {
 }
 
 // sideKeys are endings of keys that may outlive the locks: a counter of tokens is kept for
-// long, and a wait queue goes when the leases of its waiters end.
-var sideKeys = []string{":fence", ":queue", ":lease", ":wait"}
+// long, and so is a published value; a wait queue goes when the leases of its waiters end.
+var sideKeys = []string{":fence", ":queue", ":lease", ":wait", ":value"}
 
 // A leftKey is a key of a lock that is on a node.
 type leftKey struct {

@@ -34,7 +34,15 @@ func (t *theatre) bury(process int, dead death) error {
 	defer resource.close()
 	for client, c := range t.history.Run.Clients {
 		g := t.going[client]
-		if c.Process != process || g == nil {
+		if c.Process != process {
+			continue
+		}
+		if u, asks := t.asking[client]; asks {
+			delete(t.asking, client)
+			u.Err = "the process was killed"
+			t.history.Uses = append(t.history.Uses, u)
+		}
+		if g == nil {
 			continue
 		}
 		delete(t.going, client)

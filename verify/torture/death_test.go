@@ -138,8 +138,8 @@ func TestKeysThatNobodyCanDeleteAreForgivenUntilTheyExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, err := startWorker(task{
-		Clients: []int{0}, Adapter: adapters[0], Nodes: s.cluster.addrs(), Resource: s.cluster.resource.Addr(),
-		Names: []string{"A"}, TTL: time.Second, Origin: s.clock.origin,
+		Run:     Run{Clients: []Client{{Adapter: adapters[0]}}, Names: []string{"A"}, TTL: time.Second},
+		Clients: []int{0}, Nodes: s.cluster.addrs(), Resource: s.cluster.resource.Addr(), Origin: s.clock.origin,
 	}, s.said, s.quit)
 	if err != nil {
 		t.Fatal(err)

@@ -58,11 +58,11 @@ func millis(d time.Duration) float64 { return math.Round(d.Seconds()*1e6) / 1e3 
 // draw makes the drawing of a history.
 func draw(h *History, verdicts []Verdict) drawing {
 	d := drawing{
-		Nodes: h.Run.Nodes, Names: h.Run.Names, Adapters: adapters, Calm: millis(h.Calm.Begun),
+		Nodes: h.Run.Nodes, Names: h.Run.names(), Adapters: adapters, Calm: millis(h.Calm.Begun),
 		Words: []string{""}, Marks: []drawnMark{}, Faults: []drawnFault{}, Tries: [][]any{}, Late: lateWrites(h),
 	}
 	for _, c := range h.Run.Clients {
-		d.Clients = append(d.Clients, drawnLane(c))
+		d.Clients = append(d.Clients, drawnLane{c.Process, c.Adapter})
 	}
 	for _, f := range h.Faults {
 		if !f.Fired && f.Err == "" {
@@ -87,7 +87,7 @@ func draw(h *History, verdicts []Verdict) drawing {
 		return i
 	}
 	index := make(map[string]int)
-	for i, name := range h.Run.Names {
+	for i, name := range h.Run.names() {
 		index[name] = i
 	}
 	last := h.Calm.Begun

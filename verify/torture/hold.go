@@ -10,31 +10,37 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
+// A work is what is done under a lock, over and over again.
+type work func(rng *rand.Rand, t *Try, lock *redlock.Lock)
+
 // try asks for a lock, in one of the ways in which one can ask, and does some work if it
 // is granted.
-func (w *worker) try(rng *rand.Rand, t *Try) {
+func (w *worker) try(rng *rand.Rand, t *Try, do work) {
 	between := func(shortest, longest time.Duration) time.Duration {
 		return shortest + time.Duration(rng.Int64N(int64(longest-shortest)))
 	}
 	var opts []redlock.LockOption
+	if w.Run.Clients[t.Client].Role == publisher {
+		opts = append(opts, redlock.WithFencing())
+	}
 	keepAlive := rng.IntN(2) == 0
 	if keepAlive {
 		opts = append(opts, redlock.WithKeepAlive())
 	}
-	length := between(w.TTL/400, w.TTL/20) // of the hold
+	length := between(w.Run.TTL/400, w.Run.TTL/20) // of the hold
 	if rng.IntN(12) == 0 {
-		length = between(w.TTL/2, w.TTL*2)
+		length = between(w.Run.TTL/2, w.Run.TTL*2)
 	}
-	patience := between(w.TTL, w.TTL*3)
+	patience := between(w.Run.TTL, w.Run.TTL*3)
 	if rng.IntN(8) == 0 {
-		patience = between(w.TTL/100, w.TTL/4) // it is cancelled in the midst of it
+		patience = between(w.Run.TTL/100, w.Run.TTL/4) // it is cancelled in the midst of it
 	}
 	how := rng.IntN(10)
 	if t.Mode == together {
 		how = 9
 	}
 	if t.Calm {
-		how, patience, length = 0, calmBound(w.TTL, w.Guard), w.TTL/500
+		how, patience, length = 0, calmBound(w.Run.TTL, w.Run.Guard), w.Run.TTL/500
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -67,29 +73,23 @@ func (w *worker) try(rng *rand.Rand, t *Try) {
 		t.Err = err.Error()
 		return
 	}
-	w.hold(rng, t, lock, length, keepAlive)
+	w.hold(rng, t, lock, do, length, keepAlive)
 }
 
 // hold works under a lock for a time, or until it is lost, and releases it. It is careful
 // before each write, and still writes late when it is stopped behind the check: that is
 // the gap that no lock can close.
-func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Duration, keepAlive bool) {
+func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, do work, length time.Duration, keepAlive bool) {
 	t.Token, t.Until = lock.Token(), w.clock.at(lock.Until())
 	w.going(t)
 	ctx := lock.Context()
-	var ended atomic.Int64 // when the context did, as this process saw it
-	seen := make(chan struct{})
-	forget := context.AfterFunc(ctx, func() {
-		ended.Store(int64(w.clock.now()))
-		close(seen)
-	})
-	defer forget()
+	end := w.awaitEnd(ctx)
 
 	extend := !keepAlive && rng.IntN(3) == 0
 	for done := t.Return + length; w.clock.now() < done && ctx.Err() == nil && w.calm.Load() == t.Calm; {
-		w.increment(rng, t)
+		do(rng, t, lock)
 		if extend && ctx.Err() == nil {
-			short, cancel := context.WithTimeout(ctx, w.TTL/4)
+			short, cancel := context.WithTimeout(ctx, w.Run.TTL/4)
 			_ = lock.Extend(short) // what it was worth, the context and Until say
 			cancel()
 		}
@@ -97,7 +97,7 @@ func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Du
 			t.Until = until
 			w.going(t)
 		}
-		rest := time.NewTimer(w.TTL / 100)
+		rest := time.NewTimer(w.Run.TTL / 100)
 		select {
 		case <-ctx.Done():
 		case <-rest.C:
@@ -105,22 +105,8 @@ func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Du
 		rest.Stop()
 	}
 
-	// From here on it does not rely on the lock.
-	cause := context.Cause(ctx)
-	held := ctx.Err() == nil
-	t.Unlock = w.clock.now()
-	t.Until = w.clock.at(lock.Until())
-	t.End = min(t.Unlock, t.Until)
-	if !held {
-		<-seen
-		t.End = min(t.End, time.Duration(ended.Load()))
-		if cause == nil {
-			cause = context.Cause(ctx)
-		}
-		t.Lost = cause.Error()
-	}
-	w.going(t)
-	release, cancel := context.WithTimeout(context.Background(), w.TTL)
+	end(t, lock.Until())
+	release, cancel := context.WithTimeout(context.Background(), w.Run.TTL)
 	defer cancel()
 	if err := lock.Unlock(release); err != nil {
 		t.Denied = err.Error()
@@ -128,11 +114,39 @@ func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, length time.Du
 	t.Unlocked = w.clock.now()
 }
 
+// awaitEnd waits for the end of a lock, that of its context. The holder calls end where it
+// does not rely on the lock any more, and then unlocks it.
+func (w *worker) awaitEnd(ctx context.Context) (end func(t *Try, until time.Time)) {
+	var ended atomic.Int64 // when the context did, as this process saw it
+	seen := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		ended.Store(int64(w.clock.now()))
+		close(seen)
+	})
+	return func(t *Try, until time.Time) {
+		defer forget()
+		cause := context.Cause(ctx)
+		held := ctx.Err() == nil
+		t.Unlock = w.clock.now()
+		t.Until = w.clock.at(until)
+		t.End = min(t.Unlock, t.Until)
+		if !held {
+			<-seen
+			t.End = min(t.End, time.Duration(ended.Load()))
+			if cause == nil {
+				cause = context.Cause(ctx)
+			}
+			t.Lost = cause.Error()
+		}
+		w.going(t)
+	}
+}
+
 // increment adds one to each counter of the lock's resource.
 func (w *worker) increment(rng *rand.Rand, t *Try) {
-	think := w.TTL / 60
+	think := w.Run.TTL / 60
 	if rng.IntN(4) == 0 {
-		think = w.TTL / 8 // long enough to be stopped in
+		think = w.Run.TTL / 8 // long enough to be stopped in
 	}
 	index := len(t.Writes)
 	going := func(u, f Write, what string) (name string) {

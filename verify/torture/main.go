@@ -22,6 +22,8 @@ type options struct {
 	ttl     time.Duration
 	clients int
 	locks   int
+	elects  int
+	paths   int
 	fencing bool
 	guard   bool
 	outside bool
@@ -57,6 +59,8 @@ func parse() options {
 	flag.DurationVar(&o.ttl, "ttl", 2*time.Second, "of the locks; faults take times in proportion to it")
 	flag.IntVar(&o.clients, "clients", 2, "clients in each of the four processes")
 	flag.IntVar(&o.locks, "locks", 2, "locks that they want")
+	flag.IntVar(&o.elects, "elections", 1, "elections, each with a candidate in each process")
+	flag.IntVar(&o.paths, "paths", 2, "paths on which a client of each process publishes; with neither, servers also return empty")
 	flag.BoolVar(&o.fencing, "fencing", true, "take locks with tokens; without, the servers get other commands")
 	flag.BoolVar(&o.guard, "guard", false, "guard restarts")
 	flag.BoolVar(&o.outside, "outside", false, "let servers forget what they acknowledged: without --guard exclusion can be lost")
@@ -82,8 +86,20 @@ func (o options) plan() Run {
 	}
 	for process, adapter := range adapters {
 		for range o.clients {
-			r.Clients = append(r.Clients, Client{process, adapter})
+			r.Clients = append(r.Clients, Client{Process: process, Adapter: adapter})
 		}
+		if o.elects > 0 {
+			r.Clients = append(r.Clients, Client{process, adapter, candidate})
+		}
+		if o.paths > 0 {
+			r.Clients = append(r.Clients, Client{process, adapter, publisher})
+		}
+	}
+	for i := range o.elects {
+		r.Elections = append(r.Elections, fmt.Sprintf("election %c", 'A'+i))
+	}
+	for i := range o.paths {
+		r.Paths = append(r.Paths, fmt.Sprintf("path %c", 'A'+i))
 	}
 	return r
 }
@@ -102,7 +118,7 @@ func (o options) check() error {
 	case len(o.rest) > 0:
 		return fmt.Errorf("%q is no flag: flags begin with --", o.rest[0])
 	case o.replay != "":
-	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1:
+	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0:
 		return errors.New("a run needs a second, a client and a lock at least, and a TTL of 200ms to 1m")
 	default:
 		files = append(files, o.history)

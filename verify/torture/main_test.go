@@ -33,7 +33,7 @@ func quiet() *History {
 	return &History{
 		Run: Run{
 			Seed: 7, Length: time.Second, TTL: 200 * ms, Fencing: true, Nodes: 3, Names: []string{"A"}, Server: "7.0",
-			Clients: []Client{{0, adapters[0]}, {1, adapters[3]}},
+			Clients: []Client{{Process: 0, Adapter: adapters[0]}, {Process: 1, Adapter: adapters[3]}},
 		},
 		Finals: []Final{{Name: "A"}},
 		Calm:   Calm{Begun: time.Second, Bound: time.Second},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type History struct {
 	Run    Run
 	Faults []Fault
 	Tries  []Try
+	Uses   []Use
 	Finals []Final
 	Calm   Calm
 }
@@ -31,6 +33,27 @@ type Run struct {
 	Names   []string // of the locks
 	Clients []Client
 	Server  string // version
+
+	Elections []string `json:",omitempty"` // their names
+	Paths     []string `json:",omitempty"` // of boards; the lock of the same name is for PublishAs
+}
+
+// values reports whether values are published and proclaimed: a server that returns without
+// them forgets what it acknowledged, however late that is.
+func (r Run) values() bool { return len(r.Elections)+len(r.Paths) > 0 }
+
+// names are those of all that is locked.
+func (r Run) names() []string { return slices.Concat(r.Names, r.Elections, r.Paths) }
+
+// wanted are the names that a client asks for.
+func (r Run) wanted(c Client) []string {
+	switch c.Role {
+	case candidate:
+		return r.Elections
+	case publisher:
+		return r.Paths
+	}
+	return r.Names
 }
 
 // claimed reports whether exclusion has to hold: servers forget nothing, or clients guard
@@ -41,7 +64,14 @@ func (r Run) claimed() bool { return !r.Outside || r.Guard }
 type Client struct {
 	Process int
 	Adapter string // one of adapters
+	Role    string `json:",omitempty"`
 }
+
+// What a client does: it takes locks, or one of these.
+const (
+	candidate = "candidate"
+	publisher = "publisher"
+)
 
 // A Try is one request for a lock and, if it was granted, the hold.
 type Try struct {
@@ -63,10 +93,14 @@ type Try struct {
 	Denied   string        `json:",omitempty"` // the error of Unlock
 	Killed   time.Duration `json:",omitempty"` // when its process was: it said nothing after that
 	Writes   []Write       `json:",omitempty"`
+	Led      *Led          `json:",omitempty"` // of a campaign for an election
 }
 
 // granted reports whether there was a hold.
 func (t Try) granted() bool { return t.Err == "" }
+
+// campaigned reports whether it was a campaign for an election.
+func (t Try) campaigned() bool { return t.Led != nil }
 
 // knew reports whether there was a time at which the process knew that it held the lock.
 // A process that was stopped from the grant until after the validity knew nothing. For one that was
@@ -107,6 +141,7 @@ type item struct {
 	Run   *Run   `json:",omitempty"`
 	Fault *Fault `json:",omitempty"`
 	Try   *Try   `json:",omitempty"`
+	Use   *Use   `json:",omitempty"`
 	Final *Final `json:",omitempty"`
 	Calm  *Calm  `json:",omitempty"`
 }
@@ -130,6 +165,9 @@ func (h *History) save(file string) (err error) {
 	}
 	for i := range h.Tries {
 		items = append(items, item{Try: &h.Tries[i]})
+	}
+	for i := range h.Uses {
+		items = append(items, item{Use: &h.Uses[i]})
 	}
 	for i := range h.Finals {
 		items = append(items, item{Final: &h.Finals[i]})
@@ -167,6 +205,8 @@ func load(file string) (*History, error) {
 			h.Faults = append(h.Faults, *i.Fault)
 		case i.Try != nil:
 			h.Tries = append(h.Tries, *i.Try)
+		case i.Use != nil:
+			h.Uses = append(h.Uses, *i.Use)
 		case i.Final != nil:
 			h.Finals = append(h.Finals, *i.Final)
 		case i.Calm != nil:

@@ -14,12 +14,13 @@ type theatre struct {
 	leave   func() // closes stage.quit, once
 	history History
 	going   map[int]*going // tries that are not over, by client
+	asking  map[int]Use    // writes of values that are not over, by client
 }
 
 // perform does a run with these faults and returns what was seen, not yet checked. It
 // leaves nothing running. When ctx ends the faults end, and the rest goes on.
 func perform(ctx context.Context, run Run, faults []Fault, progress io.Writer) (*History, error) {
-	t := &theatre{history: History{Run: run, Faults: faults}, going: make(map[int]*going)}
+	t := &theatre{history: History{Run: run, Faults: faults}, going: make(map[int]*going), asking: make(map[int]Use)}
 	t.stage.said, t.stage.quit = make(chan saying, 1024), make(chan struct{})
 	t.leave = sync.OnceFunc(func() { close(t.stage.quit) })
 	defer t.close()
@@ -74,9 +75,8 @@ func (t *theatre) open() (err error) {
 		}
 		t.stage.links = append(t.stage.links, links)
 		p, err := startWorker(task{
-			Process: i, Clients: clients, Adapter: run.Clients[clients[0]].Adapter, Nodes: addrs,
-			Resource: t.stage.cluster.resource.Addr(), Names: run.Names, TTL: run.TTL,
-			Fencing: run.Fencing, Guard: run.Guard, Seed: run.Seed, Origin: t.stage.clock.origin,
+			Process: i, Clients: clients, Run: *run, Nodes: addrs,
+			Resource: t.stage.cluster.resource.Addr(), Origin: t.stage.clock.origin,
 		}, t.stage.said, t.stage.quit)
 		if err != nil {
 			return err
@@ -136,7 +136,7 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 				}
 			}
 			// For what it was about, for each lock, and for settling its pending releases.
-			timer := time.NewTimer(time.Duration(len(run.Names)+2)*calmBound(run.TTL, run.Guard) + closeBound(run.TTL))
+			timer := time.NewTimer(time.Duration(len(run.names())+2)*calmBound(run.TTL, run.Guard) + closeBound(run.TTL))
 			defer timer.Stop()
 			limit = timer.C
 		case s := <-t.stage.said:
@@ -150,6 +150,13 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 				}
 			case s.Going != nil:
 				t.note(*s.Going)
+			case s.Asking != nil:
+				t.asking[s.Asking.Client] = *s.Asking
+			case s.Use != nil:
+				if s.Use.Kind.writes() {
+					delete(t.asking, s.Use.Client)
+				}
+				t.history.Uses = append(t.history.Uses, *s.Use)
 			case s.Try != nil:
 				delete(t.going, s.Try.Client)
 				t.history.Tries = append(t.history.Tries, *s.Try)
@@ -206,8 +213,8 @@ func (t *theatre) look() error {
 			calm.Slowest = max(calm.Slowest, try.Return-try.Call)
 		}
 	}
-	for i := range run.Clients {
-		for _, name := range run.Names {
+	for i, c := range run.Clients {
+		for _, name := range run.wanted(c) {
 			if !got[fmt.Sprint(i, name)] {
 				calm.Missing = append(calm.Missing, fmt.Sprintf("%s did not get %q", t.history.clientOf(Try{Client: i}), name))
 			}

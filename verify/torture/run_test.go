@@ -124,7 +124,7 @@ func TestARunFindsTwoHoldersWhereServersForget(t *testing.T) {
 		faults = append(faults, Fault{Kind: wipe, Process: -1, Nodes: []int{0, 1, 2, 3, 4}, Begin: begin, End: begin + 20*ms})
 	}
 	h := play(t, shortRun(1500*ms, time.Second), faults)
-	v := exclusion(h)
+	v := exclusion(h, "I1", "", lockOnly)
 	for i := range v.Marks {
 		if m := v.Marks[i]; len(m.Tries) != 2 || m.End <= m.Begin {
 			t.Errorf("%+v", m)

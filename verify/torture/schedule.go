@@ -56,6 +56,9 @@ type dealer struct {
 func (d *dealer) deal(at time.Duration) (Fault, bool) {
 	if len(d.deck) == 0 {
 		for _, k := range order {
+			if k == lateEmpty && d.run.values() && !d.run.Outside {
+				continue // it has forgotten values that are kept for a day, and no guard brings them back
+			}
 			for range inside[k] {
 				d.deck = append(d.deck, k)
 			}

@@ -23,17 +23,12 @@ const workerCommand = "worker"
 
 // A task is the only argument of a worker.
 type task struct {
+	Run      Run
 	Process  int
-	Life     int   // how many were killed before it
-	Clients  []int // indexes into the run's
-	Adapter  string
+	Life     int      // how many were killed before it
+	Clients  []int    // indexes into the run's
 	Nodes    []string // addresses, through the links
 	Resource string
-	Names    []string
-	TTL      time.Duration
-	Fencing  bool
-	Guard    bool
-	Seed     uint64
 	Origin   time.Duration
 }
 
@@ -42,6 +37,8 @@ type word struct {
 	Ready     bool   `json:",omitempty"`
 	Try       *Try   `json:",omitempty"` // that is over
 	Going     *step  `json:",omitempty"` // how far one has come
+	Asking    *Use   `json:",omitempty"` // a write that begins now
+	Use       *Use   `json:",omitempty"` // that is over
 	Closed    bool   `json:",omitempty"` // all has ended
 	Unsettled string `json:",omitempty"` // with Closed: what could not be settled
 }
@@ -61,7 +58,8 @@ type worker struct {
 	clock    clock
 	locker   *redlock.Locker
 	resource resource
-	calm     atomic.Bool // the faults have ended
+	values
+	calm atomic.Bool // the faults have ended
 
 	mu  sync.Mutex // protects out
 	out *json.Encoder
@@ -80,7 +78,7 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 	}
 	goredisv9.SetLogger(noLog{})
 	w.clock = clock{w.Origin}
-	pools, closePools, err := open(w.Adapter, w.Nodes)
+	pools, closePools, err := open(w.Run.Clients[w.Clients[0]].Adapter, w.Nodes)
 	if err != nil {
 		return err
 	}
@@ -101,13 +99,18 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 		}
 		os.Exit(0) // the parent is gone
 	}()
+	stopWatching, err := w.openValues()
+	if err != nil {
+		return errors.Join(err, closePools(), w.resource.close())
+	}
 	w.say(word{Ready: true})
 	var all sync.WaitGroup
 	for _, c := range w.Clients {
 		all.Go(func() { w.work(c) })
 	}
 	all.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), closeBound(w.TTL))
+	stopWatching()
+	ctx, cancel := context.WithTimeout(context.Background(), closeBound(w.Run.TTL))
 	defer cancel()
 	last := word{Closed: true}
 	if err := w.locker.Close(ctx); err != nil {
@@ -121,13 +124,13 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 
 func (w *worker) options() []redlock.Option {
 	opts := []redlock.Option{
-		redlock.WithTTL(w.TTL), redlock.WithNodeTimeout(w.TTL / 10), redlock.WithOwner(owner(w.Process, w.Life)),
+		redlock.WithTTL(w.Run.TTL), redlock.WithNodeTimeout(w.Run.TTL / 10), redlock.WithOwner(owner(w.Process, w.Life)),
 	}
-	if w.Fencing {
+	if w.Run.Fencing {
 		opts = append(opts, redlock.WithFencing())
 	}
-	if w.Guard {
-		opts = append(opts, redlock.WithRestartGuard(w.TTL))
+	if w.Run.Guard {
+		opts = append(opts, redlock.WithRestartGuard(w.Run.TTL))
 	}
 	return opts
 }
@@ -152,32 +155,51 @@ func (w *worker) fatal(err error) {
 	os.Exit(2)
 }
 
-// work asks for locks in all ways until it is calm, and then for each of them once.
+// work asks for locks in all ways until it is calm, and then for each of them once. A
+// candidate campaigns for elections instead, and a publisher takes the locks of paths, and
+// publishes also without one.
 func (w *worker) work(client int) {
-	rng := rand.New(rand.NewPCG(w.Seed, uint64(client)+uint64(w.Life)<<32))
+	rng := rand.New(rand.NewPCG(w.Run.Seed, uint64(client)+uint64(w.Life)<<32))
+	role := w.Run.Clients[client]
+	names := w.Run.wanted(role)
 	for !w.calm.Load() {
-		t := Try{Client: client, Name: w.Names[rng.IntN(len(w.Names))]}
-		if rng.IntN(6) == 0 {
-			t.Name, t.Mode = w.rendezvous(), together
+		t := Try{Client: client, Name: names[rng.IntN(len(names))]}
+		switch {
+		case role.Role == publisher && rng.IntN(8) > 0:
+			w.use(rng, client, t.Name)
+		case rng.IntN(6) == 0:
+			t.Name, t.Mode = w.rendezvous(names), together
+			fallthrough
+		default:
+			w.attempt(rng, role.Role, &t)
 		}
-		w.try(rng, &t)
-		w.say(word{Try: &t})
-		time.Sleep(time.Duration(rng.ExpFloat64() * float64(w.TTL) / 40))
+		w.look(rng, client)
+		time.Sleep(time.Duration(rng.ExpFloat64() * float64(w.Run.TTL) / 40))
 	}
-	for _, name := range w.Names {
-		t := Try{Client: client, Name: name, Calm: true}
-		w.try(rng, &t)
-		w.say(word{Try: &t})
+	for _, name := range names {
+		w.attempt(rng, role.Role, &Try{Client: client, Name: name, Calm: true})
 	}
+}
+
+func (w *worker) attempt(rng *rand.Rand, role string, t *Try) {
+	switch role {
+	case candidate:
+		w.campaign(rng, t)
+	case publisher:
+		w.try(rng, t, w.publishAs)
+	default:
+		w.try(rng, t, func(rng *rand.Rand, t *Try, _ *redlock.Lock) { w.increment(rng, t) })
+	}
+	w.say(word{Try: t})
 }
 
 // together is the mode of a TryLock at an instant that the clients of all processes know.
 const together = "TryLock, all at once"
 
 // rendezvous waits for such an instant, and returns the lock that is tried then.
-func (w *worker) rendezvous() (name string) {
-	each := w.TTL / 4
+func (w *worker) rendezvous(names []string) (name string) {
+	each := w.Run.TTL / 4
 	next := w.clock.now()/each + 1
 	time.Sleep(next*each - w.clock.now())
-	return w.Names[int(next)%len(w.Names)]
+	return names[int(next)%len(names)]
 }
