@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// leaders is E3 and E5, what leaders find and what is shown of them.
+// What is claimed of leaders beyond their lock, which is checked as any lock is.
 
 // A proclamation is a value of an election that was proclaimed, or may have been.
 type proclamation struct {

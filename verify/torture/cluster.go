@@ -149,6 +149,20 @@ func (n *node) info(section, field string) (string, error) {
 	return "", err
 }
 
+// leader is the process that has the lock of an election on some node.
+func (c *cluster) leader() (process int, ok bool) {
+	for _, n := range c.nodes {
+		reply, _ := n.server.Do("GET", "election A")
+		value, _ := reply.(string)
+		if i := strings.LastIndex(value, ":worker "); i >= 0 {
+			if _, err := fmt.Sscanf(value[i:], ":worker %d life", &process); err == nil {
+				return process - 1, true
+			}
+		}
+	}
+	return 0, false
+}
+
 // sideKeys are endings of keys that may outlive the locks: a counter of tokens is kept for
 // long, and so is a published value; a wait queue goes when the leases of its waiters end.
 var sideKeys = []string{":fence", ":queue", ":lease", ":wait", ":value"}

@@ -71,6 +71,11 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 			defer s.cluster.nodes[n].busy.Unlock()
 		}
 	}
+	if f.How == leading {
+		if process, ok := s.cluster.leader(); ok {
+			f.Process = process
+		}
+	}
 	if f.Kind.ofWorker() {
 		lock, _ := s.workerLocks.LoadOrStore(f.Process, new(sync.Mutex))
 		lock.(*sync.Mutex).Lock()

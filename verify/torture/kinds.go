@@ -90,6 +90,9 @@ const (
 	lossy = "lossy" // its connection is cut
 )
 
+// leading is how the worker is killed that leads when it is time to.
+const leading = "leading"
+
 // What trickles.
 const (
 	requests = "requests"

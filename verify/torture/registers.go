@@ -119,20 +119,23 @@ func register(name string, uses []Use) (marks []Mark, linearizable bool) {
 
 // registerWindow is how many values porcupine is shown at a time. Each value is there with all of
 // its accesses, so a window is a history of its own; any two values that may conflict are in one.
-const registerWindow = 100
+const registerWindow = 50
 
-var registerModel = model("", func(value string, a access) (bool, string) {
-	if a.write {
-		return true, a.Value
-	}
-	return a.Value == value, value
+// A registerCall writes or finds a value, which is the number of a group.
+type registerCall struct {
+	write bool
+	value int
+}
+
+var registerModel = model(-1, func(value int, c registerCall) (bool, int) {
+	return c.write || c.value == value, c.value
 })
 
 func registerIsLinearizable(groups []*group) bool {
 	var calls []porcupine.Operation
-	for _, c := range groups {
-		for _, a := range c.all {
-			calls = append(calls, operation(a, a.Begun, a.Done))
+	for i, g := range groups {
+		for _, a := range g.all {
+			calls = append(calls, operation(registerCall{a.write, i}, a.Begun, a.Done))
 		}
 	}
 	return porcupine.CheckOperations(registerModel, calls)

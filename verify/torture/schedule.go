@@ -33,6 +33,16 @@ func schedule(r Run) []Fault {
 		if at >= act {
 			act = at + r.TTL*time.Duration(3+rng.IntN(6))
 			pace = []float64{0.25, 0.5, 0.5, 1}[rng.IntN(4)]
+			if len(r.Elections) > 0 && rng.IntN(4) == 0 {
+				// A quiet act: a leader is killed, and observers have the time to be told.
+				f := Fault{Kind: die, How: leading, Process: rng.IntN(processes), Begin: at + r.TTL, End: at + r.TTL*3/2}
+				act = f.Begin + noneBound(r.TTL) + r.TTL
+				if act < r.Length {
+					faults = append(faults, f)
+				}
+				at = act
+				continue
+			}
 		}
 		if f, ok := d.deal(at); ok {
 			faults = append(faults, f)
