@@ -47,8 +47,26 @@ func newLeadership(e *Election, lock *redlock.Lock) *Leadership {
 		election: e, lock: lock, writer: register.WriterOf(lock),
 		changed: make(chan struct{}, 1), proclaiming: make(chan struct{}, 1), storedAt: make([]node.Version, nodes),
 	}
-	s.ctx, s.end = context.WithCancelCause(lock.Context())
+	ctx, end := context.WithCancelCause(lock.Context())
+	s.ctx, s.end = leaderContext{ctx, lock.Context()}, end
 	return s
+}
+
+// A leaderContext reads the clock when it is asked, as that of the lock does, which then ends
+// this one, too. A process that slept would otherwise lead until a timer has run.
+type leaderContext struct {
+	context.Context
+	lock context.Context
+}
+
+func (c leaderContext) Err() error {
+	_ = c.lock.Err()
+	return c.Context.Err()
+}
+
+func (c leaderContext) Done() <-chan struct{} {
+	_ = c.lock.Done()
+	return c.Context.Done()
 }
 
 // begin makes a lock that was granted a leadership: it reads what the leader before has left, and
