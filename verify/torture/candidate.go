@@ -29,7 +29,7 @@ func (w *worker) campaign(rng *rand.Rand, t *Try) {
 	case t.Mode == together:
 		how = 7
 	case t.Calm:
-		how, patience, length = 0, calmBound(ttl, w.Run.Guard), ttl/500
+		how, patience, length = 0, calmBound(w.Run), ttl/500
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

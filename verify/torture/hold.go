@@ -40,7 +40,7 @@ func (w *worker) try(rng *rand.Rand, t *Try, do work) {
 		how = 9
 	}
 	if t.Calm {
-		how, patience, length = 0, calmBound(w.Run.TTL, w.Run.Guard), w.Run.TTL/500
+		how, patience, length = 0, calmBound(w.Run), w.Run.TTL/500
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -200,11 +200,15 @@ func (w *worker) going(t *Try) {
 // calmBound is how long a client may take for each lock when the faults have ended: a
 // lock that was not released has to expire, connections are made anew, and other clients come
 // first; so may the queue position of a killed process, for two seconds. With a
-// guard, servers that came back last do not count for a while.
-func calmBound(ttl time.Duration, guard bool) time.Duration {
-	bound := 3*ttl + 4*time.Second
-	if guard {
-		bound += 2 * ttl
+// guard, servers that came back last do not count for a while. Candidates follow one another,
+// each after four round trips, and so do publishers.
+func calmBound(run Run) time.Duration {
+	bound := 3*run.TTL + 4*time.Second
+	if run.Guard {
+		bound += 2 * run.TTL
+	}
+	if run.values() {
+		bound += 6 * time.Second
 	}
 	return bound
 }

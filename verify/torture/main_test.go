@@ -14,11 +14,19 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the test binary be a worker: a run starts its own program again.
+// TestMain lets the test binary be a worker, or a process that sleeps: a run starts its own
+// program again.
 func TestMain(m *testing.M) {
 	if os.Getenv(workerEnvironment) != "" {
 		if err := beWorker(os.Args[2:], os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "worker:", err)
+			os.Exit(2)
+		}
+		os.Exit(0)
+	}
+	if what := os.Getenv(sleeperEnvironment); what != "" {
+		if err := beSleeper(what, os.Args[1], os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "sleeper:", err)
 			os.Exit(2)
 		}
 		os.Exit(0)

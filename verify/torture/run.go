@@ -129,14 +129,14 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 		case <-over:
 			over = nil
 			run := t.history.Run
-			t.history.Calm = Calm{Begun: t.stage.clock.now(), Bound: calmBound(run.TTL, run.Guard)}
+			t.history.Calm = Calm{Begun: t.stage.clock.now(), Bound: calmBound(run)}
 			for _, p := range t.stage.workers {
 				if err := p.relax(); err != nil {
 					return err
 				}
 			}
 			// For what it was about, for each lock, and for settling its pending releases.
-			timer := time.NewTimer(time.Duration(len(run.names())+2)*calmBound(run.TTL, run.Guard) + closeBound(run.TTL))
+			timer := time.NewTimer(time.Duration(len(run.names())+2)*calmBound(run) + closeBound(run.TTL))
 			defer timer.Stop()
 			limit = timer.C
 		case s := <-t.stage.said:
