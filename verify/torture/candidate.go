@@ -21,7 +21,7 @@ func (w *worker) campaign(rng *rand.Rand, t *Try) {
 	}
 	length := between(ttl/20, ttl)
 	if rng.IntN(4) == 0 {
-		length = between(ttl, ttl*4)
+		length = between(ttl, ttl*6)
 	}
 	patience := between(ttl, ttl*4)
 	how := rng.IntN(8)

@@ -51,7 +51,7 @@ func check(h *History) []Verdict {
 		all = append(all,
 			exclusion(h, "E1", "Never do two processes know at the same moment that they lead", Try.campaigned),
 			tokens(h, "E2", "Terms are unique, and grow", Try.campaigned),
-			previous(h), shown(h), elected(h), noneInTime(h),
+			previous(h), shown(h), elected(h), noneInTime(h), heardInTime(h),
 		)
 	}
 	if len(h.Run.Paths) > 0 {

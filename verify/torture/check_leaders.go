@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // What is claimed of leaders beyond their lock, which is checked as any lock is.
 
@@ -164,101 +161,4 @@ func elected(h *History) Verdict {
 	}
 	v.Detail = fmt.Sprintf("shown %d times, %d times one that was not", count, len(v.Marks))
 	return v
-}
-
-// noneInTime is E6.
-func noneInTime(h *History) Verdict {
-	v := Verdict{Claim: "E6", State: holds}
-	within := noneBound(h.Run.TTL)
-	v.Says = fmt.Sprintf("Observers are told within %v that a leader which was killed leads no more, counted from when neither that message nor theirs was held up", within)
-	deaths, count, slowest := 0, 0, time.Duration(0)
-	for i, t := range h.Tries {
-		// It led, and may have sent what prolonged it at the last moment.
-		if t.Led == nil || !t.granted() || t.Killed == 0 || t.Unlock < t.Killed || t.Until < t.Killed {
-			continue
-		}
-		deaths++
-		for _, o := range h.observersOf(t) {
-			deadline, ok := h.undisturbed(t.Killed, within, h.Run.Clients[t.Client].Process, h.Run.Clients[o.client].Process)
-			if !ok || deadline > h.lifetime(h.Run.Clients[o.client].Process, o.life) {
-				continue
-			}
-			count++
-			at, was := h.toldOfEnd(t, o)
-			if !was || at > deadline {
-				v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Killed, deadline, fmt.Sprintf("process %d was not told by %.3fs that %s, killed at %.3fs, leads no more",
-					h.Run.Clients[o.client].Process+1, deadline.Seconds(), h.clientOf(t), t.Killed.Seconds())})
-				continue
-			}
-			slowest = max(slowest, at-t.Killed)
-		}
-	}
-	v.Detail = fmt.Sprintf("%d leaders killed, %d times an observer was in a position to be told, and was after %v at most", deaths, count, slowest.Round(time.Millisecond))
-	return v
-}
-
-// noneBound is the TTL, the backstop of observers, and what a busy machine may take.
-func noneBound(ttl time.Duration) time.Duration { return ttl + time.Second + 4*time.Second }
-
-// observersOf are the observers in other processes that knew a leader when it was killed.
-func (h *History) observersOf(t Try) (all []teller) {
-	last := make(map[teller]Use)
-	for _, u := range h.usesOf(t.Name, func(u Use) bool { return u.Kind == observe && u.Done <= t.Killed }) {
-		last[teller{u.Client, u.Life}] = u
-	}
-	for o, u := range last {
-		if process := h.Run.Clients[o.client].Process; u.Term == t.Token && u.acknowledged() && process != h.Run.Clients[t.Client].Process && h.lifetime(process, o.life) > t.Killed {
-			all = append(all, o)
-		}
-	}
-	return all
-}
-
-// toldOfEnd is when an observer was told that nobody leads, or of a later leader.
-func (h *History) toldOfEnd(t Try, o teller) (at time.Duration, was bool) {
-	for _, u := range h.usesOf(t.Name, func(u Use) bool {
-		return u.Kind == observe && u.Client == o.client && u.Life == o.life && u.Done > t.Killed && u.acknowledged()
-	}) {
-		if u.None || u.Term > t.Token {
-			return u.Done, true
-		}
-	}
-	return 0, false
-}
-
-// undisturbed is the end of the first stretch of that length, from begin on, in which faults
-// touch a minority of the nodes only, as the process that died and that of the observer see
-// them, and do not touch that observer. What the dead one had sent may arrive as long as its
-// links hold it.
-func (h *History) undisturbed(begin, length time.Duration, dead, observer int) (end time.Duration, ok bool) {
-	starts := []time.Duration{begin}
-	for _, f := range h.Faults {
-		if f.End > begin {
-			starts = append(starts, f.End)
-		}
-	}
-	for _, start := range starts {
-		if at := start + length; (!ok || at < end) && at <= h.Calm.Begun && h.quietBetween(start, at, dead, observer) {
-			end, ok = at, true
-		}
-	}
-	return end, ok
-}
-
-func (h *History) quietBetween(start, end time.Duration, dead, observer int) bool {
-	touched := make(map[int]bool)
-	for _, f := range h.Faults {
-		switch {
-		case f.End <= start || f.Begin >= end || !f.Fired && f.Err == "":
-		case f.Kind.ofWorker():
-			if f.Process == observer {
-				return false
-			}
-		case f.Kind.ofServer() || f.Process == dead || f.Process == observer:
-			for _, n := range f.Nodes {
-				touched[n] = true
-			}
-		}
-	}
-	return len(touched) <= (h.Run.Nodes-1)/2
 }

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // usesOf returns the uses of one path or election that are wanted.
 func (h *History) usesOf(name string, wanted func(Use) bool) (all []Use) {
@@ -96,18 +93,4 @@ func backwards(h *History, name string, kind use, told *int) (marks []Mark) {
 		last[who] = memory{u, before.left}
 	}
 	return marks
-}
-
-// lifetime is from when until when a process lived which a fault killed, or which did not die.
-func (h *History) lifetime(process, life int) (end time.Duration) {
-	end = h.Calm.Begun
-	for _, f := range h.Faults {
-		if f.Kind == die && f.Process == process && f.Fired {
-			if life == 0 {
-				return f.Begin
-			}
-			life--
-		}
-	}
-	return end
 }

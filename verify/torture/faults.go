@@ -20,7 +20,8 @@ type stage struct {
 	said    chan saying
 	quit    chan struct{} // closed when the workers are not read any more
 
-	workerLocks sync.Map // a *sync.Mutex by worker: one fault at a time, also where one has come late
+	leading     sync.Mutex // held by the fault that kills a leader
+	workerLocks sync.Map   // a *sync.Mutex by worker: one fault at a time, also where one has come late
 
 	mu      sync.Mutex // protects the rest
 	workers []*process
@@ -60,6 +61,20 @@ func (s *stage) await(ctx context.Context, at time.Duration) bool {
 	}
 }
 
+// awaitLeader returns the process that leads for a while, or otherwise when none does for long.
+func (s *stage) awaitLeader(ctx context.Context, otherwise int) (process int) {
+	for end := s.clock.now() + 10*time.Second; s.clock.now() < end; {
+		before, ok := s.cluster.leader()
+		if !s.await(ctx, s.clock.now()+100*time.Millisecond) {
+			break
+		}
+		if now, still := s.cluster.leader(); ok && still && before == now {
+			return now
+		}
+	}
+	return otherwise
+}
+
 // carryOut does one fault. Its times become the real begin and end.
 func (s *stage) carryOut(ctx context.Context, f *Fault) {
 	length := f.End - f.Begin
@@ -72,9 +87,9 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 		}
 	}
 	if f.How == leading {
-		if process, ok := s.cluster.leader(); ok {
-			f.Process = process
-		}
+		s.leading.Lock() // each of them kills another leader
+		defer s.leading.Unlock()
+		f.Process = s.awaitLeader(ctx, f.Process)
 	}
 	if f.Kind.ofWorker() {
 		lock, _ := s.workerLocks.LoadOrStore(f.Process, new(sync.Mutex))

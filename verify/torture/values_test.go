@@ -75,7 +75,7 @@ func TestASoundHistoryOfLeadersAndValuesIsAccepted(t *testing.T) {
 			t.Error(v.Detail)
 		}
 	}
-	for _, claim := range []string{"E1", "E2", "E3", "E4", "E5", "E6", "B1", "B2"} {
+	for _, claim := range []string{"E1", "E2", "E3", "E4", "E5", "E6", "E7", "B1", "B2"} {
 		if !seen[claim] {
 			t.Errorf("%s is not checked", claim)
 		}
@@ -110,6 +110,10 @@ func TestEachClaimAboutLeadersAndValuesIsFoundBroken(t *testing.T) {
 		"a value in the term of another one": {"E5", func(h *History) { h.saw(leader, 0, 330*ms, 331*ms, "200.0", 300, 0) }},
 		"an observer that is told too late":  {"E6", func(h *History) { h.Uses[8].Begun, h.Uses[8].Done = 6*time.Second, 6*time.Second }},
 		"an observer that is never told":     {"E6", func(h *History) { h.Uses[8].Err = "unknown" }},
+		"an observer that is not told of a leader": {"E7", func(h *History) {
+			h.saw(observe, 1, 305*ms, 305*ms, "", 0, 0)
+			h.Tries[2].End = 6 * time.Second
+		}},
 		"a read behind a write":              {"B1", func(h *History) { h.path(latest, 0, 45*ms, 46*ms, "a", 1) }},
 		"a read that finds nothing any more": {"B1", func(h *History) { h.path(latest, 0, 45*ms, 46*ms, "", 0) }},
 		"a read behind a read":               {"B1", func(h *History) { h.path(latest, 0, 33*ms, 34*ms, "a", 1) }},
