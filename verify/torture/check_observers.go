@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -141,13 +142,15 @@ func (h *History) quietBetween(start, end time.Duration, dead, observer int) boo
 
 // lifetime is until when a process lived in that of its lives, or until the faults ended.
 func (h *History) lifetime(process, life int) time.Duration {
+	var ends []time.Duration
 	for _, f := range h.Faults {
 		if f.Kind == die && f.Process == process && f.Fired {
-			if life == 0 {
-				return f.Begin
-			}
-			life--
+			ends = append(ends, f.Begin)
 		}
+	}
+	slices.Sort(ends) // a leader may be killed later than it was planned
+	if life < len(ends) {
+		return ends[life]
 	}
 	return h.Calm.Begun
 }

@@ -112,8 +112,11 @@ func headline(verdicts []Verdict) (text string, broken bool) {
 			continue
 		}
 		claims = append(claims, v.Claim)
-		if v.Claim == "I1" {
+		switch v.Claim {
+		case "I1":
 			text = "Two held the lock at once"
+		case "E1":
+			text = "Two led at once"
 		}
 	}
 	switch {
