@@ -43,14 +43,3 @@ func (k use) watches() bool { return k == watch || k == observe }
 
 // acknowledged reports whether a write certainly took place, and a read found something out.
 func (u Use) acknowledged() bool { return u.Err == "" && u.Done > 0 }
-
-// says is what a read or a watcher said.
-func (u Use) says() string {
-	switch {
-	case u.Err != "":
-		return "unknown"
-	case u.None:
-		return "none"
-	}
-	return u.Value
-}
