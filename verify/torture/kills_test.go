@@ -53,7 +53,7 @@ func TestLeadersAreKilledOverAndOverAgain(t *testing.T) {
 	}
 	killed := 0
 	for runs := 0; runs < 4 && killed < wanted; runs++ {
-		faults, length := leadersAreKilled((wanted-killed)*11/10+1, ttl)
+		faults, length := leadersAreKilled((wanted-killed)*5/4+1, ttl)
 		run := options{minutes: length.Minutes(), ttl: ttl, fencing: true, elects: 1, seed: uint64(runs)}.plan()
 		h := play(t, run, faults)
 		for _, v := range check(h) {
