@@ -14,7 +14,7 @@ func noneInTime(h *History) Verdict {
 	v := Verdict{Claim: "E6", State: holds}
 	within := noneBound(h.Run.TTL)
 	v.Says = fmt.Sprintf("Observers are told within %v that a leader which was killed leads no more, counted from when neither that message nor theirs was held up", within)
-	deaths, count, slowest := 0, 0, time.Duration(0)
+	deaths, count, nones, slowest := 0, 0, 0, time.Duration(0)
 	for i, t := range h.Tries {
 		if !t.diedLeading() {
 			continue
@@ -26,16 +26,19 @@ func noneInTime(h *History) Verdict {
 				continue
 			}
 			count++
-			at, was := h.toldOfEnd(t, o)
+			at, none, was := h.toldOfEnd(t, o)
 			if !was || at > deadline {
 				v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Killed, deadline, fmt.Sprintf("process %d was not told by %.3fs that %s, killed at %.3fs, leads no more",
 					h.Run.Clients[o.client].Process+1, deadline.Seconds(), h.clientOf(t), t.Killed.Seconds())})
 				continue
 			}
 			slowest = max(slowest, at-t.Killed)
+			if none {
+				nones++
+			}
 		}
 	}
-	v.Detail = fmt.Sprintf("%d leaders killed, %d times an observer was in a position to be told, and was after %v at most", deaths, count, slowest.Round(time.Millisecond))
+	v.Detail = fmt.Sprintf("%d leaders killed, %d times an observer was in a position to be told, and was after %v at most; %d times that nobody leads, before the next leader", deaths, count, slowest.Round(time.Millisecond), nones)
 	return v
 }
 
@@ -92,15 +95,15 @@ func (h *History) observersOf(t Try) (all []teller) {
 }
 
 // toldOfEnd is when an observer was told that nobody leads, or of a later leader.
-func (h *History) toldOfEnd(t Try, o teller) (at time.Duration, was bool) {
+func (h *History) toldOfEnd(t Try, o teller) (at time.Duration, none, was bool) {
 	for _, u := range h.usesOf(t.Name, func(u Use) bool {
 		return u.Kind == observe && u.Client == o.client && u.Life == o.life && u.Done > t.Killed && u.acknowledged()
 	}) {
 		if u.None || u.Term > t.Token {
-			return u.Done, true
+			return u.Done, u.None, true
 		}
 	}
-	return 0, false
+	return 0, false, false
 }
 
 // undisturbed is the end of the first stretch of that length, from begin on, in which faults
