@@ -33,7 +33,7 @@ var law = map[string][]string{
 	"pool/redigo":        {"pool", "internal/pipeline", "github.com/gomodule/redigo/redis"},
 	"fence":              {},
 	"board":              {"redlock", "internal/register", "internal/node"},
-	"election":           {"redlock", "internal/register", "internal/node"},
+	"election":           {"redlock", "internal/register", "internal/node", "internal/random"},
 	"internal/quorum":    {},
 	"internal/random":    {},
 	"internal/clock":     {},
