@@ -44,6 +44,14 @@ func Start(n int) (*Cluster, error) {
 	return start(nil, n, listenTCP)
 }
 
+// StartAt is [Start] on ports that others can know: node i, counted from 0, listens on port+i of
+// the loopback interface. It returns an error if one of them is taken, or is none.
+func StartAt(port, n int) (*Cluster, error) {
+	return start(nil, n, func(i int, serve func(net.Conn) bool) (listener, error) {
+		return listenAt(port+i, serve)
+	})
+}
+
 func forTest(t TB, n int, listen listenFunc) *Cluster {
 	t.Helper()
 	c, err := start(t, n, listen)

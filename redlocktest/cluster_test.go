@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +51,34 @@ func TestEachNodeHasItsOwnAddressAndData(t *testing.T) {
 			t.Error("a foreign address was dialled")
 		}
 	})
+}
+
+func TestNodesListenOnThePortsThatWereGiven(t *testing.T) {
+	for {
+		port := 11000 + rand.IntN(4000)
+		c, err := redlocktest.StartAt(port, 3)
+		if err != nil {
+			continue // another process has one of them
+		}
+		for i, addr := range c.Addrs() {
+			if want := net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)); addr != want {
+				t.Errorf("node %d has the address %s, want %s", i, addr, want)
+			}
+		}
+		if _, err := redlocktest.StartAt(port-1, 2); err == nil {
+			t.Error("a port that is taken is given")
+		}
+		c.Close()
+		c, err = redlocktest.StartAt(port, 3) // all ports were given back
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if _, err := redlocktest.StartAt(65535, 2); err == nil {
+			t.Error("there is no port 65536")
+		}
+		return
+	}
 }
 
 func TestAStoppedNodeComesBackOnItsAddress(t *testing.T) {

@@ -34,13 +34,21 @@ type tcp struct {
 func listenTCP(_ int, serve func(net.Conn) bool) (listener, error) {
 	var last error
 	for range 100 {
-		port := 16000 + rand.IntN(16000)
-		t := &tcp{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), serve: serve}
-		if last = t.listen(); last == nil {
+		var t listener
+		if t, last = listenAt(16000+rand.IntN(16000), serve); last == nil {
 			return t, nil
 		}
 	}
 	return nil, fmt.Errorf("redlocktest: find a free port: %w", last)
+}
+
+// listenAt uses a port that was chosen.
+func listenAt(port int, serve func(net.Conn) bool) (listener, error) {
+	t := &tcp{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), serve: serve}
+	if err := t.listen(); err != nil {
+		return nil, fmt.Errorf("redlocktest: %w", err)
+	}
+	return t, nil
 }
 
 func (t *tcp) addr() string { return t.address }
