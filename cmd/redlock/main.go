@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -59,6 +60,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&c,
 		kong.Name("redlock"), kong.Description(description), kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoAppDescFormat: true, WrapUpperBound: 100}),
+		kong.KindMapper(reflect.String, kong.MapperFunc(exact)),
 		kong.Vars{"version": version()},
 		kong.Exit(func(code int) { ended = max(ended, code) }),
 		kong.Bind(&streams{stdout: stdout, say: say}),
@@ -88,6 +90,16 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	say.SetPrefix(prefix(parsed))
 	return codeOf(said(parsed.Run(), say))
+}
+
+// exact takes an argument as it is. Kong passes it through JSON, which replaces what is not UTF-8:
+// in names, in values, and in the arguments of the command.
+func exact(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err == nil {
+		target.SetString(fmt.Sprint(token.Value))
+	}
+	return err
 }
 
 // helpCommand is listed in the help, and never run: see execute.

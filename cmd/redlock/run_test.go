@@ -21,6 +21,15 @@ func TestTheCommandsOwnExitCodeIsPassedOn(t *testing.T) {
 	}
 }
 
+func TestTheCommandGetsItsArgumentsByteForByte(t *testing.T) {
+	t.Parallel()
+	const odd = "a\xffb\x9b"
+	cluster := redlocktest.New(t, 3)
+	if out := start(t, lockArgs(cluster, "printf", "%s", odd)...).expectCode(0); out != odd {
+		t.Errorf("the command was given %q, want %q", out, odd)
+	}
+}
+
 func TestACommandThatASignalEndsGives128PlusItsNumberAndTheLockIsReleased(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)
