@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// previousVariable has what the leader before has proclaimed.
+const previousVariable = "REDLOCK_PREVIOUS"
+
 // environment is what the command gets: inherited, and what it may want to know
 // about the lock. The lock's value is not among it, since a process that knows it can
 // release the lock; and neither are the URLs of the nodes, with their passwords.
@@ -16,7 +19,7 @@ func (r *runCommand) environment(inherited []string, token uint64) []string {
 		"REDLOCK_OWNER=" + r.Owner,
 		"REDLOCK_TTL_MS=" + strconv.FormatInt(r.TTL.Milliseconds(), 10),
 	}
-	hidden := append([]string{nodesVariable + "=", "REDLOCK_TOKEN="}, own...) // also those of an outer lock
+	hidden := append([]string{nodesVariable + "=", "REDLOCK_TOKEN=", previousVariable + "="}, own...) // also those of an outer lock
 	if r.Fencing {
 		own = append(own, "REDLOCK_TOKEN="+strconv.FormatUint(token, 10))
 	}

@@ -14,7 +14,8 @@ import (
 // shells, env(1) and timeout(1).
 const (
 	exitTwoHolders  = 1   // demo: the referee saw two holders at once
-	exitNotHeld     = 3   // status --quiet, release: no holder; systemctl uses it for a unit that does not run
+	exitNotHeld     = 3   // status --quiet, release: no holder; leader, latest: nobody, nothing; systemctl uses it for a unit that does not run
+	exitExpired     = 4   // latest: the last value has expired
 	exitUsage       = 64  // EX_USAGE: wrong flags, options or node URLs
 	exitNoQuorum    = 69  // EX_UNAVAILABLE: too few nodes answered
 	exitSystem      = 71  // EX_OSERR: the command could not be started, or the masters in memory

@@ -14,9 +14,13 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// hold is the time in which the command runs and the lock is held.
+// hold is the time in which the command runs and the lock is held, or the leadership.
 type hold struct {
 	lock    *redlock.Lock
+	what    string // what is held: "the lock"
+	named   string // the same with its name
+	held    func() bool
+	unlock  func(context.Context) error
 	grace   time.Duration
 	signals <-chan os.Signal
 	say     *log.Logger
@@ -27,19 +31,18 @@ type hold struct {
 
 // run runs the command and releases the lock, however the command ended.
 func (h *hold) run(path string, argv, env []string) error {
-	stillHeld := func() bool { return h.lock.Context().Err() == nil }
-	if !stillHeld() { // the steps before took too long
+	if !h.held() { // the steps before took too long
 		h.lost = true
 		h.release()
-		return endWith(exitLost, fmt.Errorf("the lock was lost before the command was started: %s", trimmed(context.Cause(h.lock.Context()))))
+		return endWith(exitLost, fmt.Errorf("%s was lost before the command was started: %s", h.what, trimmed(context.Cause(h.lock.Context()))))
 	}
-	c, err := child.Start(path, argv, env, h.grace, stillHeld)
+	c, err := child.Start(path, argv, env, h.grace, h.held)
 	if err != nil {
 		h.release()
 		return notStarted(argv[0], err)
 	}
 	if err := c.Unguarded(); err != nil {
-		h.say.Printf("warning: if redlock is killed, children of the command live on without the lock: %v", err)
+		h.say.Printf("warning: if redlock is killed, children of the command live on without %s: %v", h.what, err)
 	}
 	h.watch(c)
 	c.Leave()
@@ -47,7 +50,7 @@ func (h *hold) run(path string, argv, env []string) error {
 	// without it, as they do without redlock.
 	h.release()
 	if h.lost {
-		return endWith(exitLost, fmt.Errorf("the lock was lost; the command ended with exit code %d", c.Code()))
+		return endWith(exitLost, fmt.Errorf("%s was lost; the command ended with exit code %d", h.what, c.Code()))
 	}
 	return commandEnded(c.Code())
 }
@@ -69,8 +72,8 @@ func (h *hold) watch(c *child.Child) {
 			kill = time.After(h.grace)
 			go func() { // ends when stderr is read; it may never be
 				defer close(said)
-				h.say.Printf("the lock %q was lost: %s; the command gets SIGTERM now, SIGKILL after %v",
-					h.lock.Name(), trimmed(context.Cause(h.lock.Context())), h.grace)
+				h.say.Printf("%s was lost: %s; the command gets SIGTERM now, SIGKILL after %v",
+					h.named, trimmed(context.Cause(h.lock.Context())), h.grace)
 			}()
 		case <-kill:
 			kill = nil
@@ -94,11 +97,11 @@ func (h *hold) watch(c *child.Child) {
 // release releases the lock. If that fails it only warns, since the lock expires. But if the lock
 // was gone already, another holder may have worked at the same time: then the lock counts as lost.
 func (h *hold) release() {
-	err := h.lock.Unlock(context.Background()) // takes no longer than the node timeout
+	err := h.unlock(context.Background()) // takes no longer than the node timeout
 	switch {
 	case h.lost:
 	case err == nil && h.verbose:
-		h.say.Printf("the lock %q was released after %v", h.lock.Name(), rounded(time.Since(h.began)))
+		h.say.Printf("%s was released after %v", h.named, rounded(time.Since(h.began)))
 	case err == nil:
 	case errors.Is(err, redlock.ErrNotHeld):
 		h.lost = true

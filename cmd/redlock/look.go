@@ -68,7 +68,7 @@ func coded(err error) error {
 		code = exitSystem
 	}
 	text := trimmed(err)
-	for _, op := range []string{"inspect", "watch", "list", "force release"} {
+	for _, op := range []string{"inspect", "watch", "list", "force release", "read", "read leader of", "publish"} {
 		if rest, found := strings.CutPrefix(text, op+" "); found && strings.HasPrefix(rest, `"`) {
 			text = rest
 		}
@@ -172,7 +172,7 @@ func (c *watchCommand) Run(s *streams) error {
 			return err
 		}
 		for change := range changes {
-			change.Err = unknownWords(change.Err)
+			change.Err = unknownWords(change.Err, "who holds")
 			if c.JSON {
 				err = writeLine(s.stdout, newChange(c.Name, time.Now(), change))
 			} else {

@@ -111,13 +111,16 @@ func newStatus(name string, s redlock.State, nodes []redlock.NodeState, err erro
 }
 
 func newChange(name string, at time.Time, c redlock.Change) jsonChange {
-	j := jsonChange{Time: at.Format("2006-01-02T15:04:05.000Z07:00"), Change: c.Kind.String(), jsonState: newState(c.State), Error: errorText(c.Err)}
+	j := jsonChange{Time: stamped(at), Change: c.Kind.String(), jsonState: newState(c.State), Error: errorText(c.Err)}
 	if c.Kind == redlock.Unknown { // the state is the last that was known
 		j.jsonState = jsonState{State: "unknown"}
 	}
 	j.Name = name
 	return j
 }
+
+// stamped is a time in JSON.
+func stamped(at time.Time) string { return at.Format("2006-01-02T15:04:05.000Z07:00") }
 
 func newList(found redlock.Listing) jsonList {
 	list := jsonList{Locks: []jsonState{}, Failed: newFailed(found.Failed)}

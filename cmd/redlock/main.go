@@ -1,6 +1,8 @@
 // Command redlock takes Redlock locks from the command line. "redlock run" holds a lock while a
-// command runs. "redlock status" and "redlock watch" show its holder. "redlock doctor" diagnoses
-// the masters. "redlock demo" shows a lock at work while nodes fail.
+// command runs. "redlock status" and "redlock watch" show its holder. "redlock elect" runs a command
+// while it leads, and "redlock leader" shows the leader. "redlock publish" and "redlock latest" write
+// and read a value that a majority keeps. "redlock doctor" diagnoses the masters. "redlock demo" shows
+// a lock and an election at work while nodes and processes fail.
 package main
 
 import (
@@ -27,6 +29,7 @@ const description = `A lock on several independent Redis (or Valkey) masters, gr
   redlock run --embedded --name try -- sleep 5   try it, no Redis needed
   redlock run --node redis://r1,redis://r2,redis://r3 --name backup -- ./backup.sh
   redlock status --node redis://r1,redis://r2,redis://r3 backup
+  redlock elect --node redis://r1,redis://r2,redis://r3 --name web --value 10.0.0.7 -- ./serve
   redlock doctor --node redis://r1,redis://r2,redis://r3`
 
 type cli struct {
@@ -36,6 +39,11 @@ type cli struct {
 	Watch   watchCommand   `cmd:"" help:"Print each time that a lock is acquired, released or expires, until interrupted."`
 	List    listCommand    `cmd:"" help:"List the locks with holder, remaining time, and number of waiters."`
 	Release releaseCommand `cmd:"" help:"Delete a lock, although another client holds it."`
+	Elect   electCommand   `cmd:"" help:"Campaign in an election, and run a command while leading."`
+	Leader  leaderCommand  `cmd:"" help:"Show the leader of an election, with the value that it proclaimed."`
+	Publish publishCommand `cmd:"" help:"Publish a value under a path."`
+	Latest  latestCommand  `cmd:"" help:"Show the newest value of a path."`
+	Masters mastersCommand `cmd:"" help:"Run five masters in memory, for --embedded, until interrupted."`
 	Doctor  doctorCommand  `cmd:"" help:"Diagnose the masters: what endangers mutual exclusion or performance, with a remedy."`
 
 	HelpOf     helpCommand       `cmd:"" name:"help" help:"Print the help of redlock or of a command."`

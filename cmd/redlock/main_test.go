@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,7 +32,21 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	heed()
+	if err := os.Setenv(portVariable, freePorts()); err != nil { // where nothing listens
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// freePorts returns the first of so many ports as "redlock masters" needs.
+func freePorts() string {
+	for {
+		port := 11000 + rand.IntN(4000)
+		if cluster, err := redlocktest.StartAt(port, embeddedNodes); err == nil {
+			cluster.Close()
+			return strconv.Itoa(port)
+		}
+	}
 }
 
 // heed reverts what a shell does to background jobs and nohup to everything: they

@@ -22,8 +22,6 @@ import (
 // user of the machine can read the passwords in the URLs.
 const nodesVariable = "REDLOCK_NODES"
 
-const embeddedNodes = 5
-
 // nodes are the masters to lock on, connected to when first used.
 type nodes struct {
 	pools   []pool.Pool
@@ -41,31 +39,44 @@ func (n *nodes) close() {
 	}
 }
 
-// embed returns masters in memory.
+// embed returns masters in memory of this process.
 func embed() (*nodes, error) {
 	cluster, err := redlocktest.Start(embeddedNodes)
 	if err != nil {
 		return nil, endWith(exitSystem, err)
 	}
-	n := &nodes{cluster: cluster}
-	for _, addr := range cluster.Addrs() {
+	n := connect(cluster.Addrs())
+	n.cluster = cluster
+	return n, nil
+}
+
+func connect(addrs []string) *nodes {
+	n := &nodes{}
+	for _, addr := range addrs {
 		n.add(&redis.Options{Addr: addr})
 	}
-	return n, nil
+	return n
 }
 
 // masters are the flags that name the nodes, the same for all sub-commands.
 type masters struct {
 	Node      []string `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Several are separated by commas, or --node is repeated; three or five are best. Default: the URLs in REDLOCK_NODES, separated by commas or blanks; 'ps' does not show passwords there. Options after '?': db, client_name, protocol (2 or 3), dial_timeout, read_timeout, write_timeout, skip_verify."`
+	Embedded  bool     `help:"Use the masters in memory that \"redlock masters\" runs on this machine: for a try-out without Redis."`
 	TLSCA     string   `name:"tls-ca" placeholder:"FILE" help:"The CA certificates (PEM) for rediss:// nodes, in place of the system's."`
 	TLSCert   string   `name:"tls-cert" placeholder:"FILE" help:"The client certificate (PEM) for rediss:// nodes. Needs --tls-key."`
 	TLSKey    string   `name:"tls-key" placeholder:"FILE" help:"The key (PEM) of --tls-cert."`
 	TLSServer string   `name:"tls-server-name" placeholder:"NAME" help:"The server name in the certificates of rediss:// nodes. Default: the host of the URL."`
 }
 
-// open returns the nodes of the URLs of --node. Without --node it uses REDLOCK_NODES. If both are
-// empty, it returns an error, which ends with otherwise.
+// open returns the nodes of --embedded, or of the URLs of --node. Without both it uses
+// REDLOCK_NODES. If that is empty, it returns an error, which ends with otherwise.
 func (m *masters) open(otherwise string) (*nodes, error) {
+	switch {
+	case m.Embedded && len(m.Node) > 0:
+		return nil, endWith(exitUsage, errors.New("--embedded has masters of its own: leave --node out"))
+	case m.Embedded:
+		return embeddedElsewhere()
+	}
 	urls := m.Node
 	if len(urls) == 0 {
 		urls = strings.Fields(os.Getenv(nodesVariable))

@@ -39,5 +39,9 @@ func (r redacting) Write(p []byte) (int, error) {
 // trimmed returns the text of an error in the words of the command line, without the prefix that
 // the messages of this command have anyway.
 func trimmed(err error) string {
-	return flagWords.Replace(strings.TrimPrefix(err.Error(), "redlock: "))
+	text := err.Error()
+	for _, library := range []string{"redlock: ", "board: ", "election: "} {
+		text = strings.TrimPrefix(text, library)
+	}
+	return flagWords.Replace(text)
 }

@@ -18,30 +18,42 @@ import (
 
 // nodes opens the masters to lock on.
 func (r *runCommand) nodes() (*nodes, error) {
-	switch {
-	case r.Embedded && len(r.Node) > 0:
-		return nil, endWith(exitUsage, errors.New("--embedded starts masters of its own: leave --node out"))
-	case r.Embedded:
+	n, err := r.open(", or try --embedded")
+	if errors.Is(err, errNotEmbedded) {
 		return embed()
 	}
-	return r.open(", or try --embedded")
+	return n, err
 }
 
 // Run takes the lock, runs the command, releases the lock and reports how that ended.
-func (r *runCommand) Run(s *streams) error {
+func (r *runCommand) Run(s *streams) error { return r.report(s, r.lock) }
+
+// A work is what is done on the nodes: first it takes what the command needs.
+type work func(*redlock.Locker, *job) error
+
+// A job is the command, and what surrounds it.
+type job struct {
+	*streams
+	signals <-chan os.Signal
+	path    string // of the command's program
+	argv    []string
+}
+
+// report does the work and writes to --status-fd how it ended.
+func (r *runCommand) report(s *streams, do work) error {
 	status, err := openStatus(r.StatusFD)
 	if err != nil {
 		return err
 	}
-	end := r.run(s)
+	end := r.prepare(s, do)
 	if err := status.write(end); err != nil {
 		s.say.Printf("warning: %v", err)
 	}
 	return end
 }
 
-// run takes the lock, runs the command and releases the lock.
-func (r *runCommand) run(s *streams) error {
+// prepare finds the command and the nodes, does the work, and settles.
+func (r *runCommand) prepare(s *streams, do work) error {
 	argv := r.argv()
 	var path string
 	if len(r.Command) > 0 {
@@ -73,32 +85,36 @@ func (r *runCommand) run(s *streams) error {
 	if err != nil {
 		return endWith(exitUsage, optionWords(err))
 	}
+	if nodes.cluster != nil {
+		s.say.Printf("--embedded: %q is on %d masters in memory, which no other process can reach; \"redlock masters\" starts some that all can", r.Name, embeddedNodes)
+	}
 	// First the end of the run, then the keys that may be left on nodes.
-	end := said(r.hold(locker, s, signals, path, argv), s.say)
+	end := said(do(locker, &job{s, signals, path, argv}), s.say)
 	r.settle(locker, s, end)
 	journal.end()
 	return end
 }
 
-// hold takes the lock and runs the command.
-func (r *runCommand) hold(locker *redlock.Locker, s *streams, signals <-chan os.Signal, path string, argv []string) error {
-	if r.Embedded {
-		s.say.Printf("--embedded: %q is locked on %d masters in memory, which no other process can reach", r.Name, embeddedNodes)
-	}
+// lock takes the lock and runs the command.
+func (r *runCommand) lock(locker *redlock.Locker, j *job) error {
 	began := time.Now()
-	lock, err := r.acquire(locker, signals)
+	lock, err := r.acquire(locker, j.signals)
 	if err != nil {
 		return err
 	}
 	if r.Verbose {
 		held, total := lock.Held()
-		s.say.Printf("the lock %q was granted by %d of %d nodes so far, after %v", r.Name, held, total, rounded(time.Since(began)))
+		j.say.Printf("the lock %q was granted by %d of %d nodes so far, after %v", r.Name, held, total, rounded(time.Since(began)))
 	}
-	h := &hold{lock: lock, grace: r.Grace, signals: signals, say: s.say, verbose: r.Verbose, began: time.Now()}
+	h := &hold{
+		lock: lock, what: "the lock", named: fmt.Sprintf("the lock %q", r.Name), unlock: lock.Unlock,
+		held:  func() bool { return lock.Context().Err() == nil },
+		grace: r.Grace, signals: j.signals, say: j.say, verbose: r.Verbose, began: time.Now(),
+	}
 	if len(r.Command) == 0 {
-		return h.untilInputEnds(os.Stdin, s.stdout)
+		return h.untilInputEnds(os.Stdin, j.stdout)
 	}
-	return h.run(path, argv, r.environment(os.Environ(), lock.Token()))
+	return h.run(j.path, j.argv, r.environment(os.Environ(), lock.Token()))
 }
 
 // argv is the command without the "--" before it.
@@ -111,11 +127,13 @@ func (r *runCommand) argv() []string {
 
 func (r *runCommand) options(j *journal) []redlock.Option {
 	options := []redlock.Option{
-		redlock.WithTTL(r.TTL), redlock.WithKeepAlive(), redlock.WithMaxWait(r.Wait),
-		redlock.WithOwner(r.Owner), redlock.WithPrefix(r.Prefix),
+		redlock.WithTTL(r.TTL), redlock.WithKeepAlive(), redlock.WithOwner(r.Owner), redlock.WithPrefix(r.Prefix),
 	}
-	if r.Wait == 0 {
+	switch {
+	case r.Wait == 0:
 		options = append(options, redlock.WithMaxTries(1))
+	case r.Wait > 0:
+		options = append(options, redlock.WithMaxWait(r.Wait))
 	}
 	if r.Fair {
 		options = append(options, redlock.WithFair())
@@ -134,7 +152,7 @@ func (r *runCommand) options(j *journal) []redlock.Option {
 	} else if !r.Quiet {
 		options = append(options, redlock.WithTrace(&redlock.Trace{Same: func(node string) {
 			j.say.Printf("warning: node %s is the same server as another one, and does not count: give each master once", node)
-		}}))
+		}, Round: r.round}))
 	}
 	return options
 }

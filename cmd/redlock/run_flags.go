@@ -3,11 +3,12 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/quorumlock/quorumlock/redlock"
 )
 
 type runCommand struct {
 	masters
-	Embedded bool          `help:"Lock on five masters in memory, which no other process can reach: for a try-out without Redis."`
 	Name     string        `required:"" help:"The name of the lock. Runs with the same name and nodes exclude each other."`
 	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed after each third of that."`
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while another holder has the lock. Default: one attempt."`
@@ -22,7 +23,8 @@ type runCommand struct {
 	StatusFD int           `name:"status-fd" placeholder:"N" help:"At the end, write a word and the exit code to this file descriptor. See below."`
 	Quiet    bool          `short:"q" xor:"talk" help:"Print nothing if another holder has the lock, and no warnings about --node. Errors are still printed."`
 	Verbose  bool          `short:"v" xor:"talk" help:"Print events on stderr: new ones at once, repeated ones with their number."`
-	Command  []string      `arg:"" optional:"" passthrough:"partial" help:"The command and its arguments, after --. Without one the lock is held until the standard input ends."`
+	round    func(redlock.RoundInfo)
+	Command  []string `arg:"" optional:"" passthrough:"partial" help:"The command and its arguments, after --. Without one the lock is held until the standard input ends."`
 }
 
 // Help is the part of "redlock run --help" after the flags.
@@ -38,6 +40,8 @@ The lock is released when the command has ended, even if processes that it start
 If the lock is lost (a majority of the nodes failed or forgot it), the command and its children get SIGTERM at once, and SIGKILL after --grace. In the meantime another holder may get the lock.
 
 If redlock itself is killed, a second redlock process ends the command's process group in the same way. On Linux the command itself gets SIGKILL at once. A process that has left the group (setsid, daemons) gets no signal.
+
+With --embedded, and no "redlock masters" on this machine, it starts five masters in memory of its own, which no other process can reach.
 
 Without a command the lock is held until the standard input ends or a signal comes. When the lock is granted, redlock prints one line, "held", or "held TOKEN" with --fencing. If the lock is lost, redlock ends at once. A script in bash that holds the lock while it works:
 

@@ -15,11 +15,11 @@ import (
 
 var (
 	missingUnit = regexp.MustCompile(`expected duration but got "([^"]*)": time: missing unit in duration "[^"]*"`)
-	option      = regexp.MustCompile(`\bWith(TTL|NodeTimeout|Owner|RestartGuard)\(("(?:[^"\\]|\\.)*"|[^")]*)\): `)
+	option      = regexp.MustCompile(`\bWith(TTL|NodeTimeout|Owner|RestartGuard|Retention)\(("(?:[^"\\]|\\.)*"|[^")]*)\): `)
 	releases    = regexp.MustCompile(`\b(\d+) releases not confirmed`)
 )
 
-var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", "Owner": "--owner", "RestartGuard": "--guard"}
+var flagOf = map[string]string{"TTL": "--ttl", "NodeTimeout": "--node-timeout", "Owner": "--owner", "RestartGuard": "--guard", "Retention": "--retention"}
 
 // flagWords says with which flag to do what the library says of the client's configuration.
 var flagWords = strings.NewReplacer(
@@ -52,7 +52,7 @@ func optionWords(err error) error {
 		parts := option.FindStringSubmatch(call)
 		return fmt.Sprintf("%s %s: ", flagOf[parts[1]], parts[2])
 	})
-	return errors.New(text)
+	return errors.New(strings.ReplaceAll(strings.TrimPrefix(text, "board: "), "or Forever", "or --forever"))
 }
 
 // closeWords returns the error of [redlock.Locker.Close] in one line.
@@ -76,8 +76,8 @@ func (r *runCommand) refusalWords(err error) error {
 	return err
 }
 
-// unknownWords is why a watch cannot say how a lock is, nil if it can.
-func unknownWords(err error) error {
+// unknownWords is why a watch cannot say how a lock is, nil if it can. asked is what it was asked.
+func unknownWords(err error, asked string) error {
 	var q *redlock.QuorumError
 	if !errors.As(err, &q) {
 		return err
@@ -87,7 +87,7 @@ func unknownWords(err error) error {
 		failed = len(q.Nodes.Errors)
 	}
 	_, met, _ := strings.Cut(quorumWords(q), "; ")
-	return fmt.Errorf("no majority says who holds %q: %d of %d nodes answered; %s", q.Name, q.Total-failed, q.Total, flagWords.Replace(met))
+	return fmt.Errorf("no majority says %s %q: %d of %d nodes answered; %s", asked, q.Name, q.Total-failed, q.Total, flagWords.Replace(met))
 }
 
 func quorumWords(q *redlock.QuorumError) string {
