@@ -47,6 +47,14 @@ func TestTheDemoShowsALockLostAndRegainedAndNeverTwoHolders(t *testing.T) {
 			t.Errorf("the summary does not say %q:\n%s", text, out)
 		}
 	}
+	for _, text := range []string{"An election on the same masters", "observer: candidate-1 leads"} {
+		if !strings.Contains(out, text) {
+			t.Errorf("the election does not show %q:\n%s", text, out)
+		}
+	}
+	if !strings.Contains(out, "3 leaders, one after the other: ") && !strings.Contains(out, "this machine seems too busy") {
+		t.Errorf("the summary does not say how the election ended:\n%s", out)
+	}
 	if said := p.stderr.String(); said != "" {
 		t.Errorf("stderr: %s", said)
 	}

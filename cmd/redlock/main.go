@@ -46,6 +46,8 @@ type cli struct {
 	Masters mastersCommand `cmd:"" help:"Run five masters in memory, for --embedded, until interrupted."`
 	Doctor  doctorCommand  `cmd:"" help:"Diagnose the masters: what endangers mutual exclusion or performance, with a remedy."`
 
+	Candidate candidateCommand `cmd:"" name:"demo-candidate" hidden:"" help:"A process of the demo."`
+
 	HelpOf     helpCommand       `cmd:"" name:"help" help:"Print the help of redlock or of a command."`
 	VersionOf  versionCommand    `cmd:"" name:"version" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Write a script with which a shell completes the arguments of redlock."`

@@ -16,6 +16,9 @@ type Summary struct {
 	Left     int  // nodes that still have the lock's key
 	Broken   bool // the faults did not stay inside the assumptions
 
+	Leaders      // the election
+	voted   bool // it took place, and was not interrupted
+
 	workers []workerState
 	checked int
 	found   []overlap
@@ -65,6 +68,24 @@ func (s Summary) Write(w io.Writer) {
 		fmt.Fprintln(w, "No node has a key of the lock left.")
 	default:
 		fmt.Fprintf(w, "The key of the lock is left on %d %s, until it expires.\n", s.Left, plural(s.Left, "node", "nodes"))
+	}
+	if s.voted {
+		s.Leaders.write(w)
+	}
+}
+
+// write writes how the election ended.
+func (l Leaders) write(w io.Writer) {
+	switch {
+	case l.Two > 0:
+		fmt.Fprintln(w, "\nTWO LED AT THE SAME TIME.")
+	case l.Forgotten > 0:
+		fmt.Fprintln(w, "\nA LEADER DID NOT FIND THE LAST STEP OF THE LEADER BEFORE.")
+	case l.AfterKill == 0 || l.AfterEnd == 0:
+		fmt.Fprintln(w, "\nThe election was not over in time: this machine seems too busy.")
+	default:
+		fmt.Fprintf(w, "\n%d leaders, one after the other: %s after one was killed, %s after one\nresigned. Each found the last step of the leader before.\n",
+			l.Elected, brief(l.AfterKill), brief(l.AfterEnd))
 	}
 }
 
