@@ -69,8 +69,10 @@ func New(locker *redlock.Locker, name string, opts ...redlock.LockOption) (*Elec
 func (e *Election) Name() string { return e.name }
 
 // Campaign waits until this process leads, and proclaims value, of up to [MaxValue] bytes, which
-// replaces what the leader before has proclaimed ([Leadership.Previous] has that). Campaigns of
-// one name succeed in the order in which they began.
+// replaces what the leader before has proclaimed ([Leadership.Previous] has that). So a leader that
+// dies right after its election leaves its first value, and nothing of what came before: what the
+// next one must not lose belongs into the first value, or into a store of its own. Campaigns of one
+// name succeed in the order in which they began.
 //
 // The error is one that [redlock.Locker.Lock] returns: it matches ctx.Err() if ctx ended first,
 // [redlock.ErrNoQuorum] if too few masters answered for long, and [redlock.ErrClosed]. Then this
