@@ -165,7 +165,7 @@ func (c *cluster) leader() (process int, ok bool) {
 
 // sideKeys are endings of keys that may outlive the locks: a counter of tokens is kept for
 // long, and so is a published value; a wait queue goes when the leases of its waiters end.
-var sideKeys = []string{":fence", ":queue", ":lease", ":wait", ":value"}
+var sideKeys = []string{":fence", ":queue", ":lease", ":wait", ":value", ":leader"}
 
 // A leftKey is a key of a lock that is on a node.
 type leftKey struct {
