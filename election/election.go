@@ -164,8 +164,9 @@ type Leader struct {
 	Confirmed bool
 }
 
-func leader(v register.Value, holder string) Leader {
-	return Leader{Value: v.Text, Holder: register.Label(holder), Term: uint64(v.Version.Term), Seq: uint64(v.Version.Seq), Confirmed: v.Confirmed}
+// leader is what a leader has proclaimed, without its Holder.
+func leader(v register.Value) Leader {
+	return Leader{Value: v.Text, Term: uint64(v.Version.Term), Seq: uint64(v.Version.Seq), Confirmed: v.Confirmed}
 }
 
 // Leader returns the process that leads, in one round trip, and in two if the masters give
@@ -184,7 +185,9 @@ func (e *Election) Leader(ctx context.Context) (Leader, error) {
 	case led.Version == node.Version{}:
 		return Leader{}, fmt.Errorf("election: %q: %w", e.name, ErrNoLeader)
 	}
-	return leader(led.Value, led.Holder), nil
+	l := leader(led.Value)
+	l.Holder = register.Label(led.Holder)
+	return l, nil
 }
 
 // repeatPause is the longest pause before masters are asked again to confirm an election.

@@ -23,8 +23,6 @@ type Leadership struct {
 	runs     bool          // it is that of Run, which resigns
 	changed  chan struct{} // has room for one: a value was proclaimed
 
-	proclaiming chan struct{} // has room for one: the Proclaim under way
-
 	mu       sync.Mutex // protects the rest
 	value    string     // that was proclaimed last
 	version  node.Version
@@ -45,7 +43,7 @@ func newLeadership(e *Election, lock *redlock.Lock) *Leadership {
 	_, nodes := lock.Held()
 	s := &Leadership{
 		election: e, lock: lock, writer: register.WriterOf(lock),
-		changed: make(chan struct{}, 1), proclaiming: make(chan struct{}, 1), storedAt: make([]node.Version, nodes),
+		changed: make(chan struct{}, 1), storedAt: make([]node.Version, nodes),
 	}
 	ctx, end := context.WithCancelCause(lock.Context())
 	s.ctx, s.end = leaderContext{ctx, lock.Context()}, end
@@ -74,33 +72,35 @@ func (c leaderContext) Done() <-chan struct{} {
 // granted by one master only would show a leader that was never elected.
 func (s *Leadership) begin(ctx context.Context, value string) error {
 	e := s.election
-	for read := false; ; {
-		var err error
-		if !read {
-			var former register.Value
-			// Once only: a Proclaim that failed may have replaced what is read here.
-			if former, err = e.registers.Former(ctx, "campaign", e.name, s.writer); err == nil {
-				read = true
-				if former.Version != (node.Version{}) {
-					s.previous = leader(former, "")
-					s.previous.Holder = ""
-				}
-			}
+	// Once only: a Proclaim that failed may have replaced what is read here.
+	err := s.insist(ctx, func() error {
+		former, err := e.registers.Former(ctx, "campaign", e.name, s.writer)
+		if err == nil && former.Version != (node.Version{}) {
+			s.previous = leader(former)
 		}
-		if err == nil {
-			err = s.Proclaim(ctx, value)
-		}
+		return err
+	})
+	if err == nil {
+		err = s.insist(ctx, func() error { return s.Proclaim(ctx, value) })
+	}
+	if err == nil {
+		go s.repair() // ends with the leadership
+	}
+	return err
+}
+
+// insist repeats what too few masters have answered, as long as this process leads.
+func (s *Leadership) insist(ctx context.Context, do func() error) error {
+	for {
+		err := do()
 		switch {
-		case err == nil:
-			go s.repair() // ends with the leadership
-			return nil
 		case !errors.Is(err, redlock.ErrNoQuorum):
 			return err
 		case s.pause(ctx): // it still leads: once more
 		case ctx.Err() != nil:
-			return fmt.Errorf("election: campaign %q: %w: %w", e.name, ctx.Err(), err)
+			return fmt.Errorf("election: campaign %q: %w: %w", s.election.name, ctx.Err(), err)
 		default: // the term has ended
-			return fmt.Errorf("election: campaign %q: %w: %w", e.name, redlock.ErrNotHeld, err)
+			return fmt.Errorf("election: campaign %q: %w: %w", s.election.name, redlock.ErrNotHeld, err)
 		}
 	}
 }
@@ -124,7 +124,7 @@ func (s *Leadership) Lock() *redlock.Lock { return s.lock }
 
 // IsLeader reports whether this process leads. It sends nothing. It reads the clock: a process
 // that slept until its leadership was over is told so.
-func (s *Leadership) IsLeader() bool { return s.writer.Held() && s.ctx.Err() == nil }
+func (s *Leadership) IsLeader() bool { return s.ctx.Err() == nil }
 
 // Previous returns what the leader before has proclaimed last, and whether there was one. (Its
 // Holder is not known.) All that it has proclaimed successfully is in it, or replaced by something
@@ -149,18 +149,14 @@ func (s *Leadership) Proclaim(ctx context.Context, value string) error {
 	if s.ctx.Err() != nil {
 		return fmt.Errorf("election: proclaim %q: %w: %w", e.name, redlock.ErrNotHeld, context.Cause(s.ctx))
 	}
-	select {
-	case s.proclaiming <- struct{}{}:
-		defer func() { <-s.proclaiming }()
-	case <-ctx.Done():
-		return fmt.Errorf("election: proclaim %q: %w", e.name, ctx.Err())
-	}
 	version, err := e.registers.Proclaim(ctx, e.name, s.writer, value, retention, s.stored)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.value, s.version = value, version
+	if version.Compare(s.version) > 0 { // of two at the same time the second may be done first
+		s.value, s.version = value, version
+	}
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:

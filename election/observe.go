@@ -55,7 +55,8 @@ func (e *Election) Observe(ctx context.Context) (<-chan Change, error) {
 	return register.Watch(ctx, e.registers, e.name, true, func(r register.Reading) Change {
 		c := Change{Kind: Kind(r.Kind), Err: r.Err}
 		if c.Kind == Leads {
-			c.Leader = leader(r.Value, r.Holder)
+			c.Leader = leader(r.Value)
+			c.Leader.Holder = register.Label(r.Holder)
 		}
 		return c
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
@@ -108,8 +109,8 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 	case keys == 0:
 		return f, fmt.Errorf("redlock: %s %q: %w: no key on the %d of %d nodes that answered", op, name, ErrNotHeld, q.Granted, q.Total)
 	}
-	if most, nodes := mostly(seen); most.held && nodes >= q.Needed {
-		f.Held = holderOf(most.value)
+	if most, nodes := fanout.Mostly(seen); most.Held && nodes >= q.Needed {
+		f.Held = holderOf(most.Value)
 	}
 
 	if err := l.enter(); err != nil {

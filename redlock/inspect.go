@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
@@ -118,7 +119,7 @@ func (l *Locker) Waiters(ctx context.Context, name string) (int, error) {
 // inspect reads a lock, and leaves a waiter flag for so long.
 func (l *Locker) inspect(ctx context.Context, name string, mark time.Duration) (State, error) {
 	key, answers, err := l.lookAt(ctx, "inspect", name, mark, func(answers []node.Answer) bool {
-		_, nodes := mostly(answers)
+		_, nodes := fanout.Mostly(answers)
 		return nodes >= l.group.Majority()
 	})
 	if err != nil {
@@ -163,20 +164,20 @@ func (l *Locker) state(op, name, key string, answers []node.Answer) (State, erro
 	if q.Granted < q.Needed {
 		return State{}, q
 	}
-	most, nodes := mostly(answers)
-	if held := heldMost(answers); nodes < q.Needed && held+s.Total-q.Granted >= q.Needed {
+	most, nodes := fanout.Mostly(answers)
+	if held := fanout.HeldMost(answers); nodes < q.Needed && held+s.Total-q.Granted >= q.Needed {
 		q.note = fmt.Sprintf("it is held on %d of %d nodes, and maybe on those that failed", held, q.Granted)
 		q.Granted = held
 		return State{}, q
 	}
-	if !most.held || nodes < q.Needed {
+	if !most.Held || nodes < q.Needed {
 		if s.Nodes = free; free < q.Needed {
 			s.Blocked = shortest(answers, func(string) bool { return true }, q.Needed-free)
 		}
 		return s, nil
 	}
-	s.Holder, s.Nodes, s.value = holderOf(most.value), nodes, most.value
-	s.TTL = shortest(answers, func(value string) bool { return value == most.value }, nodes-q.Needed+1)
+	s.Holder, s.Nodes, s.value = holderOf(most.Value), nodes, most.Value
+	s.TTL = shortest(answers, func(value string) bool { return value == most.Value }, nodes-q.Needed+1)
 	return s, nil
 }
 
@@ -197,41 +198,4 @@ func shortest(answers []node.Answer, counts func(value string) bool, n int) time
 		return -1
 	}
 	return left[n-1]
-}
-
-// A view is what a node has: a value, or nothing.
-type view struct {
-	held  bool
-	value string
-}
-
-// heldMost is the largest number of nodes that have the same value.
-func heldMost(answers []node.Answer) (most int) {
-	counts := make(map[string]int)
-	for _, a := range answers {
-		if a.Status == node.Taken {
-			counts[a.Holder]++
-			most = max(most, counts[a.Holder])
-		}
-	}
-	return most
-}
-
-// mostly returns what most nodes have, and how many.
-func mostly(answers []node.Answer) (most view, nodes int) {
-	counts := make(map[view]int)
-	for _, a := range answers {
-		switch a.Status {
-		case node.Taken:
-			counts[view{true, a.Holder}]++
-		case node.Absent:
-			counts[view{}]++
-		}
-	}
-	for v, n := range counts {
-		if n > nodes {
-			most, nodes = v, n
-		}
-	}
-	return most, nodes
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
@@ -131,7 +132,7 @@ func (l *Locker) List(ctx context.Context, prefix string) (Listing, error) {
 		}
 		s, err := l.state("list", name, key, answers)
 		if err != nil { // the nodes that failed decide
-			s = State{Name: name, Nodes: heldMost(answers), Total: len(answers), Waiting: l.hub.Waiting(key), Unclear: true}
+			s = State{Name: name, Nodes: fanout.HeldMost(answers), Total: len(answers), Waiting: l.hub.Waiting(key), Unclear: true}
 		}
 		found.Locks = append(found.Locks, s)
 	}

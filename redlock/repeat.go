@@ -42,7 +42,7 @@ type turn struct {
 	callers int           // that have it, or wait for it; protected by turns.mu
 }
 
-// take waits for the turn of r, until its repeats end. It returns false if ctx ends or the
+// takeTurn waits for the turn of r, until its repeats end. It returns false if ctx ends or the
 // Locker closes.
 func (l *Locker) takeTurn(ctx context.Context, r *request) bool {
 	ts := &l.turns

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/fanout"
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
@@ -31,7 +32,8 @@ func WriterID(value string) int64 {
 }
 
 // ReadLed returns what the leader of an election has proclaimed last. A holder of the lock that has
-// not written yet, and a value whose writer holds the lock no more, are none. Watchers are notified of the release of the lock if flag is set.
+// not written yet, and a value whose writer holds the lock no more, are none. Watchers are notified
+// of the release of the lock if flag is set.
 func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Led, error) {
 	key, err := r.Key(path)
 	if err != nil {
@@ -43,21 +45,22 @@ func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Le
 	}
 	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
 		return r.Group.ReadLed(ctx, key, r.Timeout, flagTTL, func(answers []node.Answer) bool {
-			_, nodes := holder(answers)
+			_, nodes := fanout.Mostly(answers)
 			return nodes >= r.Group.Majority()
 		}, ended)
 	})
 	if err != nil {
 		return Led{}, err
 	}
-	value, nodes := holder(answers)
+	most, nodes := fanout.Mostly(answers)
 	if nodes < r.Group.Majority() {
-		if most, failed := held(answers), len(answers)-answered(answers); most+failed >= r.Group.Majority() {
-			return Led{}, r.Failed(op, path, most, answers) // the nodes that failed decide
+		if held, failed := fanout.HeldMost(answers), len(answers)-answered(answers); held+failed >= r.Group.Majority() {
+			return Led{}, r.Failed(op, path, held, answers) // the nodes that failed decide
 		}
 		return Led{}, nil // the vote is split
 	}
-	if value == "" {
+	value := most.Value
+	if !most.Held {
 		return Led{}, nil
 	}
 	l := Led{Holder: value}
@@ -78,6 +81,7 @@ func (r *Registers) ReadLed(ctx context.Context, op, path string, flag bool) (Le
 
 // Former returns the last value of an election, as a majority of the nodes has it on which w holds
 // its lock.
+//
 // What a former holder of the lock has written to a majority is found: it stored that on one of
 // these nodes before w got the lock there, and nothing since. While clocks are right any majority
 // would do: nobody else was certain to hold the lock since w got it. This holds where the clock of
@@ -108,32 +112,4 @@ func (r *Registers) Former(ctx context.Context, op, path string, w *Writer) (Val
 	}
 	newest := largest(answers)
 	return Value{Version: newest.Version, Text: newest.Text, Remains: newest.Remains}, nil
-}
-
-// holder is what most nodes say about the lock: the value that holds it, or "", and how many.
-func holder(answers []node.Answer) (value string, nodes int) {
-	counts := make(map[string]int)
-	for _, a := range answers {
-		if a.Err == nil {
-			counts[a.Holder]++
-		}
-	}
-	for v, n := range counts {
-		if n > nodes {
-			value, nodes = v, n
-		}
-	}
-	return value, nodes
-}
-
-// held is the largest number of nodes that one value holds.
-func held(answers []node.Answer) (most int) {
-	counts := make(map[string]int)
-	for _, a := range answers {
-		if a.Err == nil && a.Holder != "" {
-			counts[a.Holder]++
-			most = max(most, counts[a.Holder])
-		}
-	}
-	return most
 }

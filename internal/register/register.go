@@ -6,7 +6,8 @@
 //	register.go  read: the largest version of a majority, written back where answers differ
 //	write.go     write: in two trips, or in one for the holder of a lock
 //	led.go       read, and which lock is held by the writer
-//	topic.go     watch
+//	watch.go     watch: what each watcher is told
+//	topic.go     watch: when a path is read for all its watchers
 //
 // Why a read writes back: the writer may have reached one node only. A reader that met that node
 // has returned its text. The next reader may not meet it, and must not return an older one.
@@ -87,7 +88,7 @@ func (r *Registers) Read(ctx context.Context, op, path string) (Value, error) {
 		return Value{}, err
 	}
 	if largest(answers).Version == (node.Version{}) {
-		answers = r.askTheOthers(ctx, key, answers)
+		answers = r.askAll(ctx, key, answers)
 	}
 	return r.confirm(ctx, op, path, key, answers)
 }
@@ -108,13 +109,13 @@ func (r *Registers) ask(ctx context.Context, op, path string, send func(ended fu
 	return answers, nil
 }
 
-// patience is how long the other nodes are waited for if a majority knows nothing.
+// patience is how long all nodes are waited for if a majority knows nothing.
 const patience = 20 * time.Millisecond
 
-// askTheOthers asks the nodes again whose answers were not waited for, and returns all answers. A
-// majority knows nothing, so nothing is there that was written to the end, unless nodes have
-// forgotten it. A node that still has it is worth a short wait.
-func (r *Registers) askTheOthers(ctx context.Context, key string, answers []node.Answer) []node.Answer {
+// askAll asks all nodes once more, and waits for a short time for more than a majority. It returns
+// the answers before if that brings none. A majority knows nothing, so nothing is there that was
+// written to the end, unless nodes have forgotten it. A node that still has it is worth the wait.
+func (r *Registers) askAll(ctx context.Context, key string, answers []node.Answer) []node.Answer {
 	if r.Enter() != nil {
 		return answers
 	}

@@ -98,7 +98,6 @@ var ErrSuperseded = errors.New("another writer published a later value")
 type Writer struct {
 	claim *fanout.Claim
 	held  func() error // why the lock is not held, nil while it is
-	id    int64
 
 	turn chan struct{} // has room for one: the write under way
 	next node.Version  // protected by turn: of the next write
@@ -107,7 +106,7 @@ type Writer struct {
 // NewWriter returns the writer that has the lock of a claim. id tells its versions from those of
 // others: see WriterID.
 func NewWriter(claim *fanout.Claim, token, id int64, held func() error) *Writer {
-	return &Writer{claim: claim, held: held, id: id, turn: make(chan struct{}, 1), next: node.Version{Term: token, Writer: id}}
+	return &Writer{claim: claim, held: held, turn: make(chan struct{}, 1), next: node.Version{Term: token, Writer: id}}
 }
 
 // PublishAs writes the text of a path in one trip. Nobody else writes the path, so the version
@@ -217,6 +216,3 @@ func (r *Registers) store(ctx context.Context, op, path, key string, w *Writer, 
 	}
 	return answers, nil
 }
-
-// Held reports whether w may write.
-func (w *Writer) Held() bool { return w.held() == nil }
