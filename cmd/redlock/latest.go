@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/quorumlock/quorumlock/board"
@@ -97,24 +94,14 @@ func (c *latestCommand) write(s *streams, change board.Change) (err error) {
 
 // watch prints each change until a signal comes.
 func (c *latestCommand) watch(b *board.Board, w io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	changes, err := b.Watch(ctx, c.Path)
-	if err != nil {
-		return err
-	}
-	for change := range changes {
-		change.Err = unknownWords(change.Err, "what is published at")
-		if c.JSON {
-			err = writeLine(w, jsonTimedLatest{stamped(time.Now()), newLatest(c.Path, change)})
-		} else {
-			_, err = fmt.Fprintf(w, "%s  %s\n", time.Now().Format("15:04:05.000"), latestText(c.Path, change))
-		}
-		if err != nil {
-			return written(err)
-		}
-	}
-	return nil
+	return follow(w, func(ctx context.Context) (<-chan board.Change, error) { return b.Watch(ctx, c.Path) },
+		func(change board.Change, at time.Time) any {
+			change.Err = unknownWords(change.Err, "what is published at")
+			if c.JSON {
+				return jsonTimedLatest{stamped(at), newLatest(c.Path, change)}
+			}
+			return latestText(c.Path, change)
+		})
 }
 
 // latestText is a change for people.

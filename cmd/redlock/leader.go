@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/quorumlock/quorumlock/election"
@@ -81,24 +78,14 @@ func (c *leaderCommand) write(w io.Writer, change election.Change) error {
 
 // watch prints each change until a signal comes.
 func (c *leaderCommand) watch(el *election.Election, w io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	changes, err := el.Observe(ctx)
-	if err != nil {
-		return err
-	}
-	for change := range changes {
-		change.Err = unknownWords(change.Err, "who leads")
-		if c.JSON {
-			err = writeLine(w, jsonTimedLeader{stamped(time.Now()), newLeader(c.Name, change)})
-		} else {
-			_, err = fmt.Fprintf(w, "%s  %s\n", time.Now().Format("15:04:05.000"), leaderText(c.Name, change))
-		}
-		if err != nil {
-			return written(err)
-		}
-	}
-	return nil
+	return follow(w, func(ctx context.Context) (<-chan election.Change, error) { return el.Observe(ctx) },
+		func(change election.Change, at time.Time) any {
+			change.Err = unknownWords(change.Err, "who leads")
+			if c.JSON {
+				return jsonTimedLeader{stamped(at), newLeader(c.Name, change)}
+			}
+			return leaderText(c.Name, change)
+		})
 }
 
 // leaderText is a change for people.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -164,24 +165,38 @@ It ends with SIGINT or SIGTERM, with exit code 0. Other exit codes: 64 for wrong
 
 // Run prints a line for every change.
 func (c *watchCommand) Run(s *streams) error {
+	return c.look(func(locker *redlock.Locker) error {
+		return follow(s.stdout, func(ctx context.Context) (<-chan redlock.Change, error) { return locker.Watch(ctx, c.Name) },
+			func(change redlock.Change, at time.Time) any {
+				change.Err = unknownWords(change.Err, "who holds")
+				if c.JSON {
+					return newChange(c.Name, at, change)
+				}
+				return change.String()
+			})
+	})
+}
+
+// follow writes a line for each change until a signal comes: a text with the time before it, or
+// else JSON.
+func follow[C any](w io.Writer, watch func(context.Context) (<-chan C, error), line func(change C, at time.Time) any) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return c.look(func(locker *redlock.Locker) error {
-		changes, err := locker.Watch(ctx, c.Name)
+	changes, err := watch(ctx)
+	if err != nil {
+		return err
+	}
+	for change := range changes {
+		now := time.Now()
+		switch line := line(change, now).(type) {
+		case string:
+			_, err = fmt.Fprintf(w, "%s  %s\n", now.Format("15:04:05.000"), line)
+		default:
+			err = writeLine(w, line)
+		}
 		if err != nil {
-			return err
+			return written(err)
 		}
-		for change := range changes {
-			change.Err = unknownWords(change.Err, "who holds")
-			if c.JSON {
-				err = writeLine(s.stdout, newChange(c.Name, time.Now(), change))
-			} else {
-				_, err = fmt.Fprintf(s.stdout, "%s  %v\n", time.Now().Format("15:04:05.000"), change)
-			}
-			if err != nil {
-				return written(err)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
