@@ -40,6 +40,9 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 	plain := NewEntry("job", "VALUE").Replacing("FORMER")
 	guarded := guardedScripts.NewEntry("job", "VALUE")
 	several := NewEntry("job", "VALUE").And("other")
+	text := Publication{Version: Version{1700000000000000, 1, 4711}, Text: "TEXT", Retention: 24 * time.Hour, Kept: 48 * time.Hour}
+	again := text
+	again.Former = true
 	fenced := func(e Entry) Entry { return e.Fenced(new(Fence), 1700000000000000, 24*time.Hour) }
 
 	var b strings.Builder
@@ -68,6 +71,13 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"Whether a node answers again, see breaker.go", pingRequest, []form{native}},
 		{"Several keys, which no public function sends yet: acquire", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
 		{"Several keys: release", NewRequest(Release, several, 0, released), []form{evalsha}},
+		{"Board.Latest, and each read of a watched path", NewRead(ValueKey("job"), true), []form{evalsha}},
+		{"Board.Publish first asks for the version", NewRead(ValueKey("job"), false), []form{evalsha}},
+		{"Then it stores the text", NewPublish(ValueKey("job"), nil, text), []form{evalsha}},
+		{"A read stores a text again where nodes have different ones", NewPublish(ValueKey("job"), nil, again), []form{evalsha}},
+		{"Board.PublishAs, by the holder of job", NewPublish(ValueKey("path"), &plain, text), []form{evalsha}},
+		{"Leadership.Proclaim", NewPublish(LeaderKey("job"), &plain, text), []form{evalsha}},
+		{"Election.Leader; Observe leaves a flag", NewReadLed("job", 10*time.Second), []form{evalsha}},
 	} {
 		fmt.Fprintf(&b, "\n%s\n", c.what)
 		for i, f := range c.form {
