@@ -308,12 +308,12 @@ func TestAnObserverIsToldWithinATTLThatALeaderHasDied(t *testing.T) {
 		f.next(changes, election.Leads, "a")
 		time.Sleep(time.Minute)
 		for _, n := range f.nodes { // as if it had been renewed for the last time
-			n.Hold("leader", n.Get("leader"), 4*time.Second)
+			n.Hold("leader", n.Get("leader"), 3300*time.Millisecond)
 		}
 		f.block(a)
 		begun := time.Now()
 		f.next(changes, election.None, "")
-		if took := time.Since(begun); took > 4*time.Second+10*time.Millisecond {
+		if took := time.Since(begun); took > 3310*time.Millisecond {
 			f.Errorf("it took %v", took)
 		}
 		_ = first

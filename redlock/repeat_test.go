@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -32,6 +33,7 @@ func TestACallerThatWaitsForItsTurnEndsAtOnce(t *testing.T) {
 		second.repeats.turn = nil
 		has := make(chan bool)
 		go func() { has <- f.takeTurn(context.Background(), second) }()
+		synctest.Wait() // it waits
 		f.giveTurn(first)
 		f.giveTurn(first)
 		if !<-has {

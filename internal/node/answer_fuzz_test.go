@@ -56,7 +56,7 @@ func shape(b *[]byte, depth int) any {
 		if depth == 4 {
 			return []any{}
 		}
-		all := make([]any, next()%6)
+		all := make([]any, next()%9)
 		for i := range all {
 			all[i] = shape(b, depth+1)
 		}
