@@ -58,15 +58,7 @@ func inBubble(t *testing.T, n int, test func(f *fixture)) {
 
 // faults sets the faults of the nodes in numbers, or of all.
 func (f *fixture) faults(faults fakenode.Faults, numbers ...int) {
-	for i, n := range f.nodes {
-		is := len(numbers) == 0
-		for _, k := range numbers {
-			is = is || k == i
-		}
-		if is {
-			n.Set(faults)
-		}
-	}
+	fakenode.SetFaults(f.nodes, faults, numbers...)
 }
 
 func (f *fixture) publish(path, value string, opts ...board.Option) board.Version {
@@ -415,6 +407,16 @@ func (f *fixture) next(changes <-chan board.Change, kind board.Kind, value strin
 	return board.Change{}
 }
 
+// watch watches "config" until the test ends.
+func (f *fixture) watch() <-chan board.Change {
+	f.Helper()
+	changes, err := f.Watch(f.Context(), "config")
+	if err != nil {
+		f.Fatal(err)
+	}
+	return changes
+}
+
 func (f *fixture) quiet(changes <-chan board.Change, d time.Duration) {
 	f.Helper()
 	select {
@@ -472,12 +474,7 @@ func TestAWatcherIsToldOfEachState(t *testing.T) {
 func TestAWatcherFindsWhatItWasNotToldOf(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
 		f.faults(fakenode.Faults{DropMessages: true})
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		changes, err := f.Watch(ctx, "config")
-		if err != nil {
-			f.Fatal(err)
-		}
+		changes := f.watch()
 		f.next(changes, board.None, "")
 		begun := time.Now()
 		f.publish("config", "one")
@@ -561,12 +558,7 @@ func TestAWatcherIsNotToldOfAnEarlierValueThanBefore(t *testing.T) {
 		f.publish("config", "one")
 		f.faults(fakenode.Faults{Refuse: true}, 2)
 		f.publish("config", "two")
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		changes, err := f.Watch(ctx, "config")
-		if err != nil {
-			f.Fatal(err)
-		}
+		changes := f.watch()
 		f.next(changes, board.Published, "two")
 		f.nodes[0].Lose()
 		f.nodes[1].Lose()

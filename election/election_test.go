@@ -66,15 +66,7 @@ func inBubble(t *testing.T, test func(f *fixture)) {
 }
 
 func (f *fixture) faults(faults fakenode.Faults, numbers ...int) {
-	for i, n := range f.nodes {
-		is := len(numbers) == 0
-		for _, k := range numbers {
-			is = is || k == i
-		}
-		if is {
-			n.Set(faults)
-		}
-	}
+	fakenode.SetFaults(f.nodes, faults, numbers...)
 }
 
 func (f *fixture) campaign(c candidate, value string) *election.Leadership {

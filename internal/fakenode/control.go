@@ -1,6 +1,7 @@
 package fakenode
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,6 +11,15 @@ func (n *Node) Set(f Faults) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.faults = f
+}
+
+// SetFaults sets the faults of the nodes with these numbers, or of all if there are none.
+func SetFaults(nodes []*Node, f Faults, numbers ...int) {
+	for i, n := range nodes {
+		if len(numbers) == 0 || slices.Contains(numbers, i) {
+			n.Set(f)
+		}
+	}
 }
 
 // Freeze stops the server: commands wait, and take effect on Thaw even if the
