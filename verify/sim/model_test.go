@@ -156,7 +156,7 @@ func compare(t *testing.T, asModel *modelPool) {
 				t.Fatalf("seed %d: after\n%s\nthe model says %v", seed, strings.Join(steps, "\n"), got)
 			}
 			kinds[said(q, want[len(want)-1-len(a)])]++
-			if q.flag.Position.TTL == time.Millisecond {
+			if q.brief {
 				time.Sleep(3 * time.Millisecond) // until it has expired
 			}
 		}
@@ -171,7 +171,7 @@ func compare(t *testing.T, asModel *modelPool) {
 		}
 	}
 	for _, kind := range []string{"lock <nil>", "lock string", "lock int64", "lock []interface {}", "extend int64", "extend string",
-		"unlock int64", "unlock string", "inspect []interface {}",
+		"unlock int64", "unlock string", "inspect []interface {}", "read []interface {}", "publish []interface {}",
 		"guarded lock GUARDQUARANTINE", "guarded lock GUARDMISMATCH", "guarded lock <nil>", "guarded lock string", "guarded lock int64"} {
 		if kinds[kind] == 0 {
 			t.Errorf("%q never came: %v", kind, kinds)
@@ -199,6 +199,8 @@ type query struct {
 	flag  node.WaiterFlag
 
 	guarded bool
+	brief   bool          // what it leaves expires at once
+	request *node.Request // about a published value, nil if it is about a lock only
 }
 
 // question draws one, of everything that a Locker may ask and a little more.
@@ -208,6 +210,11 @@ func question(random *rand.Rand, key string) query {
 	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
 	value := []string{"a", "b", "c"}[random.IntN(3)]
 	q.lease = node.NewEntry(key, value)
+	if in(3) {
+		q.request, q.brief = aboutValue(random, key, &q.lease)
+		q.verb = q.request.Verb
+		return q
+	}
 	if q.guarded = in(3); q.guarded {
 		q.lease = node.Guard{Nodes: 3 + random.IntN(20)/19, Longest: 9 * time.Hour, Quarantine: 10 * time.Hour}.Scripts().NewEntry(key, value)
 	}
@@ -234,17 +241,49 @@ func question(random *rand.Rand, key string) query {
 		q.flag.TTL = time.Hour
 	}
 	if in(8) {
-		line.TTL = time.Millisecond
+		line.TTL, q.brief = time.Millisecond, true
 	}
 	line.Requeue = q.verb == node.Release && line.Ticket > 0 && in(2)
 	return q
+}
+
+// aboutValue draws a question about the value that is published under a key.
+func aboutValue(random *rand.Rand, key string, lock *node.Entry) (r *node.Request, brief bool) {
+	in := func(n int) bool { return random.IntN(n) == 0 }
+	switch {
+	case in(4):
+		return node.NewRead(key, in(2)), false
+	case in(4):
+		return node.NewReadLed(key, time.Duration(random.IntN(2))*time.Hour), false
+	case in(2):
+		lock = nil
+	}
+	p := node.Publication{
+		Version: node.Version{Term: 1 + int64(random.IntN(4)), Seq: int64(random.IntN(3)), Writer: int64(random.IntN(3))},
+		Text:    []string{"", "text", "1 2 3 4 \x00\r\n\xff"}[random.IntN(3)], Former: in(2),
+	}
+	if in(8) {
+		p.Term = 1<<53 - 1 - int64(random.IntN(2))
+	}
+	if in(2) {
+		p.Retention = time.Duration(1+random.IntN(9)) * time.Hour
+		p.Kept = 2 * p.Retention
+	}
+	if brief = in(6); brief {
+		p.Retention, p.Kept = time.Millisecond, time.Hour
+	}
+	return node.NewPublish(key, lock, p), brief
 }
 
 func ask(t *testing.T, n *node.Node, q query) {
 	t.Helper()
 	deadline := node.MakeDeadline(context.Background(), 20*time.Second)
 	answered := make(answers, 1)
-	call := &node.Call{Request: node.NewRequest(q.verb, q.lease, q.ttl, q.flag), Deadline: &deadline, Receiver: answered}
+	request := q.request
+	if request == nil {
+		request = node.NewRequest(q.verb, q.lease, q.ttl, q.flag)
+	}
+	call := &node.Call{Request: request, Deadline: &deadline, Receiver: answered}
 	if err := n.Start(call); err != nil {
 		t.Fatal(err)
 	}

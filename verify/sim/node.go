@@ -103,7 +103,8 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 		}
 		n.trusted, n.mute = false, false
 	}
-	if n.readOnly && n.lua == nil { // a read is refused, too: reads are harder to recognise
+	reads := called.Script == lua.Read || called.Script == lua.ReadLed
+	if n.readOnly && n.lua == nil && !reads { // other reads are refused, too: they are harder to recognise
 		return nil, errReadOnly
 	}
 	if n.lua != nil {

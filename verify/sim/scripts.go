@@ -51,6 +51,10 @@ var models = map[lua.Script]model{
 	lua.Release:             {"release", release},
 	lua.Inspect:             {"inspect", inspect},
 	lua.Short:               {"short", short},
+	lua.Read:                {"read", readValue},
+	lua.ReadLed:             {"read leader", readLed},
+	lua.Publish:             {"publish", publishValue},
+	lua.PublishHeld:         {"publish as holder", publishHeld},
 }
 
 // A known script is one whose text was read before: there are few, and they are long.
@@ -149,12 +153,7 @@ func inspect(s command) any {
 	left := s.pttl(key)
 	flag, queue, lease := s.key("wait"), s.key("queue"), s.key("lease")
 	if ttl := s.number("flagTTL"); ttl != 0 {
-		switch left := s.pttl(flag); {
-		case left == -2:
-			s.set(flag, "*", ttl)
-		case left >= 0 && left < ttl:
-			s.pexpire(flag, ttl)
-		}
+		s.watchFlag(flag, ttl)
 	}
 	var waiting int64
 	for _, name := range s.members(queue) {
