@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorumlock/quorumlock/board"
+	"github.com/quorumlock/quorumlock/election"
 	"github.com/quorumlock/quorumlock/internal/clock"
 	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/redlock"
@@ -25,6 +27,9 @@ type client struct {
 	clock  *clientClock
 	links  []*link
 	locker *redlock.Locker
+
+	election *election.Election // nil where there is none
+	board    *board.Board
 
 	dead  atomic.Bool
 	ended chan struct{} // closed when it dies
@@ -65,6 +70,15 @@ func newClient(w *world, index, life int) *client {
 		panic(err) // a schedule that is no configuration
 	}
 	c.locker = locker
+	if w.plan.Elects {
+		c.election, err = election.New(locker, electionName)
+	}
+	if w.plan.Boards && err == nil {
+		c.board, err = board.New(locker)
+	}
+	if err != nil {
+		panic(err)
+	}
 	return c
 }
 
@@ -136,8 +150,9 @@ type session struct {
 	had       []time.Duration // when a server last found so, for an extension
 	cancelled bool            // by an event
 
-	held  atomic.Pointer[holding] // nil before it has the lock
-	ended atomic.Bool
+	held   atomic.Pointer[holding]             // nil before it has the lock
+	leader atomic.Pointer[election.Leadership] // nil if it is no campaign, or was not elected
+	ended  atomic.Bool
 }
 
 // A holding is a lock that a call got.
@@ -187,15 +202,16 @@ func (s *session) run(ctx context.Context) {
 	if s.Fair {
 		opts = append(opts, redlock.WithFair())
 	}
-	k, err := s.take(ctx, opts)
+	k, err := s.takeOrLead(ctx, opts)
 	if err != nil {
 		s.say("does not get the lock: %v", err)
 		s.client.world.sendsAway(sentAway{s, err})
 		return
 	}
-	s.held.Store(&holding{k, k.Context().Done()})
+	s.held.Store(k)
 	s.say("HOLDS %s", s.Name)
 	s.client.world.wake()
+	defer s.write()()
 
 	hold := time.NewTimer(max(s.For, 1))
 	defer hold.Stop()
@@ -212,7 +228,7 @@ func (s *session) run(ctx context.Context) {
 	s.say("unlocks %s", s.Name)
 	unlockCtx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	err = k.Unlock(unlockCtx)
+	err = s.giveBack(unlockCtx)
 	s.say("unlocked %s: %v", s.Name, err)
 }
 

@@ -10,6 +10,9 @@ import (
 // draw makes the schedule that follows from a seed.
 func draw(seed uint64, outside bool) *schedule {
 	d := drawing{random: rand.New(rand.NewPCG(seed, 1)), schedule: &schedule{Seed: seed, Outside: outside}}
+	if seed%4 == valuesIn4 && !outside {
+		return d.published()
+	}
 	d.world()
 	for call := range 3 + d.random.IntN(8) {
 		d.call(call)

@@ -67,12 +67,16 @@ func (w *world) happen(e event) {
 
 func (w *world) happenToClient(e event) {
 	c := w.clients[e.Client]
-	switch e.Kind {
-	case lockCall, tryCall, asyncCall:
+	switch {
+	case e.takes():
 		w.sessions[e.Call] = c.begin(e)
 		w.calls = append(w.calls, w.sessions[e.Call])
+	case e.publishes():
+		c.beginSeries(e)
+	}
+	switch e.Kind {
 	case setClock:
-		c.clock.jump(e.For)
+		w.lookSlept(c, e.For, func() { c.clock.jump(e.For) })
 	case die:
 		c.kill()
 		w.dead = append(w.dead, c)

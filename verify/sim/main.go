@@ -23,6 +23,7 @@ type options struct {
 	seed    uint64
 	outside bool
 	real    bool
+	values  bool
 	trace   uint64
 	mutants bool
 	only    string
@@ -65,6 +66,7 @@ func parse() (o options) {
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the first; the others follow")
 	flag.BoolVar(&o.outside, "outside", false, "leave the assumptions: lose data, set the clocks of nodes; fails if no rule is broken")
 	flag.BoolVar(&o.real, "real", false, "go through real clients and adapters, and run the scripts as they are")
+	flag.BoolVar(&o.values, "values", false, "only schedules with an election or a board: every fourth, from four times the seed on")
 	flag.Uint64Var(&o.trace, "trace", 0, "print the timelines of so many schedules, and nothing else")
 	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
 	flag.StringVar(&o.only, "only", "", "only the mutants with this in their names")

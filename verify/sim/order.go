@@ -54,11 +54,11 @@ func (w *world) lookFair() {
 
 // registered reports whether a majority of the servers knows of a call that waits.
 func (w *world) registered(s *session) bool {
-	if s.ticket == 0 || s.Kind == tryCall || s.over() || s.client.dead.Load() {
+	if s.ticket == 0 || !s.waits() || s.over() || s.client.dead.Load() {
 		return false
 	}
 	for _, other := range w.calls {
-		if other != s && other.client == s.client && other.Name == s.Name && other.Kind != tryCall && !other.over() {
+		if other != s && other.client == s.client && other.Name == s.Name && other.waits() && !other.over() {
 			return false
 		}
 	}

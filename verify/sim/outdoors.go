@@ -123,7 +123,7 @@ func (w *world) lookSentAway() {
 	w.away = nil
 	w.mu.Unlock()
 	for _, s := range away {
-		if s.Kind != tryCall && s.Patience == 0 && !s.cancelled && !s.client.dead.Load() && !errors.Is(s.err, errDead) {
+		if s.waits() && s.Patience == 0 && !s.cancelled && !s.client.dead.Load() && !errors.Is(s.err, errDead) {
 			w.violated(noSendAway, "%v (call %d) wanted to wait for %s as long as it takes: %v", s.client, s.Call, s.Name, s.err)
 		}
 	}

@@ -29,6 +29,19 @@ const (
 	keysEnd     = "every key has an end"
 	oneGets     = "one of several simultaneous callers gets a free lock"
 	noSendAway  = "no waiter is rejected"
+
+	wasWritten   = "what is read was written"
+	oneVersion   = "a value has one version"
+	laterVersion = "a write is later than all that ended before it began"
+	foundLater   = "what was acknowledged is found, or something later"
+	neverBack    = "readers never go back"
+	watcherBack  = "a watcher never goes back"
+	seesNewest   = "a watcher sees the newest in the end"
+	wasElected   = "a leader that is shown was elected"
+	leadsNow     = "a leader that is shown holds the lock"
+	previousIs   = "a leader finds what its predecessors proclaimed"
+	asHolder     = "only the holder of a lock publishes as such"
+	isLeader     = "no process says that it leads when that is over"
 )
 
 // A violation is a rule that was broken.
@@ -43,6 +56,7 @@ type rules struct {
 	broken   *violation
 	extended []extension // protected by mu
 	away     []sentAway  // protected by mu
+	told     []func()    // protected by mu
 	calls    []*session  // all, in the order of their beginning
 	sessions map[int]*session
 	holders  []*session // that hold a lock and may believe so
@@ -53,6 +67,8 @@ type rules struct {
 	did      map[string]int           // how often each fault had an effect
 	tokens   []token
 	fair     order
+
+	elections
 }
 
 func (r *rules) begin(w *world) {
@@ -61,6 +77,7 @@ func (r *rules) begin(w *world) {
 	r.free = make(map[string]time.Duration)
 	r.did = make(map[string]int)
 	r.fair.waiting = make(map[*session]time.Duration)
+	r.elections.begin(w)
 }
 
 func (w *world) violated(rule, format string, args ...any) {
@@ -122,6 +139,7 @@ func (w *world) look() {
 	}
 	w.lookExtended()
 	w.lookSentAway()
+	w.lookTold()
 	w.lookFair()
 	w.lookProgress()
 }
@@ -178,6 +196,8 @@ const grace = 10 * time.Microsecond
 func (w *world) watchOn(s *session) {
 	if s.certain() { // the loop looks at the rest
 		w.watch(s)
+	} else {
+		s.lookLeads()
 	}
 }
 
@@ -193,6 +213,10 @@ func (w *world) execute(server *server, m *message) (r result) {
 		}
 	}
 	server.readOnly = server.demoted > 0 || m.conn != nil && m.conn.old
+	published := func() {}
+	if w.plan.Elects || w.plan.Boards {
+		published = w.lookPublished(server, m)
+	}
 	r.reply, r.err = server.do(m.args, func(channel, message string) { w.publish(server, channel, message) })
 	if r.err != nil && server.readOnly {
 		w.did["a server was no master for a while"]++
@@ -213,7 +237,8 @@ func (w *world) execute(server *server, m *message) (r result) {
 		w.prolonged(server, m.value())
 	}
 	w.lookPositions(server, m, positions)
-	if key == "" || before == "" || before == m.value() {
+	published()
+	if key == "" || before == "" || before == m.value() || strings.HasSuffix(key, ":value") {
 		return r
 	}
 	if after := server.peek(key); after != before {
@@ -269,7 +294,7 @@ func (w *world) lookForKeys() {
 			}
 		}
 		for key, e := range server.store.keys {
-			if e.ends == 0 && key != marker {
+			if e.ends == 0 && key != marker && !strings.HasSuffix(key, ":value") { // some are published for ever
 				w.violated(keysEnd, "%v keeps %s for ever", server, key)
 			}
 		}

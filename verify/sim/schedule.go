@@ -28,6 +28,9 @@ type schedule struct {
 	Guard       bool          // all clients guard against restarts: nodes may forget
 	New         bool          // and the nodes are new: they do not count yet
 
+	Elects bool // there is an election
+	Boards bool // there is a board
+
 	Rush int // callers that try a free lock at one instant in the end, 0 for none
 	Away int // servers that are down then
 
@@ -56,6 +59,14 @@ const (
 	extendCall kind = "extend"
 	unlockCall kind = "unlock"
 	cancelCall kind = "cancel"
+	campaign   kind = "campaign"     // and then proclaim, and resign
+	tryElect   kind = "try campaign" // the same
+	holderCall kind = "publish as holder"
+	publish    kind = "publish"
+	latestCall kind = "latest"
+	watchCall  kind = "watch"
+	leaderCall kind = "leader"
+	observe    kind = "observe"
 	die        kind = "die"
 	setClock   kind = "set client clock"
 	cut        kind = "cut"            // both ways
@@ -95,10 +106,20 @@ type event struct {
 	KeepAlive bool
 	Fair      bool
 	Forget    bool // it is never unlocked, and expires if it can
+
+	// Of elections and boards.
+	Times     int           // how often it proclaims, publishes or reads
+	Retention time.Duration // of what it publishes
 }
 
 func (e event) String() string {
 	switch e.Kind {
+	case campaign, tryElect, holderCall:
+		return fmt.Sprintf("call %d: %s %s, to hold for %v, %d values, patience %v, pause %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.Times, e.Patience, e.Pause, e.Forget)
+	case publish, latestCall, leaderCall:
+		return fmt.Sprintf("call %d: %s %s, %d times in %v, retention %v, patience %v, pause %v", e.Call, e.Kind, e.Name, e.Times, e.For, e.Retention, e.Patience, e.Pause)
+	case watchCall, observe:
+		return fmt.Sprintf("call %d: %s %s for %v", e.Call, e.Kind, e.Name, e.For)
 	case lockCall, tryCall, asyncCall:
 		return fmt.Sprintf("call %d: %s %s, to hold for %v, keep-alive %t, fair %t, patience %v, pause %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.KeepAlive, e.Fair, e.Patience, e.Pause, e.Forget)
 	case extendCall, unlockCall, cancelCall:
@@ -125,7 +146,28 @@ func (e event) onLink() bool { return e.Kind == cut || e.Kind == cutRequest || e
 // onClient reports whether it is about one client.
 func (e event) onClient() bool {
 	switch e.Kind {
-	case lockCall, tryCall, asyncCall, extendCall, unlockCall, cancelCall, die, setClock:
+	case extendCall, unlockCall, cancelCall, die, setClock:
+		return true
+	}
+	return e.takes() || e.publishes()
+}
+
+// takes reports whether it is a call that takes a lock.
+func (e event) takes() bool {
+	switch e.Kind {
+	case lockCall, tryCall, asyncCall, campaign, tryElect, holderCall:
+		return true
+	}
+	return false
+}
+
+// waits reports whether the call waits until the lock is free.
+func (e event) waits() bool { return e.takes() && e.Kind != tryCall && e.Kind != tryElect }
+
+// publishes reports whether it is about published values, without a lock.
+func (e event) publishes() bool {
+	switch e.Kind {
+	case publish, latestCall, watchCall, leaderCall, observe:
 		return true
 	}
 	return false

@@ -41,7 +41,11 @@ func (o options) draw(seed uint64) *schedule {
 func work(t *testing.T, o options, report func(runs int)) finding {
 	f := finding{Tally: newTally()}
 	for n := o.part; n < o.runs; n += o.workers {
-		plan := o.draw(o.seed + n)
+		seed := o.seed + n
+		if o.values {
+			seed = 4*seed + valuesIn4
+		}
+		plan := o.draw(seed)
 		w := simulate(t, plan, false)
 		f.Tally.count(w)
 		if f.Tally.Runs%64 == 0 {

@@ -35,6 +35,7 @@ type world struct {
 	closing   bool          // all calls have ended
 	rushing   bool          // from rush on: nearly all messages are fast
 	past      time.Duration // see moment, 0 if it is now
+	busy      atomic.Int64  // series that have not ended
 
 	rules
 	timeline
@@ -59,7 +60,8 @@ func run(plan *schedule, tracing bool) *world {
 		w.at(e.At, func() { w.happen(e) })
 	}
 	w.at(plan.Length, w.endFaults)
-	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 })
+	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 && w.busy.Load() == 0 })
+	w.lookWatchers()
 	w.rush()
 	w.settle(before)
 	w.letGo()
