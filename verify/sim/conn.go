@@ -25,6 +25,7 @@ type conn struct {
 	mute      bool // a request was lost: nothing that comes after it arrives
 	lostReply bool // nothing after it arrives
 	old       bool // it leads to a server that is no master any more
+	open      int  // commands without a reply
 	third     bool // the client speaks the third version of the protocol
 	channels  []string
 

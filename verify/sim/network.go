@@ -133,6 +133,9 @@ func (n *network) route(m *message) {
 	if c := m.conn; c != nil {
 		m.call = w.owner(m.value())
 		m.noteAttempt()
+		if m.reply == nil {
+			c.open++
+		}
 		if c.id == 0 {
 			c.id = m.seq
 		}
@@ -281,6 +284,7 @@ func (n *network) finish(m *message, r result) {
 		n.world.note(m.link.client, m.link.server, "receives %v to %v", n.world.reply(r), m)
 	}
 	if m.conn != nil && m.reply == nil {
+		m.conn.open--
 		m.conn.receive(r)
 		return
 	}

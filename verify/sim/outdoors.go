@@ -51,7 +51,7 @@ func (n *network) outdoors(m *message, there *time.Duration, back time.Duration)
 			m.conn.mute = true
 		}
 		w.after(chance.between(time.Microsecond, 20*time.Microsecond), func() { n.finish(m, result{err: errEnded}) })
-	case weather.proxied[at] > 0 && chance.in(3):
+	case weather.proxied[at] > 0 && chance.in(3) && (m.conn == nil || m.conn.open == 1): // it keeps the order of replies
 		w.did["a proxy answered"]++
 		w.note(l.client, l.server, "sends %v, and a PROXY answers", m)
 		n.belated(&chance, m, *there)
