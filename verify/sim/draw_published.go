@@ -83,7 +83,7 @@ func (d drawing) series(number int, name string, k kind) {
 	e := event{
 		At: d.when(), Kind: k, Call: number, Client: d.random.IntN(len(d.Clients)), Name: name,
 		Times: 1 + d.random.IntN(6), For: d.between(time.Microsecond, pick(d, d.TTL/10, d.TTL/4, d.TTL, 3*d.TTL)),
-		Retention: pick(d, board.Forever, board.Forever, 24*hour),
+		Retention: pick(d, board.Forever, board.Forever, 24*hour, max(d.TTL/4, 20*time.Millisecond)),
 	}
 	if d.in(8) {
 		e.Patience = d.between(time.Microsecond, 2*d.NodeTimeout)

@@ -19,6 +19,8 @@ import (
 // forbids what follows from it. The broken code exists in an overlay of the build only
 // (go build -overlay).
 
+var mutants = slices.Concat(lockMutants, valueMutants)
+
 // A mutant is one way to break the code.
 type mutant struct {
 	name  string

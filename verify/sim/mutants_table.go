@@ -1,8 +1,8 @@
 package main
 
-// mutants are the ways to break the code. A script is broken in the model, where it is
+// lockMutants are the ways to break the lock. A script is broken in the model, where it is
 // carried out here, and in its own text where that is what is run (--real).
-var mutants = []mutant{
+var lockMutants = []mutant{
 	{
 		name:  "a release does not compare the value",
 		edits: []edit{{"verify/sim/scripts.go", `ours := found && held == s.text("value")`, `ours := found && held != ""`}},

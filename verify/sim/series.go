@@ -164,12 +164,13 @@ func (c *client) watch(e event) {
 					x.told, x.lost = true, true
 					return
 				case change.Kind == board.None:
-					x.none = true
-				case !change.Entry.Confirmed:
+					x.none, o.version = true, board.Version{}
+				}
+				w.board.sees(x, o)
+				if !change.Entry.Confirmed {
 					w.board.known(o)
 					return
 				}
-				w.board.sees(x, o)
 				w.board.add(o)
 			})
 		}
@@ -212,11 +213,11 @@ func (c *client) observe(e event) {
 				default:
 					o := leaderOp(what, x.begun, now, change.Leader)
 					w.lookElected(what, change.Leader)
+					w.elected.sees(x, o)
 					if !change.Leader.Confirmed {
 						w.elected.known(o)
 						return
 					}
-					w.elected.sees(x, o)
 					w.elected.add(o)
 				}
 			})
