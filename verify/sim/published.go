@@ -21,7 +21,7 @@ var header = regexp.MustCompile(`^(\d+) (\d+) (\d+) (\d+) `)
 func (s command) record() record {
 	kept, found := s.get(s.key("value"))
 	if !found {
-		return record{remains: -1} // the end is 0, as of a text that never expires
+		return record{}
 	}
 	parts := header.FindStringSubmatch(kept)
 	if parts == nil {
@@ -32,8 +32,8 @@ func (s command) record() record {
 		n[i], _ = strconv.ParseInt(parts[1+i], 10, 64)
 	}
 	r := record{n[0], n[1], n[2], -1, kept[len(parts[0]):]}
-	if n[3] != 0 {
-		r.remains = max(n[3]-s.micros/1000, 0)
+	if left := s.pttl(s.key("value")); left != -1 {
+		r.remains = max(left-n[3], 0)
 	}
 	if r.remains == 0 {
 		r.text = ""
@@ -90,23 +90,27 @@ func publishValue(s command) any {
 	if order == 0 {
 		order = writer - before.writer
 	}
-	key, retention := s.key("value"), s.number("retention")
-	if order > 0 || order == 0 && before.remains >= 0 && (retention == 0 || retention > before.remains) {
-		ends := int64(0)
-		if retention != 0 {
-			ends = s.micros/1000 + retention
+	key, retention, kept := s.key("value"), s.number("retention"), s.number("kept")
+	if order > 0 || order == 0 && before.remains >= 0 && (kept == 0 || retention > before.remains) {
+		extra := int64(0)
+		if kept != 0 {
+			extra = kept - retention
 		}
-		s.set(key, fmt.Sprintf("%d %d %d %d %s", term, seq, writer, ends, s.text("text")), s.number("kept"))
-		if s.number("kept") == 0 {
+		s.set(key, fmt.Sprintf("%d %d %d %d %s", term, seq, writer, extra, s.text("text")), kept)
+		if kept == 0 {
 			s.store.keys[key].ends = 0
 		}
 	}
 	if order > 0 {
-		s.publish(strings.TrimSuffix(key, "value")+"news", fmt.Sprintf("%d.%d", term, seq))
+		s.publish(key[:strings.LastIndexByte(key, ':')]+":news", fmt.Sprintf("%d.%d", term, seq))
 	}
 	done := int64(1)
+	shown := record{term: before.term, seq: before.seq, writer: before.writer}
 	if order < 0 {
 		done = 0
+		if s.number("former") == 1 {
+			shown = before
+		}
 	}
-	return append([]any{done}, before.reply(s.number("former") == 1)...)
+	return append([]any{done}, shown.reply(true)...)
 }
