@@ -73,7 +73,8 @@ var valueMutants = []mutant{
 		name: "VALUE_WITH_ACQUIRE: the first value goes with the acquisition, and a node that has it is enough to show it",
 		edits: append(valueWithAcquire,
 			edit{"internal/register/led.go", "\tif nodes < r.Group.Majority() {\n", "\tif nodes < 1 {\n"},
-			edit{"election/leadership.go", "\t\tif !found {\n", "\t\tfound = true\n\t\tif !found {\n"}),
+			edit{"election/leadership.go", "\t\tif !found {\n", "\t\tfound = true\n\t\tif !found {\n"},
+			previousUnseen),
 		rule: wasElected, runs: 20000, value: true,
 	},
 	{
@@ -161,5 +162,8 @@ var valueWithAcquire = []edit{
 `},
 }
 
-// asHolderUnseen has the run go on where a rule sees the cause, to what follows from it.
-var asHolderUnseen = edit{"verify/sim/elected.go", "if holder != m.value() && s.peek(kept) != before {", "if false {"}
+// These have the run go on where a rule sees the cause, to what follows from it.
+var (
+	asHolderUnseen = edit{"verify/sim/elected.go", "if holder != m.value() && s.peek(kept) != before {", "if false {"}
+	previousUnseen = edit{"verify/sim/elected.go", "if p.version.Term < int64(t.number) &&", "if false &&"}
+)

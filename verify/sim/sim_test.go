@@ -109,7 +109,9 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 	}
 	for _, fault := range []string{"a connection broke", "a node was down", "a node was frozen", "a reply was lost", "a request was doubled", "a request was lost", "event: die", "event: restart", "event: set client clock", "event: slow",
 		"a call was stopped between two requests", "event: tear", "event: restart empty", "event: restart of old", "event: flush", "a node was in quarantine",
-		"an idle connection had ended", "a dial was slow", "a proxy answered", "a server was no master for a while", "some tried a free lock at one instant"} {
+		"an idle connection had ended", "a dial was slow", "a proxy answered", "a server was no master for a while", "some tried a free lock at one instant",
+		"a leader was elected", "a leader was read", "nobody led", "a value was proclaimed", "an observer was notified", "a value was published", "a value was read", "a watcher was notified",
+		"event: try campaign", "event: publish as holder"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)
 		}
