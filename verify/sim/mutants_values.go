@@ -70,10 +70,11 @@ var valueMutants = []mutant{
 		rule:  oneVersion, runs: 5000, value: true,
 	},
 	{
-		name: "VALUE_WITH_ACQUIRE: the first value goes with the acquisition",
+		name: "VALUE_WITH_ACQUIRE: the first value goes with the acquisition, and a leader is shown that one node names",
 		edits: append(valueWithAcquire,
-			edit{"election/leadership.go", "former.Version != (node.Version{})", "former.Version.Term != 0 && former.Version.Term != int64(s.lock.Token())"},
-			previousUnseen),
+			edit{"internal/register/led.go", "\tif nodes < r.Group.Majority() {\n", "\tif nodes < 1 {\n"},
+			edit{"election/leadership.go", "\t\tif !found {\n", "\t\tfound = true\n\t\tif !found {\n"},
+			previousUnseen, foundUnseen),
 		rule: wasElected, runs: 20000, value: true,
 	},
 	{
@@ -144,6 +145,8 @@ var valueWithAcquire = []edit{
 `},
 }
 
-// previousUnseen has the run go on where this rule sees what a mutant leads to, to what else
-// follows from it.
-var previousUnseen = edit{"verify/sim/elected.go", "if p.version.Term < int64(t.number) &&", "if false &&"}
+// These have the run go on where a rule sees what a mutant leads to, to what else follows from it.
+var (
+	previousUnseen = edit{"verify/sim/elected.go", "if p.version.Term < int64(t.number) &&", "if false &&"}
+	foundUnseen    = edit{"verify/sim/elected.go", "if p.at < begun &&", "if false &&"}
+)
