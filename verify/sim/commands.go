@@ -28,7 +28,14 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 		return optional(s.get(at(1))), nil
 	case "GETRANGE":
 		value, _ := s.get(at(1))
-		return value[int(integer(at(2))):min(int(integer(at(3)))+1, len(value))], nil
+		begin, end := int(integer(at(2))), int(integer(at(3)))
+		if end < 0 { // counted from the last byte
+			end += len(value)
+		}
+		if end = min(end+1, len(value)); begin >= end {
+			return "", nil
+		}
+		return value[begin:end], nil
 	case "SET":
 		return s.setWith(at(1), at(2), args[3:])
 	case "DEL":

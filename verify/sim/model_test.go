@@ -252,7 +252,7 @@ func aboutValue(random *rand.Rand, key string, lock *node.Entry) (r *node.Reques
 	in := func(n int) bool { return random.IntN(n) == 0 }
 	switch {
 	case in(4):
-		return node.NewRead(key, in(2)), false
+		return node.NewRead(node.ValueKey(key), in(2)), false
 	case in(4):
 		return node.NewReadLed(key, time.Duration(random.IntN(2))*time.Hour), false
 	case in(2):
@@ -270,9 +270,9 @@ func aboutValue(random *rand.Rand, key string, lock *node.Entry) (r *node.Reques
 		p.Kept = 2 * p.Retention
 	}
 	if brief = in(6); brief {
-		p.Retention, p.Kept = time.Millisecond, time.Hour
+		p.Retention, p.Kept = time.Millisecond*time.Duration(random.IntN(2)), time.Hour
 	}
-	return node.NewPublish(key, lock, p), brief
+	return node.NewPublish(node.ValueKey(key), lock, p), brief
 }
 
 func ask(t *testing.T, n *node.Node, q query) {

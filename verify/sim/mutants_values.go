@@ -5,7 +5,7 @@ package main
 var valueMutants = []mutant{
 	{
 		name:  "NO_WRITEBACK: a read returns what one node has",
-		edits: []edit{{"internal/register/register.go", "if v.Confirmed = have >= r.Group.Majority() || newest.Remains == 0; v.Confirmed {", "if v.Confirmed = true; v.Confirmed {"}},
+		edits: []edit{{"internal/register/register.go", "if v.Confirmed = have >= r.Group.Majority() || newest.Version == (node.Version{}); v.Confirmed {", "if v.Confirmed = true; v.Confirmed {"}},
 		rule:  neverBack, runs: 5000, value: true,
 	},
 	{
@@ -73,7 +73,7 @@ var valueMutants = []mutant{
 		name: "VALUE_WITH_ACQUIRE: the first value goes with the acquisition, and a leader is shown that one node names",
 		edits: append(valueWithAcquire,
 			edit{"internal/register/led.go", "\tif nodes < r.Group.Majority() {\n", "\tif nodes < 1 {\n"},
-			edit{"election/leadership.go", "\t\tif !found {\n", "\t\tfound = true\n\t\tif !found {\n"},
+			edit{"election/leadership.go", "\t\tif !read {\n", "\t\tread = true\n\t\tif !read {\n"},
 			previousUnseen, foundUnseen),
 		rule: wasElected, runs: 20000, value: true,
 	},
@@ -99,7 +99,7 @@ var valueMutants = []mutant{
 	},
 	{
 		name:  "a leader that repeats its first value reads the former one again",
-		edits: []edit{{"election/leadership.go", "\t\tif !found {\n", "\t\tif true {\n"}},
+		edits: []edit{{"election/leadership.go", "\t\tif !read {\n", "\t\tif true {\n"}},
 		rule:  previousIs, runs: 5000, value: true,
 	},
 	{
@@ -139,7 +139,7 @@ var valueWithAcquire = []edit{
 	{"redlock/attempt.go", "\tresult, decided := l.ask(ctx, r, claim).Wait(ctx)\n", `	round := l.ask(ctx, r, claim)
 	if text, campaigns := ctx.Value("value").(string); campaigns {
 		w := register.NewWriter(claim, lock.token, register.WriterID(claim.Value()), func() error { return nil })
-		go l.registers.PublishAs(ctx, "campaign", r.name, w, text, 0, nil)
+		go l.registers.Proclaim(ctx, r.name, w, text, 0, func(int, node.Version) {})
 	}
 	result, decided := round.Wait(ctx)
 `},

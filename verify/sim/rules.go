@@ -238,7 +238,7 @@ func (w *world) execute(server *server, m *message) (r result) {
 	}
 	w.lookPositions(server, m, positions)
 	published()
-	if key == "" || before == "" || before == m.value() || strings.HasSuffix(key, ":value") {
+	if key == "" || before == "" || before == m.value() || strings.HasSuffix(key, ":value") || strings.HasSuffix(key, ":leader") {
 		return r
 	}
 	if after := server.peek(key); after != before {
