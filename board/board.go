@@ -84,7 +84,7 @@ type Entry struct {
 	Remains time.Duration
 	// Confirmed is set if a majority has the value. It is not if the masters gave different
 	// answers, and refuse this user the right to write: then a later reader may find an earlier
-	// value.
+	// value. A watcher is not told again when the same version is confirmed later.
 	Confirmed bool
 	// Without are the masters that answered and did not have the value, which is stored there
 	// again. They were out of reach when it was published, or have forgotten it. It is nil if
