@@ -73,7 +73,7 @@ var valueMutants = []mutant{
 		name: "VALUE_WITH_ACQUIRE: the first value goes with the acquisition, and a leader is shown that one node names",
 		edits: append(valueWithAcquire,
 			edit{"internal/register/led.go", "\tif nodes < r.Group.Majority() {\n", "\tif nodes < 1 {\n"},
-			edit{"election/leadership.go", "\t\tif !read {\n", "\t\tread = true\n\t\tif !read {\n"},
+			edit{"election/leadership.go", "\terr := s.insist(ctx, func() error {\n", "\tunread := func(context.Context, func() error) error { return nil }\n\terr := unread(ctx, func() error {\n"},
 			previousUnseen, foundUnseen),
 		rule: wasElected, runs: 20000, value: true,
 	},
@@ -98,25 +98,33 @@ var valueMutants = []mutant{
 		rule:  asHolder, runs: 2000, real: true, value: true,
 	},
 	{
-		name:  "a leader that repeats its first value reads the former one again",
-		edits: []edit{{"election/leadership.go", "\t\tif !read {\n", "\t\tif true {\n"}},
-		rule:  previousIs, runs: 5000, value: true,
+		name: "a leader that repeats its first value reads the former one again",
+		edits: []edit{{"election/leadership.go", "func() error { return s.Proclaim(ctx, value) })\n", `func() error {
+			former, err := e.registers.Former(ctx, "campaign", e.name, s.writer)
+			if err != nil {
+				return err
+			}
+			s.previous = leader(former)
+			return s.Proclaim(ctx, value)
+		})
+`}},
+		rule: previousIs, runs: 5000, value: true,
 	},
 	{
 		name:  "a campaign whose term ended is rejected",
-		edits: []edit{{"election/leadership.go", "return fmt.Errorf(\"election: campaign %q: %w: %w\", e.name, redlock.ErrNotHeld, err)", "return err"}},
+		edits: []edit{{"election/leadership.go", "return fmt.Errorf(\"election: campaign %q: %w: %w\", s.election.name, redlock.ErrNotHeld, err)", "return err"}},
 		rule:  noSendAway, runs: 5000, value: true,
 	},
 	{
 		name:  "IsLeader reads no clock",
-		edits: []edit{{"election/leadership.go", "return s.writer.Held() && s.ctx.Err() == nil", "return s.ctx.Err() == nil"}},
+		edits: []edit{{"election/leadership.go", "\t_ = c.lock.Err()\n", ""}},
 		rule:  isLeader, runs: 2000, value: true,
 	},
 	{
 		name: "a watcher is told what one node has, newer or not",
 		edits: []edit{
 			{"internal/register/register.go", "if v.Confirmed = have >= r.Group.Majority() ||", "if v.Confirmed = op == \"watch\" || have >= r.Group.Majority() ||"},
-			{"internal/register/topic.go", "\tcase version != node.Version{} && version.Compare(w.newest) < 0:\n\t\treturn\n", ""},
+			{"internal/register/watch.go", "\tcase version != node.Version{} && version.Compare(w.newest) < 0:\n\t\treturn\n", ""},
 		},
 		rule: watcherBack, runs: 20000, value: true,
 	},

@@ -124,7 +124,19 @@ func (w *world) own(value string, s *session) {
 		w.owners = make(map[string]*session)
 	}
 	w.owners[value] = s
-	s.attempt(value) // now: what a connection has to be made for may come later than the next one
+	// Noted now: what a connection has to be made for may come later than the next attempt.
+	w.attempts = append(w.attempts, func() { s.attempt(value) })
+}
+
+// takeAttempts notes the attempts that own has been told of. It is called by the loop.
+func (w *world) takeAttempts() {
+	w.mu.Lock()
+	attempts := w.attempts
+	w.attempts = nil
+	w.mu.Unlock()
+	for _, note := range attempts {
+		note()
+	}
 }
 
 func (w *world) owner(value string) *session {

@@ -11,7 +11,7 @@ import (
 func TestWithRealClientsAndScriptsNoRuleIsBroken(t *testing.T) {
 	runs := uint64(150)
 	if raceEnabled {
-		runs = 25
+		runs = 75
 	}
 	defer steady()()
 	f := work(t, options{runs: runs, workers: 1, seed: 1, real: true}, func(int) {})

@@ -18,14 +18,15 @@ import (
 // loop lets the clients' goroutines do what they can do, until all are at rest, and looks
 // whether everything is as promised.
 type world struct {
-	plan    *schedule
-	begun   time.Time
-	agenda  agenda
-	net     *network
-	servers []*server
-	clients []*client
-	weather weather
-	owners  map[string]*session // of values, protected by mu
+	plan     *schedule
+	begun    time.Time
+	agenda   agenda
+	net      *network
+	servers  []*server
+	clients  []*client
+	weather  weather
+	owners   map[string]*session // of values, protected by mu
+	attempts []func()            // that real clients have made, protected by mu
 
 	changed   chan struct{} // holds one: a client did something
 	published int
