@@ -1,8 +1,6 @@
 package fakenode
 
 import (
-	"cmp"
-	"fmt"
 	"strings"
 	"time"
 
@@ -11,48 +9,68 @@ import (
 
 // A record is a published value: see record.lua.
 type record struct {
-	version [3]int64 // term, seq, writer
-	ends    time.Time
-	ever    bool
-	text    string
-}
-
-// remains is how long the text lives, in milliseconds, negative if for ever.
-func (r record) remains() int64 {
-	if r.ever {
-		return -1
-	}
-	return max(time.Until(r.ends).Milliseconds(), 0)
-}
-
-// shown is the text, if it has not expired.
-func (r record) shown() string {
-	if r.remains() == 0 {
-		return ""
-	}
-	return r.text
+	kept string    // what the key holds
+	ends time.Time // of the key; zero if it lives for ever
 }
 
 func (n *Node) record(key string) record {
-	r, ok := n.records[key]
-	if !ok {
-		return record{ends: time.Now()}
+	r := n.records[key]
+	if !r.ends.IsZero() && !r.ends.After(time.Now()) {
+		delete(n.records, key)
+		return record{}
 	}
 	return r
 }
 
+// version is that of the value, to be compared as a text.
+func (r record) version() string { return r.begins()[:len(r.begins())/4*3] }
+
+// begins is what the value begins with, "" if there is none.
+func (r record) begins() string {
+	if r.kept == "" {
+		return ""
+	}
+	return r.kept[:lua.HeaderLength]
+}
+
+// extra is for how many milliseconds the key outlives the text.
+func (r record) extra() (extra int64) {
+	_, _, _, extra, _ = lua.ReadHeader(r.begins())
+	return extra
+}
+
+// left is how long the key lives, as PTTL says it.
+func (r record) left() int64 {
+	switch {
+	case r.kept == "":
+		return lua.Free
+	case r.ends.IsZero():
+		return -1
+	}
+	return time.Until(r.ends).Milliseconds()
+}
+
+// rest is the same, and the text unless it has expired.
+func (r record) rest() (left int64, text string) {
+	left = r.left()
+	if r.kept == "" || left >= 0 && left <= r.extra() {
+		return left, ""
+	}
+	return left, r.kept[lua.HeaderLength:]
+}
+
 func (n *Node) read(script lua.Call, f Faults) (any, error) {
 	r := n.record(script.Key("value"))
-	text := r.shown()
+	left, text := r.rest()
 	if script.Script == lua.Read && script.Arg("text") == int64(0) {
-		text = ""
+		left, text = 0, ""
 	}
-	reply := []any{r.version[0], r.version[1], r.version[2], r.remains(), text, time.Now().Add(f.Ahead).UnixMicro()}
+	reply := []any{r.begins(), left, text, time.Now().Add(f.Ahead).UnixMicro()}
 	if script.Script == lua.Read {
 		return reply, nil
 	}
 	held, exists := n.get(script.Key("lock"))
-	left := int64(lua.Free)
+	left = lua.Free
 	if exists {
 		left = time.Until(held.expires).Milliseconds()
 	}
@@ -69,28 +87,28 @@ func (n *Node) read(script lua.Call, f Faults) (any, error) {
 func (n *Node) publishValue(script lua.Call) (any, error) {
 	if script.Script == lua.PublishHeld {
 		if held, _ := n.get(script.Key("lock")); held.value != script.Arg("value") {
-			return []any{int64(lua.NotHeld), int64(0), int64(0), int64(0), int64(0), ""}, nil
+			return int64(lua.NotHeld), nil
 		}
 	}
-	key, number := script.Key("value"), func(name string) int64 { return script.Arg(name).(int64) }
-	before := n.record(key)
-	mine := [3]int64{number("term"), number("seq"), number("writer")}
-	order := cmp.Or(cmp.Compare(mine[0], before.version[0]), cmp.Compare(mine[1], before.version[1]), cmp.Compare(mine[2], before.version[2]))
-	retention, kept := time.Duration(number("retention"))*time.Millisecond, number("kept")
-	longer := before.remains() >= 0 && (kept == 0 || retention.Milliseconds() > before.remains())
+	key, kept := script.Key("value"), script.Arg("kept").(int64)
+	before, mine := n.record(key), record{kept: script.Arg("record").(string)}
+	if kept > 0 {
+		mine.ends = time.Now().Add(time.Duration(kept) * time.Millisecond)
+	}
+	order := strings.Compare(mine.version(), before.version())
+	longer := before.left() >= 0 && (kept == 0 || kept-mine.extra() > max(before.left()-before.extra(), 0))
 	if order > 0 || order == 0 && longer {
-		n.records[key] = record{mine, time.Now().Add(retention), kept == 0, script.Arg("text").(string)}
+		n.records[key] = mine
 	}
 	if order > 0 {
-		n.publish(key[:strings.LastIndexByte(key, ':')]+":news", fmt.Sprintf("%d.%d", mine[0], mine[1]))
+		n.publish(key[:strings.LastIndexByte(key, ':')]+":news", mine.version()[:lua.HeaderLength/2])
 	}
-	done := int64(1)
-	if order < 0 {
-		done = 0
+	if order >= 0 {
+		return int64(1), nil
 	}
-	remains, text := int64(0), ""
-	if order < 0 && number("former") == 1 {
-		remains, text = before.remains(), before.shown()
+	left, text := int64(0), ""
+	if script.Arg("former") == int64(1) {
+		left, text = before.rest()
 	}
-	return []any{done, before.version[0], before.version[1], before.version[2], remains, text}, nil
+	return []any{before.begins(), left, text}, nil
 }

@@ -10,13 +10,13 @@ import (
 // ReadPublished asks every node what is published under key, for its version only if text is
 // false. It returns as Inspect does.
 func (g *Group) ReadPublished(ctx context.Context, key string, text bool, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	return g.query(ctx, g.same(node.NewRead(key, text)), timeout, enough, ended)
+	return g.ask(ctx, &query{request: node.NewRead(key, text), enough: enough, ended: ended}, timeout)
 }
 
 // ReadLed asks every node what the leader of an election has proclaimed, and which value holds its
 // lock, whose key is key. It leaves the flag of a watcher for flagTTL. It returns as Inspect does.
 func (g *Group) ReadLed(ctx context.Context, key string, timeout, flagTTL time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	return g.query(ctx, g.same(node.NewReadLed(key, flagTTL)), timeout, enough, ended)
+	return g.ask(ctx, &query{request: node.NewReadLed(key, flagTTL), enough: enough, ended: ended}, timeout)
 }
 
 // Publish asks the nodes in to, or all if that is nil, to store p under key. If claim is not nil
@@ -28,21 +28,5 @@ func (g *Group) Publish(ctx context.Context, key string, claim *Claim, p node.Pu
 	if claim != nil {
 		lock = &claim.entry
 	}
-	requests := g.same(node.NewPublish(key, lock, p))
-	for i := range requests {
-		if to != nil && !to[i] {
-			requests[i] = nil
-		}
-	}
-	q := &query{enough: enough, every: every, ended: ended, unasked: node.Superseded}
-	return g.ask(ctx, q, requests, timeout)
-}
-
-// same is one request for all nodes.
-func (g *Group) same(r *node.Request) []*node.Request {
-	requests := make([]*node.Request, len(g.nodes))
-	for i := range requests {
-		requests[i] = r
-	}
-	return requests
+	return g.ask(ctx, &query{request: node.NewPublish(key, lock, p), to: to, unasked: node.Superseded, enough: enough, every: every, ended: ended}, timeout)
 }

@@ -11,10 +11,16 @@ import (
 // A query is a question to all nodes, or to some, without a claim. There is nothing to
 // settle afterwards, whatever its outcome.
 type query struct {
+	request *node.Request   // to every node; or else
+	each    []*node.Request // to each, nil for none
+	to      []bool          // which nodes are asked at all; nil for all
+	unasked node.Status     // the answer of a node that is not asked
 	enough  func([]node.Answer) bool
-	every   func(i int, a node.Answer) // gets each answer, if not nil
+	every   func(i int, a node.Answer) // gets each answer of a node that is asked, if not nil
 	ended   func()
-	unasked node.Status // the answer of a node that has no request
+
+	deadline node.Deadline
+	calls    []node.Call
 
 	mu      sync.Mutex // protects the rest until decided is closed
 	answers []node.Answer
@@ -30,7 +36,7 @@ type query struct {
 // Inspect returns nil. When the last node has answered or was given up it calls ended.
 func (g *Group) Inspect(ctx context.Context, key string, timeout, flagTTL time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
 	request := node.NewRequest(node.Inspect, node.NewEntry(key, ""), 0, node.WaiterFlag{TTL: flagTTL})
-	return g.query(ctx, g.same(request), timeout, enough, ended)
+	return g.ask(ctx, &query{request: request, enough: enough, ended: ended}, timeout)
 }
 
 // Delete asks every node to delete key where it has the value that values names for that node,
@@ -49,23 +55,26 @@ func (g *Group) Delete(ctx context.Context, key string, values []string, timeout
 		}
 	}
 	all := func([]node.Answer) bool { return false }
-	return g.query(ctx, requests, timeout, all, ended)
-}
-
-// query sends a request to each node that has one.
-func (g *Group) query(ctx context.Context, requests []*node.Request, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	return g.ask(ctx, &query{enough: enough, ended: ended, unasked: node.Absent}, requests, timeout)
+	return g.ask(ctx, &query{each: requests, unasked: node.Absent, enough: all, ended: ended}, timeout)
 }
 
 // ask sends the requests of q.
-func (g *Group) ask(ctx context.Context, q *query, requests []*node.Request, timeout time.Duration) []node.Answer {
+func (g *Group) ask(ctx context.Context, q *query, timeout time.Duration) []node.Answer {
 	q.answers, q.open, q.decided = make([]node.Answer, len(g.nodes)), len(g.nodes), make(chan struct{})
 	for i := range q.answers {
 		q.answers[i].Err = errNotWaitedFor
 	}
-	deadline := node.MakeDeadline(ctx, timeout)
+	q.deadline = node.MakeDeadline(ctx, timeout)
+	q.calls = make([]node.Call, len(g.nodes))
 	for i, n := range g.nodes {
-		c := &node.Call{Request: requests[i], Deadline: &deadline, Receiver: q, Index: i}
+		c := &q.calls[i]
+		*c = node.Call{Request: q.request, Deadline: &q.deadline, Receiver: q, Index: i}
+		if q.each != nil {
+			c.Request = q.each[i]
+		}
+		if q.to != nil && !q.to[i] {
+			c.Request = nil
+		}
 		if c.Request == nil {
 			q.Answer(c, node.Answer{Status: q.unasked})
 		} else if err := n.Start(c); err != nil {

@@ -50,6 +50,17 @@ func shape(b *[]byte, depth int) any {
 		return pool.Error("ERR no")
 	case 7:
 		return []any{1, 1.0, true, "1", []byte(ours), errors.New(ours), []string{ours}, map[string]any{ours: int64(1)}}[next()%8]
+	case 9: // what a published value begins with, or nearly
+		begins := lua.Header(int64(next()), int64(next()), int64(next()), int64(next()))
+		switch next() % 4 {
+		case 1:
+			begins = begins[1:]
+		case 2:
+			begins = begins[:20] + "-" + begins[21:]
+		case 3:
+			begins = "9999999999999999" + begins[16:] // more than Lua counts exactly
+		}
+		return begins
 	case 10:
 		return former
 	default:

@@ -99,7 +99,16 @@ func (r *Request) publishedArgs(to []any, script lua.Script, flag *WaiterFlag) [
 	default:
 		to = append(to, int64(1), p.key)
 	}
-	return append(to, p.Term, p.Seq, p.Writer, millis(p.Retention), millis(p.Kept), flagArg(p.Former), p.Text)
+	return append(to, p.record(), millis(p.Kept), flagArg(p.Former))
+}
+
+// record is what the key is to hold.
+func (p *Publication) record() string {
+	extra := int64(0)
+	if p.Kept > 0 {
+		extra = millis(p.Kept) - millis(p.Retention)
+	}
+	return lua.Header(p.Term, p.Seq, p.Writer, extra) + p.Text
 }
 
 func flagArg(set bool) int64 {
@@ -111,11 +120,21 @@ func flagArg(set bool) int64 {
 
 // readPublished reads the reply of that script.
 func (r *Request) readPublished(reply any) Answer {
+	switch {
+	case r.Verb == Publish && reply == int64(1):
+		return Answer{Status: Granted}
+	case r.Verb == Publish && reply == int64(lua.NotHeld):
+		return Answer{Status: Absent}
+	}
 	list, ok := r.publishedScript().Reply(reply)
 	if !ok {
 		return r.unexpected(reply)
 	}
-	record, ok := recordOf(list)
+	lives := "left"
+	if r.Verb == Read && r.entry.rare.published.led {
+		lives = "lives"
+	}
+	record, ok := recordOf(list.Get("record"), list.Get(lives), list.Get("text"))
 	if !ok {
 		return r.unexpected(reply)
 	}
@@ -123,15 +142,7 @@ func (r *Request) readPublished(reply any) Answer {
 	a.setRecord(record)
 	switch {
 	case r.Verb == Publish:
-		switch list.Get("done") {
-		case int64(1):
-			a.Status = Granted
-		case int64(0):
-			a.Status = Superseded
-		case int64(lua.NotHeld):
-		default:
-			return r.unexpected(reply)
-		}
+		a.Status = Superseded
 		return a
 	case r.entry.rare.published.led:
 		switch held := holderOf(list); {
@@ -150,8 +161,8 @@ func (r *Request) readPublished(reply any) Answer {
 	return a
 }
 
-// Record is the answer to Read and Publish: what was published there before. The answer to Publish
-// has the text only if that was asked for, and the version is larger.
+// Record is the answer to Read: what was published there. It is the answer to Publish, too, if the
+// Status is Superseded, with the text only if that was asked for.
 func (a *Answer) Record() Record {
 	return Record{Version{a.Last, a.First, a.LargestToken}, time.Duration(a.Waiting), a.NextWaiter}
 }
@@ -160,17 +171,28 @@ func (a *Answer) setRecord(r Record) {
 	a.Last, a.First, a.LargestToken, a.Waiting, a.NextWaiter = r.Term, r.Seq, r.Writer, int64(r.Remains), r.Text
 }
 
-func recordOf(list lua.Reply) (r Record, ok bool) {
-	term, ok1 := list.Get("term").(int64)
-	seq, ok2 := list.Get("seq").(int64)
-	writer, ok3 := list.Get("writer").(int64)
-	remains, ok4 := list.Get("remains").(int64)
-	text, ok5 := list.Get("text").(string)
-	if remains < 0 || remains > longest {
-		remains = -1
-	}
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || min(term, seq, writer) < 0 || max(term, seq, writer) > maxToken {
+// recordOf reads what a value begins with, how long its key lives, as PTTL says it, and its text.
+func recordOf(header, left, text any) (r Record, ok bool) {
+	begins, ok1 := header.(string)
+	ms, ok2 := left.(int64)
+	shown, ok3 := text.(string)
+	if !ok1 || !ok2 || !ok3 {
 		return Record{}, false
 	}
-	return Record{Version{term, seq, writer}, time.Duration(remains) * time.Millisecond, text}, true
+	if begins == "" {
+		return Record{}, shown == ""
+	}
+	r.Text = shown
+	var extra int64
+	r.Term, r.Seq, r.Writer, extra, ok = lua.ReadHeader(begins)
+	if !ok || max(r.Term, r.Seq, r.Writer) > maxToken {
+		return Record{}, false
+	}
+	switch remains := ms - extra; {
+	case ms < 0 || remains > longest:
+		r.Remains = -time.Millisecond
+	case remains > 0:
+		r.Remains = time.Duration(remains) * time.Millisecond
+	}
+	return r, true
 }

@@ -102,8 +102,9 @@ func (w *world) lookPublished(s *server, m *message) (after func()) {
 
 // noteProclaimed notes what is proclaimed under a value of the lock.
 func (w *world) noteProclaimed(m *message, call lua.Call) {
-	v := node.Version{Term: number(call.Arg("term")), Seq: number(call.Arg("seq"))}
-	value := text(call.Arg("text"))
+	kept := text(call.Arg("record"))
+	term, seq, _, _, _ := lua.ReadHeader(kept[:lua.HeaderLength])
+	v, value := node.Version{Term: term, Seq: seq}, kept[lua.HeaderLength:]
 	w.elected.asked[as(value, v)] = true
 	w.writers[as(value, v)] = m.value()
 	if last := (sending{m.value(), value}); v.Compare(w.sent[last]) > 0 {

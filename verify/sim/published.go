@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/quorumlock/quorumlock/internal/node/lua"
@@ -11,46 +8,48 @@ import (
 
 // A record is what record.lua finds out about a published value.
 type record struct {
-	term, seq, writer int64
-	remains           int64 // how long the text lives, negative if for ever, 0 if it has expired
-	text              string
+	begins string // with its version, which is most of it; "" if there is none
+	extra  int64
+	left   int64 // how long the key lives, as PTTL says it
+	text   string
 }
-
-var header = regexp.MustCompile(`^(\d+) (\d+) (\d+) (\d+) `)
 
 func (s command) record() record {
 	kept, found := s.get(s.key("value"))
 	if !found {
-		return record{}
+		return record{left: s.pttl(s.key("value"))}
 	}
-	parts := header.FindStringSubmatch(kept)
-	if parts == nil {
+	if len(kept) < lua.HeaderLength {
 		panic("what is under a name that ends with :value is no published value: " + kept)
 	}
-	var n [4]int64
-	for i := range n {
-		n[i], _ = strconv.ParseInt(parts[1+i], 10, 64)
+	r := record{begins: kept[:lua.HeaderLength], left: s.pttl(s.key("value"))}
+	var ok bool
+	if _, _, _, r.extra, ok = lua.ReadHeader(r.begins); !ok {
+		panic("what is under a name that ends with :value is no published value: " + kept)
 	}
-	r := record{n[0], n[1], n[2], -1, kept[len(parts[0]):]}
-	if left := s.pttl(s.key("value")); left != -1 {
-		r.remains = max(left-n[3], 0)
-	}
-	if r.remains == 0 {
-		r.text = ""
+	if r.left == -1 || r.left > r.extra {
+		r.text = kept[lua.HeaderLength:]
 	}
 	return r
 }
 
-// reply is the record as scripts reply it.
-func (r record) reply(text bool) []any {
-	if !text {
-		r.text = ""
+// remains is how long the text lives, negative if for ever, 0 if it has expired.
+func (r record) remains() int64 {
+	if r.left == -1 {
+		return -1
 	}
-	return []any{r.term, r.seq, r.writer, r.remains, r.text}
+	return max(r.left-r.extra, 0)
 }
 
+// version is that of a value, to be compared as a text, by what the value begins with.
+func versionIn(begins string) string { return begins[:len(begins)/4*3] }
+
 func readValue(s command) any {
-	return append(s.record().reply(s.number("text") != 0), s.micros)
+	r := s.record()
+	if s.number("text") == 0 {
+		r.left, r.text = 0, ""
+	}
+	return []any{r.begins, r.left, r.text, s.micros}
 }
 
 func readLed(s command) any {
@@ -60,7 +59,7 @@ func readLed(s command) any {
 	if ttl := s.number("flagTTL"); ttl != 0 && !s.readOnly {
 		s.watchFlag(s.key("wait"), ttl)
 	}
-	return append(append([]any{held, left}, r.reply(true)...), s.micros)
+	return []any{held, left, r.begins, r.left, r.text, s.micros}
 }
 
 // watchFlag leaves the flag of a watcher, and lets one that is there live as long.
@@ -75,42 +74,30 @@ func (s command) watchFlag(flag string, ttl int64) {
 
 func publishHeld(s command) any {
 	if held, found := s.get(s.key("lock")); !found || held != s.text("value") {
-		return []any{int64(lua.NotHeld), int64(0), int64(0), int64(0), int64(0), ""}
+		return int64(lua.NotHeld)
 	}
 	return publishValue(s)
 }
 
 func publishValue(s command) any {
-	before := s.record()
-	term, seq, writer := s.number("term"), s.number("seq"), s.number("writer")
-	order := term - before.term
-	if order == 0 {
-		order = seq - before.seq
-	}
-	if order == 0 {
-		order = writer - before.writer
-	}
-	key, retention, kept := s.key("value"), s.number("retention"), s.number("kept")
-	if order > 0 || order == 0 && before.remains >= 0 && (kept == 0 || retention > before.remains) {
-		extra := int64(0)
-		if kept != 0 {
-			extra = kept - retention
-		}
-		s.set(key, fmt.Sprintf("%d %d %d %d %s", term, seq, writer, extra, s.text("text")), kept)
+	before, mine := s.record(), s.text("record")
+	order := strings.Compare(versionIn(mine[:lua.HeaderLength]), versionIn(before.begins))
+	key, kept := s.key("value"), s.number("kept")
+	_, _, _, extra, _ := lua.ReadHeader(mine[:lua.HeaderLength])
+	if order > 0 || order == 0 && before.left >= 0 && (kept == 0 || kept-extra > before.remains()) {
+		s.set(key, mine, kept)
 		if kept == 0 {
 			s.store.keys[key].ends = 0
 		}
 	}
 	if order > 0 {
-		s.publish(key[:strings.LastIndexByte(key, ':')]+":news", fmt.Sprintf("%d.%d", term, seq))
+		s.publish(key[:strings.LastIndexByte(key, ':')]+":news", mine[:lua.HeaderLength/2])
 	}
-	done := int64(1)
-	shown := record{term: before.term, seq: before.seq, writer: before.writer}
-	if order < 0 {
-		done = 0
-		if s.number("former") == 1 {
-			shown = before
-		}
+	switch {
+	case order >= 0:
+		return int64(1)
+	case s.number("former") == 1:
+		return []any{before.begins, before.left, before.text}
 	}
-	return append([]any{done}, shown.reply(true)...)
+	return []any{before.begins, int64(0), ""}
 }

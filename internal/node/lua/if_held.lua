@@ -2,5 +2,5 @@
 -- this.
 -- ARGV.value is the value that has to hold the lock.
 if held ~= ARGV.value then
-  return {done = CODE.notHeld, term = 0, seq = 0, writer = 0, remains = 0, text = ''}
+  return CODE.notHeld
 end

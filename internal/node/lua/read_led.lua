@@ -1,8 +1,8 @@
 -- Reads a published value, and which value holds the lock of its writer. held.lua and
 -- record.lua come before this. It may leave the flag of a watcher, as inspect.lua does.
 -- ARGV.flagTTL is 0 for no flag.
--- Replies  {holder, left, of the lock, as in inspect.lua; term, seq, writer, remains, text,
---          micros, as in read.lua}
+-- Replies  {holder, left, of the lock, as in inspect.lua; record, lives, text, micros, as in
+--          read.lua, where lives is called left}
 local left = redis.call('PTTL', KEYS.lock)
 if ARGV.flagTTL ~= '0' then
   if not redis.pcall('SET', KEYS.wait, '*', 'NX', 'PX', ARGV.flagTTL) then
@@ -12,8 +12,6 @@ if ARGV.flagTTL ~= '0' then
     end
   end
 end
-local remains, text, time = lives(), '', redis.call('TIME')
-if remains ~= 0 then
-  text = redis.call('GETRANGE', KEYS.value, start, '-1')
-end
-return {holder = held or '', left = left, term = term, seq = seq, writer = writer, remains = remains, text = text, micros = time[1] * 1000000 + time[2]}
+local lives, text = rest()
+local time = redis.call('TIME')
+return {holder = held or '', left = left, record = here, lives = lives, text = text, micros = time[1] * 1000000 + time[2]}
