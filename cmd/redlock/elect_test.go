@@ -16,11 +16,11 @@ import (
 const electionName = "web"
 
 // electTTL is one that a busy machine can keep.
-const electTTL = 2 * time.Second
+const electTTL = 5 * time.Second
 
 // candidate are the arguments of a "redlock elect" of this owner, which proclaims "value of" it.
 func candidate(addrs []string, owner string, command ...string) []string {
-	args := []string{"elect", "--name", electionName, "--ttl", electTTL.String(), "--node-timeout", "500ms", "--owner", owner, "--value", "value of " + owner}
+	args := []string{"elect", "--name", electionName, "--ttl", electTTL.String(), "--node-timeout", "1s", "--owner", owner, "--value", "value of " + owner}
 	for _, addr := range addrs {
 		args = append(args, "--node", "redis://"+addr)
 	}

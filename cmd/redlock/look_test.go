@@ -329,7 +329,7 @@ func TestFairProcessesAreServedInTheOrderOfArrivalAndAKilledOneIsPassed(t *testi
 		servers, addrs = append(servers, s), append(addrs, s.Addr())
 	}
 	run := func(flags []string, script string) *process {
-		args := append([]string{"run", "--name", lockName, "--ttl", "2s", "--node-timeout", "300ms", "--fair"}, flags...)
+		args := append([]string{"run", "--name", lockName, "--ttl", "8s", "--node-timeout", "2s", "--fair"}, flags...)
 		for _, addr := range addrs {
 			args = append(args, "--node", "redis://"+addr)
 		}

@@ -64,8 +64,8 @@ func bubble(t *testing.T, lib library, test func(t *testing.T)) {
 func newQuorumTest(t testing.TB, lib library, cluster *redlocktest.Cluster, dial dialFunc, opts ...redlock.Option) *quorumTest {
 	q := &quorumTest{TB: t, Cluster: cluster}
 	t.Cleanup(func() { // runs after the Lockers have closed
-		if q.forever { // the last command on a thawed node is its release
-			eventually(t, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(cluster)...)) == 0 })
+		if q.forever { // what Close gave up may come late
+			return
 		}
 		for i, keys := range ourKeys(cluster) {
 			for _, key := range keys {
@@ -86,8 +86,15 @@ func (q *quorumTest) end() {
 			settle(q, locker)
 			continue
 		}
-		// It is not certain of what is long true.
-		eventually(q, "no key of ours is left", func() bool { return len(slices.Concat(ourKeys(q.Cluster)...)) == 0 })
+		// It is not certain of what is long true. What was sent to a node that was frozen comes
+		// late, also on a busy machine, and then its release.
+		none := 0
+		eventually(q, "no key of ours is left", func() bool {
+			if none++; len(slices.Concat(ourKeys(q.Cluster)...)) > 0 {
+				none = 0
+			}
+			return none > 20
+		})
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		_ = locker.Close(ctx) // says so
 		cancel()

@@ -41,7 +41,7 @@ func TestLostRepliesNeverReadAsTakenAfterwards(t *testing.T) {
 		}
 		q.endFaults()
 		mustUnlock(q, q.lock("job"))
-	}, redlock.WithTTL(time.Hour), redlock.WithNodeTimeout(100*time.Millisecond))
+	}, redlock.WithTTL(time.Hour), redlock.WithNodeTimeout(time.Second))
 }
 
 func TestALockWaitsThroughAnOutageAndGetsTheLockWhenItEnds(t *testing.T) {
