@@ -11,6 +11,10 @@ func (w *world) lookProgress() {
 	if w.calm == 0 {
 		return
 	}
+	if open := w.callsOpen(); open > 0 && w.moment() > w.calm+hour { // a client that is cut off has been back for long
+		w.violated(progress, "after an hour of calm %d calls have not returned", open)
+		return
+	}
 	for _, name := range w.plan.Names {
 		if !w.waited(name) || w.taken(name) {
 			delete(w.free, name)
