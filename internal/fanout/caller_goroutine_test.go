@@ -108,7 +108,7 @@ func TestReleaseInBackgroundDoesNotWaitForTheOnlyNode(t *testing.T) {
 		if took := timeToBegin(c.ReleaseInBackground); took != 0 {
 			t.Errorf("a caller that wants no lock waits for %v", took)
 		}
-		if took := timeToBegin(func() { g.LeaveQueue("l", "w", timeout, Position{Ticket: 1, TTL: ttl}) }); took != 0 {
+		if took := timeToBegin(func() { g.LeaveQueue("me", []string{"l"}, "w", timeout, Position{Ticket: 1, TTL: ttl}) }); took != 0 {
 			t.Errorf("a caller that leaves the wait queue waits for %v", took)
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -89,6 +89,12 @@ func (c *Claim) Value() string { return c.entry.Value() }
 // Key is the key on the nodes, the first one of several.
 func (c *Claim) Key() string { return c.entry.Key() }
 
+// Keys are all of them.
+func (c *Claim) Keys() []string { return c.entry.Keys() }
+
+// Several reports whether the claim is about several keys.
+func (c *Claim) Several() bool { return c.entry.Grant() == node.AllKeys }
+
 // Replace names the value that Swap replaces. It comes before Swap.
 func (c *Claim) Replace(former string) { c.entry = c.entry.Replacing(former) }
 
@@ -116,8 +122,8 @@ func (c *Claim) AcquireOrFlag(ctx context.Context, ttl time.Duration, flag node.
 	return c.begin(newRound(ctx, node.AcquireOrFlag, c, ttl, c.callTimeout()))
 }
 
-// AcquireInTurn asks like AcquireOrFlag, but a node refuses while another waiter is first in the wait queue. The
-// claim is about one key.
+// AcquireInTurn asks like AcquireOrFlag, but a node refuses while another waiter is first in the wait
+// queue, or in one of those of several keys.
 func (c *Claim) AcquireInTurn(ctx context.Context, ttl time.Duration, flag node.WaiterFlag) *Round {
 	c.flag = flag // the claim is not shared yet
 	return c.begin(newRound(ctx, node.AcquireInTurn, c, ttl, c.callTimeout()))

@@ -182,7 +182,7 @@ func (c *Claim) fillRequest(r *node.Request, verb node.Verb, entry node.Entry, t
 		flag = c.flag
 	case verb == node.Release && (c.announce || c.flag.Position.Ticket > 0):
 		if flag.ID = c.group.releaserID; c.flag.Position.Ticket > 0 {
-			flag.ID = c.group.waiterID
+			flag.ID = c.flag.ID
 		}
 		flag.Position.Ticket, flag.Position.TTL, flag.Position.Requeue = c.flag.Position.Ticket, c.flag.Position.TTL, c.requeue
 	}

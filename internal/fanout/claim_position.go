@@ -7,19 +7,19 @@ import (
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
-// What a claim does about the position of this group in the wait queue of a fair lock; see
-// acquire_in_turn.lua.
+// What a claim does about the position of its waiter in the wait queue of a fair lock, or in those
+// of several; see queue.lua. A waiter is all callers of a Locker that want the same keys.
 
-// A Position is what was sent to the nodes about the position of this group in the wait queue
-// of a lock.
+// A Position is what was sent to the nodes about the position of a waiter in the wait queue of a
+// lock.
 type Position struct {
 	Ticket int64         // the largest, 0 if none was sent to the nodes
 	TTL    time.Duration // how long a node keeps the position after it was sent last, at most
 }
 
 // LeaveQueueOnRelease has the release give up the position p as well. It is called when the
-// claim was granted, and no waiter of this group has a ticket any more that was sent to
-// the nodes.
+// claim was granted, and no caller of its waiter has a ticket any more that was sent to the
+// nodes.
 func (c *Claim) LeaveQueueOnRelease(p Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,30 +49,31 @@ func (c *Claim) withdrawPosition(p Position) {
 // expires.
 func (c *Claim) LeaveQueue(value string) {
 	c.mu.Lock()
-	left := Position{Ticket: c.flag.Position.Ticket, TTL: c.flag.Position.TTL}
+	id, left := c.flag.ID, Position{Ticket: c.flag.Position.Ticket, TTL: c.flag.Position.TTL}
 	c.mu.Unlock()
 	if left.Ticket > 0 {
-		c.group.LeaveQueue(c.entry.Key(), value, c.timeout, left)
+		c.group.LeaveQueue(id.(string), c.entry.Keys(), value, c.timeout, left)
 	}
 }
 
-// LeaveQueue asks every node to forget the position of this group in the wait queue for key,
-// unless its ticket is larger than p.Ticket. value is one that no lock has.
+// LeaveQueue asks every node to forget the position of a waiter in the wait queues for these
+// keys, unless its ticket is larger than p.Ticket. value is one that no lock has.
 //
 // Attempts that were given up may still be in flight on some nodes, and take the
 // position again when they arrive. The release that follows them there gives it up.
-func (g *Group) LeaveQueue(key, value string, timeout time.Duration, p Position) {
+func (g *Group) LeaveQueue(waiterID string, keys []string, value string, timeout time.Duration, p Position) {
 	g.mu.Lock()
 	var late []*Claim
-	for c := g.requeuing[key]; c != nil; c = c.older {
+	for c := g.requeuing[position{waiterID, keys[0]}]; c != nil; c = c.older {
 		late = append(late, c)
 	}
 	g.mu.Unlock()
 	for _, c := range late {
 		c.dropPosition(p.Ticket)
 	}
-	c := g.NewClaim(key, value, timeout)
-	c.withdrawPosition(p) // the claim is not shared yet
+	c := g.NewClaim(keys[0], value, timeout, keys[1:]...)
+	c.flag.ID = waiterID // the claim is not shared yet
+	c.withdrawPosition(p)
 	c.ReleaseInBackground()
 }
 

@@ -16,13 +16,13 @@ func TestLeavingTheWaitQueueCostsTheSameHoweverManyClaimsAreUnsettled(t *testing
 		g := NewGroup(nil, 0.01, 0, nil) // without nodes, only the bookkeeping takes time
 		for i := range others {
 			c := g.NewClaim(fmt.Sprint(i), fmt.Sprint("value", i), time.Second)
-			c.flag.Position.Ticket, c.requeue = 7, true
+			c.flag.ID, c.flag.Position.Ticket, c.requeue = "me", 7, true
 			g.track(c)
 		}
 		var took []time.Duration
 		for i := range 501 {
 			begun := time.Now()
-			g.LeaveQueue(fmt.Sprint(i), fmt.Sprint("leaves", i), time.Second, Position{7, time.Second})
+			g.LeaveQueue("me", []string{fmt.Sprint(i)}, fmt.Sprint("leaves", i), time.Second, Position{7, time.Second})
 			took = append(took, time.Since(begun))
 		}
 		slices.Sort(took)
@@ -48,7 +48,7 @@ func TestRequeueIndexFindsTheClaimsOfAKeyAndForgetsThem(t *testing.T) {
 	left := "43210"
 	for _, i := range []int{2, 4, 0, 1, 1, 3} { // from the middle, the front, the end, twice, the last
 		found := ""
-		for c := x["job"]; c != nil; c = c.older {
+		for c := x[position{"", "job"}]; c != nil; c = c.older {
 			found += c.entry.Value()
 		}
 		if found != left {
@@ -59,7 +59,7 @@ func TestRequeueIndexFindsTheClaimsOfAKeyAndForgetsThem(t *testing.T) {
 			left = left[:at] + left[at+1:]
 		}
 	}
-	if len(x) != 1 || x["other"] != other {
+	if len(x) != 1 || x[position{"", "other"}] != other {
 		t.Errorf("it still has %d keys", len(x))
 	}
 }

@@ -58,8 +58,7 @@ func (s *Scripts) NewEntry(key, value string) Entry {
 	return Entry{key: key, value: value, scripts: s}
 }
 
-// And returns the entry with other keys besides its own, none of them twice, at most 255. Such
-// an entry has no wait queue: AcquireInTurn is for one key.
+// And returns the entry with other keys besides its own, none of them twice, at most 255.
 func (e Entry) And(keys ...string) Entry {
 	if len(keys) == 0 {
 		return e

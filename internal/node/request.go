@@ -58,7 +58,7 @@ type WaiterFlag struct {
 
 // A QueuePosition is what a Locker tells the nodes about its callers in the wait queue of a
 // lock. The callers have tickets, in ascending order. Only the first of them asks, and the
-// nodes keep one position for all of them. See acquire_in_turn.lua.
+// nodes keep one position for all of them. See queue.lua.
 type QueuePosition struct {
 	Ticket  int64         // of the first, 0 if it has none yet
 	Next    int64         // of the second, 0 if there is none, or none yet
@@ -83,7 +83,7 @@ func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag
 	if verb == Acquire && (entry.fence != nil || entry.Grant() == AllKeys) {
 		verb, flag = AcquireOrFlag, WaiterFlag{} // no native command takes a token, or several keys
 	}
-	if entry.Grant() == AllKeys && (verb == AcquireInTurn || verb == Inspect) {
+	if entry.Grant() == AllKeys && verb == Inspect {
 		panic("node: " + verb.String() + ": such a request is about one key") // no caller of ours does that
 	}
 	r.Verb, r.TTL, r.entry, r.flag = verb, ttl, entry, flag

@@ -19,9 +19,9 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 		return r.waitArgs(to, flag)
 	case lua.FencedAcquireOrFlag, lua.FencedAcquireAll:
 		return r.fencedWaitArgs(to, flag)
-	case lua.AcquireInTurn:
+	case lua.AcquireInTurn, lua.AcquireAllInTurn:
 		return r.turnArgs(to, flag)
-	case lua.FencedAcquireInTurn:
+	case lua.FencedAcquireInTurn, lua.FencedAcquireAllInTurn:
 		return r.fencedTurnArgs(to, flag)
 	case lua.Release, lua.Short, lua.ReleaseAll:
 		return r.releaseArgs(to, flag)

@@ -108,7 +108,7 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 }
 
 // manyKeys are the scripts about several locks.
-var manyKeys = []lua.Script{lua.AcquireAll, lua.FencedAcquireAll, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List}
+var manyKeys = []lua.Script{lua.AcquireAll, lua.FencedAcquireAll, lua.AcquireAllInTurn, lua.FencedAcquireAllInTurn, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List}
 
 func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
 	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond}
@@ -117,6 +117,8 @@ func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
 	took := map[string]any{"locks": int64(3), "value": "v", "ttl": int64(19)}
 	leaves := map[string]any{"waiter": "me", "flagTTL": int64(16)}
 	token := map[string]any{"token": int64(17), "tokenTTL": int64(18)}
+	inTurn := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond, Position: QueuePosition{Ticket: 11, Next: 12, Last: 13, TTL: 14 * time.Millisecond, Count: 15}}
+	waits := map[string]any{"ticket": int64(11), "next": int64(12), "last": int64(13), "positionTTL": int64(14), "count": int64(15)}
 	for _, c := range []struct {
 		verb   Verb
 		entry  Entry
@@ -130,6 +132,8 @@ func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
 		{Acquire, fenced, flag, lua.FencedAcquireAll, []string{"fence"}, []map[string]any{took, token}},
 		{Acquire, fenced.Retake(), flag, lua.FencedAcquireAll, []string{"fence"}, []map[string]any{took, token, {"waiter": "", "flagTTL": int64(0), "retake": "retake"}}},
 		{AcquireOrFlag, fenced, flag, lua.FencedAcquireAll, []string{"fence", "wait"}, []map[string]any{took, token, leaves}},
+		{AcquireInTurn, guarded, inTurn, lua.AcquireAllInTurn, []string{"wait", "queue", "lease"}, []map[string]any{took, leaves, waits}},
+		{AcquireInTurn, fenced, inTurn, lua.FencedAcquireAllInTurn, []string{"fence", "wait", "queue", "lease"}, []map[string]any{took, token, leaves, waits}},
 		{Extend, guarded, flag, lua.ExtendAll, nil, []map[string]any{took}},
 		{Expire, plain, flag, lua.ExpireAll, nil, []map[string]any{took}},
 		{Swap, plain, flag, lua.SwapAll, nil, []map[string]any{took, {"former": "f"}}},

@@ -30,6 +30,7 @@ var scripts = [grants][ping]lua.Script{
 	AllKeys: {
 		Acquire:       lua.AcquireAll,
 		AcquireOrFlag: lua.AcquireAll,
+		AcquireInTurn: lua.AcquireAllInTurn,
 		Extend:        lua.ExtendAll,
 		Release:       lua.ReleaseAll,
 		Swap:          lua.SwapAll,
@@ -43,6 +44,8 @@ func (r *Request) script(f form) lua.Script {
 	switch {
 	case r.Verb == Read || r.Verb == Publish:
 		return r.publishedScript()
+	case grant == AllKeys && r.fenced() && r.Verb == AcquireInTurn:
+		return lua.FencedAcquireAllInTurn
 	case grant == AllKeys && r.fenced():
 		return lua.FencedAcquireAll
 	case grant == AllKeys:

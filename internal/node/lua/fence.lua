@@ -1,4 +1,4 @@
--- Comes before acquire_or_flag.lua, acquire_in_turn.lua and look.lua in their fenced variants. It decides whether
+-- Comes before acquire_or_flag.lua, queue.lua and look.lua in their fenced variants. It decides whether
 -- the lock may be taken with this fencing token. A token is taken with the lock or not at
 -- all, and only if it is larger than the largest one here. Then any two tokens that
 -- majorities took differ, and are in the order of the acquisitions (docs/guarantees.md,

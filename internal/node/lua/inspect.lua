@@ -1,7 +1,7 @@
 -- Looks at the lock without touching it. It may leave the flag of a watcher, which wants to
 -- be notified of the release. held.lua comes before this.
 -- KEYS.wait is the waiter flag; KEYS.queue and KEYS.lease are the wait queue: see
--- acquire_in_turn.lua.
+-- queue.lua.
 -- ARGV.flagTTL is 0 for no flag. A flag that is there stays, and lives that long at least.
 -- Replies  {holder, the value that holds it; left, its remaining time to live in
 --          milliseconds; waiting, how many callers wait for it in the queue}. If it is

@@ -1,6 +1,6 @@
 -- Looks at several keys without touching them: which of them are locks, which value holds
 -- each, for how long, and how many callers wait for it.
--- KEYS.queue and KEYS.lease are those of the key's wait queue: see acquire_in_turn.lua.
+-- KEYS.queue and KEYS.lease are those of the key's wait queue: see queue.lua.
 -- ARGV.longestOurs   the longest value of a lock of ours
 -- ARGV.longestToken  the longest value of a lock of another library
 -- ARGV.most          how many commands may be run before the rest is left for the next call

@@ -1,7 +1,7 @@
 -- Deletes the key if, and only if, this value holds it, and notifies the waiters, if there
 -- are any. held.lua comes before this.
 -- KEYS.wait is the waiter flag, "{key}:wait". Without it no waiter is notified.
--- KEYS.queue and KEYS.lease are the wait queue (see acquire_in_turn.lua), given if the lock
+-- KEYS.queue and KEYS.lease are the wait queue (see queue.lua), given if the lock
 -- was taken with regard to it.
 -- ARGV.releaser  an id that the releasing Locker shares with those on the same clients
 --                with the same habits (see package waiting); a
@@ -17,7 +17,7 @@
 -- says the same as the reply: the first in the queue, the releaser itself included, or else
 -- the waiter id in the flag. It is empty if that is the releaser's, or '*', a watcher's
 -- (inspect.lua). A flag that ends with the dot names the first in the queue
--- (acquire_in_turn.lua): that waiter is next where this release does not look at the queue,
+-- (queue.lua): that waiter is next where this release does not look at the queue,
 -- or this server has lost it.
 -- A notification is a hint: an ACL user with the right to lock may have none to publish.
 local ours = held == ARGV.value

@@ -32,14 +32,16 @@ const (
 	Short               // Release without notifying waiters
 	AcquireAll          // AcquireOrFlag, for several locks
 	FencedAcquireAll    // FencedAcquireOrFlag, for several locks
-	ExtendAll           // Extend, for several locks
-	ExpireAll           // Extend, for each of several locks that is held
-	ReleaseAll          // Release, for each of several locks that is held
-	SwapAll             // Swap, for several locks
-	Read                // a published value
-	ReadLed             // a published value, and the lock of its writer
-	Publish             // a value
-	PublishHeld         // a value, if a lock is held
+	AcquireAllInTurn
+	FencedAcquireAllInTurn
+	ExtendAll   // Extend, for several locks
+	ExpireAll   // Extend, for each of several locks that is held
+	ReleaseAll  // Release, for each of several locks that is held
+	SwapAll     // Swap, for several locks
+	Read        // a published value
+	ReadLed     // a published value, and the lock of its writer
+	Publish     // a value
+	PublishHeld // a value, if a lock is held
 	List
 	Count // of them
 )
@@ -90,9 +92,9 @@ var specs = [Count]spec{
 		args: words("value ttl waiter flagTTL"), reply: words("holder left")},
 	FencedAcquireOrFlag: {taker: true, files: words("held findings fence acquire_or_flag"), keys: words("lock fence wait"),
 		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left largest micros")},
-	AcquireInTurn: {taker: true, files: words("held findings acquire_in_turn"), keys: words("lock wait queue lease"),
+	AcquireInTurn: {taker: true, files: words("held findings queue acquire_in_turn"), keys: words("lock wait queue lease"),
 		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first")},
-	FencedAcquireInTurn: {taker: true, files: words("held findings fence acquire_in_turn"), keys: words("lock fence wait queue lease"),
+	FencedAcquireInTurn: {taker: true, files: words("held findings fence queue acquire_in_turn"), keys: words("lock fence wait queue lease"),
 		args:  words("value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
 		reply: words("holder left last first largest micros")},
 	Extend:  {files: words("held extend"), keys: words("lock"), args: words("value ttl")},
@@ -100,10 +102,15 @@ var specs = [Count]spec{
 	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
 	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
-	AcquireAll: {many: true, taker: true, each: words("held findings look"), files: words("acquire_all"), keys: words("lock wait"),
-		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index")},
-	FencedAcquireAll: {many: true, taker: true, each: words("held findings fence look"), files: words("acquire_all"), keys: words("lock fence wait"),
-		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index largest micros")},
+	AcquireAll: {many: true, taker: true, each: words("held findings look"), files: words("all_free acquire_all"), keys: words("lock wait"),
+		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index others")},
+	FencedAcquireAll: {many: true, taker: true, each: words("held findings fence look"), files: words("all_free acquire_all"), keys: words("lock fence wait"),
+		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index others largest micros")},
+	AcquireAllInTurn: {many: true, taker: true, each: words("held findings queue look_in_queue"), files: words("all_free acquire_all_in_turn"), keys: words("lock wait queue lease"),
+		args: words("locks value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left index others last first")},
+	FencedAcquireAllInTurn: {many: true, taker: true, each: words("held findings fence queue look_in_queue"), files: words("all_free acquire_all_in_turn"), keys: words("lock fence wait queue lease"),
+		args:  words("locks value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
+		reply: words("holder left index others last first largest micros")},
 	ExtendAll:  {many: true, each: words("held findings look"), files: words("all_held extend_all"), keys: words("lock"), args: words("locks value ttl")},
 	ExpireAll:  {many: true, each: words("held extend"), files: words("try expire_all"), keys: words("lock"), args: words("locks value ttl")},
 	ReleaseAll: {many: true, each: words("held release"), files: words("try release_all"), keys: words("lock wait queue lease"), args: words("locks value releaser ticket requeue")},
@@ -132,7 +139,7 @@ func (s *spec) keysOf(guarded bool) []string {
 
 func (s Script) String() string {
 	return [Count]string{"acquire", "acquire or flag", "acquire in turn", "extend", "release", "inspect", "swap", "fenced acquire or flag", "fenced acquire in turn", "short",
-		"acquire all", "fenced acquire all", "extend all", "expire all", "release all", "swap all", "read", "read led", "publish", "publish held", "list"}[s]
+		"acquire all", "fenced acquire all", "acquire all in turn", "fenced acquire all in turn", "extend all", "expire all", "release all", "swap all", "read", "read led", "publish", "publish held", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.
