@@ -65,7 +65,7 @@ import (
 // options, and channels of wake-ups). The error says that it "cannot be the key of a
 // lock". Every method that takes a name returns these errors.
 func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
-	return l.lock(ctx, name, opts, false)
+	return l.lock(ctx, name, nil, opts, false)
 }
 
 // TryLock takes the lock called name if it is free. It does not wait for a holder, and
@@ -101,6 +101,11 @@ func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 // sent. TryLock refuses the options that say how to wait: WithRetryDelay, WithMaxTries,
 // WithMaxWait and WithPlaceLease.
 func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
+	return l.tryLock(ctx, name, nil, opts)
+}
+
+// tryLock is TryLock, of all locks of a set if there is one.
+func (l *Locker) tryLock(ctx context.Context, name string, set *set, opts []LockOption) (*Lock, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err == nil && len(opts) > 0 && s.waits != nil {
 		err = fmt.Errorf("redlock: TryLock does not wait: %s is for Lock", s.waits[0])
@@ -108,7 +113,7 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.newRequest(ctx, name, s, 1)
+	r, err := l.newRequest(ctx, name, set, s, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +121,9 @@ func (l *Locker) TryLock(ctx context.Context, name string, opts ...LockOption) (
 	return l.contend(ctx, r)
 }
 
-// lock waits in the wait queue, and then for the lock.
-func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scoped bool) (*Lock, error) {
-	r, err := l.join(ctx, name, opts)
+// lock waits in the wait queue, and then for the lock, or for all locks of a set.
+func (l *Locker) lock(ctx context.Context, name string, set *set, opts []LockOption, scoped bool) (*Lock, error) {
+	r, err := l.join(ctx, name, set, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -127,20 +132,20 @@ func (l *Locker) lock(ctx context.Context, name string, opts []LockOption, scope
 	return l.wait(ctx, r)
 }
 
-// join adds a caller to the wait queue of the lock.
-func (l *Locker) join(ctx context.Context, name string, opts []LockOption) (*request, error) {
+// join adds a caller to the wait queue of the lock, or of a set of locks.
+func (l *Locker) join(ctx context.Context, name string, set *set, opts []LockOption) (*request, error) {
 	s, err := l.config.settings.with(opts, l.config.drift)
 	if err != nil {
 		return nil, err
 	}
-	if l.within(ctx, name) {
-		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of a lock of this name, which would wait for itself (locks are not reentrant)", name, ErrTaken)
+	if inner := l.within(ctx, name, set); inner != "" {
+		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of lock %q, which would wait for itself (locks are not reentrant)", name, ErrTaken, inner)
 	}
-	r, err := l.newRequest(ctx, name, s, s.maxTries)
+	r, err := l.newRequest(ctx, name, set, s, s.maxTries)
 	if err != nil {
 		return nil, err
 	}
-	r.waiter.Join(r.key)
+	r.waiter.Join(r.key, r.set.allKeys())
 	return r, nil
 }
 
@@ -157,7 +162,8 @@ func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
 
 // A request is one call of Lock or TryLock.
 type request struct {
-	name, key string
+	name, key string // of a set, all names, and the first key
+	set       *set   // nil if it is about one lock
 	*settings
 	values context.Context // of the caller, whatever bounds the wait
 	scoped bool            // the lock's context ends with values, too
@@ -172,15 +178,18 @@ type request struct {
 }
 
 // newRequest begins a call, which ends with leave.
-func (l *Locker) newRequest(values context.Context, name string, s *settings, maxTries int) (*request, error) {
-	key, err := keyOf(l.config.prefix, name)
-	if err != nil {
+func (l *Locker) newRequest(values context.Context, name string, set *set, s *settings, maxTries int) (*request, error) {
+	var key string
+	var err error
+	if set != nil {
+		key = set.keys[0]
+	} else if key, err = keyOf(l.config.prefix, name); err != nil {
 		return nil, err
 	}
 	if err := l.enter(); err != nil {
 		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
 	}
-	return &request{name: name, key: key, settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, maxTries)}, nil
+	return &request{name: name, key: key, set: set, settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, maxTries)}, nil
 }
 
 // contend waits until attempts are due, and makes them until one wins.

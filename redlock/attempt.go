@@ -32,7 +32,7 @@ type outcome struct {
 // the key is asked to delete it, also those that did not answer.
 func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	lock := &Lock{locker: l, name: r.name, settings: r.settings, entry: r.waiter.Entry()}
-	claim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout)
+	claim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout, r.set.moreKeys()...)
 	lock.claim = claim
 	claim.SetMaxTimeout(r.patience())
 	if r.fencing {
@@ -71,7 +71,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		return lock, outcome{}
 	}
 	o := outcome{
-		err:   l.refusal(r.name, result, elapsed, old).following(&r.waiter, result),
+		err:   l.refusal(r, result, elapsed, old).following(&r.waiter, result),
 		split: result.Split(),
 		Failure: waiting.Failure{
 			Free:     result.FreeIn(),
@@ -106,9 +106,9 @@ func (l *Locker) ask(ctx context.Context, r *request, claim *fanout.Claim) *fano
 }
 
 // refusal is the error of an attempt that did not win, or not with the token that it had.
-func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, old bool) *QuorumError {
+func (l *Locker) refusal(of *request, r fanout.Result, elapsed time.Duration, old bool) *QuorumError {
 	if r.Outcome == quorum.Won {
-		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
+		err := newQuorumError("lock", of.name, ErrNoQuorum, l.group, r, of.set)
 		err.note = fmt.Sprintf("too late: after %v no validity was left of the TTL", elapsed.Round(time.Microsecond))
 		if old {
 			err.note = "free, but its fencing token was of a time that is over; the nodes have returned theirs"
@@ -118,12 +118,12 @@ func (l *Locker) refusal(name string, r fanout.Result, elapsed time.Duration, ol
 	// Without a majority of answers it is unknown whether the lock is free, even if one node
 	// said that it is not, unless half of all nodes said so.
 	if r.Unreachable() && !r.Denied() {
-		return newQuorumError("lock", name, ErrNoQuorum, l.group, r)
+		return newQuorumError("lock", of.name, ErrNoQuorum, l.group, r, of.set)
 	}
 	if r.NoHolder() {
-		err := newQuorumError("lock", name, ErrNoQuorum, l.group, r)
+		err := newQuorumError("lock", of.name, ErrNoQuorum, l.group, r, of.set)
 		err.note = "held by nobody: no value is on a majority of the nodes, and each is in the way of the others until it is rolled back or expires"
 		return err
 	}
-	return newQuorumError("lock", name, ErrTaken, l.group, r)
+	return newQuorumError("lock", of.name, ErrTaken, l.group, r, of.set)
 }

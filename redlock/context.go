@@ -36,10 +36,22 @@ type ofName struct {
 	name   string
 }
 
-// within reports whether ctx would have to end before a lock of this name is free.
-func (l *Locker) within(ctx context.Context, name string) bool {
-	_, some := FromContext(ctx)
-	return some && ctx.Done() != nil && ctx.Value(ofName{l, name}) != nil
+// within returns the name of a lock, of those that are wanted, that is not free before ctx ends,
+// "" if there is none.
+func (l *Locker) within(ctx context.Context, name string, set *set) (inner string) {
+	if _, some := FromContext(ctx); !some || ctx.Done() == nil {
+		return ""
+	}
+	names := []string{name}
+	if set != nil {
+		names = set.names
+	}
+	for _, each := range names {
+		if ctx.Value(ofName{l, each}) != nil {
+			return each
+		}
+	}
+	return ""
 }
 
 // FromContext returns the lock behind a context that stems from [Lock.Context]

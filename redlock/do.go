@@ -32,8 +32,13 @@ import (
 //
 // Do runs fn on one instance at a time. A job that every instance starts at the same tick
 // runs on each of them, one after the other, unless [WithMinHold] is set.
-func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) (err error) {
-	lock, err := l.lock(ctx, name, append([]LockOption{WithKeepAlive()}, opts...), true)
+func (l *Locker) Do(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) error {
+	return l.do(ctx, name, nil, fn, opts)
+}
+
+// do is Do, with all locks of a set if there is one.
+func (l *Locker) do(ctx context.Context, name string, set *set, fn func(ctx context.Context) error, opts []LockOption) (err error) {
+	lock, err := l.lock(ctx, name, set, append([]LockOption{WithKeepAlive()}, opts...), true)
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,7 @@ type QuorumError struct {
 // A Holder is a client that has the key of a lock on some nodes.
 type Holder struct {
 	Label string // as given by [WithOwner], or "foreign holder #..." with a hash of its value
+	Name  string // which lock it has, if several were asked for ([Locker.LockAll]); else ""
 	Nodes int    // on which it has the key; 0 for a holder in this process: then no node was asked
 }
 
@@ -132,7 +133,14 @@ func (e *QuorumError) Error() string {
 		case e.kind == ErrTaken:
 			separator = ""
 		}
-		fmt.Fprintf(&b, "%s by %s", separator, h.Label)
+		b.WriteString(separator)
+		if h.Name != "" {
+			if separator == "" {
+				b.WriteString(":")
+			}
+			fmt.Fprintf(&b, " %q", h.Name)
+		}
+		fmt.Fprintf(&b, " by %s", h.Label)
 		if h.Nodes > 0 {
 			fmt.Fprintf(&b, " on %d of %d nodes", h.Nodes, e.Total)
 		}
@@ -158,8 +166,8 @@ func (e *QuorumError) Unwrap() []error {
 }
 
 // newQuorumError describes a round. Leftovers of this Locker, which it is releasing, count as
-// no holder.
-func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result) *QuorumError {
+// no holder. of are the locks that were asked for, nil if it was one.
+func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Result, of *set) *QuorumError {
 	e := &QuorumError{Op: op, Name: name, Granted: r.Yes, Needed: g.Majority(), Total: r.Nodes, kind: kind}
 	if n := r.Queued(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but other waiters come first", n, r.Nodes)
@@ -176,7 +184,10 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 		case a.Status == node.Taken && g.IsLeftover(a.Holder):
 			ours++
 		case a.Status == node.Taken:
-			e.addHolder(holderOf(a.Holder))
+			e.addHolder(holderOf(a.Holder), of.nameAt(a.Index))
+			for _, other := range a.Others() {
+				e.addHolder(holderOf(other.Holder), of.nameAt(other.Index))
+			}
 		case a.Status == node.Failed:
 			e.addNode(g.Name(i), a.Err)
 		case a.Status == node.Absent && (op == "extend" || op == "attach"):
@@ -197,14 +208,14 @@ func (e *QuorumError) addNode(name string, err error) {
 	e.Nodes = multierror.Append(e.Nodes, &NodeError{Node: name, Err: err})
 }
 
-func (e *QuorumError) addHolder(label string) {
+func (e *QuorumError) addHolder(label, name string) {
 	for i := range e.Holders {
-		if e.Holders[i].Label == label {
-			e.Holders[i].Nodes++
+		if h := &e.Holders[i]; h.Label == label && h.Name == name {
+			h.Nodes++
 			return
 		}
 	}
-	e.Holders = append(e.Holders, Holder{Label: label, Nodes: 1})
+	e.Holders = append(e.Holders, Holder{Label: label, Name: name, Nodes: 1})
 }
 
 // interrupted is the error of a call that its context ended. It matches

@@ -50,6 +50,27 @@ func Example_do() {
 	// lost or failed: false
 }
 
+// DoAll takes several locks, or none, in one round trip. Nobody holds one of them while it waits for
+// another, so callers that want the same two accounts do not block each other for ever.
+func ExampleLocker_DoAll() {
+	locker, disconnect := connect(masters())
+	defer disconnect()
+	ctx := context.Background()
+
+	err := locker.DoAll(ctx, []string{"account 9", "account 7"}, func(ctx context.Context) error {
+		_, err := locker.TryLockAll(context.Background(), []string{"account 8", "account 9"})
+		fmt.Println("meanwhile:", errors.Is(err, redlock.ErrTaken))
+		lock, _ := redlock.FromContext(ctx)
+		fmt.Println("ours:", lock.Names())
+		return nil
+	})
+	fmt.Println("lost or failed:", err != nil)
+	// Output:
+	// meanwhile: true
+	// ours: [account 7 account 9]
+	// lost or failed: false
+}
+
 // oncePerTick runs a job that all instances of a service start at the same tick, on one
 // of them. A job of a millisecond is done before an instance whose clock is behind asks
 // for the lock. So the lock is kept for half a tick, even if the instance dies. No

@@ -87,7 +87,7 @@ func (k *Lock) extend(ctx context.Context, callerKnows bool) error {
 }
 
 func (k *Lock) quorumError(kind error, r fanout.Result) error {
-	return newQuorumError("extend", k.name, kind, k.locker.group, r)
+	return newQuorumError("extend", k.name, kind, k.locker.group, r, nil)
 }
 
 func (k *Lock) notHeld(op string, cause error) error {

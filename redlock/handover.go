@@ -53,7 +53,8 @@ import (
 // clocks may differ: the nodes say whether the lock has expired. It is binary, and some
 // 250 bytes longer at most than prefix, name and label together.
 //
-// The error matches [ErrNotHeld] if the lock had ended. If the name and the prefix have
+// The error matches [ErrNotHeld] if the lock had ended. Locks of [Locker.LockAll] cannot be handed
+// over. If the name and the prefix have
 // more than about 64 KiB, the lock cannot be handed over: the error matches none of the
 // Err values, and the lock is held as before. Handle does not wait. It sends
 // nothing, unless [WithFair] is set: then it gives up the position of this Locker in the wait
@@ -61,6 +62,9 @@ import (
 func (k *Lock) Handle() ([]byte, error) {
 	if k == nil {
 		return nil, nilLock("hand over")
+	}
+	if k.claim.Several() {
+		return nil, fmt.Errorf("redlock: hand over %q: several locks that were taken at once cannot be handed over: take one lock that stands for all", k.name)
 	}
 	h := &handle{
 		nodes: k.locker.group.Len(), prefix: k.locker.config.prefix, name: k.name, value: k.claim.Value(),
@@ -172,9 +176,9 @@ func (l *Locker) swap(ctx context.Context, k *Lock, sent clock.Reading, ttl, lef
 		case result.Outcome == quorum.Won && k.lease.Remaining(now) > 0:
 			last = nil
 		case result.Denied():
-			last = newQuorumError("attach", k.name, ErrNotHeld, l.group, result)
+			last = newQuorumError("attach", k.name, ErrNotHeld, l.group, result, nil)
 		default:
-			last = newQuorumError("attach", k.name, ErrNoQuorum, l.group, result)
+			last = newQuorumError("attach", k.name, ErrNoQuorum, l.group, result, nil)
 		}
 		again := last != nil && !result.Denied() && (result.Yes > 0 || now.Since(sent) < left)
 		l.traceRound("attach", k.name, result.Yes, begun, last)

@@ -72,7 +72,7 @@ func (h *leased) Value(key any) any {
 	case lockKey:
 		return (*Lock)(h)
 	case ofName:
-		if key.locker == h.locker && key.name == h.name && h.lease.EndIfExpiredAsync() == nil {
+		if key.locker == h.locker && (*Lock)(h).hasName(key.name) && h.lease.EndIfExpiredAsync() == nil {
 			return (*Lock)(h)
 		}
 	}

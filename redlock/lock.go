@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // comes with an error, is not held. Its methods say so, and none panics.
 type Lock struct {
 	locker   *Locker
-	name     string
+	name     string         // of a set, all names
 	claim    *fanout.Claim  // the value of this attempt on all nodes
 	storage  fanout.Storage // of claim
 	settings *settings
@@ -28,12 +29,34 @@ type Lock struct {
 	writer   atomic.Pointer[register.Writer]
 }
 
-// Name returns the name of the lock, "" of a nil Lock.
+// Name returns the name of the lock, "" of a nil Lock. Of several locks that were taken at once
+// ([Locker.LockAll]) it returns all names, separated by commas.
 func (k *Lock) Name() string {
 	if k == nil {
 		return ""
 	}
 	return k.name
+}
+
+// Names returns the names of the locks that were taken at once with [Locker.LockAll], sorted. Of
+// any other lock it returns the name, and of a nil Lock nil.
+func (k *Lock) Names() []string {
+	if k == nil {
+		return nil
+	}
+	names := k.claim.Keys()
+	for i, key := range names {
+		names[i] = key[len(k.locker.config.prefix):]
+	}
+	return names
+}
+
+// hasName reports whether k is a lock of this name.
+func (k *Lock) hasName(name string) bool {
+	if k.claim.Several() {
+		return slices.Contains(k.Names(), name)
+	}
+	return k.name == name
 }
 
 // String names the lock. It does not show the value of its keys, which is a secret.
@@ -169,9 +192,9 @@ func (k *Lock) Unlock(ctx context.Context) error {
 	case result.Outcome == quorum.Won:
 		k.unlocked.Store(true)
 	case result.Denied():
-		err = newQuorumError("unlock", k.name, ErrNotHeld, k.locker.group, result)
+		err = newQuorumError("unlock", k.name, ErrNotHeld, k.locker.group, result, nil)
 	default:
-		err = newQuorumError("unlock", k.name, ErrNoQuorum, k.locker.group, result)
+		err = newQuorumError("unlock", k.name, ErrNoQuorum, k.locker.group, result, nil)
 	}
 	k.locker.traceRound("unlock", k.name, result.Yes, begin, err)
 	if err != nil {

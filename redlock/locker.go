@@ -96,8 +96,8 @@ func newLocker(c clock.Clock, pools []pool.Pool, opts []Option) (*Locker, error)
 		Label:    cfg.owner,
 		WaiterID: l.group.WaiterID(),
 		Closing:  l.closing,
-		Left: func(key string, known fanout.Position) {
-			l.group.LeaveQueue(key, newValue(l.config.owner), l.config.nodeTimeout, known)
+		Left: func(waiterID string, keys []string, known fanout.Position) {
+			l.group.LeaveQueue(waiterID, keys, newValue(l.config.owner), l.config.nodeTimeout, known)
 		},
 	})
 	l.group.OnNoConn(l.hub.FreeConnection)

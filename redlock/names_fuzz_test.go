@@ -36,7 +36,7 @@ func FuzzHolder(f *testing.F) {
 			t.Fatalf("the holder of %q is %q", value, shown)
 		}
 		q := &QuorumError{Op: "lock", Name: value, Needed: 1, Total: 1, kind: ErrTaken}
-		q.addHolder(shown)
+		q.addHolder(shown, "")
 		state := State{Name: value, Holder: shown, Nodes: 1, Total: 1, TTL: -1, value: value}
 		for _, text := range []string{q.Error(), state.String(), state.Holder} {
 			if !printable(text) {

@@ -17,6 +17,7 @@ var answersOfNil = map[string]func(t *testing.T, results []reflect.Value){
 	"Lock.Extend":   wantNotHeld,
 	"Lock.Unlock":   wantNotHeld,
 	"Lock.Handle":   wantNotHeld,
+	"Lock.Names":    wantZero,
 	"Lock.String":   wantText("no lock"),
 	"Lock.GoString": wantText("no lock"),
 	"Lock.Context": func(t *testing.T, results []reflect.Value) {

@@ -33,9 +33,14 @@ type Pending struct {
 // held all the same, until it expires. If [WithKeepAlive] is set, it is held for as long
 // as the process lives, or as [WithMaxHold] allows.
 func (l *Locker) LockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
+	return l.lockAsync(ctx, name, nil, opts)
+}
+
+// lockAsync is LockAsync, of all locks of a set if there is one.
+func (l *Locker) lockAsync(ctx context.Context, name string, set *set, opts []LockOption) *Pending {
 	life, cancel := context.WithCancel(ctx)
 	p := &Pending{name: name, done: make(chan struct{}), cancel: cancel}
-	r, err := l.join(ctx, name, opts)
+	r, err := l.join(ctx, name, set, opts)
 	if err != nil {
 		cancel()
 		p.grant(nil, err)

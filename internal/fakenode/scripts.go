@@ -11,7 +11,7 @@ import (
 
 // run does what the scripts of the lock are documented to do.
 func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
-	c := Command{Verb: verb, Key: script.Key("lock")}
+	c := Command{Verb: verb, Key: script.Key("lock")} // the first one of several
 	c.Value, _ = script.Arg("value").(string)
 	switch script.Script {
 	case lua.Acquire:
@@ -36,6 +36,8 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 		return n.read(script, f)
 	case lua.Publish, lua.PublishHeld:
 		return n.publishValue(script)
+	case lua.AcquireAll, lua.ExtendAll, lua.ReleaseAll, lua.SwapAll:
+		return n.several(verb, script)
 	case lua.Inspect:
 		c.Does = "inspect"
 		return n.inspect(n.note(c), script)

@@ -32,7 +32,7 @@ func (w *Waiter) flag() node.WaiterFlag {
 
 // position is what an attempt with WithFair tells the nodes about the queue.
 func (w *Waiter) position(a Attempt) node.WaiterFlag {
-	flag := node.WaiterFlag{ID: w.hub.config.WaiterID, Position: node.QueuePosition{TTL: w.pauses.PositionTTL}}
+	flag := node.WaiterFlag{ID: w.fairID, Position: node.QueuePosition{TTL: w.pauses.PositionTTL}}
 	if w.entry == nil {
 		return flag
 	}

@@ -27,16 +27,21 @@ func (w *Waiter) Await(ctx context.Context, f Failure) bool {
 	return w.pause(ctx, f)
 }
 
-// subscribe subscribes to the wake-ups of the lock.
+// subscribe subscribes to the wake-ups of the lock, or of each of several.
 func (w *Waiter) subscribe() {
-	channel, id := channelOf(w.entry.key), ""
-	if w.fair {
-		id = w.hub.config.WaiterID // in wait queues and flags; see position
-		channel += ":" + id
-	} else {
-		id = w.flag().ID.(string)
+	id, suffix := w.fairID, ":"+w.fairID // in wait queues and flags; see position
+	if !w.fair {
+		id, suffix = w.flag().ID.(string), ""
 	}
-	w.subscription = w.hub.wakeUps.subscribe(channel, id)
+	if w.entry.set == nil {
+		w.subscription = w.hub.wakeUps.subscribe(channelOf(w.entry.key)+suffix, id)
+		return
+	}
+	channels := make([]string, 0, len(w.entry.set))
+	for _, key := range w.entry.set {
+		channels = append(channels, channelOf(key)+suffix)
+	}
+	w.subscription = w.hub.wakeUps.subscribeAll(channels, id)
 }
 
 // drawTickets draws tickets after an attempt that failed, and reports whether there were any.

@@ -2,6 +2,8 @@ package waiting
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
@@ -25,18 +27,18 @@ type Config struct {
 	Pools    []pool.Pool
 	Habits   Habits
 	Label    string          // of the Locker
-	WaiterID string          // of the Locker, in the wait queues of the nodes
+	WaiterID string          // of the Locker, in the wait queues of the nodes; see waiterID
 	Closing  <-chan struct{} // closed when the Locker closes
 
-	// Left is called when the last waiter of the Locker with a ticket has left the queue for
-	// key. known is what the nodes know of the position of that queue: it is to be given up.
-	Left func(key string, known fanout.Position)
+	// Left is called when the last caller with a ticket has left a queue. known is what the nodes
+	// know of the position of that queue, which has this id there: it is to be given up.
+	Left func(waiterID string, keys []string, known fanout.Position)
 }
 
 // NewHub returns the hub of a new Locker. It connects to nothing.
 func NewHub(c Config) *Hub {
 	h := &Hub{fair: newQueues(), shared: share(c.Pools, c.Habits, c.WaiterID), config: c, nodes: len(c.Pools)}
-	h.fair.left = c.Left
+	h.fair.left = func(e *Entry, known fanout.Position) { c.Left(h.waiterID(e), e.keys(), known) }
 	h.wakeUps.init(c.Pools)
 	h.config.Pools = nil
 	return h
@@ -80,13 +82,25 @@ func (h *Hub) Watch(key string, notify func(pool.Event)) (stop func()) {
 
 // Subscribe does the same for any channel.
 func (h *Hub) Subscribe(channel string, notify func(pool.Event)) (stop func()) {
-	return h.wakeUps.watch(channel, notify)
+	return h.wakeUps.watch(channel, func(_ int, event pool.Event) { notify(event) })
 }
 
 // channelOf is the channel on which releases of a key are published.
 func channelOf(key string) string { return node.SideKey(key, "wake") }
 
-// Waiting is how many callers wait here for a key. The holder of the lock does not count.
+// waiterID is the id of a queue in the wait queues of the nodes: that of the Locker, if the queue is
+// for one key. Callers that want several keys at once have a position apart from those that want one
+// of them.
+func (h *Hub) waiterID(e *Entry) string {
+	if e.set == nil {
+		return h.config.WaiterID
+	}
+	sum := sha256.Sum256([]byte(e.key))
+	return h.config.WaiterID + "-" + hex.EncodeToString(sum[:8])
+}
+
+// Waiting is how many callers wait here for a key. The holder of the lock does not count, nor do
+// callers that want several keys at once.
 func (h *Hub) Waiting(key string) int {
 	return h.fair.waiting(key) + h.shared.queues.waiting(key)
 }

@@ -1,13 +1,16 @@
 package waiting
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fanout"
 )
 
-// queues are local wait queues, one for each key. The callers that want one lock wait in the
+// queues are local wait queues, one for each key, and one for each set of keys that are wanted at
+// once. The callers that want one lock wait in the
 // order of their arrival. Only the head of a queue asks the nodes. The others cost a node
 // nothing, however many they are. Without WithFair the caller that was granted the lock stays
 // the head until the lock ends, so the second does not ask in vain. (With WithFair it leaves the
@@ -23,7 +26,7 @@ type queues struct {
 
 	// left is called when the last waiter with a ticket has left a queue, if the nodes know
 	// the position of that queue.
-	left func(key string, known fanout.Position)
+	left func(e *Entry, known fanout.Position)
 
 	sweepAt int // size of byKey at which sweep is due
 
@@ -58,7 +61,8 @@ type queue struct {
 // the lock ends that the caller was granted; with WithFair until the grant. Leave and Released of a nil Entry do nothing.
 type Entry struct {
 	queues      *queues
-	key         string
+	key         string        // of the queue: that of the lock, or a name for all of set
+	set         []string      // the keys, if the caller wants several; never changes
 	head        chan struct{} // closed when the entry becomes the head; nil if it was from the start
 	news        chan struct{} // has room for one: another entry joined behind; nil unless fair
 	seq         uint64        // in the order of joining: never larger than that of an entry behind
@@ -86,23 +90,26 @@ type Holder interface {
 
 func newQueues() queues { return queues{byKey: make(map[string]queue)} }
 
-// join adds a caller to the queue of a key. p is nil unless the caller draws a ticket. If the
-// head of the queue holds the lock, WatchEnd is called: perhaps no other caller waits for the
-// end of that lock.
-func (q *queues) join(key string, p *Pauses) *Entry {
-	e, holder := q.add(key, p)
+// join adds a caller to the queue of a key, or of several. p is nil unless the caller draws a
+// ticket. If the head of the queue holds the lock, WatchEnd is called: perhaps no other caller
+// waits for the end of that lock.
+func (q *queues) join(key string, set []string, p *Pauses) *Entry {
+	e, holder := q.add(key, set, p)
 	if holder != nil {
 		holder.WatchEnd()
 	}
 	return e
 }
 
-func (q *queues) add(key string, p *Pauses) (e *Entry, holder Holder) {
+func (q *queues) add(key string, set []string, p *Pauses) (e *Entry, holder Holder) {
+	if set != nil {
+		key = nameOf(set)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	in := q.byKey[key]
 	in.joined++
-	e = &Entry{queues: q, key: key, fair: p != nil, seq: in.joined, ahead: in.count}
+	e = &Entry{queues: q, key: key, set: set, fair: p != nil, seq: in.joined, ahead: in.count}
 	in.count++
 	if e.fair {
 		in.fair++
@@ -129,6 +136,24 @@ func (q *queues) add(key string, p *Pauses) (e *Entry, holder Holder) {
 	}
 	q.byKey[key] = in
 	return e, holder
+}
+
+// nameOf is a name for the queue of several keys. (If a lock has that for a key, its callers wait in
+// the same queue.)
+func nameOf(set []string) string {
+	var b strings.Builder
+	for _, key := range set {
+		fmt.Fprintf(&b, "%d:%s;", len(key), key)
+	}
+	return b.String()
+}
+
+// keys are those of the locks that the caller wants.
+func (e *Entry) keys() []string {
+	if e.set == nil {
+		return []string{e.key}
+	}
+	return e.set
 }
 
 // granted notes that the head of a queue has the lock. It calls WatchEnd if another caller
@@ -165,7 +190,7 @@ func (e *Entry) Leave() {
 		return
 	}
 	if known := e.remove(); known.Ticket > 0 {
-		e.queues.left(e.key, known)
+		e.queues.left(e, known)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // A Waiter is one call that wants a lock. It is used by one goroutine. The call goes:
 //
-//	w.Join(key)           // in the order of arrival
+//	w.Join(key, set)      // in the order of arrival
 //	w.Ready(ctx, behind)  // waits until the first attempt is due
 //	w.BeforeAttempt(a)    // before each attempt
 //	w.Failed(err, took)   // after an attempt that failed, and then:
@@ -30,6 +30,7 @@ type Waiter struct {
 	took time.Duration // the last attempt
 
 	id           string        // its waiter id, once it left a flag
+	fairID       string        // with WithFair: the id of its queue on the nodes
 	backOffs     int           // times that it backed off for another waiter, up to MaxBackOffs
 	subscription *subscription // once an attempt has failed
 
@@ -71,13 +72,14 @@ func (h *Hub) Waiter(p *Pauses, fair bool, maxTries int) Waiter {
 	return Waiter{hub: h, pauses: p, fair: fair, maxTries: maxTries}
 }
 
-// Join joins the wait queue of a key.
-func (w *Waiter) Join(key string) {
+// Join joins the wait queue of a key, or that of a set of keys, if set is not nil.
+func (w *Waiter) Join(key string, set []string) {
 	if w.fair {
-		w.entry = w.hub.fair.join(key, w.pauses)
+		w.entry = w.hub.fair.join(key, set, w.pauses)
+		w.fairID = w.hub.waiterID(w.entry)
 		return
 	}
-	w.entry = w.hub.shared.queues.join(key, nil)
+	w.entry = w.hub.shared.queues.join(key, set, nil)
 }
 
 // Waits reports whether the call waits.

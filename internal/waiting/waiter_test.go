@@ -29,7 +29,7 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, pools := fakenode.Pools(3)
 		b := &bubble{t: t, nodes: nodes, closing: make(chan struct{})}
-		b.Hub = NewHub(Config{Pools: pools, Label: "me", WaiterID: "locker", Closing: b.closing, Left: func(_ string, known fanout.Position) {
+		b.Hub = NewHub(Config{Pools: pools, Label: "me", WaiterID: "locker", Closing: b.closing, Left: func(_ string, _ []string, known fanout.Position) {
 			b.givenUp = append(b.givenUp, known.Ticket)
 		}})
 		f(b)
@@ -44,7 +44,7 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 // join returns a waiter that has joined the queue for "job".
 func (b *bubble) join(p *Pauses, fair bool, maxTries int) *Waiter {
 	w := b.Waiter(p, fair, maxTries)
-	w.Join("job")
+	w.Join("job", nil)
 	return &w
 }
 

@@ -14,16 +14,18 @@ import (
 // retry delay is the backstop for all that was lost or never sent. A message decides nothing
 // but when to ask.
 
-// A subscription is the wake-up subscription of one waiter, to one channel. It gets all that
-// the nodes publish about one lock, or, with WithFair, that its Locker is the first in the
-// wait queue.
+// A subscription is the wake-up subscription of one waiter, to one channel, or to those of several
+// locks. It gets all that the nodes publish about a lock, or, with WithFair, that its waiter is the
+// first in the wait queue.
 type subscription struct {
-	channel  string
+	channel  string   // if it is one
+	stops    []func() // that end it, if they are several
 	waiterID string
 	notified chan struct{} // has room for one: an event came
 
 	mu      sync.Mutex // protects the rest
-	joined  []bool     // nodes that have joined the channel, at some time
+	joined  []bool     // nodes that have joined the channel, at some time, or all of several
+	joins   []int      // by node, if there are several channels: how many were joined
 	heard   []bool     // nodes of which an event came since the last attempt began
 	free    []bool     // of them, those that published a release
 	ours    bool       // a message named this waiter
@@ -57,6 +59,12 @@ func (s *subscription) clear() {
 // notify takes in an event of node i.
 func (s *subscription) notify(i int, event pool.Event) {
 	s.mu.Lock()
+	if event.Kind == pool.Joined && s.joins != nil {
+		if s.joins[i]++; s.joins[i]%len(s.stops) != 0 { // the other channels follow, also on a new connection
+			s.mu.Unlock()
+			return
+		}
+	}
 	s.heard[i] = true
 	s.joined[i] = true
 	if event.Kind == pool.Message {
@@ -123,8 +131,8 @@ type wakeUps struct {
 	watchers map[string]map[*watcher]bool
 }
 
-// A watcher is notified of every event on a channel.
-type watcher struct{ notify func(pool.Event) }
+// A watcher is notified of every event on a channel, with the node that it is of.
+type watcher struct{ notify func(int, pool.Event) }
 
 // init prepares for the nodes behind pools. It connects to nothing.
 func (w *wakeUps) init(pools []pool.Pool) {
@@ -142,7 +150,7 @@ func (w *wakeUps) notify(i int, event pool.Event) {
 	w.mu.Lock()
 	s := w.waiters[event.Channel]
 	for each := range w.watchers[event.Channel] {
-		each.notify(event)
+		each.notify(i, event)
 	}
 	w.mu.Unlock()
 	if s != nil {
@@ -162,8 +170,31 @@ func (w *wakeUps) subscribe(channel, waiterID string) *subscription {
 	return s
 }
 
+// subscribeAll begins a subscription to several channels. The queues of each of these locks may
+// have a waiter that is subscribed to one of them.
+func (w *wakeUps) subscribeAll(channels []string, waiterID string) *subscription {
+	s := newSubscription("", waiterID, len(w.listeners))
+	s.joins, s.stops = make([]int, len(w.listeners)), make([]func(), len(channels))
+	for c, channel := range channels {
+		stop, joined := w.watchAll(channel, s.notify)
+		s.stops[c] = stop
+		for i := range joined {
+			if joined[i] {
+				s.notify(i, pool.Event{Kind: pool.Joined})
+			}
+		}
+	}
+	return s
+}
+
 // unsubscribe ends a subscription.
 func (w *wakeUps) unsubscribe(s *subscription) {
+	for _, stop := range s.stops {
+		stop()
+	}
+	if s.stops != nil {
+		return
+	}
 	w.remove(s)
 	for _, l := range w.listeners {
 		if l != nil {
@@ -189,18 +220,23 @@ func (w *wakeUps) remove(s *subscription) {
 
 // watch has notify called for every event on a channel, until stop is called. notify must not
 // block.
-func (w *wakeUps) watch(channel string, notify func(pool.Event)) (stop func()) {
+func (w *wakeUps) watch(channel string, notify func(int, pool.Event)) (stop func()) {
+	stop, _ = w.watchAll(channel, notify)
+	return stop
+}
+
+// watchAll is watch, and says which nodes have joined the channel already.
+func (w *wakeUps) watchAll(channel string, notify func(int, pool.Event)) (stop func(), joined []bool) {
 	each := &watcher{notify}
+	joined = make([]bool, len(w.listeners))
 	w.mu.Lock()
 	if w.watchers[channel] == nil {
 		w.watchers[channel] = make(map[*watcher]bool)
 	}
 	w.watchers[channel][each] = true
 	w.mu.Unlock()
-	for _, l := range w.listeners {
-		if l != nil {
-			l.Want(channel)
-		}
+	for i, l := range w.listeners {
+		joined[i] = l != nil && l.Want(channel)
 	}
 	return func() {
 		for _, l := range slices.Backward(w.listeners) {
@@ -214,5 +250,5 @@ func (w *wakeUps) watch(channel string, notify func(pool.Event)) (stop func()) {
 		if len(w.watchers[channel]) == 0 {
 			delete(w.watchers, channel)
 		}
-	}
+	}, joined
 }

@@ -68,8 +68,8 @@ func TestWatchersAndWaitersOfAChannelAreAllNotified(t *testing.T) {
 		var w wakeUps
 		w.init(pools)
 		var first, second int
-		stopFirst := w.watch("{job}:wake", func(pool.Event) { first++ })
-		stopSecond := w.watch("{job}:wake", func(pool.Event) { second++ })
+		stopFirst := w.watch("{job}:wake", func(int, pool.Event) { first++ })
+		stopSecond := w.watch("{job}:wake", func(int, pool.Event) { second++ })
 		s := w.subscribe("{job}:wake", "me")
 		synctest.Wait()
 		first, second = 0, 0

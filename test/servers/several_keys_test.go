@@ -15,8 +15,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// What a claim about several keys does on servers. No part of the public interface makes such
-// claims yet.
+// What a claim about several keys does on servers: see lock_all_test.go for LockAll.
 
 const severalTTL, severalTimeout = 30 * time.Second, 2 * time.Second
 

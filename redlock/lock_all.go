@@ -1,0 +1,64 @@
+package redlock
+
+import "context"
+
+// LockAll takes the locks of all these names, or none, and waits until it can. It is [Locker.Lock]
+// for up to 128 names, in one round trip: a node grants all of them in one script, or none. So it
+// never holds some while it waits for others, and callers whose sets overlap do not block each
+// other for ever, in whatever order they give the names.
+//
+// Each of these locks excludes whoever wants that name, by itself or with others, through this
+// library or another one. They are one [Lock]: with one validity window, one context and one token,
+// which is larger than all earlier tokens of each name. If so many nodes have lost one of them that
+// no majority has all, the Lock is lost, and the others are released.
+//
+// Without [WithFair] callers for the same names wait in a queue of their own, and are in no
+// order with those that want one of these names: each release is a new race. A set is only granted
+// when all of its names are free at the same moment, so where they are busy give all callers
+// WithFair. Then a call has one ticket for all names, and gets its turn: later callers for any of
+// them wait, also while that one is free. So do not ask for a lock with WithFair while you
+// hold another: you may come behind a set that waits for yours.
+//
+// The error matches what that of [Locker.Lock] does. A [QuorumError] says which names are taken,
+// and by whom. It is an error that matches none of the Err values to give no name, more than 128,
+// a name twice, or one that Lock refuses. The nodes must run scripts: there is no other form of
+// this request.
+func (l *Locker) LockAll(ctx context.Context, names []string, opts ...LockOption) (*Lock, error) {
+	name, set, err := newSet(l.config.prefix, names)
+	if err != nil {
+		return nil, err
+	}
+	return l.lock(ctx, name, set, opts, false)
+}
+
+// TryLockAll takes the locks of all these names if all are free, as [Locker.TryLock] does with one.
+// See [Locker.LockAll].
+func (l *Locker) TryLockAll(ctx context.Context, names []string, opts ...LockOption) (*Lock, error) {
+	name, set, err := newSet(l.config.prefix, names)
+	if err != nil {
+		return nil, err
+	}
+	return l.tryLock(ctx, name, set, opts)
+}
+
+// LockAllAsync asks for the locks of all these names and returns at once, as [Locker.LockAsync] does
+// with one. See [Locker.LockAll].
+func (l *Locker) LockAllAsync(ctx context.Context, names []string, opts ...LockOption) *Pending {
+	name, set, err := newSet(l.config.prefix, names)
+	if err != nil {
+		p := &Pending{name: name, done: make(chan struct{}), cancel: func() {}}
+		p.grant(nil, err)
+		return p
+	}
+	return l.lockAsync(ctx, name, set, opts)
+}
+
+// DoAll runs fn while it holds the locks of all these names, as [Locker.Do] does with one. See
+// [Locker.LockAll].
+func (l *Locker) DoAll(ctx context.Context, names []string, fn func(ctx context.Context) error, opts ...LockOption) error {
+	name, set, err := newSet(l.config.prefix, names)
+	if err != nil {
+		return err
+	}
+	return l.do(ctx, name, set, fn, opts)
+}

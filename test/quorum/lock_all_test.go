@@ -1,0 +1,322 @@
+package quorum_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorumlock/quorumlock/redlock"
+)
+
+// Several names at once, with the real clients, Lua and pub/sub, in virtual time.
+
+var background = context.Background()
+
+func (q *quorumTest) lockAll(l *redlock.Locker, names []string, opts ...redlock.LockOption) *redlock.Lock {
+	q.Helper()
+	lock, err := l.LockAll(background, names, opts...)
+	if err != nil {
+		q.Fatal(err)
+	}
+	return lock
+}
+
+func TestInABubbleSeveralNamesAreTakenOrNone(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		held := mustLock(q, q.rival, "b")
+		_, err := q.ours.TryLockAll(background, []string{"c", "a", "b"})
+		var taken *redlock.QuorumError
+		if !errors.Is(err, redlock.ErrTaken) || !errors.As(err, &taken) {
+			q.Fatalf("%v, want that b is taken", err)
+		}
+		if want := (redlock.Holder{Label: "rival", Name: "b", Nodes: taken.Holders[0].Nodes}); !slices.Equal(taken.Holders, []redlock.Holder{want}) || want.Nodes < 2 {
+			q.Errorf("holders %+v", taken.Holders)
+		}
+		if want := `redlock: lock "a, b, c": lock is taken: "b" by rival on `; !strings.HasPrefix(err.Error(), want) {
+			q.Errorf("%q does not begin with %q", err, want)
+		}
+		for _, name := range []string{"a", "c"} {
+			within(q, time.Second, name+" is free", func() bool { return q.carriers(name) == 0 })
+		}
+		mustUnlock(q, held)
+
+		lock := q.lockAll(q.ours, []string{"c", "a", "b"}, redlock.WithFencing())
+		if names := lock.Names(); !slices.Equal(names, []string{"a", "b", "c"}) || lock.Name() != "a, b, c" {
+			q.Errorf("names %q, name %q", names, lock.Name())
+		}
+		for _, name := range lock.Names() {
+			if _, err := q.rival.TryLock(background, name); !errors.Is(err, redlock.ErrTaken) {
+				q.Errorf("%s: %v, want that it is taken", name, err)
+			}
+			if _, err := q.rival.TryLockAll(background, []string{name, "z"}); !errors.Is(err, redlock.ErrTaken) {
+				q.Errorf("%s with another: %v, want that it is taken", name, err)
+			}
+		}
+		if err := lock.Extend(background); err != nil {
+			q.Error(err)
+		}
+		mustUnlock(q, lock)
+		for _, name := range lock.Names() { // one by one, and with a larger token
+			next := mustLock(q, q.rival, name, redlock.WithFencing())
+			if next.Token() <= lock.Token() {
+				q.Errorf("token of %s: %d after %d", name, next.Token(), lock.Token())
+			}
+			mustUnlock(q, next)
+		}
+	})
+}
+
+func TestInABubbleAllNamesThatAreTakenAreNamed(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		a, c := mustLock(q, q.rival, "a"), q.lockAll(q.ours, []string{"c", "d"})
+		_, err := q.ours.TryLockAll(background, []string{"a", "b", "c"})
+		var taken *redlock.QuorumError
+		if !errors.As(err, &taken) {
+			q.Fatal(err)
+		}
+		var got []string
+		for _, h := range taken.Holders {
+			got = append(got, h.Name+" "+h.Label)
+		}
+		slices.Sort(got)
+		if want := []string{"a rival", "c ours"}; !slices.Equal(got, want) {
+			q.Errorf("holders %q, want %q", got, want)
+		}
+		mustUnlock(q, a)
+		mustUnlock(q, c)
+	})
+}
+
+func TestInABubbleAReleaseOfAnyNameWakesTheWaiterForSeveral(t *testing.T) {
+	for _, fair := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fair=%v", fair), func(t *testing.T) {
+			inBubble(t, 3, func(q *quorumTest) {
+				opts := []redlock.LockOption{redlock.WithRetryDelay(time.Minute, time.Minute)}
+				if fair {
+					opts = append(opts, redlock.WithFair())
+				}
+				var held []*redlock.Lock
+				names := []string{"a", "b", "c"}
+				for _, name := range names {
+					held = append(held, mustLock(q, q.rival, name, redlock.WithKeepAlive()))
+				}
+				pending := q.ours.LockAllAsync(background, names, opts...)
+				time.Sleep(time.Second)
+				begun := time.Now()
+				for _, i := range rand.Perm(len(held)) {
+					mustUnlock(q, held[i])
+					time.Sleep(100 * time.Millisecond)
+				}
+				lock, err := pending.Wait(background)
+				if err != nil {
+					q.Fatal(err)
+				}
+				if took := time.Since(begun); took > time.Second {
+					q.Errorf("it was woken after %v", took)
+				}
+				mustUnlock(q, lock)
+			})
+		})
+	}
+}
+
+// Sets that overlap, in whatever order, make progress.
+func TestInABubbleOverlappingSetsDoNotBlockEachOther(t *testing.T) {
+	sets := [][]string{{"a", "b"}, {"b", "a"}, {"a", "b", "c"}, {"c", "a"}, {"b"}}
+	for _, fair := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fair=%v", fair), func(t *testing.T) {
+			inBubble(t, 3, func(q *quorumTest) {
+				var opts []redlock.LockOption
+				if fair {
+					opts = append(opts, redlock.WithFair())
+				}
+				const rounds = 40
+				var mu sync.Mutex
+				holds := make(map[string]int)
+				var all sync.WaitGroup
+				begun := time.Now()
+				for i, names := range sets {
+					l := []*redlock.Locker{q.ours, q.rival}[i%2]
+					all.Go(func() {
+						for range rounds {
+							lock, err := l.LockAll(background, names, opts...)
+							if err != nil {
+								q.Error(err)
+								return
+							}
+							mu.Lock()
+							for _, name := range names {
+								if holds[name]++; holds[name] > 1 {
+									q.Errorf("two hold %s", name)
+								}
+							}
+							mu.Unlock()
+							time.Sleep(time.Millisecond)
+							mu.Lock()
+							for _, name := range names {
+								holds[name]--
+							}
+							mu.Unlock()
+							mustUnlock(q, lock)
+						}
+					})
+				}
+				all.Wait()
+				q.Logf("%d locks took %v", rounds*len(sets), time.Since(begun))
+				if took := time.Since(begun); took > time.Minute {
+					q.Errorf("%d locks of a millisecond took %v", rounds*len(sets), took)
+				}
+			})
+		})
+	}
+}
+
+// With WithFair a set gets its turn among callers that never leave one of its names free.
+func TestInABubbleWithFairASetGetsItsTurnAmongSingleNames(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		stop := make(chan struct{})
+		var busy sync.WaitGroup
+		for _, name := range []string{"a", "b", "a", "b", "c"} {
+			busy.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					lock, err := q.rival.Lock(background, name, redlock.WithFair())
+					if err != nil {
+						q.Error(err)
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+					mustUnlock(q, lock)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		for range 5 {
+			begun := time.Now()
+			lock := q.lockAll(q.ours, []string{"a", "b", "c"}, redlock.WithFair())
+			if took := time.Since(begun); took > 500*time.Millisecond {
+				q.Errorf("it waited for %v", took)
+			}
+			time.Sleep(20 * time.Millisecond)
+			mustUnlock(q, lock)
+		}
+		close(stop)
+		busy.Wait()
+	})
+}
+
+func TestInABubbleALostNameEndsTheLockAndReleasesTheOthers(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		lock := q.lockAll(q.ours, []string{"a", "b"}, redlock.WithKeepAlive())
+		if _, err := q.rival.ForceRelease(background, "b"); err != nil {
+			q.Fatal(err)
+		}
+		<-lock.Context().Done()
+		if cause := context.Cause(lock.Context()); !errors.Is(cause, redlock.ErrLost) {
+			q.Errorf("cause %v", cause)
+		}
+		within(q, time.Second, "a is free", func() bool { return q.carriers("a") == 0 })
+	})
+}
+
+func TestInABubbleCancelledRequestsForSeveralNamesLeaveNothing(t *testing.T) {
+	for _, fair := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fair=%v", fair), func(t *testing.T) {
+			inBubble(t, 3, func(q *quorumTest) {
+				var opts []redlock.LockOption
+				if fair {
+					opts = append(opts, redlock.WithFair())
+				}
+				names := []string{"a", "b", "c"}
+				held := mustLock(q, q.rival, "b", redlock.WithKeepAlive())
+				for i := range 200 {
+					p := q.ours.LockAllAsync(background, names, opts...)
+					time.Sleep(rand.N(20 * time.Millisecond))
+					p.Cancel()
+					if i%20 == 0 {
+						mustUnlock(q, held)
+						held = mustLock(q, q.rival, names[i/20%3], redlock.WithKeepAlive())
+					}
+				}
+				mustUnlock(q, held)
+				time.Sleep(3 * positionLease)
+				for i, node := range q.Nodes() {
+					for _, key := range node.Keys() {
+						if !strings.HasSuffix(key, ":wait") {
+							q.Errorf("key %q is left on node %d", key, i)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestNamesThatCannotBeLockedTogetherAreRefused(t *testing.T) {
+	inBubble(t, 1, func(q *quorumTest) {
+		many := make([]string, 129)
+		for i := range many {
+			many[i] = fmt.Sprint("name", i)
+		}
+		for _, c := range []struct {
+			names []string
+			want  string
+		}{
+			{nil, "redlock: no names of locks were given: give at least one"},
+			{many, "redlock: 129 locks at once are too many: take 128 at most, or one lock that stands for all"},
+			{[]string{"a", "b", "a"}, `redlock: the name "a" was given twice: a lock is not reentrant; give each name once`},
+			{[]string{"a", ""}, "redlock: the name of a lock must not be empty"},
+			{[]string{"a", "{b}:fence"}, `redlock: "{b}:fence" cannot be the key of a lock: keys of this form belong to other locks; choose another name or prefix`},
+		} {
+			_, err := q.ours.LockAll(background, c.names)
+			_, tryErr := q.ours.TryLockAll(background, c.names)
+			_, asyncErr := q.ours.LockAllAsync(background, c.names).Wait(background)
+			doErr := q.ours.DoAll(background, c.names, func(context.Context) error { return nil })
+			for _, err := range []error{err, tryErr, asyncErr, doErr} {
+				if err == nil || err.Error() != c.want {
+					q.Errorf("%.3q...: %v, want %q", c.names, err, c.want)
+				}
+			}
+		}
+		if n := q.Node(0).Stats().Commands; n != 0 {
+			q.Errorf("%d commands were sent", n)
+		}
+		lock := q.lockAll(q.ours, many[:128])
+		if _, err := lock.Handle(); err == nil || errors.Is(err, redlock.ErrNotHeld) {
+			q.Errorf("Handle: %v", err)
+		}
+		mustUnlock(q, lock)
+	})
+}
+
+func TestALockOfSeveralNamesIsNotReentrant(t *testing.T) {
+	inBubble(t, 1, func(q *quorumTest) {
+		err := q.ours.DoAll(background, []string{"a", "b"}, func(ctx context.Context) error {
+			if _, err := q.ours.LockAll(ctx, []string{"b", "c"}); !errors.Is(err, redlock.ErrTaken) || !strings.Contains(err.Error(), `the context is that of lock "b"`) {
+				q.Errorf("LockAll: %v", err)
+			}
+			if _, err := q.ours.Lock(ctx, "a"); !errors.Is(err, redlock.ErrTaken) {
+				q.Errorf("Lock: %v", err)
+			}
+			return q.ours.Do(ctx, "c", func(ctx context.Context) error {
+				if _, err := q.ours.Lock(ctx, "a"); !errors.Is(err, redlock.ErrTaken) {
+					q.Errorf("Lock: %v", err)
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			q.Error(err)
+		}
+	})
+}
