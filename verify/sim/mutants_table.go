@@ -17,8 +17,8 @@ var lockMutants = []mutant{
 		name: "one nonce for all attempts of a call",
 		edits: []edit{
 			{"redlock/acquire.go", "\tlast   error           // what the last", "\tone    string\n\tlast   error           // what the last"},
-			{"redlock/attempt.go", "\tclaim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout)",
-				"\tif r.one == \"\" {\n\t\tr.one = newValue(l.config.owner)\n\t}\n\tclaim := l.group.NewClaimIn(&lock.storage, r.key, r.one, r.nodeTimeout)"},
+			{"redlock/attempt.go", "\tclaim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout, ",
+				"\tif r.one == \"\" {\n\t\tr.one = newValue(l.config.owner)\n\t}\n\tclaim := l.group.NewClaimIn(&lock.storage, r.key, r.one, r.nodeTimeout, "},
 		},
 		rule: carried, runs: 5000,
 	},
