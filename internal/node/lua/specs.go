@@ -102,7 +102,7 @@ var specs = [Count]spec{
 	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
 	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
-	AcquireAll: {many: true, taker: true, each: words("held findings look"), files: words("all_free acquire_all"), keys: words("lock wait"),
+	AcquireAll: {many: true, taker: true, each: words("held findings look"), files: words("set_all all_free acquire_all"), keys: words("lock wait"),
 		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index others")},
 	FencedAcquireAll: {many: true, taker: true, each: words("held findings fence look"), files: words("all_free acquire_all"), keys: words("lock fence wait"),
 		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index others largest micros")},
