@@ -33,7 +33,7 @@ func (w *Waiter) flag() node.WaiterFlag {
 // position is what an attempt with WithFair tells the nodes about the queue.
 func (w *Waiter) position(a Attempt) node.WaiterFlag {
 	flag := node.WaiterFlag{ID: w.fairID, Position: node.QueuePosition{TTL: w.pauses.PositionTTL}}
-	if w.entry == nil {
+	if w.entry == nil { // it has no position, and leaves no flag
 		return flag
 	}
 	flag.TTL = w.pauses.FlagTTL()

@@ -69,7 +69,7 @@ type Failure struct {
 
 // Waiter returns the state of a new call. maxTries is 0 for no limit.
 func (h *Hub) Waiter(p *Pauses, fair bool, maxTries int) Waiter {
-	return Waiter{hub: h, pauses: p, fair: fair, maxTries: maxTries}
+	return Waiter{hub: h, pauses: p, fair: fair, fairID: h.config.WaiterID, maxTries: maxTries}
 }
 
 // Join joins the wait queue of a key, or that of a set of keys, if set is not nil.
