@@ -77,6 +77,18 @@ func firstPort() (int, error) {
 // errNotEmbedded: there is no "redlock masters" on this machine.
 var errNotEmbedded = errors.New(`--embedded: no masters in memory run on this machine: start "redlock masters" in another shell`)
 
+// awaitEmbedded is embeddedElsewhere for a command that needs them: they may just be starting, in
+// "redlock masters & redlock leader --embedded web" for instance.
+func awaitEmbedded() (*nodes, error) {
+	const patience = 3 * time.Second
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		n, err := embeddedElsewhere()
+		if !errors.Is(err, errNotEmbedded) || time.Since(begun) > patience {
+			return n, err
+		}
+	}
+}
+
 // embeddedElsewhere returns the masters of "redlock masters", all of which start and end together.
 func embeddedElsewhere() (*nodes, error) {
 	port, err := firstPort()

@@ -75,7 +75,7 @@ func (m *masters) open(otherwise string) (*nodes, error) {
 	case m.Embedded && len(m.Node) > 0:
 		return nil, endWith(exitUsage, errors.New("--embedded has masters of its own: leave --node out"))
 	case m.Embedded:
-		return embeddedElsewhere()
+		return awaitEmbedded()
 	}
 	urls := m.Node
 	if len(urls) == 0 {

@@ -16,13 +16,16 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// nodes opens the masters to lock on.
+// nodes opens the masters to lock on. With --embedded it has some of its own if there are no others.
 func (r *runCommand) nodes() (*nodes, error) {
-	n, err := r.open(", or try --embedded")
-	if errors.Is(err, errNotEmbedded) {
-		return embed()
+	if r.Embedded && len(r.Node) == 0 {
+		n, err := embeddedElsewhere()
+		if errors.Is(err, errNotEmbedded) {
+			return embed()
+		}
+		return n, err
 	}
-	return n, err
+	return r.open(", or try --embedded")
 }
 
 // Run takes the lock, runs the command, releases the lock and reports how that ended.
