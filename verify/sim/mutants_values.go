@@ -44,7 +44,7 @@ var valueMutants = []mutant{
 	{
 		name:  "one answer is enough",
 		edits: []edit{{"internal/register/register.go", "return answered(answers) >= r.Group.Majority()", "return answered(answers) >= 1"}},
-		rule:  foundLater, runs: 5000, value: true,
+		rule:  laterVersion, runs: 5000, value: true,
 	},
 	{
 		name:  "a version is the time of the nodes, though a larger one is known",
@@ -143,7 +143,7 @@ var valueMutants = []mutant{
 // valueWithAcquire has a campaign send its first value together with the request for the lock.
 var valueWithAcquire = []edit{
 	{"election/election.go", "take(ctx, e.name, e.options...)", "take(context.WithValue(ctx, \"value\", value), e.name, e.options...)"},
-	{"redlock/attempt.go", "\t\"github.com/quorumlock/quorumlock/internal/quorum\"\n", "\t\"github.com/quorumlock/quorumlock/internal/quorum\"\n\t\"github.com/quorumlock/quorumlock/internal/register\"\n"},
+	{"redlock/attempt.go", "\t\"github.com/quorumlock/quorumlock/internal/quorum\"\n", "\t\"github.com/quorumlock/quorumlock/internal/node\"\n\t\"github.com/quorumlock/quorumlock/internal/quorum\"\n\t\"github.com/quorumlock/quorumlock/internal/register\"\n"},
 	{"redlock/attempt.go", "\tresult, decided := l.ask(ctx, r, claim).Wait(ctx)\n", `	round := l.ask(ctx, r, claim)
 	if text, campaigns := ctx.Value("value").(string); campaigns {
 		w := register.NewWriter(claim, lock.token, register.WriterID(claim.Value()), func() error { return nil })
