@@ -126,6 +126,9 @@ func (b *Board) PublishAs(ctx context.Context, lock *redlock.Lock, path, value s
 	if lock == nil {
 		return Version{}, fmt.Errorf("board: publish %q: %w: the Lock is nil", path, redlock.ErrNotHeld)
 	}
+	if len(lock.Names()) > 1 {
+		return Version{}, fmt.Errorf("board: publish %q: lock %q is of several names, and a master looks at one: take a lock of one name", path, lock.Name())
+	}
 	w := register.WriterOf(lock)
 	if w == nil {
 		return Version{}, fmt.Errorf("board: publish %q: lock %q has no fencing token: take it with WithFencing", path, lock.Name())

@@ -175,19 +175,22 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 	if n := r.TokenTooSmall(); n > 0 {
 		e.note = fmt.Sprintf("free on %d of %d nodes, but the fencing token was too small: they know of a larger one, or their clocks are ahead of the others by more than WithTokenLife", n, r.Nodes)
 	}
-	ours := 0
+	ours := 0 // nodes with a leftover
 	var gone []string
 	for i := range r.Nodes {
 		a, answered := r.Answer(i)
 		switch {
 		case !answered:
-		case a.Status == node.Taken && g.IsLeftover(a.Holder):
-			ours++
 		case a.Status == node.Taken:
-			e.addHolder(holderOf(a.Holder), of.nameAt(a.Index))
-			for _, other := range a.Others() {
-				e.addHolder(holderOf(other.Holder), of.nameAt(other.Index))
+			some := 0
+			for _, held := range append([]node.Holding{{Index: a.Index, Holder: a.Holder}}, a.Others()...) {
+				if g.IsLeftover(held.Holder) {
+					some = 1
+				} else {
+					e.addHolder(holderOf(held.Holder), of.nameAt(held.Index))
+				}
 			}
+			ours += some
 		case a.Status == node.Failed:
 			e.addNode(g.Name(i), a.Err)
 		case a.Status == node.Absent && (op == "extend" || op == "attach"):

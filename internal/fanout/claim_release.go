@@ -164,11 +164,19 @@ func (c *Claim) Leftovers(r Result) (leftovers []Leftover, found bool) {
 		case a.Status == node.Granted:
 			leftovers = append(leftovers, Leftover{c, i})
 		case a.Status != node.Taken:
-		case g.unsettled[a.Holder] != nil && !g.unsettled[a.Holder].inMinHold():
-			ours++
-			leftovers = append(leftovers, Leftover{g.unsettled[a.Holder], i})
-		case g.settledLately(a.Holder): // gone since the node answered
-			ours++
+		default:
+			leftover := true // of all values that hold one of the keys
+			for _, held := range append(a.Others(), node.Holding{Holder: a.Holder}) {
+				switch was := g.unsettled[held.Holder]; {
+				case was != nil && !was.inMinHold():
+					leftovers = append(leftovers, Leftover{was, i})
+				case !g.settledLately(held.Holder): // or it is gone since the node answered
+					leftover = false
+				}
+			}
+			if leftover {
+				ours++
+			}
 		}
 	}
 	return leftovers, r.Outcome == quorum.Lost && ours > 0 && r.Nodes-r.Failed-(r.No-ours) >= g.Majority()

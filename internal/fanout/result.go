@@ -104,22 +104,30 @@ func (r Result) NoHolder() bool {
 }
 
 // largestHolder is the largest number of nodes that said that one and the same value has
-// the lock.
+// the lock, or the same one of several.
 func (r Result) largestHolder() (most int) {
 	for i := range r.calls {
-		same := 0
 		a, answered := r.Answer(i)
 		if !answered || a.Status != node.Taken {
 			continue
 		}
-		for j := range i + 1 {
-			if b, answered := r.Answer(j); answered && b.Status == node.Taken && b.Holder == a.Holder {
-				same++
-			}
+		most = max(most, r.holding(i, node.Holding{Index: a.Index, Holder: a.Holder}))
+		for _, other := range a.Others() {
+			most = max(most, r.holding(i, other))
 		}
-		most = max(most, same)
 	}
 	return most
+}
+
+// holding is how many of the nodes up to the last one said that a value has a key.
+func (r Result) holding(last int, what node.Holding) (n int) {
+	for i := range last + 1 {
+		a, answered := r.Answer(i)
+		if answered && a.Status == node.Taken && (a.Index == what.Index && a.Holder == what.Holder || slices.Contains(a.Others(), what)) {
+			n++
+		}
+	}
+	return n
 }
 
 // OtherWaiter is the waiter id of another waiter for the lock, as a node that released it

@@ -138,14 +138,14 @@ func (q *queues) add(key string, set []string, p *Pauses) (e *Entry, holder Hold
 	return e, holder
 }
 
-// nameOf is a name for the queue of several keys. (If a lock has that for a key, its callers wait in
-// the same queue.)
+// nameOf is a name for the queue of several keys. It has the form of a side key, so no lock has it
+// for a key.
 func nameOf(set []string) string {
 	var b strings.Builder
 	for _, key := range set {
 		fmt.Fprintf(&b, "%d:%s;", len(key), key)
 	}
-	return b.String()
+	return "{" + b.String() + "}:queue"
 }
 
 // keys are those of the locks that the caller wants.

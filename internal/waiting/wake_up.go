@@ -23,14 +23,14 @@ type subscription struct {
 	waiterID string
 	notified chan struct{} // has room for one: an event came
 
-	mu      sync.Mutex // protects the rest
-	joined  []bool     // nodes that have joined the channel, at some time, or all of several
-	joins   []int      // by node, if there are several channels: how many were joined
-	heard   []bool     // nodes of which an event came since the last attempt began
-	free    []bool     // of them, those that published a release
-	ours    bool       // a message named this waiter
-	another bool       // a message named another waiter
-	none    bool       // a message named no waiter
+	mu      sync.Mutex        // protects the rest
+	joined  []bool            // nodes that have joined the channel, at some time, or all of several
+	joins   []map[string]bool // by node, if there are several channels: those that it has joined; nil once it has joined all
+	heard   []bool            // nodes of which an event came since the last attempt began
+	free    []bool            // of them, those that published a release
+	ours    bool              // a message named this waiter
+	another bool              // a message named another waiter
+	none    bool              // a message named no waiter
 }
 
 func newSubscription(channel, waiterID string, nodes int) *subscription {
@@ -59,11 +59,13 @@ func (s *subscription) clear() {
 // notify takes in an event of node i.
 func (s *subscription) notify(i int, event pool.Event) {
 	s.mu.Lock()
-	if event.Kind == pool.Joined && s.joins != nil {
-		if s.joins[i]++; s.joins[i]%len(s.stops) != 0 { // the other channels follow, also on a new connection
+	if event.Kind == pool.Joined && s.joins != nil && s.joins[i] != nil {
+		s.joins[i][event.Channel] = true
+		if len(s.joins[i]) < len(s.stops) { // the others follow
 			s.mu.Unlock()
 			return
 		}
+		s.joins[i] = nil
 	}
 	s.heard[i] = true
 	s.joined[i] = true
@@ -174,13 +176,16 @@ func (w *wakeUps) subscribe(channel, waiterID string) *subscription {
 // have a waiter that is subscribed to one of them.
 func (w *wakeUps) subscribeAll(channels []string, waiterID string) *subscription {
 	s := newSubscription("", waiterID, len(w.listeners))
-	s.joins, s.stops = make([]int, len(w.listeners)), make([]func(), len(channels))
+	s.joins, s.stops = make([]map[string]bool, len(w.listeners)), make([]func(), len(channels))
+	for i := range s.joins {
+		s.joins[i] = make(map[string]bool)
+	}
 	for c, channel := range channels {
 		stop, joined := w.watchAll(channel, s.notify)
 		s.stops[c] = stop
 		for i := range joined {
 			if joined[i] {
-				s.notify(i, pool.Event{Kind: pool.Joined})
+				s.notify(i, pool.Event{Kind: pool.Joined, Channel: channel})
 			}
 		}
 	}

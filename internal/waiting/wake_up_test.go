@@ -98,3 +98,19 @@ func TestWatchersAndWaitersOfAChannelAreAllNotified(t *testing.T) {
 		}
 	})
 }
+
+// The connection breaks when one of three channels is joined. On the next one a Join of all is news.
+func TestAWaiterForSeveralLocksIsToldWhenANodeHasJoinedAllChannels(t *testing.T) {
+	s := newSubscription("", "me", 1)
+	s.joins, s.stops = []map[string]bool{{}}, make([]func(), 3)
+	for _, c := range []struct {
+		channel string
+		told    bool
+	}{{"a", false}, {"b", false}, {"a", false}, {"c", true}, {"a", true}, {"c", true}} {
+		s.clear()
+		s.notify(0, pool.Event{Kind: pool.Joined, Channel: c.channel})
+		if enough, _ := s.reason(1); enough != c.told {
+			t.Errorf("%s: told %t, want %t", c.channel, enough, c.told)
+		}
+	}
+}

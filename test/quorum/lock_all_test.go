@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorumlock/quorumlock/board"
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
@@ -318,5 +319,76 @@ func TestALockOfSeveralNamesIsNotReentrant(t *testing.T) {
 		if err != nil {
 			q.Error(err)
 		}
+	})
+}
+
+// One of the names expires, and the other one is released before that.
+func TestInABubbleASetIsTakenWhenTheLastOfItsNamesIsFree(t *testing.T) {
+	for _, fair := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fair=%v", fair), func(t *testing.T) {
+			inBubble(t, 3, func(q *quorumTest) {
+				opts := []redlock.LockOption{redlock.WithRetryDelay(time.Minute, time.Minute)}
+				if fair {
+					opts = append(opts, redlock.WithFair())
+				}
+				b := mustLock(q, q.rival, "b", redlock.WithTTL(30*time.Second))
+				for _, node := range q.Nodes() {
+					node.Hold("a", "crashed", 6*time.Second)
+				}
+				begun := time.Now()
+				pending := q.ours.LockAllAsync(background, []string{"a", "b"}, opts...)
+				time.Sleep(time.Second)
+				mustUnlock(q, b)
+				lock, err := pending.Wait(background)
+				if err != nil {
+					q.Fatal(err)
+				}
+				if took := time.Since(begun); took > 6500*time.Millisecond {
+					q.Errorf("it was granted after %v, and all were free after 6 s", took)
+				}
+				mustUnlock(q, lock)
+			})
+		})
+	}
+}
+
+// b has a holder. What is left of a, on one node, splits no vote.
+func TestInABubbleATakenNameIsAnAnswerWhateverIsLeftOfAnother(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		q.Node(0).Hold("a", "crashed", time.Hour)
+		q.Node(0).Hold("b", "holder", time.Hour)
+		q.Node(1).Hold("b", "holder", time.Hour)
+		begun := time.Now()
+		if _, err := q.ours.TryLockAll(background, []string{"a", "b"}); !errors.Is(err, redlock.ErrTaken) {
+			q.Error(err)
+		}
+		if took := time.Since(begun); took > 100*time.Millisecond {
+			q.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A master compares one name when a value is published.
+func TestNothingIsPublishedAsTheHolderOfSeveralNames(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		notices, err := board.New(q.ours)
+		if err != nil {
+			q.Fatal(err)
+		}
+		lock := q.lockAll(q.ours, []string{"a", "b"}, redlock.WithFencing())
+		if _, err := notices.PublishAs(background, lock, "b", "value"); err == nil || !strings.Contains(err.Error(), "several names") {
+			q.Errorf("%v, want that it is refused", err)
+		}
+		mustUnlock(q, lock)
+	})
+}
+
+// It looks as the queue of a set could be called.
+func TestALockOfAnyNameHasNothingToDoWithASet(t *testing.T) {
+	inBubble(t, 1, func(q *quorumTest) {
+		other := q.lock("1:a;1:b;")
+		lock := q.lockAll(q.ours, []string{"a", "b"}, redlock.WithMaxWait(time.Second))
+		mustUnlock(q, lock)
+		mustUnlock(q, other)
 	})
 }

@@ -1,6 +1,6 @@
 -- Takes several locks, or none: it takes them if each is free, or has this value already.
--- all_free.lua comes before this. If one is taken the reply says which, and the waiter flag is
--- left there, so that its release is published.
+-- all_free.lua comes before this. If some are taken the reply says which, and the waiter flag is
+-- left at each of them, so that its release is published.
 -- KEYS and ARGV are those of acquire_or_flag.lua.
 -- Replies  nil, or what fence.lua says, if all locks have the value now, and one had not
 --          before. Else {holder, the value that holds one of them; left, in milliseconds, how
@@ -8,10 +8,11 @@
 --          CODE.tooLarge; index, which lock that is, counted from 1; others, see all_free.lua}.
 --          The holder is this value if all locks have had it before.
 if taken then
-  local KEYS = locks[taken]
-  if holder ~= ARGV.value and KEYS.wait then
-    local kept = redis.pcall('PTTL', KEYS.wait) -- another waiter may need it for longer
-    redis.pcall('SET', KEYS.wait, ARGV.waiter, 'PX', type(kept) == 'number' and math.max(kept, ARGV.flagTTL) or ARGV.flagTTL)
+  for i, KEYS in ipairs(locks) do
+    if KEYS.wait and looks[i].held and looks[i].held ~= ARGV.value then
+      local kept = redis.pcall('PTTL', KEYS.wait) -- another waiter may need it for longer
+      redis.pcall('SET', KEYS.wait, ARGV.waiter, 'PX', type(kept) == 'number' and math.max(kept, ARGV.flagTTL) or ARGV.flagTTL)
+    end
   end
   return {holder = holder, left = left, index = taken, others = others, largest = largest, micros = micros}
 end
