@@ -32,7 +32,7 @@ func TestTheDemoShowsALockLostAndRegainedAndNeverTwoHolders(t *testing.T) {
 	p := start(t, "demo", "--duration", "20s")
 	out := p.expectCode(0)
 	for _, text := range []string{
-		"valid 1.", "node 2 is stopped", "node 5 freezes", "node 2 is back with its data", "nodes 1, 2 and 4 freeze", "cannot renew",
+		", valid ", "node 2 is stopped", "node 5 freezes", "node 2 is back with its data", "nodes 1, 2 and 4 freeze", "cannot renew",
 		"lost the lock", "nodes 1, 2 and 4 thaw", "has the lock", "node 4 is back without its data",
 	} {
 		if !strings.Contains(out, text) {
