@@ -3,18 +3,19 @@
  * hold each name.
  *
  * In the model: two names, N nodes, and C clients. The first client wants both names. The others
- * want the second one, or with -DFIRST the first one, or with -DBOTH both. A command is under way until the node carries it out,
- * at any time; it, or its reply, may be lost. A client decides at any time what the answers so far
- * come to. Time is the ticks of one clock, of which only what is left is kept.
+ * want the second one, or with -DFIRST the first one, or with -DBOTH both. A command is under way
+ * until the node carries it out, at any time; it, or its reply, may be lost. A client decides at any
+ * time what the answers so far come to. Time is the ticks of one clock, of which only what is left is kept.
  * With -DFORCED somebody deletes the second name anywhere, once on each node, whoever has it: then
- * another client may get it, until the holder learns of it from its next extension.
+ * another client may get it while the first one holds it: such nodes forget, and nothing is promised
+ * but that a release leaves nothing.
  *
  * Not in it: clocks that differ, and attempts that begin while a command of the one before is under
  * way; they are as with one name (lock.pml, stragglers.pml).
  *
  * Checked: whenever a client begins to hold its names, no other one is certain to hold one of them
- * (not with -DFORCED); no extension is granted after another client was granted one of the names;
- * when all nodes have answered a release, nothing of the client is left on them.
+ * (not with -DFORCED); no extension is granted after another client was granted one of the names
+ * (likewise); when all nodes have answered a release, nothing of the client is left on them.
  */
 #ifndef C
 #define C 2
@@ -119,7 +120,9 @@ active [C] proctype client() {
 	:: d_step { state[c] == EXTENDS -> tally(c);
 		if
 		:: yes >= MAJORITY && next[c] > 0 ->
+#ifndef FORCED
 			assert(!robbed[c]); /* an extension of what another was granted */
+#endif
 			left[c] = next[c]; state[c] = HOLDS
 		:: else -> end(c)
 		fi; next[c] = 0; done }
@@ -172,11 +175,7 @@ active [C * N] proctype link() {
 		fi; done }
 	:: d_step { CALL(c, n) == EXTEND -> count(n, c);
 		if
-#ifdef EXTENDS_ANY
-		:: mine > 0 ->
-#else
 		:: mine > 0 && lacks == 0 ->
-#endif
 			for (k : 0 .. K - 1) { if :: KEY(n, k) == c + 1 -> put(n, k, c) :: else fi }
 			CALL(c, n) = YES
 		:: else -> CALL(c, n) = NO

@@ -301,7 +301,7 @@ func TestAProcessThatWasStoppedNeverSaysThatItLeadsWhenItWakes(t *testing.T) {
 				}},
 				{"Campaign", "at any moment", weather{delay: 30 * ms}, func(string) func() bool { return after(500 * ms) }},
 				{"Proclaim", "when it was stored", weather{holdDown: true}, func(name string) func() bool {
-					return func() bool { return stored("{"+name+"}:leader", " late") }
+					return func() bool { return stored("{"+name+"}:leader", "late") }
 				}},
 				{"Proclaim", "at any moment", weather{delay: 20 * ms}, func(string) func() bool { return after(60 * ms) }},
 				{"Run", "at any moment", weather{}, func(string) func() bool { return after(20 * ms) }},
