@@ -1,6 +1,11 @@
 package redlock
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // LockAll takes the locks of all these names, or none, and waits until it can. It is [Locker.Lock]
 // for up to 128 names, in one round trip: a node grants all of them in one script, or none. So it
@@ -62,4 +67,61 @@ func (l *Locker) DoAll(ctx context.Context, names []string, fn func(ctx context.
 		return err
 	}
 	return l.do(ctx, name, set, fn, opts)
+}
+
+// maxNames is how many locks can be taken at once. Every node decides about all of them in one
+// script, and meanwhile does nothing else.
+const maxNames = 128
+
+// A set is several locks that are taken at once, in the order of their names.
+type set struct{ names, keys []string }
+
+// newSet returns the locks of these names. A single name is no set: then set is nil. name is for
+// errors, logs and traces.
+func newSet(prefix string, names []string) (name string, s *set, err error) {
+	switch len(names) {
+	case 0:
+		return "", nil, fmt.Errorf("redlock: no names of locks were given: give at least one")
+	case 1:
+		return names[0], nil, nil
+	}
+	if len(names) > maxNames {
+		return "", nil, fmt.Errorf("redlock: %d locks at once are too many: take %d at most, or one lock that stands for all", len(names), maxNames)
+	}
+	s = &set{names: slices.Sorted(slices.Values(names))}
+	for i, each := range s.names {
+		if i > 0 && each == s.names[i-1] {
+			return "", nil, fmt.Errorf("redlock: the name %q was given twice: a lock is not reentrant; give each name once", each)
+		}
+		key, err := keyOf(prefix, each)
+		if err != nil {
+			return "", nil, err
+		}
+		s.keys = append(s.keys, key)
+	}
+	return strings.Join(s.names, ", "), s, nil
+}
+
+// allKeys are the keys of a set, nil if there is none.
+func (s *set) allKeys() []string {
+	if s == nil {
+		return nil
+	}
+	return s.keys
+}
+
+// moreKeys are those besides the first one.
+func (s *set) moreKeys() []string {
+	if s == nil {
+		return nil
+	}
+	return s.keys[1:]
+}
+
+// nameAt is the name of lock i of a set, "" if there is none.
+func (s *set) nameAt(i uint8) string {
+	if s == nil {
+		return ""
+	}
+	return s.names[i]
 }

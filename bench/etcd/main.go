@@ -92,6 +92,16 @@ func (b *bench) board() (*board.Board, error) {
 	return board.New(l)
 }
 
+// both returns a board, and a client of etcd.
+func (b *bench) both() (*board.Board, *clientv3.Client, error) {
+	notices, err := b.board()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := b.client()
+	return notices, c, err
+}
+
 // election returns an election on a Locker of its own.
 func (b *bench) election(name string) (*redlock.Locker, *election.Election, error) {
 	l, err := b.locker()

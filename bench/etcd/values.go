@@ -12,11 +12,7 @@ import (
 )
 
 func (b *bench) puts() error {
-	notices, err := b.board()
-	if err != nil {
-		return err
-	}
-	c, err := b.client()
+	notices, c, err := b.both()
 	if err != nil {
 		return err
 	}
@@ -37,11 +33,7 @@ func (b *bench) puts() error {
 
 // crowd has 64 publishers, each on a path of its own.
 func (b *bench) crowd() error {
-	notices, err := b.board()
-	if err != nil {
-		return err
-	}
-	c, err := b.client()
+	notices, c, err := b.both()
 	if err != nil {
 		return err
 	}

@@ -52,26 +52,6 @@ type Answer struct {
 	AnsweredTime time.Duration
 }
 
-// A Holding is one of several keys, and the value that holds it.
-type Holding struct {
-	Index  uint8 // of the key
-	Holder string
-}
-
-// Others are the other keys that are taken, if one of several is. They are in NextWaiter, by which
-// such an answer is no larger than others: index, length and value, one key after the other.
-func (a Answer) Others() (others []Holding) {
-	if a.Status != Taken {
-		return nil
-	}
-	for packed := a.NextWaiter; packed != ""; {
-		end := 3 + int(packed[1])<<8 + int(packed[2])
-		others = append(others, Holding{packed[0], packed[3:end]})
-		packed = packed[end:]
-	}
-	return others
-}
-
 // answer reads a reply.
 func (r *Request) answer(reply any, err error) Answer {
 	if err != nil {
@@ -203,56 +183,6 @@ func (r *Request) readChange(reply any, done Status) Answer {
 		return Answer{Status: Taken, Holder: held}
 	}
 	return r.unexpected(reply)
-}
-
-// readAcquireAll reads why not all of several keys were taken.
-func (r *Request) readAcquireAll(reply any) Answer {
-	script, read := lua.AcquireAll, holderOf
-	if r.Verb == AcquireInTurn {
-		script, read = lua.AcquireAllInTurn, queueOf
-	}
-	list, ok := script.Reply(reply)
-	if !ok {
-		return r.unexpected(reply)
-	}
-	a := read(list)
-	index, ok1 := r.index(list.Get("index"))
-	others, ok2 := r.others(list.Get("others"))
-	switch {
-	case a.Status == Failed || !ok1 || !ok2:
-		return r.unexpected(reply)
-	case a.Status == Taken && a.Holder == r.entry.value: // of all of them: as with one key
-		return Answer{Status: Granted, Found: true, Last: a.Last}
-	}
-	a.Index, a.NextWaiter = index, others
-	return a
-}
-
-// index reads which of several keys a reply is about.
-func (r *Request) index(reply any) (index uint8, ok bool) {
-	n, ok := reply.(int64)
-	return uint8(n - 1), ok && n >= 1 && n <= int64(1+len(r.entry.more()))
-}
-
-// others reads which further keys are taken, and by which values: see Others.
-func (r *Request) others(reply any) (others string, ok bool) {
-	list, ok := reply.([]any)
-	if !ok || len(list)%2 != 0 || len(list) > 2*len(r.entry.more()) {
-		return "", false
-	}
-	var packed []byte
-	for ; len(list) > 0; list = list[2:] {
-		index, ok1 := r.index(list[0])
-		holder, ok2 := list[1].(string)
-		switch {
-		case !ok1 || !ok2:
-			return "", false
-		case len(holder) <= longestValue: // a longer one is of no lock: see rejectLong
-			packed = append(packed, index, byte(len(holder)>>8), byte(len(holder)))
-			packed = append(packed, holder...)
-		}
-	}
-	return string(packed), true
 }
 
 // longest is a century in milliseconds. A key that lives longer counts as living for ever: PTTL

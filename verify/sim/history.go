@@ -118,12 +118,16 @@ func (w *world) tell(c *client, note func()) {
 	w.wake()
 }
 
-func (w *world) lookTold() {
+func (w *world) lookTold() { w.take(&w.told) }
+
+// take makes the notes that goroutines of clients have left, which w.mu protects. It is called by
+// the loop.
+func (w *world) take(notes *[]func()) {
 	w.mu.Lock()
-	told := w.told
-	w.told = nil
+	all := *notes
+	*notes = nil
 	w.mu.Unlock()
-	for _, note := range told {
+	for _, note := range all {
 		note()
 	}
 }

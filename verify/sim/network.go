@@ -81,7 +81,7 @@ func (n *network) dispatch() {
 	out := n.outbox
 	n.outbox = nil
 	n.mu.Unlock()
-	n.world.takeAttempts()
+	n.world.take(&n.world.attempts)
 	for _, m := range out { // in the order of sending: a call that was stopped may begin two attempts now
 		m.noteAttempt()
 	}

@@ -128,17 +128,6 @@ func (w *world) own(value string, s *session) {
 	w.attempts = append(w.attempts, func() { s.attempt(value) })
 }
 
-// takeAttempts notes the attempts that own has been told of. It is called by the loop.
-func (w *world) takeAttempts() {
-	w.mu.Lock()
-	attempts := w.attempts
-	w.attempts = nil
-	w.mu.Unlock()
-	for _, note := range attempts {
-		note()
-	}
-}
-
 func (w *world) owner(value string) *session {
 	w.mu.Lock()
 	defer w.mu.Unlock()

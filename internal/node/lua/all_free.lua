@@ -5,7 +5,7 @@
 --   left           how long until all of them have expired, in milliseconds, negative if never
 --   others         the others: {index, value, index, value ...}
 --   queued         which lock is free, and has other waiters that come first
---   denied         which lock is free, and does not take the fencing token. left says why
+--   denied         which lock is free, and does not take the fencing token: see looks[denied].refusal
 --   take           takes all of them
 -- If this value has all locks already, the first one is taken by it.
 -- A fencing token has to be larger than the largest one of every lock that is free, and is then
