@@ -204,7 +204,7 @@ func TestInABubbleWithFairASetGetsItsTurnAmongSingleNames(t *testing.T) {
 		time.Sleep(time.Second)
 		for range 5 {
 			begun := time.Now()
-			lock := q.lockAll(q.ours, []string{"a", "b", "c"}, redlock.WithFair())
+			lock := q.lockAll(q.ours, []string{"a", "b", "c"}, redlock.WithFair(), redlock.WithMaxWait(10*time.Second))
 			if took := time.Since(begun); took > 500*time.Millisecond {
 				q.Errorf("it waited for %v", took)
 			}
@@ -216,13 +216,37 @@ func TestInABubbleWithFairASetGetsItsTurnAmongSingleNames(t *testing.T) {
 	})
 }
 
+// b is free, and a caller that waits for it comes first.
+func TestInABubbleWithFairASetDoesNotOvertakeAWaiterForOneOfItsNames(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		for _, node := range q.Nodes() {
+			node.Hold("b", "crashed", time.Second)
+		}
+		// It asks again some time in the six seconds after b has expired.
+		pending := q.ours.LockAsync(background, "b", redlock.WithFair(), redlock.WithRetryDelay(time.Minute, time.Minute), redlock.WithPlaceLease(time.Minute))
+		time.Sleep(time.Second + time.Millisecond)
+		if _, err := q.rival.TryLockAll(background, []string{"a", "b"}, redlock.WithFair()); !errors.Is(err, redlock.ErrTaken) {
+			q.Errorf("%v, want that the waiter comes first", err)
+		}
+		lock, err := pending.Wait(background)
+		if err != nil {
+			q.Fatal(err)
+		}
+		mustUnlock(q, lock)
+		mustUnlock(q, q.lockAll(q.rival, []string{"a", "b"}, redlock.WithFair()))
+	})
+}
+
 func TestInABubbleALostNameEndsTheLockAndReleasesTheOthers(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
 		lock := q.lockAll(q.ours, []string{"a", "b"}, redlock.WithKeepAlive())
 		if _, err := q.rival.ForceRelease(background, "b"); err != nil {
 			q.Fatal(err)
 		}
-		<-lock.Context().Done()
+		select {
+		case <-lock.Context().Done():
+		case <-time.After(time.Minute):
+		}
 		if cause := context.Cause(lock.Context()); !errors.Is(cause, redlock.ErrLost) {
 			q.Errorf("cause %v", cause)
 		}
@@ -261,6 +285,28 @@ func TestInABubbleCancelledRequestsForSeveralNamesLeaveNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Its positions are given up at once, in the wait queue of every name, and not when they expire.
+func TestInABubbleACancelledRequestLeavesTheWaitQueueOfEveryName(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		held := mustLock(q, q.rival, "b", redlock.WithKeepAlive())
+		waiting := func() (n int) {
+			for _, node := range q.Nodes() {
+				for _, key := range node.Keys() {
+					if strings.HasSuffix(key, "}:queue") {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		pending := q.ours.LockAllAsync(background, []string{"a", "b", "c"}, redlock.WithFair())
+		within(q, time.Second, "it waits for each name on each node", func() bool { return waiting() == 9 })
+		pending.Cancel()
+		within(q, positionLease/4, "it waits for none", func() bool { return waiting() == 0 })
+		mustUnlock(q, held)
+	})
 }
 
 func TestNamesThatCannotBeLockedTogetherAreRefused(t *testing.T) {
@@ -302,17 +348,18 @@ func TestNamesThatCannotBeLockedTogetherAreRefused(t *testing.T) {
 
 func TestALockOfSeveralNamesIsNotReentrant(t *testing.T) {
 	inBubble(t, 1, func(q *quorumTest) {
-		err := q.ours.DoAll(background, []string{"a", "b"}, func(ctx context.Context) error {
-			if _, err := q.ours.LockAll(ctx, []string{"b", "c"}); !errors.Is(err, redlock.ErrTaken) || !strings.Contains(err.Error(), `the context is that of lock "b"`) {
-				q.Errorf("LockAll: %v", err)
-			}
-			if _, err := q.ours.Lock(ctx, "a"); !errors.Is(err, redlock.ErrTaken) {
+		inner := func(ctx context.Context) {
+			if _, err := q.ours.Lock(ctx, "a", redlock.WithMaxWait(time.Second)); !errors.Is(err, redlock.ErrTaken) || !strings.Contains(err.Error(), `the context is that of lock "a"`) {
 				q.Errorf("Lock: %v", err)
 			}
+		}
+		err := q.ours.DoAll(background, []string{"a", "b"}, func(ctx context.Context) error {
+			if _, err := q.ours.LockAll(ctx, []string{"b", "c"}, redlock.WithMaxWait(time.Second)); !errors.Is(err, redlock.ErrTaken) || !strings.Contains(err.Error(), `the context is that of lock "b"`) {
+				q.Errorf("LockAll: %v", err)
+			}
+			inner(ctx)
 			return q.ours.Do(ctx, "c", func(ctx context.Context) error {
-				if _, err := q.ours.Lock(ctx, "a"); !errors.Is(err, redlock.ErrTaken) {
-					q.Errorf("Lock: %v", err)
-				}
+				inner(ctx)
 				return nil
 			})
 		})
@@ -358,12 +405,15 @@ func TestInABubbleATakenNameIsAnAnswerWhateverIsLeftOfAnother(t *testing.T) {
 		q.Node(0).Hold("a", "crashed", time.Hour)
 		q.Node(0).Hold("b", "holder", time.Hour)
 		q.Node(1).Hold("b", "holder", time.Hour)
-		begun := time.Now()
-		if _, err := q.ours.TryLockAll(background, []string{"a", "b"}); !errors.Is(err, redlock.ErrTaken) {
-			q.Error(err)
-		}
-		if took := time.Since(begun); took > 100*time.Millisecond {
-			q.Errorf("it took %v", took)
+		for _, left := range []string{"on one node", "of two clients"} { // then b is the first on none
+			begun := time.Now()
+			if _, err := q.ours.TryLockAll(background, []string{"a", "b"}); !errors.Is(err, redlock.ErrTaken) {
+				q.Errorf("%s: %v", left, err)
+			}
+			if took := time.Since(begun); took > 100*time.Millisecond {
+				q.Errorf("%s: it took %v", left, took)
+			}
+			q.Node(1).Hold("a", "another", time.Hour)
 		}
 	})
 }
