@@ -139,7 +139,7 @@ func (l *Locker) join(ctx context.Context, name string, set *set, opts []LockOpt
 		return nil, err
 	}
 	if inner := l.within(ctx, name, set); inner != "" {
-		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of lock %q, which would wait for itself (locks are not reentrant)", name, ErrTaken, inner)
+		return nil, fmt.Errorf("redlock: lock %q: %w by the caller: the context is that of lock %q, which would wait for itself (locks are not reentrant, and cannot be upgraded)", name, ErrTaken, inner)
 	}
 	r, err := l.newRequest(ctx, name, set, s, s.maxTries)
 	if err != nil {
@@ -163,7 +163,7 @@ func (l *Locker) wait(ctx context.Context, r *request) (*Lock, error) {
 // A request is one call of Lock or TryLock.
 type request struct {
 	name, key string // of a set, all names, and the first key
-	set       *set   // nil if it is about one lock
+	set       *set   // nil if it is about one lock, and to hold it alone
 	*settings
 	values context.Context // of the caller, whatever bounds the wait
 	scoped bool            // the lock's context ends with values, too
@@ -189,7 +189,7 @@ func (l *Locker) newRequest(values context.Context, name string, set *set, s *se
 	if err := l.enter(); err != nil {
 		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
 	}
-	return &request{name: name, key: key, set: set, settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, maxTries)}, nil
+	return &request{name: name, key: key, set: set, settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, set.isShared(), maxTries)}, nil
 }
 
 // contend waits until attempts are due, and makes them until one wins.

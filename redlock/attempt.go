@@ -35,11 +35,16 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	claim := l.group.NewClaimIn(&lock.storage, r.key, newValue(l.config.owner), r.nodeTimeout, r.set.moreKeys()...)
 	lock.claim = claim
 	claim.SetMaxTimeout(r.patience())
-	if r.fencing {
+	shared := r.set.isShared()
+	fencing := r.fencing && !shared // a reader takes no token of its own
+	if shared {
+		claim.Share()
+	}
+	if fencing {
 		lock.token = l.group.Token(r.newest)
 		claim.Fence(lock.token, r.tokenLife)
 	}
-	if r.fair {
+	if r.fair || shared {
 		lock.entry = nil // it has left the queue by the time that the lock is released
 	}
 	start := l.clock.Read()
@@ -57,8 +62,11 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	// The monotonic clock counts, since the wall clock may have been set.
 	took := min(now.Mono-start.Mono, r.patience())
 	won := result.Outcome == quorum.Won && left > 0
-	old := won && r.fencing && result.TokenTooOld(lock.token)
+	old := won && fencing && result.TokenTooOld(lock.token)
 	if won && !old {
+		if shared && r.fencing {
+			lock.token = result.SeenToken()
+		}
 		r.waiter.Draw(result.LastTicket())
 		claim.RetakeUntil(time.Now().Add(left))
 		l.traceRound("lock", r.name, result.Yes, start, nil)
@@ -77,12 +85,13 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 			Free:     result.FreeIn(),
 			Missing:  l.group.Majority() - result.Yes,
 			Took:     took,
+			Readers:  result.Readers(),
 			Answers:  result.Yes + result.No,
 			Largest:  result.LastTicket(),
 			Smallest: result.FirstTicket(),
 		},
 	}
-	if r.fencing {
+	if fencing {
 		r.newest = result.LargestToken()
 		small := result.TokenTooSmall()
 		o.tokenTooSmall = old || small > 0 && result.Nodes-result.Failed-(result.No-small) >= l.group.Majority()

@@ -79,7 +79,7 @@ var (
 // To "inspect", "list" and "force release" a node agrees by answering. If an "inspect"
 // depends on the failed nodes, Granted is how many nodes hold the lock.
 type QuorumError struct {
-	Op      string            // "lock", "extend", "unlock", "attach", "inspect", "list" or "force release"
+	Op      string            // "lock", "extend", "downgrade", "unlock", "attach", "inspect", "list" or "force release"
 	Name    string            // of the lock
 	Granted int               // nodes that had agreed when the outcome was certain
 	Needed  int               // nodes that had to agree: a majority
@@ -96,6 +96,9 @@ type Holder struct {
 	Label string // as given by [WithOwner], or "foreign holder #..." with a hash of its value
 	Name  string // which lock it has, if several were asked for ([Locker.LockAll]); else ""
 	Nodes int    // on which it has the key; 0 for a holder in this process: then no node was asked
+	// Readers is how many share the lock ([Locker.RLock]) on the node where they are most, and Label is
+	// that of one of them. It is 0 for a client that holds the lock alone.
+	Readers int
 }
 
 // A NodeError says what went wrong on one node, with a remedy where one is known.
@@ -140,7 +143,7 @@ func (e *QuorumError) Error() string {
 			}
 			fmt.Fprintf(&b, " %q", h.Name)
 		}
-		fmt.Fprintf(&b, " by %s", h.Label)
+		b.WriteString(" by " + withReaders(h.Readers, h.Label))
 		if h.Nodes > 0 {
 			fmt.Fprintf(&b, " on %d of %d nodes", h.Nodes, e.Total)
 		}
@@ -187,13 +190,13 @@ func newQuorumError(op, name string, kind error, g *fanout.Group, r fanout.Resul
 				if g.IsLeftover(held.Holder) {
 					some = 1
 				} else {
-					e.addHolder(holderOf(held.Holder), of.nameAt(held.Index))
+					e.addHolder(held.Holder, of.nameAt(held.Index))
 				}
 			}
 			ours += some
 		case a.Status == node.Failed:
 			e.addNode(g.Name(i), a.Err)
-		case a.Status == node.Absent && (op == "extend" || op == "attach"):
+		case a.Status == node.Absent && (op == "extend" || op == opDowngrade || op == "attach"):
 			gone = append(gone, g.Name(i))
 		}
 	}
@@ -211,14 +214,18 @@ func (e *QuorumError) addNode(name string, err error) {
 	e.Nodes = multierror.Append(e.Nodes, &NodeError{Node: name, Err: err})
 }
 
-func (e *QuorumError) addHolder(label, name string) {
+// addHolder adds what a node said that holds the lock called name.
+func (e *QuorumError) addHolder(value, name string) {
+	readers, label := readersOf(value)
 	for i := range e.Holders {
-		if h := &e.Holders[i]; h.Label == label && h.Name == name {
+		h := &e.Holders[i]
+		if h.Name == name && (readers > 0 && h.Readers > 0 || readers == h.Readers && h.Label == label) {
+			h.Readers = max(h.Readers, readers)
 			h.Nodes++
 			return
 		}
 	}
-	e.Holders = append(e.Holders, Holder{Label: label, Name: name, Nodes: 1})
+	e.Holders = append(e.Holders, Holder{Label: label, Name: name, Nodes: 1, Readers: readers})
 }
 
 // interrupted is the error of a call that its context ended. It matches

@@ -40,24 +40,27 @@ func (k *Lock) Extend(ctx context.Context) error {
 		return fmt.Errorf("redlock: extend %q: %w", k.name, err)
 	}
 	defer k.locker.leave()
-	return k.extend(ctx, true)
+	return k.extend(ctx, "extend", true)
 }
 
-// extend is Extend. callerKnows is set if a caller gets what it returns.
-func (k *Lock) extend(ctx context.Context, callerKnows bool) error {
+// extend is Extend, or Downgrade. callerKnows is set if a caller gets what it returns.
+func (k *Lock) extend(ctx context.Context, op string, callerKnows bool) error {
 	if !k.lease.BeginExtension(ctx) {
-		return interrupted(ctx, "extend", k.name, nil)
+		return interrupted(ctx, op, k.name, nil)
 	}
 	defer k.lease.EndExtension()
 	if cause := k.lease.EndIfExpired(callerKnows); cause != nil {
-		return k.notHeld("extend", cause)
+		return k.notHeld(op, cause)
 	}
 	if ctx.Err() != nil {
-		return interrupted(ctx, "extend", k.name, nil)
+		return interrupted(ctx, op, k.name, nil)
+	}
+	if op == opDowngrade {
+		k.claim.Share()
 	}
 	x, err := k.lease.Extension()
 	if err != nil {
-		return fmt.Errorf("redlock: extend %q: %w of %v", k.name, err, k.settings.maxHold)
+		return fmt.Errorf("redlock: %s %q: %w of %v", op, k.name, err, k.settings.maxHold)
 	}
 
 	// Nodes that lost it are taken again until the old deadline, which stays in force
@@ -67,9 +70,9 @@ func (k *Lock) extend(ctx context.Context, callerKnows bool) error {
 	now := k.locker.clock.Read()
 	switch {
 	case !decided:
-		err = interrupted(ctx, "extend", k.name, nil)
+		err = interrupted(ctx, op, k.name, nil)
 	case result.Outcome != quorum.Won || now.Since(x.Sent) >= x.Validity:
-		err = k.quorumError(ErrNoQuorum, result)
+		err = k.quorumError(op, ErrNoQuorum, result)
 	}
 	k.lease.Extended(x, now, err)
 
@@ -77,17 +80,17 @@ func (k *Lock) extend(ctx context.Context, callerKnows bool) error {
 		if cause != ErrReleased && cause != ErrClosed && cause != ErrHandedOver {
 			k.claim.RollBack() // what the round prolonged
 		}
-		err = k.notHeld("extend", cause)
+		err = k.notHeld(op, cause)
 	} else if decided && result.Denied() {
-		k.lease.End(k.quorumError(ErrLost, result), callerKnows)
-		err = k.quorumError(ErrNotHeld, result)
+		k.lease.End(k.quorumError(op, ErrLost, result), callerKnows)
+		err = k.quorumError(op, ErrNotHeld, result)
 	}
-	k.locker.traceRound("extend", k.name, result.Yes, x.Sent, err)
+	k.locker.traceRound(op, k.name, result.Yes, x.Sent, err)
 	return err
 }
 
-func (k *Lock) quorumError(kind error, r fanout.Result) error {
-	return newQuorumError("extend", k.name, kind, k.locker.group, r, nil)
+func (k *Lock) quorumError(op string, kind error, r fanout.Result) error {
+	return newQuorumError(op, k.name, kind, k.locker.group, r, nil)
 }
 
 func (k *Lock) notHeld(op string, cause error) error {

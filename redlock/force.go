@@ -17,6 +17,8 @@ type Forced struct {
 	// Held is the label of the holder that had a majority, as in [State]. It is "" if none
 	// had one.
 	Held string
+	// Readers is how many shared the lock, at least, as in [State]; 0 if Held had it alone.
+	Readers int
 	// Holders are the clients whose keys are gone, each with the number of nodes, the
 	// largest number first. There are several if they had split the nodes.
 	Holders []Holder
@@ -31,7 +33,7 @@ func (f Forced) String() string {
 	if len(f.Holders) == 0 {
 		return fmt.Sprintf("nothing of %q was ended", f.Name)
 	}
-	text := fmt.Sprintf("%q was held by %s and is released", f.Name, f.Held)
+	text := fmt.Sprintf("%q was held by %s and is released", f.Name, withReaders(f.Readers, f.Held))
 	if f.Held == "" {
 		text = fmt.Sprintf("nobody held %q; what kept others from it is deleted", f.Name)
 	}
@@ -40,7 +42,7 @@ func (f Forced) String() string {
 		if i > 0 {
 			separator = ","
 		}
-		text += fmt.Sprintf("%s the key of %s on %d of %d nodes", separator, h.Label, h.Nodes, f.Total)
+		text += fmt.Sprintf("%s the key of %s on %d of %d nodes", separator, withReaders(h.Readers, h.Label), h.Nodes, f.Total)
 	}
 	return text
 }
@@ -110,7 +112,7 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 		return f, fmt.Errorf("redlock: %s %q: %w: no key on the %d of %d nodes that answered", op, name, ErrNotHeld, q.Granted, q.Total)
 	}
 	if most, nodes := fanout.Mostly(seen); most.Held && nodes >= q.Needed {
-		f.Held = holderOf(most.Value)
+		f.Readers, f.Held = holdersIn(seen, most.Value)
 	}
 
 	if err := l.enter(); err != nil {
@@ -121,7 +123,7 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 		return f, fmt.Errorf("%w; what was sent to the nodes may still be carried out", interrupted(ctx, op, name, nil))
 	}
 	q.Granted = 0
-	gone := make(map[string]int)
+	e := new(QuorumError) // of those whose keys are gone
 	for i, a := range dropped {
 		switch {
 		case seen[i].Status == node.Failed: // and was not asked again
@@ -130,15 +132,13 @@ func (l *Locker) ForceRelease(ctx context.Context, name string) (Forced, error) 
 		case a.Status == node.Deleted, a.SentBefore && values[i] != "":
 			// A reply may be lost with its connection. The release was sent again then, and
 			// finds nothing if the first one was carried out.
-			gone[values[i]]++
+			e.addHolder(values[i], "")
 			fallthrough
 		default:
 			q.Granted++
 		}
 	}
-	for value, nodes := range gone {
-		f.Holders = append(f.Holders, Holder{Label: holderOf(value), Nodes: nodes})
-	}
+	f.Holders = e.Holders
 	slices.SortFunc(f.Holders, func(a, b Holder) int {
 		if a.Nodes != b.Nodes {
 			return b.Nodes - a.Nodes

@@ -53,8 +53,8 @@ import (
 // clocks may differ: the nodes say whether the lock has expired. It is binary, and some
 // 250 bytes longer at most than prefix, name and label together.
 //
-// The error matches [ErrNotHeld] if the lock had ended. Locks of [Locker.LockAll] cannot be handed
-// over. If the name and the prefix have
+// The error matches [ErrNotHeld] if the lock had ended. Locks of [Locker.LockAll]
+// and [Locker.RLock] cannot be handed over. If the name and the prefix have
 // more than about 64 KiB, the lock cannot be handed over: the error matches none of the
 // Err values, and the lock is held as before. Handle does not wait. It sends
 // nothing, unless [WithFair] is set: then it gives up the position of this Locker in the wait
@@ -65,6 +65,9 @@ func (k *Lock) Handle() ([]byte, error) {
 	}
 	if k.claim.Several() {
 		return nil, fmt.Errorf("redlock: hand over %q: several locks that were taken at once cannot be handed over: take one lock that stands for all", k.name)
+	}
+	if k.claim.IsShared() {
+		return nil, fmt.Errorf("redlock: hand over %q: a lock that is shared with other readers cannot be handed over: let the other process call RLock itself, before you unlock this one", k.name)
 	}
 	h := &handle{
 		nodes: k.locker.group.Len(), prefix: k.locker.config.prefix, name: k.name, value: k.claim.Value(),

@@ -18,6 +18,9 @@ type State struct {
 	// Holder is the label of the holder, as given by [WithOwner], or "foreign holder #..."
 	// for other libraries; "" if no value is on a majority of the nodes.
 	Holder string
+	// Readers is how many share the lock ([Locker.RLock]): so many are on a majority of the nodes, of
+	// which each counts by itself. Holder is one of them then. It is 0 if Holder has the lock alone.
+	Readers int
 	// Nodes is how many nodes have the holder's value or, without a Holder, on how many
 	// the lock is free. The answer of a node is not waited for once a majority agrees.
 	// Total is how many nodes there are.
@@ -57,7 +60,7 @@ func (s State) String() string {
 		}
 		text = fmt.Sprintf("nobody can get %q %s; no holder has a majority, and it is free on %d of %d nodes", s.Name, until, s.Nodes, s.Total)
 	case s.Holder != "":
-		text = fmt.Sprintf("%q is held by %s on %d of %d nodes", s.Name, s.Holder, s.Nodes, s.Total)
+		text = fmt.Sprintf("%q is held by %s on %d of %d nodes", s.Name, withReaders(s.Readers, s.Holder), s.Nodes, s.Total)
 		if s.TTL > 0 {
 			text += fmt.Sprintf(", for %v if it is not extended", s.TTL)
 		} else {
@@ -80,6 +83,8 @@ func (l *Locker) Inspect(ctx context.Context, name string) (State, error) {
 type NodeState struct {
 	Node   string // as the pool names it
 	Holder string // the label of the client whose key is there, as in [State]; "" if there is none
+	// Readers is how many share the lock there, Holder among them; 0 if Holder has it alone.
+	Readers int
 	// TTL is how long the key lives if it is not extended; 0 if there is none, negative if
 	// it never expires.
 	TTL time.Duration
@@ -100,7 +105,8 @@ func (l *Locker) InspectNodes(ctx context.Context, name string) (State, []NodeSt
 		n := &nodes[i]
 		switch n.Node = l.group.Name(i); a.Status {
 		case node.Taken:
-			n.Holder, n.TTL = holderOf(a.Holder), a.TTL
+			n.Readers, n.Holder = readersOf(a.Holder)
+			n.TTL = a.TTL
 		case node.Failed:
 			n.Err = &NodeError{Node: n.Node, Err: a.Err}
 		}
@@ -176,8 +182,9 @@ func (l *Locker) state(op, name, key string, answers []node.Answer) (State, erro
 		}
 		return s, nil
 	}
-	s.Holder, s.Nodes, s.value = holderOf(most.Value), nodes, most.Value
-	s.TTL = shortest(answers, func(value string) bool { return value == most.Value }, nodes-q.Needed+1)
+	s.Readers, s.Holder = holdersIn(answers, most.Value)
+	s.Nodes, s.value = nodes, most.Value
+	s.TTL = shortest(answers, func(value string) bool { return fanout.ViewOf(value) == most.Value }, nodes-q.Needed+1)
 	return s, nil
 }
 

@@ -35,7 +35,7 @@ func (l *Locker) begin(k *Lock) error {
 func (h *leased) Keys() lease.Keys { return h.claim }
 
 // Renew is an extension without a caller.
-func (h *leased) Renew(ctx context.Context) error { return (*Lock)(h).extend(ctx, false) }
+func (h *leased) Renew(ctx context.Context) error { return (*Lock)(h).extend(ctx, "extend", false) }
 
 // RenewalFailed logs the first of several failed renewals in a row as a warning.
 func (h *leased) RenewalFailed(err error, left time.Duration, again bool) {

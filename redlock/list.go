@@ -37,8 +37,9 @@ type Listing struct {
 //
 // A lock is a string under a key that has the form of a value of this library, or, if
 // the key has a time to live, of another one: 22 letters or digits (redislock,
-// redlock-py), 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. Other
-// data with the same prefix is left out, and its values stay on the server.
+// redlock-py), 24 characters of base64 (redsync), 32 or 40 hex digits, or a UUID. So is
+// a sorted set of the readers of this library ([Locker.RLock]). Other data with the same
+// prefix is left out, and its values stay on the server.
 //
 // List walks over all keys of every node with SCAN, in steps of about a millisecond, so a
 // node serves other clients in between. The time depends on all keys of the database:
@@ -148,5 +149,6 @@ var token = regexp.MustCompile(`^([A-Za-z0-9_-]{22}|[A-Za-z0-9+/]{22}==|[0-9A-Fa
 
 // isLockValue reports whether a value is that of a lock, as far as its form tells.
 func isLockValue(value string) bool {
-	return strings.HasPrefix(value, valuePrefix) || token.MatchString(value)
+	_, _, shared := node.Readers(value)
+	return shared || strings.HasPrefix(value, valuePrefix) || token.MatchString(value)
 }

@@ -73,8 +73,12 @@ func (l *Locker) DoAll(ctx context.Context, names []string, fn func(ctx context.
 // script, and meanwhile does nothing else.
 const maxNames = 128
 
-// A set is several locks that are taken at once, in the order of their names.
-type set struct{ names, keys []string }
+// A set is several locks that are taken at once, in the order of their names; or one lock that is to
+// be shared with other readers.
+type set struct {
+	names, keys []string
+	shared      bool
+}
 
 // newSet returns the locks of these names. A single name is no set: then set is nil. name is for
 // errors, logs and traces.
@@ -120,7 +124,7 @@ func (s *set) moreKeys() []string {
 
 // nameAt is the name of lock i of a set, "" if there is none.
 func (s *set) nameAt(i uint8) string {
-	if s == nil {
+	if s == nil || len(s.names) == 1 {
 		return ""
 	}
 	return s.names[i]

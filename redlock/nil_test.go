@@ -10,16 +10,18 @@ import (
 
 // A method that is added has to say what it answers when there is nothing.
 var answersOfNil = map[string]func(t *testing.T, results []reflect.Value){
-	"Lock.Name":     wantZero,
-	"Lock.Until":    wantZero,
-	"Lock.Held":     wantZero,
-	"Lock.Token":    wantZero,
-	"Lock.Extend":   wantNotHeld,
-	"Lock.Unlock":   wantNotHeld,
-	"Lock.Handle":   wantNotHeld,
-	"Lock.Names":    wantZero,
-	"Lock.String":   wantText("no lock"),
-	"Lock.GoString": wantText("no lock"),
+	"Lock.Name":      wantZero,
+	"Lock.Until":     wantZero,
+	"Lock.Held":      wantZero,
+	"Lock.Token":     wantZero,
+	"Lock.Extend":    wantNotHeld,
+	"Lock.Unlock":    wantNotHeld,
+	"Lock.Downgrade": wantNotHeld,
+	"Lock.Shared":    wantZero,
+	"Lock.Handle":    wantNotHeld,
+	"Lock.Names":     wantZero,
+	"Lock.String":    wantText("no lock"),
+	"Lock.GoString":  wantText("no lock"),
 	"Lock.Context": func(t *testing.T, results []reflect.Value) {
 		ctx := results[0].Interface().(context.Context)
 		select {

@@ -55,6 +55,9 @@ func (c Change) String() string {
 // new holder (also of this Locker), each release and each expiry, and when too few nodes
 // answer to say whether the lock is held.
 //
+// Readers ([Locker.RLock]) are one holder: Acquired is reported when their number has changed, as far as
+// it was looked at meanwhile.
+//
 // A new holder is reported even if its label is that of the last one, and so is a lock
 // that was handed over ([Locker.Attach]). A lock that nobody holds, but with
 // State.Blocked set, counts as not held: Released or Expired. An unlock before
@@ -160,7 +163,7 @@ func (w *watch) note(asked time.Time, s State, err error) (c Change, changed boo
 	before, known, certain, at, heard := w.last, w.known, !w.unknown, w.at, w.heard
 	w.last, w.known, w.at, w.unknown, w.heard = s, true, asked, false, false
 	switch {
-	case known && certain && before.value == s.value && (before.Holder == "") == (s.Holder == ""):
+	case known && certain && before.value == s.value && before.Readers == s.Readers && (before.Holder == "") == (s.Holder == ""):
 		return Change{}, false
 	case s.Holder != "":
 		return Change{Kind: Acquired, State: s}, true

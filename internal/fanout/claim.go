@@ -42,11 +42,11 @@ type Claim struct {
 
 	mu          sync.Mutex // protects the rest and the rounds; taken before Node.mu
 	states      []nodeState
-	released    bool
 	minHold     time.Duration   // see SetMinHold; written with the group's mutex held, too
 	minHoldEnds time.Time       // until then the keys are not deleted; zero if they may be
-	announce    bool            // releases notify the waiters
 	flag        node.WaiterFlag // the waiter flag that AcquireOrFlag and AcquireInTurn leave
+	released    bool
+	announce    bool            // releases notify the waiters
 	requeue     bool            // the release puts the position back into the wait queue
 	nextAttempt bool            // the next attempt has begun, and tells the nodes its position itself
 	reached     int             // nodes that answered AcquireInTurn
@@ -54,6 +54,7 @@ type Claim struct {
 	unsettled   int             // nodes that are not settled, once released
 	retakeUntil time.Time       // until then nodes without the value are asked again
 	noRetake    bool            // they are never asked again
+	shared      atomic.Bool     // it is that of a reader
 	abandoned   atomic.Bool     // Settle gave up: releases are not repeated; set with mu held
 	askTimer    *time.Timer     // runs askDenied
 	askPause    time.Duration   // before the timer fires
@@ -94,6 +95,21 @@ func (c *Claim) Keys() []string { return c.entry.Keys() }
 
 // Several reports whether the claim is about several keys.
 func (c *Claim) Several() bool { return c.entry.Grant() == node.AllKeys }
+
+// Share makes the claim that of a reader: before it asks for anything, or if it holds the key alone.
+// Then the next extension makes it a reader on the nodes.
+func (c *Claim) Share() { c.shared.Store(true) }
+
+// IsShared reports whether it is that of a reader.
+func (c *Claim) IsShared() bool { return c.shared.Load() }
+
+// asked is the entry of the next request.
+func (c *Claim) asked() node.Entry {
+	if c.shared.Load() {
+		return c.entry.Shared()
+	}
+	return c.entry
+}
 
 // Replace names the value that Swap replaces. It comes before Swap.
 func (c *Claim) Replace(former string) { c.entry = c.entry.Replacing(former) }

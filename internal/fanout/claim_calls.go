@@ -192,7 +192,7 @@ func (c *Claim) fillRequest(r *node.Request, verb node.Verb, entry node.Entry, t
 // backgroundCall makes a call for which no round waits.
 func (c *Claim) backgroundCall(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
-	entry := c.entry
+	entry := c.asked()
 	if verb == node.Acquire { // on a node that lost the key of a lock that is held
 		entry = entry.Retake()
 	}

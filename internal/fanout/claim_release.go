@@ -167,10 +167,11 @@ func (c *Claim) Leftovers(r Result) (leftovers []Leftover, found bool) {
 		default:
 			leftover := true // of all values that hold one of the keys
 			for _, held := range append(a.Others(), node.Holding{Holder: a.Holder}) {
-				switch was := g.unsettled[held.Holder]; {
+				holder := onlyHolder(held.Holder)
+				switch was := g.unsettled[holder]; {
 				case was != nil && !was.inMinHold():
 					leftovers = append(leftovers, Leftover{was, i})
-				case !g.settledLately(held.Holder): // or it is gone since the node answered
+				case !g.settledLately(holder): // or it is gone since the node answered
 					leftover = false
 				}
 			}

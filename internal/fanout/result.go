@@ -83,20 +83,38 @@ func (r Result) Queued() (n int) {
 	return n
 }
 
+// Readers reports whether readers were in the way on some node. Then nothing is known of a majority:
+// a node names one of them.
+func (r Result) Readers() bool {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Taken {
+			if _, _, shared := node.Readers(a.Holder); shared {
+				return true
+			}
+			for _, other := range a.Others() {
+				if _, _, shared := node.Readers(other.Holder); shared {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // Split reports whether the round was lost without a winner, as far as the answers tell:
 // each of several contenders has taken the lock on some nodes, and rolls back. No value is
 // on more than half of the nodes that did not fail. On the nodes that have not answered the
 // value may be ours.
 func (r Result) Split() bool {
 	most := r.largestHolder()
-	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
+	return r.Outcome == quorum.Lost && most > 0 && !r.Readers() && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
 }
 
 // NoHolder reports whether it is certain that the lock is not held, although we won no
 // majority: no other value has one, even if it is on all nodes that have not answered. Of several
 // keys that is never certain: a node names the holder of one of them.
 func (r Result) NoHolder() bool {
-	if r.round.request.Grant() != node.OneKey {
+	if r.round.request.Grant() == node.AllKeys || r.Readers() {
 		return false
 	}
 	most := r.largestHolder()
@@ -163,6 +181,16 @@ func (r Result) LargestToken() int64 {
 		return newest
 	}
 	return 0
+}
+
+// SeenToken is the largest token that was taken on a majority before a reader was let in there.
+func (r Result) SeenToken() (largest int64) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Granted {
+			largest = max(largest, a.LargestToken)
+		}
+	}
+	return largest
 }
 
 // TokenTooOld reports whether a majority granted a token that is older than their time by

@@ -29,7 +29,7 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 	g := c.group
 	r := g.round()
 	r.group = g
-	c.fillRequest(&r.request, verb, c.entry, ttl)
+	c.fillRequest(&r.request, verb, c.asked(), ttl)
 	r.deadline = node.MakeDeadline(ctx, timeout)
 	r.tally.Nodes = len(r.calls)
 	r.needsAll = endless(ctx, verb) && g.Majority() == len(r.calls)

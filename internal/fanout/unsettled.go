@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 // Which released claims of a group are not settled: for Close, which waits for them, and for an
@@ -39,10 +41,19 @@ func (g *Group) untrack(c *Claim) {
 // released or given up, and was not gone there yet when the node was asked. A value within the
 // minimum hold time is no leftover: it blocks all clients.
 func (g *Group) IsLeftover(value string) bool {
+	value = onlyHolder(value)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := g.unsettled[value]
 	return c != nil && !c.inMinHold() || g.settledLately(value)
+}
+
+// onlyHolder is the value of the only reader, if there is one. It is no value if there are more.
+func onlyHolder(holder string) string {
+	if n, one, shared := node.Readers(holder); shared && n == 1 {
+		return one
+	}
+	return holder
 }
 
 // settledLately reports whether value is one of the last that were settled. An empty value is

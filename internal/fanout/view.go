@@ -5,7 +5,15 @@ import "github.com/quorumlock/quorumlock/internal/node"
 // A View is what a node has under the key of a lock: a value, or nothing.
 type View struct {
 	Held  bool
-	Value string
+	Value string // the same for all readers
+}
+
+// ViewOf is the value of a View: what a node said that holds the key.
+func ViewOf(holder string) string {
+	if _, _, shared := node.Readers(holder); shared {
+		return "readers"
+	}
+	return holder
 }
 
 // HeldMost is the largest number of nodes that have the same value.
@@ -13,8 +21,8 @@ func HeldMost(answers []node.Answer) (most int) {
 	counts := make(map[string]int)
 	for _, a := range answers {
 		if a.Status == node.Taken {
-			counts[a.Holder]++
-			most = max(most, counts[a.Holder])
+			counts[ViewOf(a.Holder)]++
+			most = max(most, counts[ViewOf(a.Holder)])
 		}
 	}
 	return most
@@ -26,7 +34,7 @@ func Mostly(answers []node.Answer) (most View, nodes int) {
 	for _, a := range answers {
 		switch a.Status {
 		case node.Taken:
-			counts[View{true, a.Holder}]++
+			counts[View{true, ViewOf(a.Holder)}]++
 		case node.Absent:
 			counts[View{}]++
 		}

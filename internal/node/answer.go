@@ -41,7 +41,7 @@ type Answer struct {
 	Last         int64         // AcquireInTurn: the largest ticket that the node has seen
 	First        int64         // AcquireInTurn, if Taken or Queued: the ticket of the first in the queue, 0 if there is none
 	Waiting      int64         // Inspect: how many callers are in the queue
-	LargestToken int64         // with a fencing token, and not granted: the largest that the node has seen
+	LargestToken int64         // with a fencing token, and not granted, or Shared: the largest that the node has seen
 	Micros       int64         // Read, and with a fencing token: the node's clock, microseconds since 1970, 0 if it is near the token
 	// NextWaiter is set on the answer to a release if another waiter was notified: its waiter
 	// id. See also Others.
@@ -87,6 +87,9 @@ func (r *Request) unexpected(reply any) Answer {
 
 // read reads what a script replies without a fencing token.
 func (r *Request) read(reply any) Answer {
+	if r.Verb.Takes() && r.entry.Grant() == Shared {
+		return r.readShared(reply)
+	}
 	switch r.Verb {
 	case Acquire, AcquireOrFlag:
 		switch held := reply.(type) {

@@ -37,6 +37,8 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 	unticketed.Position.TTL = leaves.Position.TTL
 	requeue := leaves
 	requeue.Position.Requeue = true
+	intent := flag
+	intent.Position.Intent = true
 	plain := NewEntry("job", "VALUE").Replacing("FORMER")
 	guarded := guardedScripts.NewEntry("job", "VALUE")
 	several := NewEntry("job", "VALUE").And("other")
@@ -71,6 +73,11 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"Whether a node answers again, see breaker.go", pingRequest, []form{native}},
 		{"TryLockAll, and the first attempt of LockAll", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
 		{"Unlock of several names", NewRequest(Release, several, 0, released), []form{evalsha}},
+		{"TryRLock, and the first attempt of RLock", NewRequest(Acquire, plain.Shared(), ttl, flag), []form{evalsha}},
+		{"A further attempt of RLock", NewRequest(AcquireOrFlag, plain.Shared(), ttl, flag), []form{evalsha}},
+		{"A further attempt of Lock after one that found readers", NewRequest(AcquireOrFlag, plain, ttl, intent), []form{evalsha}},
+		{"Extend and each renewal of a reader, and Downgrade", NewRequest(Extend, plain.Shared(), ttl, flag), []form{evalsha}},
+		{"Unlock of a reader", NewRequest(Release, plain.Shared(), 0, released), []form{evalsha}},
 		{"Board.Latest, and each read of a watched path", NewRead(ValueKey("job"), true), []form{evalsha}},
 		{"Board.Publish first asks for the version", NewRead(ValueKey("job"), false), []form{evalsha}},
 		{"Then it stores the text", NewPublish(ValueKey("job"), nil, text), []form{evalsha}},

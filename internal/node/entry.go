@@ -32,6 +32,7 @@ type Grant uint8
 const (
 	OneKey  Grant = iota // the key holds the value
 	AllKeys              // every one of several keys holds it, or none
+	Shared               // the key has it, among those of other readers
 	grants               // how many kinds there are
 )
 
@@ -46,6 +47,7 @@ type Entry struct {
 
 type rare struct {
 	more      []any      // the other keys of AllKeys
+	shared    bool       // the Grant is Shared
 	former    string     // the value that Swap replaces
 	published *published // what Read and Publish are about
 }
@@ -75,6 +77,15 @@ func (e Entry) And(keys ...string) Entry {
 	return e
 }
 
+// Shared returns the entry of a reader. If the value holds the key alone, an extension makes it a
+// reader.
+func (e Entry) Shared() Entry {
+	e.rare = &reader
+	return e
+}
+
+var reader = rare{shared: true} // never changes: see copyRare
+
 // Replacing returns the entry for a Swap. former is the value that the key holds now.
 func (e Entry) Replacing(former string) Entry {
 	e.rare = e.copyRare()
@@ -100,7 +111,11 @@ func (e *Entry) more() []any {
 
 // Grant is what the entry asks for.
 func (e *Entry) Grant() Grant {
-	if len(e.more()) > 0 {
+	switch {
+	case e.rare == nil:
+	case e.rare.shared:
+		return Shared
+	case len(e.rare.more) > 0:
 		return AllKeys
 	}
 	return OneKey

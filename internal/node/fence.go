@@ -45,7 +45,9 @@ func (r *Request) counter(key any) any {
 func (f *Fence) token() int64 { return f.number.(int64) }
 
 // fenced reports whether the request carries a token.
-func (r *Request) fenced() bool { return r.entry.fence != nil && r.Verb.Takes() }
+func (r *Request) fenced() bool {
+	return r.entry.fence != nil && r.Verb.Takes() && r.entry.Grant() != Shared
+}
 
 const (
 	maxToken = 1<<53 - 1 // the largest that Lua compares exactly

@@ -66,7 +66,7 @@ func (k *Known) forget() {
 
 // form chooses how to put a request.
 func (n *Node) form(r *Request) form {
-	if r.entry.Grant() == AllKeys { // it has no other forms
+	if r.entry.Grant() != OneKey { // it has no other forms
 		return n.run(r, evalsha, eval)
 	}
 	kept := form(n.working[r.Verb].Load())
@@ -117,6 +117,8 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 			return n.shortForm(r), true
 		}
 		return n.form(r), true
+	case f == native && r.Verb == Acquire && wrongType(err): // readers may hold the lock: the script says
+		return n.run(r, evalsha, eval), true
 	case (f == evalsha || f == shortsha) && notLoaded(err):
 		// The server is not the one that the script was loaded into: it restarted, failed over,
 		// was upgraded or flushed. What else was learned about it is forgotten with the script,
@@ -159,7 +161,7 @@ func (n *Node) formAfter(r *Request, f form) (next form, again bool) {
 		return evalOnly, true
 	case f == shortsha:
 		return shortOnly, true
-	case r.entry.Grant() == AllKeys:
+	case r.entry.Grant() != OneKey:
 		return f, false
 	case f == eval || f == evalOnly:
 		switch {

@@ -18,8 +18,9 @@ const (
 	listSpend = 1000             // commands that it runs before it leaves the rest for the next call
 	listPause = time.Millisecond // after each of them, at most
 
-	// LongestOurs is the longest value of a lock of ours that is listed, in bytes.
-	LongestOurs = 165
+	// LongestOurs is the longest value of a lock of ours that is listed, in bytes, with the number of
+	// its readers before it.
+	LongestOurs = 180
 	// LongestToken is the longest value of locks of other libraries that are listed.
 	LongestToken = 40
 )

@@ -90,7 +90,7 @@ func HalfDone(err error) bool { return errors.As(err, new(*halfDone)) }
 // halfDone returns err as such an error, if it is one.
 func (r *Request) halfDone(err error) error {
 	var e pool.Error
-	if r.Verb.Sets() && r.entry.Grant() == AllKeys && errors.As(err, &e) && containsAny(string(e), inScript) {
+	if r.Verb.Sets() && r.entry.Grant() != OneKey && errors.As(err, &e) && containsAny(string(e), inScript) {
 		return &halfDone{err}
 	}
 	return err

@@ -66,6 +66,7 @@ type QueuePosition struct {
 	Count   int64         // of callers
 	TTL     time.Duration // how long the position is kept without being asked for; Release: not 0 if there may be a queue
 	Requeue bool          // Release: back to the position
+	Intent  bool          // AcquireOrFlag: readers were found, and no new ones are to be let in while the flag lives
 }
 
 // NewRequest builds the question verb about an entry. Release and Inspect ignore the ttl. Only
@@ -80,8 +81,8 @@ func NewRequest(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) *Req
 // copied. It may be set anew when nothing uses it any more. Most requests have the same TTL as
 // the one before; then it is not boxed again.
 func (r *Request) Set(verb Verb, entry Entry, ttl time.Duration, flag WaiterFlag) {
-	if verb == Acquire && (entry.fence != nil || entry.Grant() == AllKeys) {
-		verb, flag = AcquireOrFlag, WaiterFlag{} // no native command takes a token, or several keys
+	if verb == Acquire && (entry.fence != nil || entry.Grant() != OneKey) {
+		verb, flag = AcquireOrFlag, WaiterFlag{} // no native command takes a token, or several keys, or joins readers
 	}
 	if entry.Grant() == AllKeys && verb == Inspect {
 		panic("node: " + verb.String() + ": such a request is about one key") // no caller of ours does that

@@ -15,15 +15,15 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 		to = append(to, int64(1+len(r.entry.more())))
 	}
 	switch script {
-	case lua.AcquireOrFlag, lua.AcquireAll:
+	case lua.AcquireOrFlag, lua.AcquireAll, lua.AcquireShared:
 		return r.waitArgs(to, flag)
 	case lua.FencedAcquireOrFlag, lua.FencedAcquireAll:
 		return r.fencedWaitArgs(to, flag)
-	case lua.AcquireInTurn, lua.AcquireAllInTurn:
+	case lua.AcquireInTurn, lua.AcquireAllInTurn, lua.AcquireSharedInTurn:
 		return r.turnArgs(to, flag)
 	case lua.FencedAcquireInTurn, lua.FencedAcquireAllInTurn:
 		return r.fencedTurnArgs(to, flag)
-	case lua.Release, lua.Short, lua.ReleaseAll:
+	case lua.Release, lua.Short, lua.ReleaseAll, lua.ReleaseShared:
 		return r.releaseArgs(to, flag)
 	case lua.Inspect:
 		return append(to, millis(flag.TTL))
@@ -61,10 +61,21 @@ func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
 	if r.fenced() {
 		to = append(to, r.counter(key))
 	}
+	shared := r.entry.Grant() == Shared
+	if shared && r.Verb.Takes() {
+		to = append(to, side("intent"), side("fence"))
+	}
 	withQueue := false
 	switch r.Verb {
 	case AcquireOrFlag:
 		if flag.TTL > 0 {
+			to = append(to, side("wait"))
+		}
+		if flag.TTL > 0 && flag.Position.Intent && !shared {
+			to = append(to, side("intent"))
+		}
+	case Extend:
+		if shared {
 			to = append(to, side("wait"))
 		}
 	case Release:

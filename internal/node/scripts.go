@@ -36,6 +36,14 @@ var scripts = [grants][ping]lua.Script{
 		Swap:          lua.SwapAll,
 		Expire:        lua.ExpireAll,
 	},
+	Shared: {
+		Acquire:       lua.AcquireShared,
+		AcquireOrFlag: lua.AcquireShared,
+		AcquireInTurn: lua.AcquireSharedInTurn,
+		Extend:        lua.ExtendShared,
+		Release:       lua.ReleaseShared,
+		Expire:        lua.ExtendShared,
+	},
 }
 
 // script is which script the request runs in one form.
@@ -48,8 +56,8 @@ func (r *Request) script(f form) lua.Script {
 		return lua.FencedAcquireAllInTurn
 	case grant == AllKeys && r.fenced():
 		return lua.FencedAcquireAll
-	case grant == AllKeys:
-		return scripts[AllKeys][r.Verb]
+	case grant != OneKey:
+		return scripts[grant][r.Verb]
 	case f >= shortsha && r.Verb == Release:
 		return lua.Short
 	case r.fenced() && r.Verb == AcquireInTurn:

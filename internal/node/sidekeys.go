@@ -20,7 +20,7 @@ func SideKey(key, what string) string {
 func IsSideKey(key string) bool {
 	if end := strings.LastIndex(key, "}:"); end > 0 && key[0] == '{' {
 		switch key[end+len("}:"):] {
-		case "fence", "leader", "lease", "news", "queue", "value", "wait", "wake":
+		case "fence", "intent", "leader", "lease", "news", "queue", "value", "wait", "wake":
 			return true
 		}
 	}

@@ -55,7 +55,7 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 		n.mu.Unlock()
 	}
 	if again {
-		if s.refused == nil && !notLoaded(err) && !(s.form == native && refusesNative(err)) {
+		if s.refused == nil && !notLoaded(err) && !(s.form == native && (refusesNative(err) || wrongType(err))) {
 			refused := err // a variable of its own, so that err is not allocated
 			s.refused = &refused
 		}
@@ -92,6 +92,8 @@ func (s step) failure(err error) error {
 	switch {
 	case r.entry.Grant() == AllKeys:
 		refused.option = "a lock on several names"
+	case r.entry.Grant() == Shared:
+		refused.option = "a lock that readers share"
 	case r.Verb == Read, r.Verb == Publish:
 		refused.option = "a published value"
 	case !r.Verb.Takes():

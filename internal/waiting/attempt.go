@@ -27,7 +27,9 @@ func (w *Waiter) flag() node.WaiterFlag {
 	if w.id == "" {
 		w.id = w.hub.shared.nextID()
 	}
-	return node.WaiterFlag{ID: w.id, TTL: min(w.pauses.FlagTTL()+2*w.took, MaxFlagTTL)} // see setBackstop
+	flag := node.WaiterFlag{ID: w.id, TTL: min(w.pauses.FlagTTL()+2*w.took, MaxFlagTTL)} // see setBackstop
+	flag.Position.Intent = w.readers
+	return flag
 }
 
 // position is what an attempt with WithFair tells the nodes about the queue.
@@ -76,13 +78,15 @@ func (w *Waiter) Draw(largest int64) {
 // Granted ends the wait with the lock h. The caller stays in the queue until the lock ends and
 // its entry leaves.
 //
-// With WithFair it leaves the queue here: the next caller asks from now on, so that the nodes
+// A reader leaves the queue here, and the next one asks at once. With WithFair, too, it leaves the queue here: the next caller asks from now on, so that the nodes
 // keep its position. left is then the position that the release of the lock is to give up. It is
 // zero if a waiter with a ticket is left.
 func (w *Waiter) Granted(h Holder) (left fanout.Position) {
 	w.granted = true
 	switch {
 	case w.entry == nil:
+	case w.shared:
+		left = w.entry.admitted()
 	case w.fair:
 		var inherited bool
 		if left, inherited = w.entry.passOn(w.subscription, w.announced); inherited {

@@ -17,6 +17,10 @@ const drawPause = 5 * time.Millisecond
 // if ctx ends or the Locker closes. With WithFair it may draw tickets, and returns at once
 // then, so that the nodes are notified.
 func (w *Waiter) Await(ctx context.Context, f Failure) bool {
+	w.readers = f.Readers && !w.shared
+	if w.shared && !w.isHead() {
+		return w.becomeHead(ctx, func() {}) // and asks again at once: the head may have been let in
+	}
 	if w.subscription == nil {
 		w.subscribe()
 	}

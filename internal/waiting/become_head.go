@@ -18,6 +18,9 @@ func (w *Waiter) Ready(ctx context.Context, behind func()) bool {
 	if w.entry == nil {
 		return true
 	}
+	if w.shared && !w.fair && w.entry.lastFailure() == nil {
+		return true // readers do not keep each other out: see Await
+	}
 	if !w.becomeHead(ctx, behind) || !w.fair && !w.backOff(ctx) {
 		return false
 	}
@@ -54,6 +57,19 @@ func (w *Waiter) becomeHead(ctx context.Context, behind func()) bool {
 		}
 	}
 	return true
+}
+
+// isHead reports whether the waiter is the head of its queue.
+func (w *Waiter) isHead() bool {
+	if w.entry.head == nil {
+		return true
+	}
+	select {
+	case <-w.entry.head:
+		return true
+	default:
+		return false
+	}
 }
 
 // backOff lets a waiter of another Locker try first, if the last release found one. The more

@@ -92,17 +92,26 @@ func channelOf(key string) string { return node.SideKey(key, "wake") }
 // for one key. Callers that want several keys at once have a position apart from those that want one
 // of them.
 func (h *Hub) waiterID(e *Entry) string {
-	if e.set == nil {
-		return h.config.WaiterID
+	if e.set == nil || e.shared {
+		return h.config.WaiterID + suffix(e.shared)
 	}
 	sum := sha256.Sum256([]byte(e.key))
 	return h.config.WaiterID + "-" + hex.EncodeToString(sum[:8])
 }
 
+// suffix tells readers in the wait queues of the nodes: see queue.lua.
+func suffix(shared bool) string {
+	if shared {
+		return "-r"
+	}
+	return ""
+}
+
 // Waiting is how many callers wait here for a key. The holder of the lock does not count, nor do
 // callers that want several keys at once.
 func (h *Hub) Waiting(key string) int {
-	return h.fair.waiting(key) + h.shared.queues.waiting(key)
+	readers := nameOf([]string{key})
+	return h.fair.waiting(key) + h.fair.waiting(readers) + h.shared.queues.waiting(key) + h.shared.queues.waiting(readers)
 }
 
 // Sizes is for tests that nothing is left: how many wait queues are in use, how many are kept

@@ -24,12 +24,12 @@ func fairQueues() (q *queues, givenUp *int64) {
 // majority may have stored another ticket.
 func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	q, givenUp := fairQueues()
-	first := q.join("job", nil, pauses())
-	plain := q.join("job", nil, nil)
+	first := q.join("job", nil, false, pauses())
+	plain := q.join("job", nil, false, nil)
 	if said := first.announce(time.Second); said.Ticket != 0 || said.Next != 0 || said.Last != 0 || said.Count != 2 {
 		t.Errorf("at first: %+v", said)
 	}
-	late := q.join("job", nil, pauses())
+	late := q.join("job", nil, false, pauses())
 	if !first.draw(6, 3) || first.ticket != 7 || plain.ticket != 0 || late.ticket != 0 {
 		t.Errorf("tickets %d, %d, %d", first.ticket, plain.ticket, late.ticket)
 	}
@@ -50,7 +50,7 @@ func TestATicketComesFromAnAttemptThatBeganAfterTheCaller(t *testing.T) {
 	if first.Leave(); *givenUp != 0 {
 		t.Errorf("a waiter with a ticket is left, and %d is given up", *givenUp)
 	}
-	last := q.join("job", nil, nil)
+	last := q.join("job", nil, false, nil)
 	if late.Leave(); *givenUp != 10 {
 		t.Errorf("no waiter with a ticket is left, and %d is given up, want 10", *givenUp)
 	}
@@ -76,7 +76,7 @@ func TestTheNextEntryInheritsTheSubscriptionIfTheNodesKnowItsPosition(t *testing
 			q, givenUp := fairQueues()
 			p := pauses()
 			p.PositionTTL, p.NodeTimeout = max(p.PositionTTL, c.longer.PositionTTL), max(p.NodeTimeout, c.longer.NodeTimeout)
-			first, next := q.join("job", nil, pauses()), q.join("job", nil, p)
+			first, next := q.join("job", nil, false, pauses()), q.join("job", nil, false, p)
 			first.announce(time.Second)
 			first.draw(0, 0)
 			said, s := first.announce(time.Second), newSubscription("channel", "id", 3)
@@ -107,7 +107,7 @@ func TestTheNextEntryInheritsTheSubscriptionIfTheNodesKnowItsPosition(t *testing
 
 func TestTheReleaseOfTheLastWaiterGivesUpThePosition(t *testing.T) {
 	q, givenUp := fairQueues()
-	only := q.join("job", nil, pauses())
+	only := q.join("job", nil, false, pauses())
 	only.announce(time.Second)
 	only.draw(4, 0)
 	said := only.announce(3 * time.Second)
@@ -124,7 +124,7 @@ func TestNoTicketIsDrawnTwiceByOneLocker(t *testing.T) {
 	q, _ := fairQueues()
 	drawn := make(map[int64]bool)
 	for _, key := range []string{"one", "two", "one"} { // the nodes have forgotten their largest
-		e := q.join(key, nil, pauses())
+		e := q.join(key, nil, false, pauses())
 		e.announce(time.Second)
 		if !e.draw(0, 0) || drawn[e.ticket] {
 			t.Errorf("ticket %d", e.ticket)

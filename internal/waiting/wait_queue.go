@@ -62,7 +62,7 @@ type queue struct {
 type Entry struct {
 	queues      *queues
 	key         string        // of the queue: that of the lock, or a name for all of set
-	set         []string      // the keys, if the caller wants several; never changes
+	set         []string      // the keys, if the caller wants several, or is to read; never changes
 	head        chan struct{} // closed when the entry becomes the head; nil if it was from the start
 	news        chan struct{} // has room for one: another entry joined behind; nil unless fair
 	seq         uint64        // in the order of joining: never larger than that of an entry behind
@@ -77,7 +77,7 @@ type Entry struct {
 	inherited      *subscription // of the former head, whose attempt announced the ticket
 	left           bool
 
-	fair bool // the entry draws a ticket; never changes
+	fair, shared bool // the entry draws a ticket; the caller is to read; never change
 }
 
 // A Holder is a lock that the head of a queue was granted.
@@ -93,15 +93,15 @@ func newQueues() queues { return queues{byKey: make(map[string]queue)} }
 // join adds a caller to the queue of a key, or of several. p is nil unless the caller draws a
 // ticket. If the head of the queue holds the lock, WatchEnd is called: perhaps no other caller
 // waits for the end of that lock.
-func (q *queues) join(key string, set []string, p *Pauses) *Entry {
-	e, holder := q.add(key, set, p)
+func (q *queues) join(key string, set []string, shared bool, p *Pauses) *Entry {
+	e, holder := q.add(key, set, shared, p)
 	if holder != nil {
 		holder.WatchEnd()
 	}
 	return e
 }
 
-func (q *queues) add(key string, set []string, p *Pauses) (e *Entry, holder Holder) {
+func (q *queues) add(key string, set []string, shared bool, p *Pauses) (e *Entry, holder Holder) {
 	if set != nil {
 		key = nameOf(set)
 	}
@@ -109,7 +109,7 @@ func (q *queues) add(key string, set []string, p *Pauses) (e *Entry, holder Hold
 	defer q.mu.Unlock()
 	in := q.byKey[key]
 	in.joined++
-	e = &Entry{queues: q, key: key, set: set, fair: p != nil, seq: in.joined, ahead: in.count}
+	e = &Entry{queues: q, key: key, set: set, shared: shared, fair: p != nil, seq: in.joined, ahead: in.count}
 	in.count++
 	if e.fair {
 		in.fair++
@@ -171,6 +171,18 @@ func (e *Entry) granted(h Holder) {
 	if awaited {
 		h.WatchEnd()
 	}
+}
+
+// admitted ends the wait of a reader, which keeps no other out. It returns what Waiter.Granted does.
+func (e *Entry) admitted() fanout.Position {
+	q := e.queues
+	q.mu.Lock()
+	if in, ok := q.byKey[e.key]; ok && !e.left {
+		in.failure = nil
+		q.byKey[e.key] = in
+	}
+	q.mu.Unlock()
+	return e.remove()
 }
 
 // waiting is how many callers wait in a queue. The holder of the lock does not count.

@@ -27,15 +27,15 @@ func (w *watched) Label() string { return "holder" }
 func TestTheEndOfALockIsWatchedOnceAnotherCallerWaitsForIt(t *testing.T) {
 	q := newQueues()
 	var before, after watched
-	first := q.join("job", nil, nil)
+	first := q.join("job", nil, false, nil)
 	if first.granted(&before); before != 0 {
 		t.Error("the end is watched, and no caller waits for it")
 	}
-	second := q.join("job", nil, nil)
+	second := q.join("job", nil, false, nil)
 	if before != 1 {
 		t.Errorf("watched %d times when a caller joined, want 1", before)
 	}
-	q.join("job", nil, nil)
+	q.join("job", nil, false, nil)
 	first.Leave()
 	if second.granted(&after); after != 1 {
 		t.Errorf("watched %d times when it was granted before a waiter, want 1", after)
@@ -44,7 +44,7 @@ func TestTheEndOfALockIsWatchedOnceAnotherCallerWaitsForIt(t *testing.T) {
 
 func TestTheHolderOfTheLockStaysTheHeadUntilItLeaves(t *testing.T) {
 	q := newQueues()
-	first, second, third := q.join("job", nil, nil), q.join("job", nil, nil), q.join("job", nil, nil)
+	first, second, third := q.join("job", nil, false, nil), q.join("job", nil, false, nil), q.join("job", nil, false, nil)
 	if got := q.waiting("job"); got != 3 {
 		t.Errorf("%d callers wait, want 3", got)
 	}
@@ -87,7 +87,7 @@ func isHead(e *Entry) bool {
 
 func TestCallersBehindTheHeadReportItsErrorUntilTheLockIsGranted(t *testing.T) {
 	q := newQueues()
-	first, second, third := q.join("job", nil, nil), q.join("job", nil, nil), q.join("job", nil, nil)
+	first, second, third := q.join("job", nil, false, nil), q.join("job", nil, false, nil), q.join("job", nil, false, nil)
 	want := errors.New("no answer")
 	first.failed(want)
 	if ahead, err := third.callersAhead(); ahead != 2 || err != want {
@@ -107,7 +107,7 @@ func TestQueuesOfOtherWaitersThatAreGoneAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueues()
 		for i := range 1000 {
-			e := q.join(fmt.Sprint("job", i), nil, nil)
+			e := q.join(fmt.Sprint("job", i), nil, false, nil)
 			e.Released("another.1", time.Millisecond)
 			e.Leave()
 			time.Sleep(time.Second)
@@ -123,10 +123,10 @@ func TestLocksInARowAreCountedForOneOtherWaiter(t *testing.T) {
 		q := newQueues()
 		released := func(other string, want int) {
 			t.Helper()
-			e := q.join("job", nil, nil)
+			e := q.join("job", nil, false, nil)
 			e.Released(other, time.Millisecond)
 			e.Leave()
-			next := q.join("job", nil, nil)
+			next := q.join("job", nil, false, nil)
 			defer next.Leave()
 			if inRow, took := next.otherWaits(); inRow != want || inRow > 0 && took != time.Millisecond {
 				t.Errorf("%d in a row, a round trip of %v; want %d", inRow, took, want)
@@ -138,7 +138,7 @@ func TestLocksInARowAreCountedForOneOtherWaiter(t *testing.T) {
 		released("", 0)
 		released("two", 1)
 		time.Sleep(MaxFlagTTL + 1)
-		if e := q.join("job", nil, nil); e != nil {
+		if e := q.join("job", nil, false, nil); e != nil {
 			if inRow, _ := e.otherWaits(); inRow != 0 {
 				t.Error("a waiter that is gone still counts")
 			}
@@ -152,7 +152,7 @@ func TestWhatACallerDoesInAQueueCostsTheSameHoweverManyOthersAreThere(t *testing
 	measure := func(others int) costs {
 		q := newQueues()
 		q.left = func(*Entry, fanout.Position) {}
-		join := func() *Entry { return q.join("job", nil, pauses()) }
+		join := func() *Entry { return q.join("job", nil, false, pauses()) }
 		first := join()
 		var entries []*Entry
 		for range others {

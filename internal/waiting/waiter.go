@@ -35,6 +35,8 @@ type Waiter struct {
 	subscription *subscription // once an attempt has failed
 
 	fair      bool
+	shared    bool // the call is to read with others
+	readers   bool // the last attempt found readers, and the call is not to read
 	extra     bool // the attempt comes earlier than the backstop
 	contended bool // other callers want the lock, too
 	granted   bool
@@ -60,6 +62,7 @@ type Failure struct {
 	Free    time.Duration // until the lock will have expired, 0 if that is not known
 	Missing int           // nodes that must become free
 	Took    time.Duration // the attempt
+	Readers bool          // readers were in the way
 
 	// With WithFair.
 	Answers  int   // nodes that granted or denied the lock
@@ -67,19 +70,19 @@ type Failure struct {
 	Smallest int64 // the smallest ticket that waits
 }
 
-// Waiter returns the state of a new call. maxTries is 0 for no limit.
-func (h *Hub) Waiter(p *Pauses, fair bool, maxTries int) Waiter {
-	return Waiter{hub: h, pauses: p, fair: fair, fairID: h.config.WaiterID, maxTries: maxTries}
+// Waiter returns the state of a new call, shared if it is to read. maxTries is 0 for no limit.
+func (h *Hub) Waiter(p *Pauses, fair, shared bool, maxTries int) Waiter {
+	return Waiter{hub: h, pauses: p, fair: fair, shared: shared, fairID: h.config.WaiterID + suffix(shared), maxTries: maxTries}
 }
 
 // Join joins the wait queue of a key, or that of a set of keys, if set is not nil.
 func (w *Waiter) Join(key string, set []string) {
 	if w.fair {
-		w.entry = w.hub.fair.join(key, set, w.pauses)
+		w.entry = w.hub.fair.join(key, set, w.shared, w.pauses)
 		w.fairID = w.hub.waiterID(w.entry)
 		return
 	}
-	w.entry = w.hub.shared.queues.join(key, set, nil)
+	w.entry = w.hub.shared.queues.join(key, set, w.shared, nil)
 }
 
 // Waits reports whether the call waits.

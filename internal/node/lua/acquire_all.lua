@@ -1,5 +1,5 @@
 -- Takes several locks, or none: it takes them if each is free, or has this value already.
--- all_free.lua comes before this. If some are taken the reply says which, and the waiter flag is
+-- all_free.lua and flag.lua come before this. If some are taken the reply says which, and the waiter flag is
 -- left at each of them, so that its release is published.
 -- KEYS and ARGV are those of acquire_or_flag.lua.
 -- Replies  nil, or what fence.lua says, if all locks have the value now, and one had not
@@ -10,14 +10,21 @@
 if taken then
   for i, KEYS in ipairs(locks) do
     if KEYS.wait and looks[i].held and looks[i].held ~= ARGV.value then
-      local kept = redis.pcall('PTTL', KEYS.wait) -- another waiter may need it for longer
-      redis.pcall('SET', KEYS.wait, ARGV.waiter, 'PX', type(kept) == 'number' and math.max(kept, ARGV.flagTTL) or ARGV.flagTTL)
+      leaveFlag(KEYS)
+      if KEYS.intent and string.sub(looks[i].held, 1, 4) == 'rs1:' then
+        redis.pcall('SET', KEYS.intent, ARGV.waiter, 'PX', ARGV.flagTTL)
+      end
     end
   end
   return {holder = holder, left = left, index = taken, others = others, largest = largest, micros = micros}
 end
 if denied then
   return {holder = '', left = looks[denied].refusal, index = denied, others = others, largest = largest, micros = micros}
+end
+for _, KEYS in ipairs(locks) do
+  if KEYS.intent then
+    redis.pcall('DEL', KEYS.intent)
+  end
 end
 take()
 return granted

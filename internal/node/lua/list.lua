@@ -25,9 +25,9 @@ for i, KEYS in ipairs(locks) do
     if not string.find(value.err, 'WRONGTYPE', 1, true) then
       return value
     end
-    value = ''
+    value = readers(KEYS) or ''
   end
-  local ours = string.sub(value, 1, 4) == 'rl1:' and #value <= longest
+  local ours = string.find(value, '^r[ls]1:') and #value <= longest
   local token = #value > 0 and #value <= short and not string.find(value, '[^%w+/=_-]')
   if ours or token then
     left = redis.call('PTTL', KEYS.lock)

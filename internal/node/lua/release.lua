@@ -1,5 +1,5 @@
--- Deletes the key if, and only if, this value holds it, and notifies the waiters, if there
--- are any. held.lua comes before this.
+-- Gives the lock up if, and only if, this value holds it, and notifies the waiters, if there
+-- are any. held.lua and drop.lua come before this, or for a reader shared.lua and leave.lua.
 -- KEYS.wait is the waiter flag, "{key}:wait". Without it no waiter is notified.
 -- KEYS.queue and KEYS.lease are the wait queue (see queue.lua), given if the lock
 -- was taken with regard to it.
@@ -20,9 +20,9 @@
 -- (queue.lua): that waiter is next where this release does not look at the queue,
 -- or this server has lost it.
 -- A notification is a hint: an ACL user with the right to lock may have none to publish.
-local ours = held == ARGV.value
+local ours, free = held == ARGV.value, not held
 if ours then
-  redis.call('DEL', KEYS.lock)
+  free = drop()
 elseif not ARGV.ticket then
   return 0
 end
@@ -50,7 +50,7 @@ if ARGV.ticket then
   end
 end
 
-local flag = KEYS.wait and redis.pcall('GET', KEYS.wait)
+local flag = free and KEYS.wait and redis.pcall('GET', KEYS.wait)
 if type(flag) ~= 'string' then
   return ours and 1 or 0
 end

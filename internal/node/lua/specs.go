@@ -34,10 +34,14 @@ const (
 	FencedAcquireAll    // FencedAcquireOrFlag, for several locks
 	AcquireAllInTurn
 	FencedAcquireAllInTurn
-	ExtendAll   // Extend, for several locks
-	ExpireAll   // Extend, for each of several locks that is held
-	ReleaseAll  // Release, for each of several locks that is held
-	SwapAll     // Swap, for several locks
+	ExtendAll  // Extend, for several locks
+	ExpireAll  // Extend, for each of several locks that is held
+	ReleaseAll // Release, for each of several locks that is held
+	SwapAll    // Swap, for several locks
+	AcquireShared
+	AcquireSharedInTurn
+	ExtendShared // also makes a reader of the only holder
+	ReleaseShared
 	Read        // a published value
 	ReadLed     // a published value, and the lock of its writer
 	Publish     // a value
@@ -54,13 +58,15 @@ const (
 	// fencing token is not taken.
 	TooSmall = -3
 	TooLarge = -4
+	// Joined is the remaining time to live of a key that has one more reader now.
+	Joined = -5
 	// NotHeld is the answer to a write whose lock is not held.
 	NotHeld = -1
 	// NoNews replaces the node's time.
 	NoNews = 1
 )
 
-var codes = map[string]int64{"free": Free, "tooSmall": TooSmall, "tooLarge": TooLarge, "noNews": NoNews, "notHeld": NotHeld}
+var codes = map[string]int64{"free": Free, "tooSmall": TooSmall, "tooLarge": TooLarge, "joined": Joined, "noNews": NoNews, "notHeld": NotHeld}
 
 //go:embed *.lua
 var files embed.FS
@@ -87,40 +93,46 @@ var Findings = []string{"largest", "micros"}
 // specs are the order of everything that goes over the wire. The keys have the names that
 // side keys end with. Times are in milliseconds.
 var specs = [Count]spec{
-	Acquire: {taker: true, files: words("held acquire"), keys: words("lock"), args: words("value ttl")},
-	AcquireOrFlag: {taker: true, files: words("held findings acquire_or_flag"), keys: words("lock wait"),
+	Acquire: {taker: true, files: words("readers held acquire"), keys: words("lock"), args: words("value ttl")},
+	AcquireOrFlag: {taker: true, files: words("readers held findings flag acquire_or_flag"), keys: words("lock wait intent"),
 		args: words("value ttl waiter flagTTL"), reply: words("holder left")},
-	FencedAcquireOrFlag: {taker: true, files: words("held findings fence acquire_or_flag"), keys: words("lock fence wait"),
+	FencedAcquireOrFlag: {taker: true, files: words("readers held findings fence flag acquire_or_flag"), keys: words("lock fence wait intent"),
 		args: words("value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left largest micros")},
-	AcquireInTurn: {taker: true, files: words("held findings queue acquire_in_turn"), keys: words("lock wait queue lease"),
+	AcquireInTurn: {taker: true, files: words("readers held findings queue acquire_in_turn"), keys: words("lock wait queue lease"),
 		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first")},
-	FencedAcquireInTurn: {taker: true, files: words("held findings fence queue acquire_in_turn"), keys: words("lock fence wait queue lease"),
+	FencedAcquireInTurn: {taker: true, files: words("readers held findings fence queue acquire_in_turn"), keys: words("lock fence wait queue lease"),
 		args:  words("value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
 		reply: words("holder left last first largest micros")},
-	Extend:  {files: words("held extend"), keys: words("lock"), args: words("value ttl")},
-	Swap:    {files: words("held swap"), keys: words("lock"), args: words("value ttl former")},
-	Release: {files: words("held release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
+	Extend:  {files: words("readers held extend"), keys: words("lock"), args: words("value ttl")},
+	Swap:    {files: words("readers held swap"), keys: words("lock"), args: words("value ttl former")},
+	Release: {files: words("readers held drop release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	Short:   {files: words("short"), keys: words("lock"), args: words("value")},
-	Inspect: {files: words("held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
-	AcquireAll: {many: true, taker: true, each: words("held findings look"), files: words("set_all all_free acquire_all"), keys: words("lock wait"),
+	Inspect: {files: words("readers held inspect"), keys: words("lock wait queue lease"), args: words("flagTTL"), reply: words("holder left waiting")},
+	AcquireAll: {many: true, taker: true, each: words("readers held findings look"), files: words("set_all all_free flag acquire_all"), keys: words("lock wait intent"),
 		args: words("locks value ttl waiter flagTTL"), reply: words("holder left index others")},
-	FencedAcquireAll: {many: true, taker: true, each: words("held findings fence look"), files: words("all_free acquire_all"), keys: words("lock fence wait"),
+	FencedAcquireAll: {many: true, taker: true, each: words("readers held findings fence look"), files: words("all_free flag acquire_all"), keys: words("lock fence wait intent"),
 		args: words("locks value ttl token tokenTTL waiter flagTTL retake"), reply: words("holder left index others largest micros")},
-	AcquireAllInTurn: {many: true, taker: true, each: words("held findings queue look_in_queue"), files: words("all_free acquire_all_in_turn"), keys: words("lock wait queue lease"),
+	AcquireAllInTurn: {many: true, taker: true, each: words("readers held findings queue look_in_queue"), files: words("all_free acquire_all_in_turn"), keys: words("lock wait queue lease"),
 		args: words("locks value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left index others last first")},
-	FencedAcquireAllInTurn: {many: true, taker: true, each: words("held findings fence queue look_in_queue"), files: words("all_free acquire_all_in_turn"), keys: words("lock fence wait queue lease"),
+	FencedAcquireAllInTurn: {many: true, taker: true, each: words("readers held findings fence queue look_in_queue"), files: words("all_free acquire_all_in_turn"), keys: words("lock fence wait queue lease"),
 		args:  words("locks value ttl token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
 		reply: words("holder left index others last first largest micros")},
-	ExtendAll:  {many: true, each: words("held findings look"), files: words("all_held extend_all"), keys: words("lock"), args: words("locks value ttl")},
-	ExpireAll:  {many: true, each: words("held extend"), files: words("try expire_all"), keys: words("lock"), args: words("locks value ttl")},
-	ReleaseAll: {many: true, each: words("held release"), files: words("try release_all"), keys: words("lock wait queue lease"), args: words("locks value releaser ticket requeue")},
-	SwapAll:    {many: true, each: words("held findings look"), files: words("all_held swap_all"), keys: words("lock"), args: words("locks value ttl former")},
-	Read:       {files: words("record read"), keys: words("value"), args: words("text"), reply: words("record left text micros")},
-	ReadLed:    {files: words("held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left record lives text micros")},
-	Publish:    {files: words("record publish"), keys: words("value"), args: words("record kept former"), reply: words("record left text")},
-	PublishHeld: {files: words("held if_held record publish"), keys: words("lock value"), args: words("value record kept former"),
+	ExtendAll:  {many: true, each: words("readers held findings look"), files: words("all_held extend_all"), keys: words("lock"), args: words("locks value ttl")},
+	ExpireAll:  {many: true, each: words("readers held extend"), files: words("try expire_all"), keys: words("lock"), args: words("locks value ttl")},
+	ReleaseAll: {many: true, each: words("readers held drop release"), files: words("try release_all"), keys: words("lock wait queue lease"), args: words("locks value releaser ticket requeue")},
+	SwapAll:    {many: true, each: words("readers held findings look"), files: words("all_held swap_all"), keys: words("lock"), args: words("locks value ttl former")},
+	AcquireShared: {taker: true, files: words("shared join flag acquire_shared"), keys: words("lock intent fence wait"),
+		args: words("value ttl waiter flagTTL"), reply: words("holder left largest")},
+	AcquireSharedInTurn: {taker: true, files: words("shared join queue acquire_shared_in_turn"), keys: words("lock intent fence wait queue lease"),
+		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first largest")},
+	ExtendShared:  {files: words("shared join extend_shared"), keys: words("lock wait"), args: words("value ttl")},
+	ReleaseShared: {files: words("shared leave release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
+	Read:          {files: words("record read"), keys: words("value"), args: words("text"), reply: words("record left text micros")},
+	ReadLed:       {files: words("readers held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left record lives text micros")},
+	Publish:       {files: words("record publish"), keys: words("value"), args: words("record kept former"), reply: words("record left text")},
+	PublishHeld: {files: words("readers held if_held record publish"), keys: words("lock value"), args: words("value record kept former"),
 		reply: words("record left text")},
-	List: {many: true, files: words("list"), keys: words("lock queue lease"),
+	List: {many: true, files: words("readers list"), keys: words("lock queue lease"),
 		args: words("locks longestOurs longestToken most"), reply: words("holder left waiting")},
 }
 
@@ -139,7 +151,7 @@ func (s *spec) keysOf(guarded bool) []string {
 
 func (s Script) String() string {
 	return [Count]string{"acquire", "acquire or flag", "acquire in turn", "extend", "release", "inspect", "swap", "fenced acquire or flag", "fenced acquire in turn", "short",
-		"acquire all", "fenced acquire all", "acquire all in turn", "fenced acquire all in turn", "extend all", "expire all", "release all", "swap all", "read", "read led", "publish", "publish held", "list"}[s]
+		"acquire all", "fenced acquire all", "acquire all in turn", "fenced acquire all in turn", "extend all", "expire all", "release all", "swap all", "acquire shared", "acquire shared in turn", "extend shared", "release shared", "read", "read led", "publish", "publish held", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.

@@ -1,0 +1,29 @@
+-- Prolongs the lock for a reader. A reader that has ended is not revived: another value may have been
+-- the only holder since. Where this value is the only holder it becomes a reader, the first one, and
+-- waiters are notified. join.lua comes before this.
+-- KEYS.wait is the waiter flag, not given if no waiter is to be notified.
+-- Replies  1 if the value is a reader, until ARGV.ttl from now; 0 if it has ended, else the value
+--          that holds the lock alone
+if held ~= ARGV.value then
+  return held or 0
+end
+if alone then
+  -- Whoever lacks the right to ZADD must not delete the key, and learns it from this, which cannot
+  -- succeed: the key is no sorted set.
+  local refusal = redis.pcall('ZADD', KEYS.lock, '0', ARGV.value)
+  if not string.find(refusal.err, 'WRONGTYPE', 1, true) then
+    return refusal
+  end
+  redis.call('DEL', KEYS.lock)
+end
+join()
+local flag = alone and KEYS.wait and redis.pcall('GET', KEYS.wait)
+if type(flag) == 'string' then
+  local wake = string.sub(KEYS.wait, 1, -1 - #'wait') .. 'wake'
+  local first = string.match(flag, '^(.*)%.$')
+  redis.pcall('PUBLISH', wake, first or '')
+  if first then
+    redis.pcall('PUBLISH', wake .. ':' .. first, first)
+  end
+end
+return 1
