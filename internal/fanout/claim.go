@@ -46,19 +46,19 @@ type Claim struct {
 	minHoldEnds time.Time       // until then the keys are not deleted; zero if they may be
 	flag        node.WaiterFlag // the waiter flag that AcquireOrFlag and AcquireInTurn leave
 	released    bool
-	announce    bool            // releases notify the waiters
-	requeue     bool            // the release puts the position back into the wait queue
-	nextAttempt bool            // the next attempt has begun, and tells the nodes its position itself
-	reached     int             // nodes that answered AcquireInTurn
-	missed      int             // nodes that did not, as far as is known
-	unsettled   int             // nodes that are not settled, once released
-	retakeUntil time.Time       // until then nodes without the value are asked again
-	noRetake    bool            // they are never asked again
-	shared      atomic.Bool     // it is that of a reader
-	abandoned   atomic.Bool     // Settle gave up: releases are not repeated; set with mu held
-	askTimer    *time.Timer     // runs askDenied
-	askPause    time.Duration   // before the timer fires
-	askPending  bool            // the timer is set
+	announce    bool          // releases notify the waiters
+	requeue     bool          // the release puts the position back into the wait queue
+	nextAttempt bool          // the next attempt has begun, and tells the nodes its position itself
+	reached     int           // nodes that answered AcquireInTurn
+	missed      int           // nodes that did not, as far as is known
+	unsettled   int           // nodes that are not settled, once released
+	retakeUntil time.Time     // until then nodes without the value are asked again
+	noRetake    bool          // they are never asked again
+	shared      atomic.Bool   // it is that of a reader
+	abandoned   atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
+	askTimer    *time.Timer   // runs askDenied
+	askPause    time.Duration // before the timer fires
+	askPending  bool          // the timer is set
 
 	older, newer *Claim // in Group.requeuing, protected by the group's mutex
 }

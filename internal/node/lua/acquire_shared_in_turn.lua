@@ -16,7 +16,7 @@ pass()
 redis.call('ZREMRANGEBYSCORE', KEYS.lock, '-inf', now)
 join()
 local next = redis.call('ZRANGE', KEYS.queue, '0', '0')[1]
-if next and next ~= me and string.find(next, '-r$') then
+if next and next ~= me and string.find(next, '%-r$') then
   redis.pcall('PUBLISH', string.sub(KEYS.wait, 1, -1 - #'wait') .. 'wake:' .. next, next)
 end
 return {holder = '', left = CODE.joined, last = last, first = before, largest = largest}

@@ -46,12 +46,12 @@ if held ~= ARGV.value then
   if redis.call('PTTL', KEYS.lease) < 2 * ARGV.positionTTL then
     redis.call('PEXPIRE', KEYS.lease, 2 * ARGV.positionTTL)
   end
-  local rank, reads = 0, string.find(me, '-r$')
+  local rank, reads = 0, string.find(me, '%-r$')
   head = redis.call('ZRANGE', KEYS.queue, 0, 0, 'WITHSCORES')
   while head[1] and head[1] ~= mine do
     local kept = redis.call('HGET', KEYS.lease, head[1])
     if kept and tonumber(string.match(kept, '^%d+')) > now then
-      if not (reads and string.find(head[1], '-r$')) then
+      if not (reads and string.find(head[1], '%-r$')) then
         first = false
         break
       end
