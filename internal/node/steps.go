@@ -93,7 +93,7 @@ func (s step) failure(err error) error {
 	case r.entry.Grant() == AllKeys:
 		refused.option = "a lock on several names"
 	case r.entry.Grant() == Shared:
-		refused.option = "a lock that readers share"
+		refused.option = optionShared
 	case r.Verb == Read, r.Verb == Publish:
 		refused.option = "a published value"
 	case !r.Verb.Takes():
@@ -106,6 +106,8 @@ func (s step) failure(err error) error {
 	}
 	return refused
 }
+
+const optionShared = "a lock that readers share"
 
 // A formsRefused error is the error of a server that refuses all forms of a request.
 type formsRefused struct {
