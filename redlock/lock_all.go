@@ -52,9 +52,7 @@ func (l *Locker) TryLockAll(ctx context.Context, names []string, opts ...LockOpt
 func (l *Locker) LockAllAsync(ctx context.Context, names []string, opts ...LockOption) *Pending {
 	name, set, err := newSet(l.config.prefix, names)
 	if err != nil {
-		p := &Pending{name: name, done: make(chan struct{}), cancel: func() {}}
-		p.grant(nil, err)
-		return p
+		return refused(name, err)
 	}
 	return l.lockAsync(ctx, name, set, opts)
 }

@@ -172,7 +172,11 @@ func defaultOwner() string {
 
 // acquire waits for the lock, or for a signal that asks to end.
 func (r *runCommand) acquire(locker *redlock.Locker, signals <-chan os.Signal) (*redlock.Lock, error) {
-	request := locker.LockAsync(context.Background(), r.Name)
+	ask := locker.LockAsync
+	if r.Shared {
+		ask = locker.RLockAsync
+	}
+	request := ask(context.Background(), r.Name)
 	for {
 		select {
 		case <-request.Done():

@@ -13,6 +13,7 @@ type runCommand struct {
 	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed after each third of that."`
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while another holder has the lock. Default: one attempt."`
 	Fair     bool          `help:"Wait first come, first served, among all waiters with --fair. Needs --wait."`
+	Shared   bool          `help:"Share the lock with other runs that use --shared (readers). A run without it is alone."`
 	Fencing  bool          `help:"Give the command a fencing token in REDLOCK_TOKEN. It is larger for each later holder with --fencing. A database that remembers the largest token can reject a holder that was delayed."`
 	Guard    time.Duration `placeholder:"LONGEST" help:"After a restart of a node, wait until locks of this TTL have expired before it grants locks. Give the longest TTL of all locks. All clients must use --guard, with the same TTL and number of nodes."`
 	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Default: a sixteenth of the TTL, at least 20ms, at most 1s."`

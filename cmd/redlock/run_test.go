@@ -68,6 +68,26 @@ func TestALockThatIsTakenIs75AndNamesItsHolder(t *testing.T) {
 	holder.expectCode(1) // of read, at the end of its input
 }
 
+func TestRunsWithSharedShareTheLockAndKeepOutOthers(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	args := lockArgs(cluster, "sh", "-c", "echo ready; read line")
+	one := start(t, with(args, "--shared", "--owner", "host-7")...)
+	one.expectLine("ready")
+	other := start(t, with(args, "--shared", "--owner", "host-7")...)
+	other.expectLine("ready")
+	p := start(t, lockArgs(cluster, "echo", "ran")...)
+	if out := p.expectCode(exitNotAcquired); out != "" {
+		t.Errorf("the command ran: %q", out)
+	}
+	p.expectSaid("taken by host-7 and 1 other reader on")
+	for _, p := range []*process{one, other} {
+		_ = p.stdin.Close()
+		p.expectCode(1) // of read, at the end of its input
+	}
+	start(t, lockArgs(cluster, "echo", "ran")...).expectCode(0)
+}
+
 func TestTooFewNodesAre69AndSayWhatEachMet(t *testing.T) {
 	t.Parallel()
 	cluster := redlocktest.New(t, 3)

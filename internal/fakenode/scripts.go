@@ -36,6 +36,12 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 		return n.read(script, f)
 	case lua.Publish, lua.PublishHeld:
 		return n.publishValue(script)
+	case lua.AcquireShared, lua.AcquireSharedInTurn, lua.ExtendShared, lua.ReleaseShared:
+		c.Does = map[lua.Script]string{lua.ExtendShared: "extend", lua.ReleaseShared: "release"}[script.Script]
+		if c.Does == "" {
+			c.Does = "acquire"
+		}
+		return n.shared(n.note(c), script)
 	case lua.AcquireAll, lua.ExtendAll, lua.ReleaseAll, lua.SwapAll:
 		return n.several(verb, script)
 	case lua.Inspect:
