@@ -69,6 +69,16 @@ func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 		}
 		n.flag(script.Key("wait"), waiter, script.Arg("flagTTL").(int64))
 	}
+	if intent := script.Key("intent"); intent != "" {
+		defer func() {
+			if now := n.keys[c.Key]; now.readers == nil && now.value == c.Value && !exists {
+				delete(n.keys, intent)
+			}
+		}()
+		if held.readers != nil {
+			n.set(intent, script.Arg("waiter").(string), script.Arg("flagTTL"))
+		}
+	}
 	if script.Key("fence") != "" {
 		return n.fencedWait(c, fenceOf(script, f.Ahead), script.Arg("ttl"))
 	}
