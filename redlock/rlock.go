@@ -100,6 +100,9 @@ func (k *Lock) Downgrade(ctx context.Context) error {
 	if k.claim.Several() {
 		return fmt.Errorf("redlock: %s %q: several locks that were taken at once cannot be downgraded: release them, and take what is read with RLock", opDowngrade, k.name)
 	}
+	if !k.claim.OneAlone() && !k.claim.IsShared() {
+		return fmt.Errorf("redlock: %s %q: the slot of a semaphore has no readers", opDowngrade, k.name)
+	}
 	if err := k.locker.enter(); err != nil {
 		return fmt.Errorf("redlock: %s %q: %w", opDowngrade, k.name, err)
 	}

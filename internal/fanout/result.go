@@ -106,6 +106,9 @@ func (r Result) Readers() bool {
 // on more than half of the nodes that did not fail. On the nodes that have not answered the
 // value may be ours.
 func (r Result) Split() bool {
+	if r.round.request.Grant() == node.AnyKey { // contenders have taken different slots
+		return r.Outcome == quorum.Lost && r.Granted() > r.Yes
+	}
 	most := r.largestHolder()
 	return r.Outcome == quorum.Lost && most > 0 && !r.Readers() && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
 }
@@ -114,7 +117,7 @@ func (r Result) Split() bool {
 // majority: no other value has one, even if it is on all nodes that have not answered. Of several
 // keys that is never certain: a node names the holder of one of them.
 func (r Result) NoHolder() bool {
-	if r.round.request.Grant() == node.AllKeys || r.Readers() {
+	if grant := r.round.request.Grant(); grant == node.AllKeys || grant == node.AnyKey || r.Readers() {
 		return false
 	}
 	most := r.largestHolder()

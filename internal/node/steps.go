@@ -92,6 +92,8 @@ func (s step) failure(err error) error {
 	switch {
 	case r.entry.Grant() == AllKeys:
 		refused.option = "a lock on several names"
+	case r.entry.Grant() == AnyKey:
+		refused.option = "a semaphore"
 	case r.entry.Grant() == Shared:
 		refused.option = optionShared
 	case r.Verb == Read, r.Verb == Publish:

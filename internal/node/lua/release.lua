@@ -50,7 +50,7 @@ if ARGV.ticket then
   end
 end
 
-local flag = free and KEYS.wait and redis.pcall('GET', KEYS.wait)
+local flag = free and KEYS.wait and ARGV.releaser and redis.pcall('GET', KEYS.wait)
 if type(flag) ~= 'string' then
   return ours and 1 or 0
 end
