@@ -119,6 +119,10 @@ func (p *Permit) Slot() int {
 	return slot.Index(p.lock)
 }
 
+// Lock is the lock that the permit is, nil of a nil Permit: see [redlock.Lock] for what else it knows. It
+// cannot be handed over, and has no readers.
+func (p *Permit) Lock() *redlock.Lock { return p.held() }
+
 // Context ends when the permit ends: see [redlock.Lock.Context].
 func (p *Permit) Context() context.Context { return p.held().Context() }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -86,6 +87,30 @@ func TestRunsWithSharedShareTheLockAndKeepOutOthers(t *testing.T) {
 		p.expectCode(1) // of read, at the end of its input
 	}
 	start(t, lockArgs(cluster, "echo", "ran")...).expectCode(0)
+}
+
+func TestRunsWithSlotsRunAtTheSameTimeEachWithANumber(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	args := lockArgs(cluster, "sh", "-c", `echo "$REDLOCK_SLOT $REDLOCK_KEY"; read line`)
+	one := start(t, with(args, "--slots", "2")...)
+	other := start(t, with(args, "--slots", "2")...)
+	slots := []string{one.line(), other.line()}
+	slices.Sort(slots)
+	if want := []string{"0 " + lockName + "/0", "1 " + lockName + "/1"}; !slices.Equal(slots, want) {
+		t.Errorf("slots %q, want %q", slots, want)
+	}
+	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "2")...)
+	if out := p.expectCode(exitNotAcquired); out != "" {
+		t.Errorf("the command ran: %q", out)
+	}
+	_ = one.stdin.Close()
+	one.expectCode(1) // of read, at the end of its input
+	start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "2")...).expectCode(0)
+	_ = other.stdin.Close()
+	other.expectCode(1)
+	start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "2", "--shared")...).expectCode(exitUsage)
+	start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "257")...).expectCode(exitUsage)
 }
 
 func TestTooFewNodesAre69AndSayWhatEachMet(t *testing.T) {

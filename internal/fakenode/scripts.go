@@ -42,6 +42,10 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 			c.Does = "acquire"
 		}
 		return n.shared(n.note(c), script)
+	case lua.AcquireAny, lua.FencedAcquireAny, lua.AcquireAnyInTurn, lua.FencedAcquireAnyInTurn:
+		return n.takeSlot(verb, script, f), nil
+	case lua.ReleaseAny:
+		return n.giveSlot(verb, script), nil
 	case lua.AcquireAll, lua.ExtendAll, lua.ReleaseAll, lua.SwapAll:
 		return n.several(verb, script)
 	case lua.Inspect:
