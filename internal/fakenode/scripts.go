@@ -131,10 +131,10 @@ func (n *Node) release(c Command, script lua.Call) (any, error) {
 	}
 	delete(n.keys, c.Key)
 	flag, flagged := n.get(script.Key("wait"))
-	if !flagged {
+	releaser, notifies := script.Arg("releaser").(string)
+	if !flagged || !notifies {
 		return int64(1), nil
 	}
-	releaser := script.Arg("releaser").(string)
 	channel := strings.TrimSuffix(script.Key("wait"), "wait") + "wake"
 	if first, queued := strings.CutSuffix(flag.value, "."); queued {
 		n.publish(channel, first)

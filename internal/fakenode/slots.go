@@ -63,15 +63,13 @@ func (n *Node) takeSlot(verb string, script lua.Call, f Faults) any {
 }
 
 // giveSlot deletes the slot that the value has.
-func (n *Node) giveSlot(verb string, script lua.Call) any {
+func (n *Node) giveSlot(verb string, script lua.Call) (reply any) {
 	value, _ := script.Arg("value").(string)
-	given := int64(0)
+	reply = int64(0)
 	for _, one := range script.Locks() {
 		if held, exists := n.get(one.Key("lock")); exists && held.value == value {
-			n.note(Command{Verb: verb, Does: "release", Key: one.Key("lock"), Value: value})
-			delete(n.keys, one.Key("lock"))
-			given = 1
+			reply, _ = n.release(n.note(Command{Verb: verb, Does: "release", Key: one.Key("lock"), Value: value}), one)
 		}
 	}
-	return given
+	return reply
 }

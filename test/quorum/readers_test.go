@@ -191,7 +191,9 @@ func TestInABubbleAWriterBecomesAReaderWithoutAGap(t *testing.T) {
 				var others [3]*redlock.Lock
 				var all sync.WaitGroup
 				for i := range others {
-					all.Go(func() { others[i] = q.read(q.rival, "job", append(opts, redlock.WithFencing(), redlock.WithKeepAlive())...) })
+					all.Go(func() {
+						others[i] = q.read(q.rival, "job", append(opts, redlock.WithFencing(), redlock.WithKeepAlive())...)
+					})
 				}
 				time.Sleep(time.Second)
 				begun := time.Now()
