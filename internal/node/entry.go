@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// A Grant says what an attempt asks every node for: one key, or all of several. Claims, rounds and
-// leases count nodes that grant, whatever it is. What a new kind needs:
+// A Grant says what an attempt asks every node for: one key alone, or with other readers; all of several,
+// or any of them. Claims, rounds and leases count nodes that grant, whatever it is. What a new kind
+// needs:
 //
 //   - here: a constant, and how an Entry of that kind is made; in package fanout, NewClaim
 //   - its scripts: lua/*.lua, lua/specs.go, and scripts.go, which names the script of each verb
