@@ -230,7 +230,7 @@ func (s *session) run(ctx context.Context) {
 	}
 	s.say("unlocks %s", s.Name)
 	if s.Pluck {
-		s.client.world.tell(s.client, s.pluckAtEnd)
+		s.pluckAtEnd()
 	}
 	unlockCtx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

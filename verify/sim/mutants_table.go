@@ -132,7 +132,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "a release by another client drops the position leases of an empty wait queue",
-		edits: []edit{{"verify/sim/scripts.go", "\t\tif others {\n\t\t\treturn int64(0)\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif others {\n\t\t\treturn int64(0)\n\t\t}\n"}},
+		edits: []edit{{"verify/sim/scripts.go", "\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n"}},
 		rule:  ownPosition, runs: 1000,
 	},
 	{
@@ -170,7 +170,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "release.lua does not compare the value",
-		edits: []edit{{"internal/node/lua/release.lua", "local ours, free = held == ARGV.value, not held\n", "local ours, free = held and true, not held\n"}},
+		edits: []edit{{"internal/node/lua/release.lua", "local ours = held == ARGV.value\n", "local ours = held and true\n"}},
 		rule:  ownKeysOnly, runs: 1000, real: true,
 	},
 	{

@@ -232,12 +232,12 @@ func release(s command) any {
 	} else if !s.given("ticket") {
 		return int64(0)
 	}
-	return s.released(ours, ours || !found, found && !ours)
+	return s.released(ours, ours || !found)
 }
 
-// released is what a release does when the lock was given up: ours says that it was, free that nobody
-// holds it now, and others that it was held by others only.
-func (s command) released(ours, free, others bool) any {
+// released is what a release does when the lock was given up: ours says that it was, and free that nobody
+// holds it now.
+func (s command) released(ours, free bool) any {
 	deleted := int64(0)
 	if ours {
 		deleted = 1
@@ -260,8 +260,8 @@ func (s command) released(ours, free, others bool) any {
 			s.zrem(queue, self)
 			s.hdel(lease, self)
 		}
-		if others {
-			return int64(0)
+		if !free {
+			return deleted
 		}
 		if s.find(queue) == nil {
 			s.del(lease)

@@ -120,18 +120,18 @@ func extendShared(s command) any {
 
 func releaseShared(s command) any {
 	h := s.shared()
-	ours, free := h.mine(), h.held == ""
-	if ours {
-		free = h.leave()
-	} else if !s.given("ticket") {
+	if !h.mine() && !s.given("ticket") {
 		return int64(0)
 	}
-	return s.released(ours, free, h.held != "" && !ours)
+	return s.released(h.mine(), h.leave())
 }
 
-// leave gives the lock up, and reports whether it is free then.
+// leave gives the lock up if the caller holds it, and reports whether it is free then.
 func (h sharing) leave() (free bool) {
-	if !h.alone {
+	switch {
+	case h.alone && !h.mine():
+		return false
+	case !h.alone:
 		h.zrem(h.lock, h.text("value"))
 		if _, ends, some := h.last(h.lock); some && ends > h.now {
 			h.pexpireat(h.lock, ends)

@@ -30,15 +30,20 @@ func (s *session) overlaps(other *session) bool {
 }
 
 // pluckAtEnd deletes the key of one of several locks, by hand, on some servers. It is called when the
-// holder has given them up, and its releases are on their way.
+// holder gives them up, and its releases are on their way.
 func (s *session) pluckAtEnd() {
 	w := s.client.world
-	for i, server := range w.servers {
-		chance := newLuck(w.plan.Seed, s.Call, i)
-		if chance.in(2) {
-			s.pluckOn(server, s.names[chance.below(int64(len(s.names)))])
-		}
-	}
+	now := w.now()
+	w.tell(s.client, func() {
+		w.quietlyAt(now, func() {
+			for i, server := range w.servers {
+				chance := newLuck(w.plan.Seed, s.Call, i)
+				if chance.in(2) {
+					s.pluckOn(server, s.names[chance.below(int64(len(s.names)))])
+				}
+			}
+		})
+	})
 }
 
 // pluck does so on one server while they are held, if the holder can do without that server: a majority
