@@ -329,3 +329,23 @@ func TestInABubbleSetsAndReadersExcludeEachOther(t *testing.T) {
 		})
 	}
 }
+
+// A reader and a writer that ask at the same moment may have some nodes each. That is no answer to
+// either: one of them gets the lock.
+func TestInABubbleAWriterThatMetAReaderWithoutAMajorityTriesAgain(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		reader := q.read(q.rival, "job")
+		time.Sleep(time.Second) // all nodes have it by then
+		q.Node(2).Delete("job") // so it is on node 1, as that of an attempt is,
+		q.Node(0).Stop()        // and node 0 does not say that it had a majority
+		time.AfterFunc(10*time.Millisecond, func() { _ = reader.Unlock(background) })
+		writer, err := q.ours.TryLock(background, "job")
+		if err != nil {
+			q.Fatal(err)
+		}
+		mustUnlock(q, writer)
+		if err := q.Node(0).Start(); err != nil {
+			q.Fatal(err)
+		}
+	})
+}

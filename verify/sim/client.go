@@ -287,7 +287,8 @@ func (s *session) value() string {
 
 // finds notes which attempt was granted: the one that most servers carry, and the last of
 // these. A node whose abilities were learned late may receive an earlier attempt afterwards,
-// and then its release.
+// and then its release. Readers share a key, so an attempt that is rolled back may be on more
+// servers than the last one, which then is on a majority.
 func (s *session) finds(servers []*server) {
 	most := 0
 	for _, value := range s.values {
@@ -297,7 +298,7 @@ func (s *session) finds(servers []*server) {
 				n++
 			}
 		}
-		if n >= most {
+		if n >= min(most, s.client.world.majority()) {
 			s.granted, most = value, n
 		}
 	}
