@@ -24,7 +24,7 @@ local ours = held == ARGV.value
 if not ours and not ARGV.ticket then
   return 0
 end
-local free = drop()
+local free, stays = drop() -- stays: KEYS.lease does
 
 if ARGV.requeue then
   -- Unless the waiter gave the position up since: then it has no field in KEYS.lease.
@@ -44,7 +44,7 @@ if ARGV.ticket then
   if not free then
     return ours and 1 or 0 -- KEYS.lease stays: a holder may yet go back into the queue
   end
-  if redis.call('EXISTS', KEYS.queue) == 0 then
+  if not stays and redis.call('EXISTS', KEYS.queue) == 0 then
     redis.call('DEL', KEYS.lease)
   end
 end
