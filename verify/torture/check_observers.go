@@ -71,9 +71,17 @@ func (t Try) diedLeading() bool {
 // heardInTime is E7.
 func heardInTime(h *History) Verdict {
 	v := Verdict{Claim: "E7", State: holds}
+	v.Says = fmt.Sprintf("Observers are told of each leader that leads for %v in which they and it are not held up", noneBound(0))
+	count, missed := h.leadersTold()
+	v.Marks = missed
+	v.Detail = fmt.Sprintf("%d times an observer was in a position to be told, %d times it was not", count, len(missed))
+	return v
+}
+
+// leadersTold counts the times that an observer was in a position to be told of a leader, and marks
+// those at which it was not.
+func (h *History) leadersTold() (count int, missed []Mark) {
 	within := noneBound(0)
-	v.Says = fmt.Sprintf("Observers are told of each leader that leads for %v in which they and it are not held up", within)
-	count := 0
 	for i, t := range h.Tries {
 		if t.Led == nil || !t.granted() || t.End < t.Return+within {
 			continue
@@ -90,12 +98,11 @@ func heardInTime(h *History) Verdict {
 				continue
 			}
 			if count++; !was {
-				v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Return, deadline, fmt.Sprintf("process %d was not told of %s, term %d", observer+1, h.clientOf(t), t.Token)})
+				missed = append(missed, Mark{t.Name, []int{i}, t.Return, deadline, fmt.Sprintf("process %d was not told of %s, term %d", observer+1, h.clientOf(t), t.Token)})
 			}
 		}
 	}
-	v.Detail = fmt.Sprintf("%d times an observer was in a position to be told, %d times it was not", count, len(v.Marks))
-	return v
+	return count, missed
 }
 
 // noneBound is the TTL, one wake-up of an observer, and what a busy machine may take.

@@ -62,6 +62,8 @@ type killCount struct {
 	inherited int // leaders that found what one that was killed had proclaimed after its first value
 	told      int // of a leader, all observers
 	back      int // of an earlier one
+	long      int // times that an observer was in a position to be told of a leader that led for long
+	missed    int // and was not
 	ends      ends
 }
 
@@ -93,6 +95,8 @@ func countKills(h *History, verdicts []Verdict) (c killCount) {
 	for _, name := range h.Run.Elections {
 		c.back += len(backwards(h, name, observe, &c.told))
 	}
+	long, missed := h.leadersTold()
+	c.long, c.missed = long, len(missed)
 	c.ends = h.endsTold()
 	return c
 }
@@ -117,6 +121,7 @@ times that two led                      %d
 without the last acknowledged value     %d; %d found one of a leader that was killed
 observers told of a leader              %d times
 observers that went back                %d times
-observers told that it leads no more    %d of %d times in time; %d within the TTL and one wake-up, the slowest after %v
-`, c.killed, c.leaders, c.overlaps, c.lacking, c.inherited, c.told, c.back, c.ends.inTime, c.ends.count, c.ends.prompt, c.ends.slowest.Round(time.Millisecond))
+observers told of one that led for 5s   %d of %d times
+observers told that one was killed      %d of %d times in time; %d within the TTL and one wake-up, the slowest after %v
+`, c.killed, c.leaders, c.overlaps, c.lacking, c.inherited, c.told, c.back, c.long-c.missed, c.long, c.ends.inTime, c.ends.count, c.ends.prompt, c.ends.slowest.Round(time.Millisecond))
 }
