@@ -52,9 +52,9 @@ func TestLeadersAreKilledOverAndOverAgain(t *testing.T) {
 func TestWhileLeadersAreKilledFaultsTouchAMinorityAndStopLeadersOnly(t *testing.T) {
 	for seed := range uint64(10) {
 		run := killRun(100, seed)
-		kills, stops, kinds := 0, 0, make(map[kind]bool)
+		kills, stops, kinds := 0, 0, make(map[kind]int)
 		for _, f := range schedule(run) {
-			kinds[f.Kind] = true
+			kinds[f.Kind]++
 			switch {
 			case f.End > run.Length:
 				t.Errorf("seed %d: %v ends at %v of %v", seed, f, f.End, run.Length)
@@ -78,8 +78,8 @@ func TestWhileLeadersAreKilledFaultsTouchAMinorityAndStopLeadersOnly(t *testing.
 			t.Errorf("seed %d: %d kills, %d leaders stopped", seed, kills, stops)
 		}
 		for k := range inside {
-			if k != lateEmpty && !kinds[k] {
-				t.Errorf("seed %d: no %s", seed, k)
+			if k != lateEmpty && kinds[k] < 5 {
+				t.Errorf("seed %d: %s comes %d times in %v", seed, k, kinds[k], run.Length)
 			}
 		}
 	}

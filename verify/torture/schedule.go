@@ -77,6 +77,9 @@ func (d *dealer) deal(at time.Duration) (Fault, bool) {
 			if k == lateEmpty && d.run.values() && !d.run.Outside {
 				continue // it has forgotten values that are kept for a day, and no guard brings them back
 			}
+			if k.ofWorker() && d.only != nil {
+				continue // one that never fits would keep the deck from being dealt again
+			}
 			for range inside[k] {
 				d.deck = append(d.deck, k)
 			}
@@ -107,8 +110,6 @@ func (d *dealer) target(k kind, at time.Duration) (Fault, bool) {
 	}
 	switch {
 	case f.End > d.run.Length, f.End-at < 10*time.Millisecond:
-		return f, false
-	case k.ofWorker() && d.only != nil:
 		return f, false
 	case k.ofWorker():
 		f.Process = d.rng.IntN(len(d.stopped))
