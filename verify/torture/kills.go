@@ -55,15 +55,15 @@ func killsLength(kills int, ttl time.Duration) time.Duration {
 
 // A killCount says what a history shows about leaders that were killed.
 type killCount struct {
-	killed    int // while they led
-	leaders   int // all
-	overlaps  int // times at which two led
-	lacking   int // leaders without the value that was acknowledged last
-	inherited int // leaders that found what one that was killed had proclaimed after its first value
-	told      int // of a leader, all observers
-	back      int // of an earlier one
-	long      int // times that an observer was in a position to be told of a leader that led for long
-	missed    int // and was not
+	killed    int    // while they led
+	leaders   int    // all
+	overlaps  int    // times at which two led
+	lacking   string // leaders without the value that was acknowledged last, if that was checked
+	inherited int    // leaders that found what one that was killed had proclaimed after its first value
+	told      int    // of a leader, all observers
+	back      int    // of an earlier one
+	long      int    // times that an observer was in a position to be told of a leader that led for long
+	missed    int    // and was not
 	ends      ends
 }
 
@@ -89,7 +89,10 @@ func countKills(h *History, verdicts []Verdict) (c killCount) {
 		case "E1":
 			c.overlaps = len(v.Marks)
 		case "E3":
-			c.lacking = len(v.Marks)
+			c.lacking = fmt.Sprint(len(v.Marks))
+			if v.State == unclear {
+				c.lacking = string(unclear)
+			}
 		}
 	}
 	for _, name := range h.Run.Elections {
@@ -118,7 +121,7 @@ func (c killCount) String() string {
 	return fmt.Sprintf(`leaders killed while they led           %d
 leaders in all                          %d
 times that two led                      %d
-without the last acknowledged value     %d; %d found one of a leader that was killed
+without the last acknowledged value     %s; %d found one of a leader that was killed
 observers told of a leader              %d times
 observers that went back                %d times
 observers told of one that led for 5s   %d of %d times

@@ -97,9 +97,14 @@ func TestARunThatKilledTooFewLeadersSaysSo(t *testing.T) {
 	verdicts := check(h)
 	c := countKills(h, verdicts)
 	if want := (killCount{killed: 1, leaders: 3, inherited: 1, told: 3}); c.killed != want.killed || c.leaders != want.leaders ||
-		c.inherited != want.inherited || c.told != want.told || c.ends.count != 1 || c.ends.inTime != 1 || c.ends.prompt != 1 {
+		c.inherited != want.inherited || c.told != want.told || c.ends.count != 1 || c.ends.inTime != 1 || c.ends.prompt != 1 || c.lacking != "0" {
 		t.Errorf("%+v", c)
 	}
+	h.Run.Outside = true
+	if c := countKills(h, check(h)); c.lacking != "not checked" {
+		t.Errorf("%s where servers forget", c.lacking)
+	}
+	h.Run.Outside = false
 	for name, run := range map[string]struct {
 		lacks bool
 		plant func(h *History)
