@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/test/internal/testbed"
 )
 
 // Readers and writers, with the real clients, Lua and pub/sub, in virtual time.
@@ -97,9 +98,13 @@ func TestInABubbleNeitherReadersNorWritersStarve(t *testing.T) {
 					opts = append(opts, redlock.WithFair())
 				}
 				var inside, longest [2]atomic.Int64 // of readers, and of writers
-				end := time.Now().Add(3 * time.Second)
+				readers, lasts := 6, time.Second
+				if testbed.Long() {
+					readers, lasts = 16, time.Minute
+				}
+				end := time.Now().Add(lasts)
 				var all sync.WaitGroup
-				for i := range 19 {
+				for i := range 3 + readers {
 					l, kind := []*redlock.Locker{q.ours, q.rival}[i%2], 0
 					take := l.RLock
 					if i < 3 {
@@ -119,11 +124,11 @@ func TestInABubbleNeitherReadersNorWritersStarve(t *testing.T) {
 							if n, others := inside[kind].Add(1), inside[1-kind].Load(); others > 0 || kind == 1 && n > 1 {
 								q.Errorf("%d of a kind, and %d others", n, others)
 							}
-							time.Sleep(20 * time.Millisecond)
+							time.Sleep(40 * time.Millisecond)
 							inside[kind].Add(-1)
 							mustUnlock(q, lock)
 							if kind == 1 {
-								time.Sleep(30 * time.Millisecond)
+								time.Sleep(60 * time.Millisecond)
 							}
 						}
 					})
@@ -300,19 +305,19 @@ func TestInABubbleSetsAndReadersExcludeEachOther(t *testing.T) {
 				if fair {
 					opts = append(opts, redlock.WithFair())
 				}
-				end := time.Now().Add(2 * time.Second)
+				end := time.Now().Add(time.Second)
 				var all sync.WaitGroup
-				for range 8 {
+				for range 4 {
 					all.Go(func() {
 						for time.Now().Before(end) {
 							reader := q.read(q.rival, "b", opts...)
-							time.Sleep(20 * time.Millisecond)
+							time.Sleep(40 * time.Millisecond)
 							mustUnlock(q, reader)
 						}
 					})
 				}
-				time.Sleep(500 * time.Millisecond)
-				for range 5 {
+				time.Sleep(200 * time.Millisecond)
+				for range 3 {
 					begun := time.Now()
 					set := q.lockAll(q.ours, []string{"a", "b", "c"}, opts...)
 					if took := time.Since(begun); took > time.Second {

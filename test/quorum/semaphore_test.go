@@ -94,7 +94,7 @@ func TestInABubbleCallersShareTheSlots(t *testing.T) {
 	for _, fair := range []bool{false, true} {
 		t.Run(fmt.Sprintf("fair=%v", fair), func(t *testing.T) {
 			inBubble(t, 3, func(q *quorumTest) {
-				const slots, callers = 3, 8
+				const slots, callers = 3, 6
 				opts := []redlock.LockOption{redlock.WithFencing()}
 				if fair {
 					opts = append(opts, redlock.WithFair())
@@ -103,7 +103,7 @@ func TestInABubbleCallersShareTheSlots(t *testing.T) {
 				var mu sync.Mutex
 				inside, most, tokens := make(map[int]bool), 0, make(map[int]uint64)
 				var longest time.Duration
-				end := time.Now().Add(time.Second)
+				end := time.Now().Add(800 * time.Millisecond)
 				var all sync.WaitGroup
 				granted := 0
 				for i := range callers {
@@ -124,7 +124,7 @@ func TestInABubbleCallersShareTheSlots(t *testing.T) {
 							most = max(most, len(inside))
 							granted++
 							mu.Unlock()
-							time.Sleep(20 * time.Millisecond)
+							time.Sleep(40 * time.Millisecond)
 							mu.Lock()
 							delete(inside, p.Slot())
 							mu.Unlock()

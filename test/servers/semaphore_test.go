@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/redisproc"
+	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/redlock"
 	"github.com/quorumlock/quorumlock/semaphore"
 )
@@ -176,4 +177,67 @@ func TestPermitsAreGrantedWhileAMasterIsFrozen(t *testing.T) {
 			t.Error(text)
 		}
 	})
+}
+
+// admit is the script of a semaphore that counts: a server admits a member if it has fewer than two.
+const admit = `if redis.call('ZCARD', KEYS[1]) < 2 then redis.call('ZADD', KEYS[1], 1, ARGV[1]) return 1 end return 0`
+
+// Three clients, of which each reaches two of three masters. A master that counts members has two in each
+// case, so all three clients have a majority. Of slots each is on a majority, and there are two.
+func TestASemaphoreThatCountsLetsThreeInWhereOursLetsTwo(t *testing.T) {
+	all := startServers(t, 3, redisproc.Options{})
+	withTwo(t, func(t *testing.T, lib library) {
+		all.must(t, "FLUSHALL")
+		counted, ours := 0, 0
+		for client := range 3 { // it does not reach the master of its number
+			admitted := int64(0)
+			pools := make([]pool.Pool, 3)
+			for i, s := range all {
+				if i == client {
+					pools[i] = cutOff{}
+					continue
+				}
+				pools[i] = lib.Open(t, s.Addr(), nil)
+				n, err := s.Do("EVAL", admit, "1", "members", fmt.Sprint("client ", client))
+				if err != nil {
+					t.Fatal(err)
+				}
+				admitted += n.(int64)
+			}
+			if admitted == 2 {
+				counted++
+			}
+			l, err := redlock.New(pools, patient)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := semaphore.New(l, "jobs", 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := s.TryAcquire(within20(t))
+			if err == nil {
+				ours++
+				defer func() {
+					if err := p.Release(within20(t)); err != nil {
+						t.Error(err)
+					}
+					_ = l.Close(within20(t))
+				}()
+			} else {
+				_ = l.Close(within20(t))
+			}
+		}
+		if counted != 3 || ours != 2 {
+			t.Errorf("with two places the one that counts let %d in, want 3, and ours %d, want 2", counted, ours)
+		}
+	})
+}
+
+// cutOff is a master that a client does not reach.
+type cutOff struct{}
+
+func (cutOff) String() string { return "out of reach" }
+func (cutOff) Do(context.Context, ...any) (any, error) {
+	return nil, fmt.Errorf("%w: no route to host", pool.ErrNotSent)
 }
