@@ -104,7 +104,7 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		o.tokenTooSmall = old || small > 0 && result.Nodes-result.Failed-(result.No-small) >= l.group.Majority()
 	}
 	if ofSlots {
-		if r.slot = result.PreferredSlot(); r.slot < 0 {
+		if r.slot = result.PreferredSlot(r.slot, len(r.set.keys)); r.slot < 0 {
 			r.slot = r.set.firstSlot()
 		}
 	}

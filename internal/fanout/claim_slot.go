@@ -111,11 +111,19 @@ func (r Result) mostGranted() (slot, most int) {
 	return slot, most
 }
 
-// PreferredSlot is the slot to try first in the next attempt: the one that most nodes have granted,
-// or -1 if none has granted any.
-func (r Result) PreferredSlot() int {
-	if slot, most := r.mostGranted(); most > 0 {
-		return slot
+// PreferredSlot is the slot to try first in the attempt after one that began with first, of so many
+// slots: the one that is the farthest from first of those that nodes have granted. A node grants a slot
+// because those before it are taken there. So what a node has granted before that one has no majority,
+// and that one may be free on the other nodes, too. It is -1 if no node has granted any.
+func (r Result) PreferredSlot(first, slots int) int {
+	farthest := -1
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Granted {
+			farthest = max(farthest, (int(a.Index)-first+slots)%slots)
+		}
 	}
-	return -1
+	if farthest < 0 {
+		return -1
+	}
+	return (first + farthest) % slots
 }
