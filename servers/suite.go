@@ -35,6 +35,10 @@ var chosen = []string{
 	"TestAUserWithoutChannelsWaitsByAskingAgain", "TestWhereScriptsAreRefusedNativeCommandsLock",
 	"TestWhatAServerRepeatsOfArgumentsIsNeitherReturnedNorLoggedNorReported", "TestCheckOfHealthyServersFindsNothingAndLeavesNothing",
 	"TestCheckNamesTheRightsThatAreMissing", "TestTheRemediesOfACheckGiveTheRights", "TestCheckSeesReplicasAndSentinels",
+	"TestANodeGrantsAllOfSeveralKeysOrNone", "TestSetsAndSingleNamesExcludeEachOther",
+	"TestReadersShareAndWritersHoldAlone", "TestRealServersMiniredisAndTheModelShareALockAlike", "TestAReaderThatHasEndedIsNotRevived",
+	"TestOtherDataIsNoLockOfReaders", "TestADowngradeWithoutTheRightToItKeepsTheLock",
+	"TestNoSlotHasTwoHolders", "TestRealServersMiniredisAndTheModelTakeTheSameSlots", "TestAnAttemptThatIsSentAgainHasTheSlotThatItHas",
 }
 
 // tools are the programs that are run against each server.

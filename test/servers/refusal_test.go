@@ -18,6 +18,7 @@ import (
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/redigo"
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/semaphore"
 )
 
 // lockerAs returns a Locker that logs in.
@@ -252,8 +253,10 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 			rights = append(rights, strings.Fields(line))
 		}
 	}
-	if len(rights) != 3 {
-		t.Fatalf("%d lines", len(rights))
+	_, more, _ := strings.Cut(string(text), "- `RLock` needs `")
+	more, _, _ = strings.Cut(more, "`")
+	if len(rights) != 3 || more == "" {
+		t.Fatalf("%d lines, and %q for readers", len(rights), more)
 	}
 	withEach(t, func(t *testing.T, lib library) {
 		t.Parallel()
@@ -281,8 +284,30 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 		if log, err := all[0].Do("ACL", "LOG"); err != nil || strings.Contains(fmt.Sprint(log), "app:") || strings.Contains(fmt.Sprint(log), "zrange") {
 			t.Errorf("the server denied more than it had to: %v, %v", log, err)
 		}
+		jobs, err := semaphore.New(one, "jobs", 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		takeSlots := func(opts ...redlock.LockOption) {
+			t.Helper()
+			for range 2 {
+				p, err := jobs.Acquire(ctx, opts...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					if err := p.Release(ctx); err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+			if _, err := jobs.Acquire(ctx, append(opts, redlock.WithMaxTries(2))...); !errors.Is(err, redlock.ErrTaken) {
+				t.Error(err)
+			}
+		}
+		takeSlots()
 		begun := time.Now()
-		_, err := one.Lock(ctx, "job", redlock.WithFair())
+		_, err = one.Lock(ctx, "job", redlock.WithFair())
 		wantError(t, err, redlock.ErrNoQuorum)
 		wantText(t, err, "SECURITY.md")
 		if took := time.Since(begun); took > 5*time.Second {
@@ -291,6 +316,25 @@ func TestTheRightsInSecurityAreEnough(t *testing.T) {
 		all.must(t, "ACL", "LOG", "RESET")
 		all.must(t, rights[2]...)
 		handOver(redlock.WithFair())
+		takeSlots(redlock.WithFair())
+		all.must(t, append([]string{"ACL", "SETUSER", "app"}, strings.Fields(more)...)...)
+		for _, opts := range [][]redlock.LockOption{nil, {redlock.WithFair()}} {
+			reader, err := one.RLock(ctx, "job", opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			writer := other.LockAsync(ctx, "job", opts...)
+			eventually(t, "the writer listens", func() bool { return all.subscribed(t, "app:job") == 3 })
+			mustUnlock(t, reader)
+			lock, err := writer.Wait(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := lock.Downgrade(ctx); err != nil {
+				t.Error(err)
+			}
+			mustUnlock(t, lock)
+		}
 		if _, err := one.Inspect(ctx, "job"); err != nil {
 			t.Error(err)
 		}
