@@ -61,8 +61,9 @@ import (
 // A name may have any bytes and any length, but must not be empty: "redlock: the name
 // of a lock must not be empty". Prefix and name together must not be a key that may
 // belong to other locks: "redlock:node", "redlock:quarantine", and whatever begins with
-// "{" and ends with "}:fence", "}:lease", "}:queue", "}:wait" or "}:wake" (keys of
-// options, and channels of wake-ups). The error says that it "cannot be the key of a
+// "{" and ends with "}:fence", "}:intent", "}:leader", "}:lease", "}:news", "}:queue",
+// "}:value", "}:wait" or "}:wake" (keys of options, of readers and of published values, and
+// channels). The error says that it "cannot be the key of a
 // lock". Every method that takes a name returns these errors.
 func (l *Locker) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	return l.lock(ctx, name, nil, opts, false)
