@@ -33,6 +33,9 @@ func (d drawing) shared() {
 	}
 	some(1+d.random.IntN(4), d.single)
 	d.RushMore = d.in(2)
+	if d.Readers && d.in(3) {
+		d.Stream = 3 + d.random.IntN(4)
+	}
 }
 
 // single draws a call that takes one lock alone, and perhaps becomes a reader.

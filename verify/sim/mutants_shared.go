@@ -17,7 +17,7 @@ var sharedMutants = []mutant{
 		edits: []edit{
 			{"verify/sim/scripts_several.go", "\t\tcase l.found && a.taken == 0:\n", "\t\tcase l.found && i > 0:\n\t\tcase l.found && a.taken == 0:\n"},
 		},
-		rule: carried, runs: 2000, share: true,
+		rule: oneHolder, runs: 2000, share: true,
 	},
 	{
 		name: "an extension of a set counts where one name is held",
@@ -90,6 +90,11 @@ var sharedMutants = []mutant{
 		name:  "a new reader is let in where a writer waits",
 		edits: []edit{{"verify/sim/scripts_shared.go", "return h.find(h.key(\"intent\")) != nil }", "return false }"}},
 		rule:  noNewReader, runs: 5000, share: true,
+	},
+	{
+		name:  "a writer that found readers does not keep new ones out",
+		edits: []edit{{"internal/waiting/attempt.go", "flag.Position.Intent = w.readers", "flag.Position.Intent = false"}},
+		rule:  noStarving, runs: 5000, share: true,
 	},
 	{
 		name:  "a reader's token is that of one node",

@@ -34,6 +34,7 @@ const (
 	givesBack   = "a release gives back every name"
 	ownLease    = "a reader's lease is its own"
 	noNewReader = "no new reader is let in where a writer waits that found readers"
+	noStarving  = "readers do not keep a writer out for ever"
 	readerToken = "a reader's token is no smaller than that of a writer before it"
 
 	wasWritten   = "what is read was written"

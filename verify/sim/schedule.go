@@ -38,6 +38,8 @@ type schedule struct {
 	Away     int  // servers that are down then
 	RushMore bool // some of the callers try a set, or to read
 
+	Stream int // readers that come again and again in the end, 0 for none
+
 	Length time.Duration // then all faults end
 	Events []event
 }

@@ -113,7 +113,7 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 		"a leader was elected", "a leader was read", "nobody led", "a value was proclaimed", "an observer was notified", "a value was published", "a value was read", "a watcher was notified",
 		"event: try campaign", "event: publish as holder",
 		"event: async all", "event: try all", "event: try read", "a set was granted", "a key of a set was deleted by hand",
-		"a reader was let in", "readers held a lock together", "a holder became a reader", "a reader was kept out for a writer"} {
+		"a reader was let in", "readers held a lock together", "a holder became a reader", "a reader was kept out for a writer", "readers came in a stream"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)
 		}

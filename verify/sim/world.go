@@ -63,6 +63,7 @@ func run(plan *schedule, tracing bool) *world {
 	w.at(plan.Length, w.endFaults)
 	w.loop(func() bool { return w.calm > 0 && w.torn == 0 && w.callsOpen() == 0 && w.busy.Load() == 0 })
 	w.lookWatchers()
+	w.stream()
 	w.rush()
 	w.settle(before)
 	w.letGo()
