@@ -55,21 +55,26 @@ func (m *message) key() string {
 
 // keys are those of the locks, or that of a published value.
 func (m *message) keys() []string {
+	if m.about == nil {
+		m.about = m.readKeys()
+	}
+	return m.about
+}
+
+func (m *message) readKeys() (keys []string) {
 	switch m.args[0] {
 	case "SET":
 		return []string{text(m.args[1])}
 	case "EVAL", "EVALSHA":
 		call, _ := m.script()
-		if !strings.HasSuffix(m.verb(), " all") && !strings.Contains(m.verb(), " all ") {
+		if call.Arg("locks") == nil {
 			return []string{text(m.args[3])}
 		}
-		var keys []string
 		for _, one := range call.Locks() {
 			keys = append(keys, one.Key("lock"))
 		}
-		return keys
 	}
-	return nil
+	return keys
 }
 
 // value is that of the attempt, "" if there is none: the value of a probe belongs to no attempt.

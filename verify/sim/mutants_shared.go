@@ -30,7 +30,7 @@ var sharedMutants = []mutant{
 	{
 		name:  "a node takes a fencing token for a set that is too small for its second name",
 		edits: []edit{{"verify/sim/scripts_several.go", "\t\tcase l.fence.refusal != 0:\n", "\t\tcase i == 0 && l.fence.refusal != 0:\n"}},
-		rule:  tokensGrow, runs: 20000, share: true,
+		rule:  readerToken, runs: 20000, share: true,
 	},
 	{
 		name:  "a set passes the waiters in the queue of its second name",

@@ -26,6 +26,7 @@ type network struct {
 type message struct {
 	link  *link
 	args  []any
+	about []string // see keys
 	call  *session // that it belongs to, nil for what happens in the background
 	sub   *subscription
 	conn  *conn // of a real client, which it came on

@@ -123,10 +123,17 @@ func (w *world) lookReaderToken(s *session, value uint64) {
 	for _, server := range w.servers {
 		lost = max(lost, server.lostAt)
 	}
+	newest := uint64(0)
 	for _, earlier := range w.tokens {
-		if earlier.name == s.Name && !earlier.reader && earlier.value > value && earlier.at > lost {
+		if earlier.name != s.Name || earlier.reader {
+			continue
+		}
+		if newest = max(newest, earlier.value); earlier.value > value && earlier.at > lost {
 			w.violated(readerToken, "%v (call %d) reads with token %d; a writer had %d before", s.client, s.Call, value, earlier.value)
 		}
+	}
+	if value > newest {
+		w.did["a reader's token is that of an attempt which failed"]++
 	}
 }
 
