@@ -442,3 +442,17 @@ func TestALockOfAnyNameHasNothingToDoWithASet(t *testing.T) {
 		mustUnlock(q, other)
 	})
 }
+
+func TestInABubbleServersThatMayNotBeWrittenToKeepASetUntilTheyMay(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		set := q.lockAll(q.ours, []string{"a", "b"}, redlock.WithTTL(time.Hour))
+		for _, node := range q.Nodes() {
+			node.Demote()
+		}
+		wantError(q, set.Unlock(background), redlock.ErrNoQuorum) // and not that it was lost
+		for _, node := range q.Nodes() {
+			node.Promote()
+		}
+		within(q, time.Minute, "the keys are gone", func() bool { return q.carriers("a")+q.carriers("b") == 0 })
+	})
+}

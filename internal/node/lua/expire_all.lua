@@ -8,7 +8,7 @@ for _, KEYS in ipairs(locks) do
     ours = ours + 1
   end
 end
-if failure then
-  error(failure)
+if failures[1] then
+  error(failures[1])
 end
 return ours == #locks and 1 or 0

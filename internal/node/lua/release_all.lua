@@ -12,7 +12,7 @@ for _, KEYS in ipairs(locks) do
     waiter = answer
   end
 end
-if failure then
-  error(failure)
+if failures[1] then
+  error(failures[1])
 end
 return ours == #locks and (waiter or 1) or 0
