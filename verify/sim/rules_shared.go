@@ -128,7 +128,7 @@ func (w *world) lookReaderToken(s *session, value uint64) {
 		if earlier.name != s.Name || earlier.reader {
 			continue
 		}
-		if newest = max(newest, earlier.value); earlier.value > value && earlier.at > lost {
+		if newest = max(newest, earlier.value); earlier.value > value && earlier.begun > lost {
 			w.violated(readerToken, "%v (call %d) reads with token %d; a writer had %d before", s.client, s.Call, value, earlier.value)
 		}
 	}
