@@ -18,7 +18,7 @@ type weight struct {
 	Round      int
 	Held       int
 	Memory     int64 // growth of heap objects and stacks in use after a collection, in bytes
-	Goroutines int   // of the process
+	Goroutines int   // of the process, median while they are held and renewed
 	Renewed    int   // of those that were held
 }
 
@@ -28,27 +28,39 @@ type holding interface {
 	Until() time.Time
 }
 
-var keptAlive = []redlock.LockOption{redlock.WithTTL(idleTTL), redlock.WithKeepAlive(), redlock.WithMaxTries(3)}
+var keptAlive = []redlock.LockOption{redlock.WithTTL(idleTTL), redlock.WithKeepAlive()}
 
-// holdings take the i-th of a kind. Readers share a name as permits share a semaphore.
+// holdings are the kinds. take returns what takes the i-th of n. Up to 16 readers share a name, as
+// permits share a semaphore. Those that are taken one after the other are of different ones, so that
+// nobody is in the way.
 var holdings = []struct {
 	kind string
-	take func(l *redlock.Locker, prefix string, i int) (holding, error)
+	take func(l *redlock.Locker, prefix string, n int) (func(i int) (holding, error), error)
 }{
-	{"locks", func(l *redlock.Locker, prefix string, i int) (holding, error) {
-		return l.Lock(context.Background(), fmt.Sprintf("%s:%d", prefix, i), keptAlive...)
+	{"locks", func(l *redlock.Locker, prefix string, n int) (func(i int) (holding, error), error) {
+		return func(i int) (holding, error) {
+			return l.Lock(context.Background(), fmt.Sprintf("%s:%d", prefix, i), keptAlive...)
+		}, nil
 	}},
-	{"read locks, 16 to a name", func(l *redlock.Locker, prefix string, i int) (holding, error) {
-		return l.RLock(context.Background(), fmt.Sprintf("%s:read:%d", prefix, i/slots), keptAlive...)
+	{"read locks, 16 to a name", func(l *redlock.Locker, prefix string, n int) (func(i int) (holding, error), error) {
+		return func(i int) (holding, error) {
+			return l.RLock(context.Background(), fmt.Sprintf("%s:read:%d", prefix, i%groups(n)), keptAlive...)
+		}, nil
 	}},
-	{"permits, 16 to a semaphore", func(l *redlock.Locker, prefix string, i int) (holding, error) {
-		s, err := semaphore.New(l, fmt.Sprintf("%s:slots:%d", prefix, i/slots), slots)
-		if err != nil {
-			return nil, err
+	{"permits, 16 to a semaphore", func(l *redlock.Locker, prefix string, n int) (func(i int) (holding, error), error) {
+		all := make([]*semaphore.Semaphore, groups(n))
+		for i := range all {
+			var err error
+			if all[i], err = semaphore.New(l, fmt.Sprintf("%s:slots:%d", prefix, i), slots); err != nil {
+				return nil, err
+			}
 		}
-		return s.Acquire(context.Background(), keptAlive...)
+		return func(i int) (holding, error) { return all[i%len(all)].Acquire(context.Background(), keptAlive...) }, nil
 	}},
 }
+
+// groups is how many names or semaphores n holders need, 16 to each.
+func groups(n int) int { return (n + slots - 1) / slots }
 
 func weighKinds(nodes servers, o kindsOptions, raw *rawFile, out, progress io.Writer) error {
 	weights := make([][]weight, len(holdings))
@@ -115,12 +127,16 @@ func weigh(nodes servers, o kindsOptions, kind int) (w weight, err error) {
 	if err != nil {
 		return w, err
 	}
-	w = weight{Kind: holdings[kind].kind, Held: o.held, Memory: memoryInUse() - memory, Goroutines: runtime.NumGoroutine()}
+	w = weight{Kind: holdings[kind].kind, Held: o.held, Memory: memoryInUse() - memory}
 	ends := make([]time.Time, len(held))
 	for i, h := range held {
 		ends[i] = h.Until()
 	}
-	time.Sleep(o.watch)
+	var running []int
+	for end := time.Now().Add(o.watch); len(running) == 0 || time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		running = append(running, runtime.NumGoroutine())
+	}
+	w.Goroutines = median(running)
 	for i, h := range held {
 		if err := h.Context().Err(); err != nil {
 			return w, fmt.Errorf("%v was lost: %w", h, err)
@@ -137,9 +153,13 @@ func weigh(nodes servers, o kindsOptions, kind int) (w weight, err error) {
 }
 
 func takeKind(l *redlock.Locker, kind int, prefix string, n int) ([]holding, error) {
+	take, err := holdings[kind].take(l, prefix, n)
+	if err != nil {
+		return nil, err
+	}
 	held := make([]holding, n)
 	return held, byTakers(n, func(i int) error {
-		h, err := holdings[kind].take(l, prefix, i)
+		h, err := take(i)
 		if err == nil {
 			held[i] = h
 		}
