@@ -234,15 +234,21 @@ func beCrowd(args []string, in io.Reader, out io.Writer) error {
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return err
 	}
-	all := make([]crowdedWorker, *workers)
-	end := time.Now().Add(*length)
+	all := crowdOf(s, "crowded", *workers, *length)
+	return errors.Join(json.NewEncoder(out).Encode(all), s.close())
+}
+
+// crowdOf lets so many workers want one key for so long.
+func crowdOf(s session, key string, workers int, length time.Duration) []crowdedWorker {
+	all := make([]crowdedWorker, workers)
+	end := time.Now().Add(length)
 	var group sync.WaitGroup
 	for i := range all {
-		w := s.worker("crowded")
+		w := s.worker(key)
 		group.Go(func() { all[i].work(w, end) })
 	}
 	group.Wait()
-	return errors.Join(json.NewEncoder(out).Encode(all), s.close())
+	return all
 }
 
 func (c *crowdedWorker) work(w worker, end time.Time) {

@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// begin is what this program does, or a process that it has started.
+// begin is what this program does, or a process that it has started, or what its first argument asks for.
 func begin(args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
@@ -44,6 +44,8 @@ func begin(args []string) error {
 			return beCrowd(args[1:], os.Stdin, os.Stdout)
 		case linksCommand:
 			return beLinks(args[1:], os.Stdin, os.Stdout)
+		case kindsCommand:
+			return beKinds(args[1:], os.Stdout, os.Stderr)
 		}
 	}
 	o := parse()
