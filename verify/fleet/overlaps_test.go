@@ -14,6 +14,14 @@ type hold struct {
 	from, to time.Time
 }
 
+func (h hold) String() string {
+	kind := "alone"
+	if h.reader {
+		kind = "to read"
+	}
+	return h.client + ", " + kind
+}
+
 // A record has the holds of a test.
 type record struct {
 	mu    sync.Mutex // protects holds

@@ -228,7 +228,7 @@ func TestARedsyncClientAndOurReadersExcludeEachOtherUnderFaults(t *testing.T) {
 	}
 	readers, others := r.overlaps()
 	for _, pair := range others {
-		t.Errorf("both held the lock, for %v: %+v", lasted(pair), pair)
+		t.Errorf("%v: both held the lock for %v", pair, lasted(pair))
 	}
 	counts := fmt.Sprintf("%d holds, of %d pairs of readers at the same time", during, len(readers))
 	for name := range workers {

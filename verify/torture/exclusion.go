@@ -43,8 +43,8 @@ func exclusion(h *History, claim, says string, of func(Try) bool) Verdict {
 }
 
 // conflictOf is the end of the time in which the later of two holds and the earlier one exclude each
-// other, which begins with the later one if there is such a time. (Who was alone at first may be
-// a reader later.)
+// other, which begins with the later one if there is such a time. (A holder that is alone at first may
+// be a reader later.)
 func conflictOf(earlier, later Try) time.Duration {
 	return max(min(earlier.alone(), later.End), min(earlier.End, later.alone()))
 }
