@@ -71,6 +71,23 @@ func (t *Try) wantAll(names []string) {
 	t.Name = strings.Join(slices.Sorted(slices.Values(names)), ", ")
 }
 
+// lastOf are what a client asks for when the faults have ended.
+func (r Run) lastOf(client int) (all []Try) {
+	c := r.Clients[client]
+	for _, name := range r.wanted(c) {
+		all = append(all, Try{Client: client, Name: name, Calm: true})
+	}
+	if c.Role == "" {
+		all = append(all, Try{Client: client, Name: r.Names[0], Reader: true, Calm: true})
+		if len(r.Names) > 1 {
+			set := Try{Client: client, Calm: true}
+			set.wantAll(r.Names[:min(mostAtOnce, len(r.Names))])
+			all = append(all, set)
+		}
+	}
+	return all
+}
+
 // ask asks for what t wants.
 func (w *worker) ask(ctx context.Context, t *Try, m manner, opts ...redlock.LockOption) (*redlock.Lock, error) {
 	if m.fair {

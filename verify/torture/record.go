@@ -56,23 +56,6 @@ func (r Run) wanted(c Client) []string {
 	return r.Names
 }
 
-// lastOf are what a client asks for when the faults have ended.
-func (r Run) lastOf(client int) (all []Try) {
-	c := r.Clients[client]
-	for _, name := range r.wanted(c) {
-		all = append(all, Try{Client: client, Name: name, Calm: true})
-	}
-	if c.Role == "" {
-		all = append(all, Try{Client: client, Name: r.Names[0], Reader: true, Calm: true})
-		if len(r.Names) > 1 {
-			set := Try{Client: client, Calm: true}
-			set.wantAll(r.Names[:min(mostAtOnce, len(r.Names))])
-			all = append(all, set)
-		}
-	}
-	return all
-}
-
 // claimed reports whether exclusion has to hold: servers forget nothing, or clients guard
 // against it.
 func (r Run) claimed() bool { return !r.Outside || r.Guard }
