@@ -126,6 +126,9 @@ func (b *Board) PublishAs(ctx context.Context, lock *redlock.Lock, path, value s
 	if lock == nil {
 		return Version{}, fmt.Errorf("board: publish %q: %w: the Lock is nil", path, redlock.ErrNotHeld)
 	}
+	if lock.Shared() {
+		return Version{}, fmt.Errorf("board: publish %q: lock %q is shared with other readers: hold it alone, with Lock", path, lock.Name())
+	}
 	if len(lock.Names()) > 1 {
 		return Version{}, fmt.Errorf("board: publish %q: lock %q is of several names, and a master looks at one: take a lock of one name", path, lock.Name())
 	}

@@ -171,6 +171,7 @@ type request struct {
 	last   error           // what the last of its attempts met
 
 	newest  int64 // see [fanout.Result.LargestToken]
+	slot    int   // of a semaphore, to be tried first
 	repeats repeats
 
 	failing time.Time // since when no majority answers, if none ever did
@@ -181,7 +182,9 @@ type request struct {
 func (l *Locker) newRequest(values context.Context, name string, set *set, s *settings, maxTries int) (*request, error) {
 	var key string
 	var err error
-	if set != nil {
+	if set.oneOfSlots() {
+		key = set.queue
+	} else if set != nil {
 		key = set.keys[0]
 	} else if key, err = keyOf(l.config.prefix, name); err != nil {
 		return nil, err
@@ -189,7 +192,7 @@ func (l *Locker) newRequest(values context.Context, name string, set *set, s *se
 	if err := l.enter(); err != nil {
 		return nil, fmt.Errorf("redlock: lock %q: %w", name, err)
 	}
-	return &request{name: name, key: key, set: set, settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, set.isShared(), maxTries)}, nil
+	return &request{name: name, key: key, set: set, slot: set.firstSlot(), settings: s, values: values, waiter: l.hub.Waiter(&s.pauses, s.fair, set.isShared(), set.oneOfSlots(), maxTries)}, nil
 }
 
 // contend waits until attempts are due, and makes them until one wins.

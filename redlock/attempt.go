@@ -40,11 +40,15 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	if shared {
 		claim.Share()
 	}
+	ofSlots := r.set.oneOfSlots()
+	if ofSlots {
+		claim.OfSlots(r.set.slots, r.slot)
+	}
 	if fencing {
 		lock.token = l.group.Token(r.newest)
 		claim.Fence(lock.token, r.tokenLife)
 	}
-	if r.fair || shared {
+	if r.fair || shared || ofSlots {
 		lock.entry = nil // it has left the queue by the time that the lock is released
 	}
 	start := l.clock.Read()
@@ -64,6 +68,9 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	won := result.Outcome == quorum.Won && left > 0
 	old := won && fencing && result.TokenTooOld(lock.token)
 	if won && !old {
+		if ofSlots {
+			claim.Choose(result)
+		}
 		if shared && r.fencing {
 			lock.token = result.SeenToken()
 		}
@@ -95,6 +102,11 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 		r.newest = result.LargestToken()
 		small := result.TokenTooSmall()
 		o.tokenTooSmall = old || small > 0 && result.Nodes-result.Failed-(result.No-small) >= l.group.Majority()
+	}
+	if ofSlots {
+		if r.slot = result.PreferredSlot(); r.slot < 0 {
+			r.slot = r.set.firstSlot()
+		}
 	}
 	o.leftovers, o.ours = claim.Leftovers(result)
 	claim.RollBackForRetry()

@@ -43,6 +43,9 @@ func (l *Locker) within(ctx context.Context, name string, set *set) (inner strin
 		return ""
 	}
 	names := []string{name}
+	if set.oneOfSlots() {
+		return "" // another slot may be free
+	}
 	if set != nil {
 		names = set.names
 	}

@@ -101,6 +101,19 @@ type Holder struct {
 	Readers int
 }
 
+// String names the holder: "web-1:42", "the reader web-1:42", or "web-1:42 and 2 other readers".
+func (h Holder) String() string {
+	switch h.Readers {
+	case 0:
+		return h.Label
+	case 1:
+		return "the reader " + h.Label
+	case 2:
+		return h.Label + " and 1 other reader"
+	}
+	return fmt.Sprintf("%s and %d other readers", h.Label, h.Readers-1)
+}
+
 // A NodeError says what went wrong on one node, with a remedy where one is known.
 type NodeError struct {
 	Node string // as the pool names it
@@ -143,7 +156,7 @@ func (e *QuorumError) Error() string {
 			}
 			fmt.Fprintf(&b, " %q", h.Name)
 		}
-		b.WriteString(" by " + withReaders(h.Readers, h.Label))
+		fmt.Fprintf(&b, " by %v", h)
 		if h.Nodes > 0 {
 			fmt.Fprintf(&b, " on %d of %d nodes", h.Nodes, e.Total)
 		}

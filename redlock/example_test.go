@@ -71,6 +71,28 @@ func ExampleLocker_DoAll() {
 	// lost or failed: false
 }
 
+// RDo lets readers run together, and keeps a writer out meanwhile.
+func ExampleLocker_RDo() {
+	locker, disconnect := connect(masters())
+	defer disconnect()
+	ctx := context.Background()
+
+	err := locker.RDo(ctx, "prices", func(context.Context) error {
+		return locker.RDo(ctx, "prices", func(context.Context) error {
+			state, err := locker.Inspect(ctx, "prices")
+			fmt.Println("readers:", state.Readers)
+			_, taken := locker.TryLock(ctx, "prices")
+			fmt.Println("a writer gets in:", !errors.Is(taken, redlock.ErrTaken))
+			return err
+		})
+	})
+	fmt.Println("lost or failed:", err != nil)
+	// Output:
+	// readers: 2
+	// a writer gets in: false
+	// lost or failed: false
+}
+
 // oncePerTick runs a job that all instances of a service start at the same tick, on one
 // of them. A job of a millisecond is done before an instance whose clock is behind asks
 // for the lock. So the lock is kept for half a tick, even if the instance dies. No

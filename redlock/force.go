@@ -33,7 +33,7 @@ func (f Forced) String() string {
 	if len(f.Holders) == 0 {
 		return fmt.Sprintf("nothing of %q was ended", f.Name)
 	}
-	text := fmt.Sprintf("%q was held by %s and is released", f.Name, withReaders(f.Readers, f.Held))
+	text := fmt.Sprintf("%q was held by %s and is released", f.Name, Holder{Label: f.Held, Readers: f.Readers})
 	if f.Held == "" {
 		text = fmt.Sprintf("nobody held %q; what kept others from it is deleted", f.Name)
 	}
@@ -42,7 +42,7 @@ func (f Forced) String() string {
 		if i > 0 {
 			separator = ","
 		}
-		text += fmt.Sprintf("%s the key of %s on %d of %d nodes", separator, withReaders(h.Readers, h.Label), h.Nodes, f.Total)
+		text += fmt.Sprintf("%s the key of %v on %d of %d nodes", separator, h, h.Nodes, f.Total)
 	}
 	return text
 }

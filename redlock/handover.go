@@ -69,6 +69,9 @@ func (k *Lock) Handle() ([]byte, error) {
 	if k.claim.IsShared() {
 		return nil, fmt.Errorf("redlock: hand over %q: a lock that is shared with other readers cannot be handed over: let the other process call RLock itself, before you unlock this one", k.name)
 	}
+	if !k.claim.OneAlone() {
+		return nil, fmt.Errorf("redlock: hand over %q: the slot of a semaphore cannot be handed over: let the other process acquire one itself", k.name)
+	}
 	h := &handle{
 		nodes: k.locker.group.Len(), prefix: k.locker.config.prefix, name: k.name, value: k.claim.Value(),
 		ttl: k.settings.ttl, maxHold: k.settings.maxHold, minHold: k.settings.minHold,

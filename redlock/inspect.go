@@ -60,7 +60,7 @@ func (s State) String() string {
 		}
 		text = fmt.Sprintf("nobody can get %q %s; no holder has a majority, and it is free on %d of %d nodes", s.Name, until, s.Nodes, s.Total)
 	case s.Holder != "":
-		text = fmt.Sprintf("%q is held by %s on %d of %d nodes", s.Name, withReaders(s.Readers, s.Holder), s.Nodes, s.Total)
+		text = fmt.Sprintf("%q is held by %v on %d of %d nodes", s.Name, Holder{Label: s.Holder, Readers: s.Readers}, s.Nodes, s.Total)
 		if s.TTL > 0 {
 			text += fmt.Sprintf(", for %v if it is not extended", s.TTL)
 		} else {

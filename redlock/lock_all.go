@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 // LockAll takes the locks of all these names, or none, and waits until it can. It is [Locker.Lock]
@@ -52,9 +54,7 @@ func (l *Locker) TryLockAll(ctx context.Context, names []string, opts ...LockOpt
 func (l *Locker) LockAllAsync(ctx context.Context, names []string, opts ...LockOption) *Pending {
 	name, set, err := newSet(l.config.prefix, names)
 	if err != nil {
-		p := &Pending{name: name, done: make(chan struct{}), cancel: func() {}}
-		p.grant(nil, err)
-		return p
+		return refused(name, err)
 	}
 	return l.lockAsync(ctx, name, set, opts)
 }
@@ -74,10 +74,12 @@ func (l *Locker) DoAll(ctx context.Context, names []string, fn func(ctx context.
 const maxNames = 128
 
 // A set is several locks that are taken at once, in the order of their names; or one lock that is to
-// be shared with other readers.
+// be shared with other readers; or the slots of a semaphore.
 type set struct {
 	names, keys []string
 	shared      bool
+	slots       *node.Slots // of a semaphore: one of these locks is to be taken; else nil
+	queue       string      // the key of the semaphore
 }
 
 // newSet returns the locks of these names. A single name is no set: then set is nil. name is for
@@ -108,7 +110,7 @@ func newSet(prefix string, names []string) (name string, s *set, err error) {
 
 // allKeys are the keys of a set, nil if there is none.
 func (s *set) allKeys() []string {
-	if s == nil {
+	if s == nil || s.oneOfSlots() {
 		return nil
 	}
 	return s.keys
@@ -116,7 +118,7 @@ func (s *set) allKeys() []string {
 
 // moreKeys are those besides the first one.
 func (s *set) moreKeys() []string {
-	if s == nil {
+	if s == nil || s.oneOfSlots() {
 		return nil
 	}
 	return s.keys[1:]

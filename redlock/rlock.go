@@ -51,6 +51,16 @@ func (l *Locker) TryRLock(ctx context.Context, name string, opts ...LockOption) 
 	return l.tryLock(ctx, name, set, opts)
 }
 
+// RLockAsync asks for the lock called name for reading and returns at once, as [Locker.LockAsync] does.
+// See [Locker.RLock].
+func (l *Locker) RLockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
+	set, err := l.reading(name)
+	if err != nil {
+		return refused(name, err)
+	}
+	return l.lockAsync(ctx, name, set, opts)
+}
+
 // RDo runs fn while it holds the lock called name for reading, as [Locker.Do] does. See
 // [Locker.RLock].
 func (l *Locker) RDo(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) error {
@@ -90,6 +100,9 @@ func (k *Lock) Downgrade(ctx context.Context) error {
 	if k.claim.Several() {
 		return fmt.Errorf("redlock: %s %q: several locks that were taken at once cannot be downgraded: release them, and take what is read with RLock", opDowngrade, k.name)
 	}
+	if !k.claim.OneAlone() && !k.claim.IsShared() {
+		return fmt.Errorf("redlock: %s %q: the slot of a semaphore has no readers", opDowngrade, k.name)
+	}
 	if err := k.locker.enter(); err != nil {
 		return fmt.Errorf("redlock: %s %q: %w", opDowngrade, k.name, err)
 	}
@@ -107,17 +120,6 @@ func readersOf(value string) (readers int, label string) {
 		return n, holderOf(one)
 	}
 	return 0, holderOf(value)
-}
-
-// withReaders names a holder, and says how many readers it is one of.
-func withReaders(readers int, label string) string {
-	switch readers {
-	case 0:
-		return label
-	case 1:
-		return label + ", a reader,"
-	}
-	return fmt.Sprintf("%d readers, such as %s,", readers, label)
 }
 
 // holdersIn is who holds a lock that has this view on a majority.

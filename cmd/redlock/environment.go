@@ -19,7 +19,11 @@ func (r *runCommand) environment(inherited []string, token uint64) []string {
 		"REDLOCK_OWNER=" + r.Owner,
 		"REDLOCK_TTL_MS=" + strconv.FormatInt(r.TTL.Milliseconds(), 10),
 	}
-	hidden := append([]string{nodesVariable + "=", "REDLOCK_TOKEN=", previousVariable + "="}, own...) // also those of an outer lock
+	hidden := append([]string{nodesVariable + "=", "REDLOCK_TOKEN=", "REDLOCK_SLOT=", previousVariable + "="}, own...) // also those of an outer lock
+	if r.Slots > 0 {
+		own[1] += "/" + strconv.Itoa(r.slot)
+		own = append(own, "REDLOCK_SLOT="+strconv.Itoa(r.slot))
+	}
 	if r.Fencing {
 		own = append(own, "REDLOCK_TOKEN="+strconv.FormatUint(token, 10))
 	}

@@ -19,6 +19,7 @@ type jsonState struct {
 	Name    string `json:"name"`
 	State   string `json:"state"`
 	Holder  string `json:"holder"`
+	Readers int    `json:"readers,omitempty"` // that share the lock, Holder among them; 0 if Holder has it alone
 	Nodes   int    `json:"nodes"`
 	Total   int    `json:"total"`
 	TTL     int64  `json:"ttl_ms"`
@@ -27,11 +28,12 @@ type jsonState struct {
 }
 
 type jsonNode struct {
-	Node   string `json:"node"`
-	State  string `json:"state"`
-	Holder string `json:"holder"`
-	TTL    int64  `json:"ttl_ms"`
-	Error  string `json:"error"`
+	Node    string `json:"node"`
+	State   string `json:"state"`
+	Holder  string `json:"holder"`
+	Readers int    `json:"readers,omitempty"`
+	TTL     int64  `json:"ttl_ms"`
+	Error   string `json:"error"`
 }
 
 type jsonStatus struct {
@@ -58,8 +60,9 @@ type jsonList struct {
 }
 
 type jsonEnded struct {
-	Holder string `json:"holder"`
-	Nodes  int    `json:"nodes"`
+	Holder  string `json:"holder"`
+	Readers int    `json:"readers,omitempty"`
+	Nodes   int    `json:"nodes"`
 }
 
 type jsonRelease struct {
@@ -74,7 +77,7 @@ type jsonRelease struct {
 
 // newState is a state for programs.
 func newState(s redlock.State) jsonState {
-	j := jsonState{Name: s.Name, State: "free", Holder: s.Holder, Nodes: s.Nodes, Total: s.Total, TTL: millis(s.TTL), Blocked: millis(s.Blocked), Waiting: s.Waiting}
+	j := jsonState{Name: s.Name, State: "free", Holder: s.Holder, Readers: s.Readers, Nodes: s.Nodes, Total: s.Total, TTL: millis(s.TTL), Blocked: millis(s.Blocked), Waiting: s.Waiting}
 	switch {
 	case s.Total == 0 || s.Unclear:
 		j.State = "unknown"
@@ -98,7 +101,7 @@ func newStatus(name string, s redlock.State, nodes []redlock.NodeState, err erro
 	status := jsonStatus{jsonState: newState(s), Error: errorText(err)}
 	status.Name, status.Total = name, len(nodes)
 	for _, n := range nodes {
-		j := jsonNode{Node: n.Node, State: "free", Holder: n.Holder, TTL: millis(n.TTL), Error: nodeText(n.Err)}
+		j := jsonNode{Node: n.Node, State: "free", Holder: n.Holder, Readers: n.Readers, TTL: millis(n.TTL), Error: nodeText(n.Err)}
 		switch {
 		case n.Err != nil:
 			j.State = "unknown"
@@ -148,7 +151,7 @@ func newRelease(f redlock.Forced, err error) jsonRelease {
 		j.State = "unknown"
 	}
 	for _, h := range f.Holders {
-		j.Ended = append(j.Ended, jsonEnded{h.Label, h.Nodes})
+		j.Ended = append(j.Ended, jsonEnded{h.Label, h.Readers, h.Nodes})
 	}
 	return j
 }
@@ -207,7 +210,7 @@ func writeStatus(w io.Writer, name string, s redlock.State, nodes []redlock.Node
 		case n.Err != nil:
 			said = "unknown: " + strings.ReplaceAll(nodeText(n.Err), "\n", "; ")
 		case n.Holder != "":
-			said = fmt.Sprintf("held by %s, %s", n.Holder, forHowLong(n.TTL))
+			said = fmt.Sprintf("held by %v, %s", redlock.Holder{Label: n.Holder, Readers: n.Readers}, forHowLong(n.TTL))
 		}
 		fmt.Fprintf(&b, "  %-*s  %s\n", widest, n.Node, said)
 	}
@@ -242,7 +245,7 @@ func writeList(w io.Writer, found redlock.Listing) error {
 		case s.Unclear:
 			holder = "unknown"
 		case s.Holder != "":
-			left = howLong(s.TTL)
+			holder, left = redlock.Holder{Label: s.Holder, Readers: s.Readers}.String(), howLong(s.TTL)
 		case s.Blocked != 0:
 			holder, left, nodes = "nobody can get it", howLong(s.Blocked), nodes+" free"
 		default:

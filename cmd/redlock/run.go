@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/semaphore"
 )
 
 // nodes opens the masters to lock on. With --embedded it has some of its own if there are no others.
@@ -172,22 +173,52 @@ func defaultOwner() string {
 
 // acquire waits for the lock, or for a signal that asks to end.
 func (r *runCommand) acquire(locker *redlock.Locker, signals <-chan os.Signal) (*redlock.Lock, error) {
-	request := locker.LockAsync(context.Background(), r.Name)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var lock *redlock.Lock
+	var err error
+	done := make(chan struct{})
+	go func() { // ends with ctx
+		defer close(done)
+		lock, err = r.take(ctx, locker)
+	}()
 	for {
 		select {
-		case <-request.Done():
-			lock, err := request.Wait(context.Background())
+		case <-done:
 			return lock, r.refusal(err)
 		case sig := <-signals:
 			switch {
 			case child.Ends(sig):
-				request.Cancel()
+				cancel()
+				if <-done; lock != nil { // it was granted just now
+					_ = lock.Unlock(context.Background()) // or it expires
+				}
 				return nil, endWith(exitSignal+child.Number(sig), fmt.Errorf("%v while waiting for the lock %q", sig, r.Name))
 			case child.Suspends(sig):
 				child.Suspend()
 			}
 		}
 	}
+}
+
+// take waits for the lock, alone or shared with readers, or for a slot.
+func (r *runCommand) take(ctx context.Context, locker *redlock.Locker) (*redlock.Lock, error) {
+	switch {
+	case r.Shared:
+		return locker.RLock(ctx, r.Name)
+	case r.Slots == 0:
+		return locker.Lock(ctx, r.Name)
+	}
+	s, err := semaphore.New(locker, r.Name, r.Slots)
+	if err != nil {
+		return nil, endWith(exitUsage, optionWords(err))
+	}
+	p, err := s.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.slot = p.Slot()
+	return p.Lock(), nil
 }
 
 // refusal returns the error of a request with its exit code. The error of a wait that timed out

@@ -13,6 +13,8 @@ type runCommand struct {
 	TTL      time.Duration `name:"ttl" default:"8s" help:"How long the lock outlives this process if it dies. It is renewed after each third of that."`
 	Wait     time.Duration `default:"0s" placeholder:"TIME" help:"How long to wait while another holder has the lock. Default: one attempt."`
 	Fair     bool          `help:"Wait first come, first served, among all waiters with --fair. Needs --wait."`
+	Shared   bool          `help:"Share the lock with other runs that use --shared (readers). A run without it is alone."`
+	Slots    int           `placeholder:"K" help:"Let K runs with this name run at the same time, 1 to 256. The command finds the number of its slot in REDLOCK_SLOT, from 0: no other run has it meanwhile."`
 	Fencing  bool          `help:"Give the command a fencing token in REDLOCK_TOKEN. It is larger for each later holder with --fencing. A database that remembers the largest token can reject a holder that was delayed."`
 	Guard    time.Duration `placeholder:"LONGEST" help:"After a restart of a node, wait until locks of this TTL have expired before it grants locks. Give the longest TTL of all locks. All clients must use --guard, with the same TTL and number of nodes."`
 	Timeout  time.Duration `name:"node-timeout" placeholder:"TIME" help:"How long to wait for the answer of one node. Default: a sixteenth of the TTL, at least 20ms, at most 1s."`
@@ -24,6 +26,7 @@ type runCommand struct {
 	Quiet    bool          `short:"q" xor:"talk" help:"Print nothing if another holder has the lock, and no warnings about --node. Errors are still printed."`
 	Verbose  bool          `short:"v" xor:"talk" help:"Print events on stderr: new ones at once, repeated ones with their number."`
 	round    func(redlock.RoundInfo)
+	slot     int      // that was taken, with --slots
 	Command  []string `arg:"" optional:"" passthrough:"partial" help:"The command and its arguments, after --. Without one the lock is held until the standard input ends."`
 }
 
@@ -60,6 +63,7 @@ The command's environment has:
   REDLOCK_OWNER    the label that others see
   REDLOCK_TTL_MS   its time to live in milliseconds
   REDLOCK_TOKEN    its fencing token, with --fencing
+  REDLOCK_SLOT     the number of its slot, with --slots; REDLOCK_KEY is that of the slot
 
 Exit codes, and the words of --status-fd:
 
@@ -93,6 +97,12 @@ func (r *runCommand) Validate() error {
 	}
 	if r.Guard < 0 {
 		return fmt.Errorf("--guard: must not be negative")
+	}
+	if r.Slots < 0 || r.Slots > 256 {
+		return fmt.Errorf("--slots: must be 1 to 256")
+	}
+	if r.Slots > 0 && r.Shared {
+		return fmt.Errorf("--slots and --shared: give one of them: readers are as many as want to read")
 	}
 	if r.Grace < 0 {
 		return fmt.Errorf("--grace: must not be negative")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,6 +67,50 @@ func TestALockThatIsTakenIs75AndNamesItsHolder(t *testing.T) {
 	p.expectSaid("taken by host-7 on")
 	_ = holder.stdin.Close()
 	holder.expectCode(1) // of read, at the end of its input
+}
+
+func TestRunsWithSharedShareTheLockAndKeepOutOthers(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	args := lockArgs(cluster, "sh", "-c", "echo ready; read line")
+	one := start(t, with(args, "--shared", "--owner", "host-7")...)
+	one.expectLine("ready")
+	other := start(t, with(args, "--shared", "--owner", "host-7")...)
+	other.expectLine("ready")
+	p := start(t, lockArgs(cluster, "echo", "ran")...)
+	if out := p.expectCode(exitNotAcquired); out != "" {
+		t.Errorf("the command ran: %q", out)
+	}
+	p.expectSaid("taken by host-7 and 1 other reader on")
+	for _, p := range []*process{one, other} {
+		_ = p.stdin.Close()
+		p.expectCode(1) // of read, at the end of its input
+	}
+	start(t, lockArgs(cluster, "echo", "ran")...).expectCode(0)
+}
+
+func TestRunsWithSlotsRunAtTheSameTimeEachWithANumber(t *testing.T) {
+	t.Parallel()
+	cluster := redlocktest.New(t, 3)
+	args := lockArgs(cluster, "sh", "-c", `echo "$REDLOCK_SLOT $REDLOCK_KEY"; read line`)
+	one := start(t, with(args, "--slots", "2")...)
+	other := start(t, with(args, "--slots", "2")...)
+	slots := []string{one.line(), other.line()}
+	slices.Sort(slots)
+	if want := []string{"0 " + lockName + "/0", "1 " + lockName + "/1"}; !slices.Equal(slots, want) {
+		t.Errorf("slots %q, want %q", slots, want)
+	}
+	p := start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "2")...)
+	if out := p.expectCode(exitNotAcquired); out != "" {
+		t.Errorf("the command ran: %q", out)
+	}
+	_ = one.stdin.Close()
+	one.expectCode(1) // of read, at the end of its input
+	start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "2")...).expectCode(0)
+	_ = other.stdin.Close()
+	other.expectCode(1)
+	start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "2", "--shared")...).expectCode(exitUsage)
+	start(t, with(lockArgs(cluster, "echo", "ran"), "--slots", "257")...).expectCode(exitUsage)
 }
 
 func TestTooFewNodesAre69AndSayWhatEachMet(t *testing.T) {

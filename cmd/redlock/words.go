@@ -96,7 +96,7 @@ func quorumWords(q *redlock.QuorumError) string {
 	}
 	var by []string
 	for _, h := range q.Holders {
-		by = append(by, fmt.Sprintf("by %s on %d of %d nodes", h.Label, h.Nodes, q.Total))
+		by = append(by, fmt.Sprintf("by %v on %d of %d nodes", h, h.Nodes, q.Total))
 	}
 	text := "taken " + strings.Join(by, ", ")
 	if q.Nodes != nil {

@@ -145,6 +145,7 @@ func TestAMissingRightIsAnErrorOnlyWithTheOptionThatNeedsIt(t *testing.T) {
 		"WithFair":         {node.ToQueue, func(s *Settings) { s.Fair = true }, "WithFair", Note},
 		"WithFencing":      {node.ToFence, func(s *Settings) { s.Fencing = true }, "WithFencing", Note},
 		"WithRestartGuard": {node.ToGuard, guards, "WithRestartGuard", Note},
+		"RLock":            {node.ToShare, nil, "locks for reading", Note},
 		"wake-ups":         {node.ToWake, nil, "not notified of releases", Warning},
 		"large texts":      {node.ToBound, nil, "large text", Note},
 		"pings":            {node.ToPing, nil, "made again", Warning},

@@ -78,8 +78,11 @@ func (j *judge) commands() {
 	report(node.ToPing, Warning, pings)
 	report(node.ToBound, Note, "speed, where a large text has the name of a lock: all of it is read")
 	report(node.ToQueue, asked[j.Fair], "waiting with WithFair, which is refused")
+	report(node.ToShare, Note, sharing)
 	report(node.ToFence, asked[j.Fencing], "locks with WithFencing, which are refused")
 	report(node.ToGuard, asked[j.guarded()], "locks with WithRestartGuard, which are refused")
 }
+
+const sharing = "locks for reading (RLock), which are refused; and a Lock that meets readers takes them for other data"
 
 const pings = "speed: subscriptions of waiters end after a second, and are made again"

@@ -103,6 +103,7 @@ func (j *judge) rights() {
 	}
 	report(Warning, node.ToWake, "speed: waiters are not notified of releases, and retry after their delay")
 	report(Warning, node.ToPing, pings)
+	report(Note, node.ToShare, sharing)
 	report(Note, node.ToBound, "speed, where a large text has the name of a lock: all of it is read")
 	asked := map[bool]Severity{false: Note, true: Error}
 	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")

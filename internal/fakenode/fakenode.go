@@ -73,7 +73,8 @@ type Command struct {
 
 type entry struct {
 	value   string
-	expires time.Time // zero: never
+	expires time.Time            // zero: never
+	readers map[string]time.Time // the values of readers, with the end of each; nil if value holds the key alone
 }
 
 // New returns a healthy, empty node.
@@ -244,6 +245,9 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		if f.NoNative {
 			return nil, pool.Error("ERR syntax error")
 		}
+		if held, _ := n.get(args[1].(string)); held.readers != nil {
+			return nil, errReaders
+		}
 		return n.acquire(n.note(Command{Verb: verb, Does: "acquire", Key: args[1].(string), Value: args[2].(string)}), args[6])
 	case "EVALSHA", "EVAL":
 		known, ok := n.script(verb, args[1].(string))
@@ -282,6 +286,9 @@ func (n *Node) note(c Command) Command {
 
 func (n *Node) get(key string) (entry, bool) {
 	e, ok := n.keys[key]
+	if e.readers != nil {
+		e, ok = asReaders(e)
+	}
 	if ok && !e.expires.IsZero() && !e.expires.After(time.Now()) {
 		delete(n.keys, key)
 		return entry{}, false
@@ -298,5 +305,5 @@ func (n *Node) flag(key, value string, ttl int64) {
 }
 
 func (n *Node) set(key, value string, ttl any) {
-	n.keys[key] = entry{value, time.Now().Add(time.Duration(ttl.(int64)) * time.Millisecond)}
+	n.keys[key] = entry{value: value, expires: time.Now().Add(time.Duration(ttl.(int64)) * time.Millisecond)}
 }

@@ -36,6 +36,16 @@ func (n *Node) run(verb string, script lua.Call, f Faults) (any, error) {
 		return n.read(script, f)
 	case lua.Publish, lua.PublishHeld:
 		return n.publishValue(script)
+	case lua.AcquireShared, lua.AcquireSharedInTurn, lua.ExtendShared, lua.ReleaseShared:
+		c.Does = map[lua.Script]string{lua.ExtendShared: "extend", lua.ReleaseShared: "release"}[script.Script]
+		if c.Does == "" {
+			c.Does = "acquire"
+		}
+		return n.shared(n.note(c), script)
+	case lua.AcquireAny, lua.FencedAcquireAny, lua.AcquireAnyInTurn, lua.FencedAcquireAnyInTurn:
+		return n.takeSlot(verb, script, f), nil
+	case lua.ReleaseAny:
+		return n.giveSlot(verb, script), nil
 	case lua.AcquireAll, lua.ExtendAll, lua.ReleaseAll, lua.SwapAll:
 		return n.several(verb, script)
 	case lua.Inspect:
@@ -62,6 +72,16 @@ func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 			waiter += "."
 		}
 		n.flag(script.Key("wait"), waiter, script.Arg("flagTTL").(int64))
+	}
+	if intent := script.Key("intent"); intent != "" {
+		defer func() {
+			if now := n.keys[c.Key]; now.readers == nil && now.value == c.Value && !exists {
+				delete(n.keys, intent)
+			}
+		}()
+		if held.readers != nil {
+			n.set(intent, script.Arg("waiter").(string), script.Arg("flagTTL"))
+		}
 	}
 	if script.Key("fence") != "" {
 		return n.fencedWait(c, fenceOf(script, f.Ahead), script.Arg("ttl"))
@@ -111,10 +131,10 @@ func (n *Node) release(c Command, script lua.Call) (any, error) {
 	}
 	delete(n.keys, c.Key)
 	flag, flagged := n.get(script.Key("wait"))
-	if !flagged {
+	releaser, notifies := script.Arg("releaser").(string)
+	if !flagged || !notifies {
 		return int64(1), nil
 	}
-	releaser := script.Arg("releaser").(string)
 	channel := strings.TrimSuffix(script.Key("wait"), "wait") + "wake"
 	if first, queued := strings.CutSuffix(flag.value, "."); queued {
 		n.publish(channel, first)

@@ -55,6 +55,8 @@ type Claim struct {
 	retakeUntil time.Time     // until then nodes without the value are asked again
 	noRetake    bool          // they are never asked again
 	shared      atomic.Bool   // it is that of a reader
+	strays      atomic.Bool   // a node may have another slot than the chosen one
+	chosen      atomic.Int32  // which slot of a semaphore it was granted, counted from 1; 0 if it is of none
 	abandoned   atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
 	askTimer    *time.Timer   // runs askDenied
 	askPause    time.Duration // before the timer fires
@@ -90,8 +92,18 @@ func (c *Claim) Value() string { return c.entry.Value() }
 // Key is the key on the nodes, the first one of several.
 func (c *Claim) Key() string { return c.entry.Key() }
 
-// Keys are all of them.
-func (c *Claim) Keys() []string { return c.entry.Keys() }
+// Keys are all of them. Of slots it is the one that was granted.
+func (c *Claim) Keys() []string {
+	if chosen := c.chosen.Load(); chosen > 0 {
+		return c.entry.Chosen(int(chosen) - 1).Keys()
+	}
+	return c.entry.Keys()
+}
+
+// OneAlone reports whether the claim is about one key, and to hold it alone: that of a plain lock.
+func (c *Claim) OneAlone() bool {
+	return c.entry.Grant() == node.OneKey && !c.shared.Load() && c.chosen.Load() == 0
+}
 
 // Several reports whether the claim is about several keys.
 func (c *Claim) Several() bool { return c.entry.Grant() == node.AllKeys }
@@ -104,9 +116,12 @@ func (c *Claim) Share() { c.shared.Store(true) }
 func (c *Claim) IsShared() bool { return c.shared.Load() }
 
 // asked is the entry of the next request.
-func (c *Claim) asked() node.Entry {
-	if c.shared.Load() {
+func (c *Claim) asked(verb node.Verb) node.Entry {
+	switch chosen := c.chosen.Load(); {
+	case c.shared.Load():
 		return c.entry.Shared()
+	case chosen > 0 && !(verb == node.Release && c.strays.Load()):
+		return c.entry.Chosen(int(chosen) - 1)
 	}
 	return c.entry
 }

@@ -102,6 +102,7 @@ func (c *Claim) takeAnswer(last *call, a node.Answer) *call {
 	c.measure(&last.Call, a)
 	c.detectDuplicate(i, a, 0)
 	s.learn(last.Request.Verb, a, c.lifetime(last))
+	c.noteSlot(last, a)
 	if s.duplicate && (a.Status == node.Granted || a.Status == node.Extended) {
 		a.Status, a.Err = node.Failed, errDuplicate
 	}
@@ -127,6 +128,7 @@ func (c *Claim) takeLate(last *call, a node.Answer) {
 	s := &c.states[last.Index]
 	c.detectDuplicate(last.Index, a, 1)
 	s.learnLate(last.Request.Verb, a, c.lifetime(last))
+	c.noteSlot(last, a)
 	if s.pendingRelease {
 		c.group.pending[last.Index].clientReturned(c)
 	}
@@ -192,7 +194,7 @@ func (c *Claim) fillRequest(r *node.Request, verb node.Verb, entry node.Entry, t
 // backgroundCall makes a call for which no round waits.
 func (c *Claim) backgroundCall(i int, verb node.Verb, ttl time.Duration) *call {
 	request := new(node.Request)
-	entry := c.asked()
+	entry := c.asked(verb)
 	if verb == node.Acquire { // on a node that lost the key of a lock that is held
 		entry = entry.Retake()
 	}

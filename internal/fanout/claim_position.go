@@ -52,7 +52,7 @@ func (c *Claim) LeaveQueue(value string) {
 	id, left := c.flag.ID, Position{Ticket: c.flag.Position.Ticket, TTL: c.flag.Position.TTL}
 	c.mu.Unlock()
 	if left.Ticket > 0 {
-		c.group.LeaveQueue(id.(string), c.entry.Keys(), value, c.timeout, left)
+		c.group.LeaveQueue(id.(string), c.entry.Queues(), value, c.timeout, left)
 	}
 }
 

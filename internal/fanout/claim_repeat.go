@@ -34,11 +34,11 @@ func (c *Claim) releaseRequest() *node.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.requeue && c.nextAttempt {
-		return node.NewRequest(node.Release, c.asked(), 0, node.WaiterFlag{})
+		return node.NewRequest(node.Release, c.asked(node.Release), 0, node.WaiterFlag{})
 	}
 	request := new(node.Request)
 	verb, ttl := c.releaseVerb()
-	c.fillRequest(request, verb, c.asked(), ttl)
+	c.fillRequest(request, verb, c.asked(verb), ttl)
 	return request
 }
 

@@ -18,6 +18,7 @@ type nodeState struct {
 	extendUnknown        bool  // the outcome of an extension is unknown
 	held                 bool  // as last known, until heldUntil
 	heldUntil            time.Time
+	slot                 uint8         // that it has granted, of a semaphore
 	duplicate            bool          // the node is the same server as another one, which counts for both
 	pendingRelease       bool          // the node's releaseQueue repeats the release
 	settled              bool          // released, and the value cannot come back

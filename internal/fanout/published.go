@@ -27,6 +27,10 @@ func (g *Group) Publish(ctx context.Context, key string, claim *Claim, p node.Pu
 	var lock *node.Entry
 	if claim != nil {
 		lock = &claim.entry
+		if claim.chosen.Load() > 0 {
+			slot := claim.asked(node.Publish)
+			lock = &slot
+		}
 	}
 	return g.ask(ctx, &query{request: node.NewPublish(key, lock, p), to: to, unasked: node.Superseded, enough: enough, every: every, ended: ended}, timeout)
 }

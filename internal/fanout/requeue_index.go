@@ -6,13 +6,13 @@ package fanout
 // many waiters may leave at once.
 type requeueIndex map[position]*Claim
 
-// A position is that of a waiter in the wait queue for a key, the first one of several.
+// A position is that of a waiter in a wait queue, the first one of several.
 type position struct{ waiterID, key string }
 
 // position is where the release of the claim puts its waiter back.
 func (c *Claim) position() position {
 	id, _ := c.flag.ID.(string)
-	return position{id, c.entry.Key()}
+	return position{id, c.entry.Queues()[0]}
 }
 
 func (x requeueIndex) add(c *Claim) {

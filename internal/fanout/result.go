@@ -104,17 +104,20 @@ func (r Result) Readers() bool {
 // Split reports whether the round was lost without a winner, as far as the answers tell:
 // each of several contenders has taken the lock on some nodes, and rolls back. No value is
 // on more than half of the nodes that did not fail. On the nodes that have not answered the
-// value may be ours.
+// value may be ours. Readers count as one value: no reader is on more nodes than all of them.
 func (r Result) Split() bool {
+	if r.round.request.Grant() == node.AnyKey { // contenders have taken different slots
+		return r.Outcome == quorum.Lost && r.Granted() > r.Yes
+	}
 	most := r.largestHolder()
-	return r.Outcome == quorum.Lost && most > 0 && !r.Readers() && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
+	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
 }
 
 // NoHolder reports whether it is certain that the lock is not held, although we won no
 // majority: no other value has one, even if it is on all nodes that have not answered. Of several
 // keys that is never certain: a node names the holder of one of them.
 func (r Result) NoHolder() bool {
-	if r.round.request.Grant() == node.AllKeys || r.Readers() {
+	if grant := r.round.request.Grant(); grant == node.AllKeys || grant == node.AnyKey || r.Readers() {
 		return false
 	}
 	most := r.largestHolder()
@@ -122,7 +125,7 @@ func (r Result) NoHolder() bool {
 }
 
 // largestHolder is the largest number of nodes that said that one and the same value has
-// the lock, or the same one of several.
+// the lock, or the same one of several, or that readers have it.
 func (r Result) largestHolder() (most int) {
 	for i := range r.calls {
 		a, answered := r.Answer(i)
@@ -137,11 +140,12 @@ func (r Result) largestHolder() (most int) {
 	return most
 }
 
-// holding is how many of the nodes up to the last one said that a value has a key.
+// holding is how many of the nodes up to the last one said that a value, or readers, have a key.
 func (r Result) holding(last int, what node.Holding) (n int) {
 	for i := range last + 1 {
 		a, answered := r.Answer(i)
-		if answered && a.Status == node.Taken && (a.Index == what.Index && a.Holder == what.Holder || slices.Contains(a.Others(), what)) {
+		same := func(other node.Holding) bool { return other.Index == what.Index && ViewOf(other.Holder) == ViewOf(what.Holder) }
+		if answered && a.Status == node.Taken && (same(node.Holding{Index: a.Index, Holder: a.Holder}) || slices.ContainsFunc(a.Others(), same)) {
 			n++
 		}
 	}

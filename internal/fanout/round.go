@@ -29,7 +29,7 @@ func newRound(ctx context.Context, verb node.Verb, c *Claim, ttl, timeout time.D
 	g := c.group
 	r := g.round()
 	r.group = g
-	c.fillRequest(&r.request, verb, c.asked(), ttl)
+	c.fillRequest(&r.request, verb, c.asked(verb), ttl)
 	r.deadline = node.MakeDeadline(ctx, timeout)
 	r.tally.Nodes = len(r.calls)
 	r.needsAll = endless(ctx, verb) && g.Majority() == len(r.calls)
@@ -114,6 +114,10 @@ func (r *Round) count(c *call) {
 	c.counted = true
 	switch c.answer.Status {
 	case node.Granted, node.Extended, node.Deleted:
+		if r.request.Grant() == node.AnyKey && r.request.Verb.Takes() {
+			r.countSlot()
+			break
+		}
 		r.tally.Yes++
 	case node.Taken, node.Queued, node.TokenTooSmall, node.Absent:
 		r.tally.No++

@@ -17,6 +17,7 @@ var acls = [...]ACL{
 	ToFence: {"~{{prefix}*}:*", "", "+get +set +time"},
 	ToGuard: {"~" + markerKey + " ~" + quarantineKey, "", "+get +set +pttl +info"},
 	ToBound: {"~{prefix}*", "", "+getrange"},
+	ToShare: {"~{{prefix}*}:*", "", "+time +get +exists +zadd +zscore +zrange +zrem +zremrangebyscore +zrevrange +zcount +pexpireat"},
 	ToPing:  {"", "", "+ping"},
 }
 
@@ -42,6 +43,8 @@ func purposeOf(option string) Purpose {
 		return ToFence
 	case "WithRestartGuard":
 		return ToGuard
+	case optionShared:
+		return ToShare
 	}
 	return ToLock
 }

@@ -87,8 +87,13 @@ func (r *Request) unexpected(reply any) Answer {
 
 // read reads what a script replies without a fencing token.
 func (r *Request) read(reply any) Answer {
-	if r.Verb.Takes() && r.entry.Grant() == Shared {
-		return r.readShared(reply)
+	if r.Verb.Takes() {
+		switch r.entry.Grant() {
+		case Shared:
+			return r.readShared(reply)
+		case AnyKey:
+			return r.readAny(reply)
+		}
 	}
 	switch r.Verb {
 	case Acquire, AcquireOrFlag:

@@ -42,6 +42,7 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 	plain := NewEntry("job", "VALUE").Replacing("FORMER")
 	guarded := guardedScripts.NewEntry("job", "VALUE")
 	several := NewEntry("job", "VALUE").And("other")
+	slots := NewEntry("", "VALUE").AnyOf(NewSlots("jobs/", "jobs/0", "jobs/1"), 1)
 	text := Publication{Version: Version{1700000000000000, 1, 4711}, Text: "TEXT", Retention: 24 * time.Hour, Kept: 48 * time.Hour}
 	again := text
 	again.Former = true
@@ -78,6 +79,11 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"A further attempt of Lock after one that found readers", NewRequest(AcquireOrFlag, plain, ttl, intent), []form{evalsha}},
 		{"Extend and each renewal of a reader, and Downgrade", NewRequest(Extend, plain.Shared(), ttl, flag), []form{evalsha}},
 		{"Unlock of a reader", NewRequest(Release, plain.Shared(), 0, released), []form{evalsha}},
+		{"TryAcquire of a semaphore, and the first attempt of Acquire", NewRequest(Acquire, slots, ttl, flag), []form{evalsha}},
+		{"A further attempt of Acquire", NewRequest(AcquireOrFlag, slots, ttl, flag), []form{evalsha}},
+		{"An attempt that failed, on each node that may have granted a slot", NewRequest(Release, slots, 0, WaiterFlag{}), []form{evalsha}},
+		{"Extend of a permit", NewRequest(Extend, slots.Chosen(1), ttl, flag), []form{evalsha}},
+		{"Release of a permit", NewRequest(Release, slots.Chosen(1), 0, released), []form{evalsha}},
 		{"Board.Latest, and each read of a watched path", NewRead(ValueKey("job"), true), []form{evalsha}},
 		{"Board.Publish first asks for the version", NewRead(ValueKey("job"), false), []form{evalsha}},
 		{"Then it stores the text", NewPublish(ValueKey("job"), nil, text), []form{evalsha}},

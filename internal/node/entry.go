@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// A Grant says what an attempt asks every node for: one key, or all of several. Claims, rounds and
-// leases count nodes that grant, whatever it is. What a new kind needs:
+// A Grant says what an attempt asks every node for: one key alone, or with other readers; all of several,
+// or any of them. Claims, rounds and leases count nodes that grant, whatever it is. What a new kind
+// needs:
 //
 //   - here: a constant, and how an Entry of that kind is made; in package fanout, NewClaim
 //   - its scripts: lua/*.lua, lua/specs.go, and scripts.go, which names the script of each verb
@@ -33,6 +34,7 @@ const (
 	OneKey  Grant = iota // the key holds the value
 	AllKeys              // every one of several keys holds it, or none
 	Shared               // the key has it, among those of other readers
+	AnyKey               // one of several keys holds it
 	grants               // how many kinds there are
 )
 
@@ -48,6 +50,8 @@ type Entry struct {
 type rare struct {
 	more      []any      // the other keys of AllKeys
 	shared    bool       // the Grant is Shared
+	slots     *Slots     // of AnyKey, and of the key that was chosen; else nil
+	first     int64      // of AnyKey: the key to try first
 	former    string     // the value that Swap replaces
 	published *published // what Read and Publish are about
 }
@@ -115,6 +119,8 @@ func (e *Entry) Grant() Grant {
 	case e.rare == nil:
 	case e.rare.shared:
 		return Shared
+	case e.rare.slots != nil && e.rare != &e.rare.slots.chosen:
+		return AnyKey
 	case len(e.rare.more) > 0:
 		return AllKeys
 	}
@@ -131,6 +137,15 @@ func (e Entry) Keys() []string {
 		keys = append(keys, key.(string))
 	}
 	return keys
+}
+
+// Queues returns the keys whose side keys are the wait queues: those of the locks, or the one of a
+// semaphore.
+func (e Entry) Queues() []string {
+	if e.rare != nil && e.rare.slots != nil {
+		return []string{e.rare.slots.queue}
+	}
+	return e.Keys()
 }
 
 // Value returns what the keys hold.

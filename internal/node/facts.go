@@ -111,6 +111,7 @@ const (
 	ToFence                // WithFencing
 	ToGuard                // WithRestartGuard
 	ToBound                // a large text under a lock's name is not moved
+	ToShare                // RLock
 	ToPing                 // a silent node, and a subscription, are watched
 )
 

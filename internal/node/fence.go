@@ -36,7 +36,7 @@ func (e Entry) Retake() Entry {
 
 // counter is the key of the largest token of the lock with this key.
 func (r *Request) counter(key any) any {
-	if r.entry.Grant() == OneKey {
+	if r.entry.rare == nil || r.entry.rare.slots == nil && r.entry.Grant() == OneKey {
 		return r.entry.fence.counter
 	}
 	return SideKey(key.(string), "fence")

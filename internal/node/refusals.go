@@ -19,7 +19,7 @@ func rightsOf(option string) string {
 const (
 	// rightsOfScripts is for servers that let a user run a script, but not the commands in it.
 	// See rightsOf for what is missing where that is known.
-	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair too"
+	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair and of RLock, too"
 	noPassword      = "this server has no password: take it out of this node's client, or give the server one"
 	database        = "give this node's client a database that the server has (databases in its configuration file), such as 0"
 	aCluster        = "this is a node of a cluster; a lock needs independent masters: " + OutOfCluster

@@ -11,10 +11,12 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 	count := len(to)
 	to = r.keys(append(to, nil), flag)
 	to[count] = int64(len(to) - count - 1)
-	if r.entry.Grant() == AllKeys {
+	if grant := r.entry.Grant(); grant == AllKeys || grant == AnyKey {
 		to = append(to, int64(1+len(r.entry.more())))
 	}
 	switch script {
+	case lua.AcquireAny, lua.FencedAcquireAny, lua.AcquireAnyInTurn, lua.FencedAcquireAnyInTurn:
+		return r.anyArgs(to, flag)
 	case lua.AcquireOrFlag, lua.AcquireAll, lua.AcquireShared:
 		return r.waitArgs(to, flag)
 	case lua.FencedAcquireOrFlag, lua.FencedAcquireAll:
@@ -23,7 +25,7 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 		return r.turnArgs(to, flag)
 	case lua.FencedAcquireInTurn, lua.FencedAcquireAllInTurn:
 		return r.fencedTurnArgs(to, flag)
-	case lua.Release, lua.Short, lua.ReleaseAll, lua.ReleaseShared:
+	case lua.Release, lua.Short, lua.ReleaseAll, lua.ReleaseShared, lua.ReleaseAny:
 		return r.releaseArgs(to, flag)
 	case lua.Inspect:
 		return append(to, millis(flag.TTL))
@@ -37,6 +39,21 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 // after the other.
 func (r *Request) keys(to []any, flag *WaiterFlag) []any {
 	guarded := r.Verb.Takes() && r.entry.scripts.guarded
+	if r.entry.Grant() == AnyKey {
+		to = append(to, SideKey(r.entry.rare.slots.queue, "wait"))
+		if r.Verb != AcquireOrFlag {
+			to = append(to, SideKey(r.entry.rare.slots.queue, "queue"), SideKey(r.entry.rare.slots.queue, "lease"))
+		}
+		if guarded {
+			to = append(to, markerKey, quarantineKey)
+		}
+		for _, key := range r.entry.rare.slots.keys {
+			if to = append(to, key); r.fenced() {
+				to = append(to, r.counter(key))
+			}
+		}
+		return to
+	}
 	if r.entry.Grant() == AllKeys {
 		if guarded {
 			to = append(to, markerKey, quarantineKey)
@@ -57,7 +74,7 @@ func (r *Request) keys(to []any, flag *WaiterFlag) []any {
 // sideKeys appends the keys that belong to the lock with one key. The last ones are left out
 // where the request does not need them.
 func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
-	side := func(what string) any { return SideKey(key.(string), what) }
+	side := func(what string) any { return SideKey(r.entry.base(key), what) }
 	if r.fenced() {
 		to = append(to, r.counter(key))
 	}
@@ -88,6 +105,27 @@ func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
 	}
 	if withQueue {
 		to = append(to, side("queue"), side("lease"))
+	}
+	return to
+}
+
+// anyArgs are those of an attempt to take one of several keys. They are all given: without a flag its
+// TTL is 0.
+func (r *Request) anyArgs(to []any, flag *WaiterFlag) []any {
+	to = append(to, r.entry.value, r.ttl, r.entry.rare.first)
+	if r.fenced() {
+		to = append(to, r.entry.fence.number, r.tokenTTL)
+	}
+	if flag.ID == nil {
+		flag = &WaiterFlag{ID: ""}
+	}
+	if r.Verb == AcquireInTurn {
+		to = r.queueArgs(to, flag)
+	} else {
+		to = append(to, flag.ID, millis(flag.TTL))
+	}
+	if r.fenced() {
+		return r.retakeArg(to)
 	}
 	return to
 }

@@ -117,7 +117,8 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 }
 
 // manyKeys are the scripts about several locks.
-var manyKeys = []lua.Script{lua.AcquireAll, lua.FencedAcquireAll, lua.AcquireAllInTurn, lua.FencedAcquireAllInTurn, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List}
+var manyKeys = []lua.Script{lua.AcquireAll, lua.FencedAcquireAll, lua.AcquireAllInTurn, lua.FencedAcquireAllInTurn, lua.ExtendAll, lua.ExpireAll, lua.ReleaseAll, lua.SwapAll, lua.List,
+	lua.AcquireAny, lua.FencedAcquireAny, lua.AcquireAnyInTurn, lua.FencedAcquireAnyInTurn, lua.ReleaseAny}
 
 func TestEveryLockOfSeveralHasItsKeysInTheSpecsOrder(t *testing.T) {
 	flag := WaiterFlag{ID: "me", TTL: 16 * time.Millisecond}

@@ -44,6 +44,12 @@ var scripts = [grants][ping]lua.Script{
 		Release:       lua.ReleaseShared,
 		Expire:        lua.ExtendShared,
 	},
+	AnyKey: {
+		Acquire:       lua.AcquireAny,
+		AcquireOrFlag: lua.AcquireAny,
+		AcquireInTurn: lua.AcquireAnyInTurn,
+		Release:       lua.ReleaseAny,
+	},
 }
 
 // script is which script the request runs in one form.
@@ -52,6 +58,10 @@ func (r *Request) script(f form) lua.Script {
 	switch {
 	case r.Verb == Read || r.Verb == Publish:
 		return r.publishedScript()
+	case grant == AnyKey && r.fenced() && r.Verb == AcquireInTurn:
+		return lua.FencedAcquireAnyInTurn
+	case grant == AnyKey && r.fenced():
+		return lua.FencedAcquireAny
 	case grant == AllKeys && r.fenced() && r.Verb == AcquireInTurn:
 		return lua.FencedAcquireAllInTurn
 	case grant == AllKeys && r.fenced():

@@ -92,8 +92,10 @@ func (s step) failure(err error) error {
 	switch {
 	case r.entry.Grant() == AllKeys:
 		refused.option = "a lock on several names"
+	case r.entry.Grant() == AnyKey:
+		refused.option = "a semaphore"
 	case r.entry.Grant() == Shared:
-		refused.option = "a lock that readers share"
+		refused.option = optionShared
 	case r.Verb == Read, r.Verb == Publish:
 		refused.option = "a published value"
 	case !r.Verb.Takes():
@@ -106,6 +108,8 @@ func (s step) failure(err error) error {
 	}
 	return refused
 }
+
+const optionShared = "a lock that readers share"
 
 // A formsRefused error is the error of a server that refuses all forms of a request.
 type formsRefused struct {

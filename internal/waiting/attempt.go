@@ -78,14 +78,14 @@ func (w *Waiter) Draw(largest int64) {
 // Granted ends the wait with the lock h. The caller stays in the queue until the lock ends and
 // its entry leaves.
 //
-// A reader leaves the queue here, and the next one asks at once. With WithFair, too, it leaves the queue here: the next caller asks from now on, so that the nodes
+// A reader leaves the queue here, and so does the holder of a slot: the next one asks at once. With WithFair, too, it leaves the queue here: the next caller asks from now on, so that the nodes
 // keep its position. left is then the position that the release of the lock is to give up. It is
 // zero if a waiter with a ticket is left.
 func (w *Waiter) Granted(h Holder) (left fanout.Position) {
 	w.granted = true
 	switch {
 	case w.entry == nil:
-	case w.shared:
+	case w.shared, w.slots:
 		left = w.entry.admitted()
 	case w.fair:
 		var inherited bool

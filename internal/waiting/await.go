@@ -18,7 +18,7 @@ const drawPause = 5 * time.Millisecond
 // then, so that the nodes are notified.
 func (w *Waiter) Await(ctx context.Context, f Failure) bool {
 	w.readers = f.Readers && !w.shared
-	if w.shared && !w.isHead() {
+	if (w.shared || w.slots) && !w.isHead() {
 		return w.becomeHead(ctx, func() {}) // and asks again at once: the head may have been let in
 	}
 	if w.subscription == nil {

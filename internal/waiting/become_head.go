@@ -18,8 +18,8 @@ func (w *Waiter) Ready(ctx context.Context, behind func()) bool {
 	if w.entry == nil {
 		return true
 	}
-	if w.shared && !w.fair && w.entry.lastFailure() == nil {
-		return true // readers do not keep each other out: see Await
+	if (w.shared || w.slots) && !w.fair && w.entry.lastFailure() == nil {
+		return true // they do not keep each other out: see Await
 	}
 	if !w.becomeHead(ctx, behind) || !w.fair && !w.backOff(ctx) {
 		return false

@@ -173,7 +173,7 @@ func (e *Entry) granted(h Holder) {
 	}
 }
 
-// admitted ends the wait of a reader, which keeps no other out. It returns what Waiter.Granted does.
+// admitted ends the wait of a reader, or of the holder of a slot: neither keeps all others out. It returns what Waiter.Granted does.
 func (e *Entry) admitted() fanout.Position {
 	q := e.queues
 	q.mu.Lock()

@@ -36,6 +36,7 @@ type Waiter struct {
 
 	fair      bool
 	shared    bool // the call is to read with others
+	slots     bool // the call is for one of the slots of a semaphore
 	readers   bool // the last attempt found readers, and the call is not to read
 	extra     bool // the attempt comes earlier than the backstop
 	contended bool // other callers want the lock, too
@@ -70,9 +71,10 @@ type Failure struct {
 	Smallest int64 // the smallest ticket that waits
 }
 
-// Waiter returns the state of a new call, shared if it is to read. maxTries is 0 for no limit.
-func (h *Hub) Waiter(p *Pauses, fair, shared bool, maxTries int) Waiter {
-	return Waiter{hub: h, pauses: p, fair: fair, shared: shared, fairID: h.config.WaiterID + suffix(shared), maxTries: maxTries}
+// Waiter returns the state of a new call. shared is set if it is to read, slots if it is for a slot of
+// a semaphore. maxTries is 0 for no limit.
+func (h *Hub) Waiter(p *Pauses, fair, shared, slots bool, maxTries int) Waiter {
+	return Waiter{hub: h, pauses: p, fair: fair, shared: shared, slots: slots, fairID: h.config.WaiterID + suffix(shared), maxTries: maxTries}
 }
 
 // Join joins the wait queue of a key, or that of a set of keys, if set is not nil.

@@ -43,7 +43,7 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 
 // join returns a waiter that has joined the queue for "job".
 func (b *bubble) join(p *Pauses, fair bool, maxTries int) *Waiter {
-	w := b.Waiter(p, fair, false, maxTries)
+	w := b.Waiter(p, fair, false, false, maxTries)
 	w.Join("job", nil)
 	return &w
 }
@@ -167,7 +167,7 @@ func TestAWaiterBehindTheHeadEndsWithItsContextAndItsLocker(t *testing.T) {
 
 func TestACallThatNeverJoinsIsDueAtOnceAndLeavesNoFlag(t *testing.T) {
 	inBubble(t, func(b *bubble) {
-		w := b.Waiter(pauses(), false, false, 1)
+		w := b.Waiter(pauses(), false, false, false, 1)
 		if !w.Ready(b.t.Context(), never) || w.Waits() || w.Entry() != nil {
 			b.t.Error("it waits")
 		}

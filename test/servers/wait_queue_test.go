@@ -1,6 +1,7 @@
 package servers_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // A step is one command in a story about a wait queue, and what must come of it.
 type step struct {
-	by       string // a Locker
+	by       string // a Locker, or the readers of one: "-r"
 	verb     node.Verb
 	position node.QueuePosition
 	status   node.Status
@@ -61,6 +62,14 @@ var queues = map[string][]step{
 		{by: "one", verb: node.Release, position: node.QueuePosition{Ticket: 5}, status: node.Absent},
 		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 6, Last: 6}, status: node.Taken, first: 6},
 	},
+	"the release of a reader leaves another one that was let in the way back to its position": {
+		{by: "one-r", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Granted, first: 1},
+		{by: "two-r", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Granted, first: 2},
+		{by: "one-r", verb: node.Release, position: node.QueuePosition{Ticket: 1}, status: node.Deleted},
+		{by: "one-r", verb: node.Release, position: node.QueuePosition{Ticket: 1}, status: node.Absent},
+		{by: "two-r", verb: node.Release, position: node.QueuePosition{Ticket: 2, Requeue: true}, status: node.Deleted},
+		{by: "writer", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 3, Last: 3}, status: node.Queued, first: 2},
+	},
 	"a position lasts as long as its lease": {
 		{by: "holder", verb: node.Acquire, status: node.Granted},
 		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
@@ -93,7 +102,11 @@ func TestWhatAMasterKnowsAboutTheWaitQueue(t *testing.T) {
 						if s.position.TTL == 0 {
 							s.position.TTL = time.Hour
 						}
-						a := b.askAs(t, s.verb, key, "value of "+s.by, time.Hour, node.WaiterFlag{ID: s.by, TTL: time.Hour, Position: s.position})
+						entry := node.NewEntry(key, "rl1:value of "+s.by)
+						if strings.HasSuffix(s.by, "-r") {
+							entry = entry.Shared()
+						}
+						a := b.askFor(t, s.verb, entry, time.Hour, node.WaiterFlag{ID: s.by, TTL: time.Hour, Position: s.position})
 						if a.Status != s.status || a.First != s.first || a.NextWaiter != s.others {
 							t.Errorf("%s: step %d, %q: %+v", b.name, i, s.by, a)
 						}

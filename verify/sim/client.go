@@ -135,6 +135,7 @@ func (c *client) close(ctx context.Context) {
 type session struct {
 	event
 	client *client
+	names  []string // of its locks
 	begun  time.Duration
 	cancel context.CancelFunc
 	unlock chan struct{} // closed to unlock early
@@ -153,6 +154,8 @@ type session struct {
 	held   atomic.Pointer[holding]             // nil before it has the lock
 	leader atomic.Pointer[election.Leadership] // nil if it is no campaign, or was not elected
 	ended  atomic.Bool
+
+	extending atomic.Int64 // calls of Extend or Downgrade that have not returned
 }
 
 // A holding is a lock that a call got.
@@ -171,7 +174,7 @@ func sessionOf(ctx context.Context) *session {
 
 // begin starts a call.
 func (c *client) begin(e event) *session {
-	s := &session{event: e, client: c, begun: c.world.now(), unlock: make(chan struct{}), had: slices.Repeat([]time.Duration{-1}, c.world.plan.Nodes)}
+	s := &session{event: e, client: c, names: e.names(), begun: c.world.now(), unlock: make(chan struct{}), had: slices.Repeat([]time.Duration{-1}, c.world.plan.Nodes)}
 	ctx := context.WithValue(context.Background(), sessionKey{}, s)
 	if e.Patience > 0 {
 		ctx, s.cancel = context.WithTimeout(ctx, e.Patience)
@@ -226,6 +229,9 @@ func (s *session) run(ctx context.Context) {
 		return
 	}
 	s.say("unlocks %s", s.Name)
+	if s.Pluck {
+		s.pluckAtEnd()
+	}
 	unlockCtx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err = s.giveBack(unlockCtx)
@@ -244,6 +250,12 @@ func (s *session) halt() {
 
 func (s *session) take(ctx context.Context, opts []redlock.LockOption) (*redlock.Lock, error) {
 	switch s.Kind {
+	case lockAll, tryAll, asyncAll:
+		return s.takeAll(ctx, opts)
+	case readCall:
+		return s.client.locker.RLock(ctx, s.Name, opts...)
+	case tryRead:
+		return s.client.locker.TryRLock(ctx, s.Name, opts...)
 	case tryCall:
 		return s.client.locker.TryLock(ctx, s.Name, opts...)
 	case asyncCall:
@@ -275,17 +287,18 @@ func (s *session) value() string {
 
 // finds notes which attempt was granted: the one that most servers carry, and the last of
 // these. A node whose abilities were learned late may receive an earlier attempt afterwards,
-// and then its release.
+// and then its release. Readers share a key, so an attempt that is rolled back may be on more
+// servers than the last one, which then is on a majority.
 func (s *session) finds(servers []*server) {
 	most := 0
 	for _, value := range s.values {
 		n := 0
 		for _, server := range servers {
-			if server.peek(s.Name) == value {
+			if server.hasAll(s.names, value) {
 				n++
 			}
 		}
-		if n >= most {
+		if n >= min(most, s.client.world.majority()) {
 			s.granted, most = value, n
 		}
 	}
@@ -297,14 +310,21 @@ func (s *session) extend() {
 	if k == nil {
 		return
 	}
+	s.prolong("extended", k.Extend)
+}
+
+// prolong extends the lock in one of the ways that there are.
+func (s *session) prolong(done string, extend func(context.Context) error) {
 	s.client.calls.Add(1)
+	s.extending.Add(1)
 	begun, ended := s.client.world.now(), !s.certain()
 	go func() { // ends at the node timeout
 		defer s.client.calls.Done()
-		err := k.Extend(context.WithValue(context.Background(), sessionKey{}, s))
-		s.say("extended %s: %v", s.Name, err)
+		err := extend(context.WithValue(context.Background(), sessionKey{}, s))
+		s.extending.Add(-1)
+		s.say("%s %s: %v", done, s.Name, err)
 		if err == nil {
-			s.client.world.extends(extension{s, begun, ended})
+			s.client.world.extends(extension{s, done, begun, ended})
 		}
 		s.client.world.wake()
 	}()

@@ -22,6 +22,9 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 	if s.readOnly && writes[name] {
 		return nil, errReadOnly
 	}
+	if wants, typed := kinds[name]; typed && !s.store.is(args[1], wants) {
+		return nil, errWrongType
+	}
 	at := func(n int) string { return args[n] }
 	switch name {
 	case "GET":
@@ -50,6 +53,10 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 		there := s.find(at(1)) != nil
 		s.pexpire(at(1), integer(at(2)))
 		return truth(there), nil
+	case "PEXPIREAT":
+		there := s.find(at(1)) != nil
+		s.pexpireat(at(1), integer(at(2)))
+		return truth(there), nil
 	case "HGET":
 		return optional(s.hget(at(1), at(2))), nil
 	case "HEXISTS":
@@ -76,8 +83,24 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 			return strconv.FormatInt(score, 10), nil
 		}
 		return nil, nil
-	case "ZRANGE":
-		return s.zrange(at(1), int(integer(at(2))), int(integer(at(3))), len(args) > 4), nil
+	case "ZREMRANGEBYSCORE": // from -inf on
+		before := len(s.members(at(1)))
+		s.zdrop(at(1), integer(at(3)))
+		return int64(before - len(s.members(at(1)))), nil
+	case "ZCOUNT": // of those with a larger score
+		n := int64(0)
+		for _, m := range s.members(at(1)) {
+			if score, _ := s.zscore(at(1), m); score > integer(strings.TrimPrefix(at(2), "(")) {
+				n++
+			}
+		}
+		return n, nil
+	case "ZRANGE", "ZREVRANGE":
+		members := s.members(at(1))
+		if name == "ZREVRANGE" {
+			slices.Reverse(members)
+		}
+		return s.zrange(at(1), members, int(integer(at(2))), int(integer(at(3))), len(args) > 4), nil
 	case "PUBLISH":
 		s.publish(at(1), at(2))
 		return int64(0), nil // no caller reads how many received it
@@ -93,10 +116,16 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 
 // arity is the least number of words.
 var arity = map[string]int{"GET": 2, "GETRANGE": 4, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
-	"HSET": 4, "HDEL": 3, "ZADD": 4, "ZREM": 3, "ZSCORE": 3, "ZRANGE": 4, "PUBLISH": 3}
+	"HSET": 4, "HDEL": 3, "ZADD": 4, "ZREM": 3, "ZSCORE": 3, "ZRANGE": 4, "ZREVRANGE": 4, "ZCOUNT": 4, "ZREMRANGEBYSCORE": 4, "PEXPIREAT": 3, "PUBLISH": 3}
 
 // writes are the commands that a replica refuses.
-var writes = map[string]bool{"SET": true, "DEL": true, "PEXPIRE": true, "HSET": true, "HDEL": true, "ZADD": true, "ZREM": true}
+var writes = map[string]bool{"SET": true, "DEL": true, "PEXPIRE": true, "PEXPIREAT": true, "HSET": true, "HDEL": true, "ZADD": true, "ZREM": true, "ZREMRANGEBYSCORE": true}
+
+// kinds are the commands about keys of one type.
+var kinds = map[string]valueKind{"GET": aText, "GETRANGE": aText, "HGET": aHash, "HEXISTS": aHash, "HSET": aHash, "HDEL": aHash,
+	"ZADD": aSortedSet, "ZREM": aSortedSet, "ZSCORE": aSortedSet, "ZRANGE": aSortedSet, "ZREVRANGE": aSortedSet, "ZCOUNT": aSortedSet, "ZREMRANGEBYSCORE": aSortedSet}
+
+const errWrongType = pool.Error("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 // setWith is SET with its options.
 func (s command) setWith(key, value string, options []string) (any, error) {
@@ -114,6 +143,9 @@ func (s command) setWith(key, value string, options []string) (any, error) {
 			}
 		}
 	}
+	if get && !s.store.is(key, aText) {
+		return nil, errWrongType
+	}
 	held, there := s.get(key)
 	if !there || !exclusive {
 		if s.set(key, value, ttl); ttl == 0 {
@@ -129,9 +161,11 @@ func (s command) setWith(key, value string, options []string) (any, error) {
 	return status("OK"), nil
 }
 
-// zrange returns the members from one index to another. A negative index means the last.
-func (s command) zrange(key string, from, to int, scores bool) any {
-	members := s.members(key)
+// zrange returns the members from one index to another. A negative index counts from the last.
+func (s command) zrange(key string, members []string, from, to int, scores bool) any {
+	if from < 0 {
+		from = max(from+len(members), 0)
+	}
 	if to < 0 {
 		to += len(members)
 	}

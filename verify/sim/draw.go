@@ -14,8 +14,12 @@ func draw(seed uint64, outside bool) *schedule {
 		return d.published()
 	}
 	d.world()
-	for call := range 3 + d.random.IntN(8) {
-		d.call(call)
+	if seed%4 == sharedIn4 && !outside {
+		d.shared()
+	} else {
+		for call := range 3 + d.random.IntN(8) {
+			d.call(call)
+		}
 	}
 	for range d.random.IntN(6) {
 		d.fault()

@@ -5,6 +5,7 @@ import "time"
 // An extension is a call of Extend that returned nil.
 type extension struct {
 	*session
+	done  string // "extended", or "downgraded"
 	begun time.Duration
 	ended bool // the lock had ended before it began
 }
@@ -20,6 +21,9 @@ func (w *world) lookExtended() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.extended {
+		if e.done == "downgraded" && !e.reads() {
+			w.did["a holder became a reader"]++
+		}
 		if e.ended {
 			w.violated(noRevival, "%v (call %d) extended %s, and it had ended before", e.client, e.Call, e.Name)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/quorumlock/quorumlock/internal/node/lua"
@@ -52,7 +53,7 @@ func (n *server) begin(id uint64) {
 // lose forgets the data.
 func (n *server) lose() {
 	clear(n.store.keys)
-	n.trusted, n.mute = false, true
+	n.trusted, n.mute, n.lostAt = false, true, n.clock.now()
 }
 
 // save keeps a copy of the data, as on a disk or a replica.
@@ -61,16 +62,18 @@ func (n *server) save() { n.saved = n.store.clone() }
 // recall goes back to that copy, or to nothing if there is none. It returns what was
 // deleted since, and is there again.
 func (n *server) recall(names []string) (back []string) {
-	before := make(map[string]string)
+	before := make(map[string][]string)
 	for _, name := range names {
-		before[name] = n.peek(name)
+		before[name] = n.holders(name)
 	}
 	n.lose()
 	maps.Copy(n.store.keys, n.saved)
 	n.saved = nil
 	for _, name := range names {
-		if value := n.peek(name); value != "" && value != before[name] {
-			back = append(back, value)
+		for _, value := range n.holders(name) {
+			if !slices.Contains(before[name], value) {
+				back = append(back, value)
+			}
 		}
 	}
 	return back

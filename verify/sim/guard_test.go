@@ -89,3 +89,39 @@ func (w twins) markers() (real, model []any) {
 	}, "PING")
 	return real, model
 }
+
+// keptScript says of keys how long they live, and of those of readers their members.
+const keptScript = `local all = {}
+for _, key in ipairs(KEYS) do
+  all[#all + 1] = redis.call('PTTL', key)
+  if redis.call('TYPE', key).ok == 'zset' then
+    all[#all + 1] = redis.call('ZRANGE', key, '0', '-1')
+  end
+end
+return all`
+
+// kept is what the server and the model keep of locks.
+func (w twins) kept(key string) (real, model any) {
+	args := []string{"EVAL", keptScript, "18"}
+	for _, lock := range []string{key, key + " 2", key + " 3"} {
+		args = append(args, lock)
+		for _, side := range []string{"wait", "intent", "queue", "lease", "fence"} {
+			args = append(args, "{"+lock+"}:"+side)
+		}
+	}
+	all := []any{}
+	real = w.both(func(s *store) {
+		s.now = w.model.clock.micros() / 1000
+		for _, k := range args[3:] {
+			all = append(all, s.pttl(k))
+			if e := s.find(k); e != nil && e.line != nil {
+				members := []any{}
+				for _, m := range s.members(k) {
+					members = append(members, m)
+				}
+				all = append(all, members)
+			}
+		}
+	}, args...)
+	return real, all
+}

@@ -89,6 +89,10 @@ func (w *world) happenToClient(e event) {
 	switch e.Kind {
 	case extendCall:
 		s.extend()
+	case downgrade:
+		s.downgrade()
+	case pluck:
+		s.pluck(w.servers[e.Node])
 	case unlockCall:
 		s.early()
 	case cancelCall:

@@ -34,23 +34,42 @@ func (m *message) script() (call lua.Call, known bool) {
 }
 
 // sets reports whether it may take the lock.
-func (m *message) sets() bool {
-	switch m.verb() {
-	case "acquire", "acquire or flag", "acquire in turn":
-		return true
+func (m *message) sets() bool { return strings.HasPrefix(m.verb(), "acquire") }
+
+// inTurn reports whether it takes a position in a wait queue.
+func (m *message) inTurn() (call lua.Call, inTurn bool) {
+	if !strings.HasSuffix(m.verb(), "in turn") {
+		return call, false
 	}
-	return false
+	call, _ = m.script()
+	return call, true
 }
 
-// key is that of the lock, "" if it is about none.
+// key is that of the lock, the first of several, "" if it is about none.
 func (m *message) key() string {
-	switch m.args[0] {
-	case "SET":
-		return text(m.args[1])
-	case "EVAL", "EVALSHA":
-		return text(m.args[3])
+	if keys := m.keys(); len(keys) > 0 {
+		return keys[0]
 	}
 	return ""
+}
+
+// keys are those of the locks, or that of a published value.
+func (m *message) keys() []string {
+	switch m.args[0] {
+	case "SET":
+		return []string{text(m.args[1])}
+	case "EVAL", "EVALSHA":
+		call, _ := m.script()
+		if !strings.HasSuffix(m.verb(), " all") && !strings.Contains(m.verb(), " all ") {
+			return []string{text(m.args[3])}
+		}
+		var keys []string
+		for _, one := range call.Locks() {
+			keys = append(keys, one.Key("lock"))
+		}
+		return keys
+	}
+	return nil
 }
 
 // value is that of the attempt, "" if there is none: the value of a probe belongs to no attempt.
@@ -76,9 +95,8 @@ func (m *message) String() string {
 		return m.verb()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s", m.verb(), m.key(), w.alias(m.value()))
-	if m.verb() == "acquire in turn" {
-		call, _ := m.script()
+	fmt.Fprintf(&b, "%s %s %s", m.verb(), strings.Join(m.keys(), ", "), w.alias(m.value()))
+	if call, inTurn := m.inTurn(); inTurn {
 		fmt.Fprintf(&b, " (ticket %v)", call.Arg("ticket"))
 	}
 	return b.String()

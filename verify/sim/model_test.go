@@ -156,8 +156,14 @@ func compare(t *testing.T, asModel *modelPool) {
 				t.Fatalf("seed %d: after\n%s\nthe model says %v", seed, strings.Join(steps, "\n"), got)
 			}
 			kinds[said(q, want[len(want)-1-len(a)])]++
+			if strings.Contains(fmt.Sprint(want), readersMark) {
+				kinds[q.grant+" finds readers"]++
+			}
 			if q.brief {
 				time.Sleep(3 * time.Millisecond) // until it has expired
+			}
+			if want, got := twins.kept(key); !alike(want, got) {
+				t.Fatalf("seed %d: after\n%s\nthe server keeps %v\nthe model keeps %v", seed, strings.Join(steps, "\n"), want, got)
 			}
 		}
 		if random.IntN(20) == 0 {
@@ -168,6 +174,14 @@ func compare(t *testing.T, asModel *modelPool) {
 		}
 		if seed%50 == 49 {
 			twins.start(process.Restart)
+		}
+	}
+	for _, kind := range []string{"several lock <nil>", "several lock int64", "several lock []interface {}",
+		"several extend int64", "several extend string", "several unlock int64", "several unlock string", "guarded several lock <nil>",
+		"shared lock []interface {}", "shared extend int64", "shared extend string", "shared unlock int64", "shared unlock string", "guarded shared lock []interface {}",
+		" finds readers", "several finds readers"} {
+		if kinds[kind] == 0 {
+			t.Errorf("%q never came: %v", kind, kinds)
 		}
 	}
 	for _, kind := range []string{"lock <nil>", "lock string", "lock int64", "lock []interface {}", "extend int64", "extend string",
@@ -185,10 +199,11 @@ func said(q query, reply any) string {
 	if text, _ := reply.(string); strings.HasPrefix(text, "GUARD") {
 		what, _, _ = strings.Cut(text, " ")
 	}
+	what = strings.TrimSpace(fmt.Sprintf("%s %v %s", q.grant, q.verb, what))
 	if q.guarded {
-		return fmt.Sprintf("guarded %v %s", q.verb, what)
+		return "guarded " + what
 	}
-	return fmt.Sprintf("%v %s", q.verb, what)
+	return what
 }
 
 // A query is one question about a lock.
@@ -198,6 +213,7 @@ type query struct {
 	ttl   time.Duration
 	flag  node.WaiterFlag
 
+	grant   string // "several", "shared", or "" for one lock
 	guarded bool
 	brief   bool          // what it leaves expires at once
 	request *node.Request // about a published value, nil if it is about a lock only
@@ -208,7 +224,8 @@ func question(random *rand.Rand, key string) query {
 	in := func(n int) bool { return random.IntN(n) == 0 }
 	verbs := []node.Verb{node.Acquire, node.AcquireOrFlag, node.AcquireInTurn, node.AcquireInTurn, node.Extend, node.Release, node.Release, node.Inspect}
 	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
-	value := []string{"a", "b", "c"}[random.IntN(3)]
+	q.ttl += 10 * time.Millisecond * time.Duration(random.IntN(100_000)) // no two readers end at the same time
+	value := []string{"rl1:a", "rl1:b", "rl1:c"}[random.IntN(3)]
 	q.lease = node.NewEntry(key, value)
 	if in(3) {
 		q.request, q.brief = aboutValue(random, key, &q.lease)
@@ -218,7 +235,17 @@ func question(random *rand.Rand, key string) query {
 	if q.guarded = in(3); q.guarded {
 		q.lease = node.Guard{Nodes: 3 + random.IntN(20)/19, Longest: 9 * time.Hour, Quarantine: 10 * time.Hour}.Scripts().NewEntry(key, value)
 	}
-	if in(3) {
+	switch {
+	case q.verb == node.Inspect:
+	case in(3):
+		q.grant, q.lease = "several", q.lease.And([]string{key + " 2", key + " 3"}[:1+random.IntN(2)]...)
+	case in(3):
+		q.grant, q.lease = "shared", q.lease.Shared()
+	}
+	if q.verb == node.Extend && in(4) {
+		q.verb = node.Expire
+	}
+	if q.grant != "shared" && in(3) {
 		// A minute ahead: whether it is nearly that of the server would depend on when it arrives.
 		token := time.Now().Add(time.Minute).UnixMicro() + random.Int64N(20) - 10
 		if in(6) {
@@ -230,7 +257,11 @@ func question(random *rand.Rand, key string) query {
 		}
 	}
 	line := &q.flag.Position
-	q.flag.ID = []string{"one", "two", "two.1", "three"}[random.IntN(4)]
+	id := []string{"one", "two", "two.1", "three"}[random.IntN(4)]
+	if q.grant == "shared" {
+		id += "-r"
+	}
+	q.flag.ID = id
 	line.Ticket, line.Count, line.TTL = int64(random.IntN(6)), int64(random.IntN(50)), time.Duration(1+random.IntN(9))*time.Hour
 	line.Last = line.Ticket
 	if line.Ticket > 0 && in(2) {
@@ -243,6 +274,10 @@ func question(random *rand.Rand, key string) query {
 	if in(8) {
 		line.TTL, q.brief = time.Millisecond, true
 	}
+	if q.verb.Takes() && in(10) || q.verb == node.Extend && in(20) {
+		q.ttl, q.brief = time.Millisecond, true
+	}
+	line.Intent = in(2)
 	line.Requeue = q.verb == node.Release && line.Ticket > 0 && in(2)
 	return q
 }

@@ -10,7 +10,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "an acquire does not look whether the key is free",
-		edits: []edit{{"verify/sim/scripts.go", "\tif held, found := s.get(key); found {\n\t\treturn held\n\t}\n\ts.set(key, s.text(\"value\")", "\ts.set(key, s.text(\"value\")"}},
+		edits: []edit{{"verify/sim/scripts.go", "\tif held, found := s.held(key); found {\n\t\treturn held\n\t}\n\ts.set(key, s.text(\"value\")", "\ts.set(key, s.text(\"value\")"}},
 		rule:  ownKeysOnly, runs: 2000,
 	},
 	{
@@ -122,7 +122,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "dead waiters keep their position in the wait queue",
-		edits: []edit{{"verify/sim/scripts.go", "err == nil && end > now {\n\t\t\tbreak", "err == nil && end > 0 {\n\t\t\tbreak"}},
+		edits: []edit{{"verify/sim/scripts_queue.go", "err == nil && end > s.micros/1000 {\n\t\t\tif !reads", "err == nil && end > 0 {\n\t\t\tif !reads"}},
 		rule:  progress, runs: 20000,
 	},
 	{
@@ -132,7 +132,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "a release by another client drops the position leases of an empty wait queue",
-		edits: []edit{{"verify/sim/scripts.go", "\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif found && !ours {\n\t\t\treturn int64(0)\n\t\t}\n"}},
+		edits: []edit{{"verify/sim/scripts.go", "\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n"}},
 		rule:  ownPosition, runs: 1000,
 	},
 	{

@@ -101,10 +101,9 @@ func (n *network) dispatch() {
 func (m *message) noteAttempt() {
 	if m.call != nil && m.sets() {
 		m.call.attempt(m.value())
-		if m.verb() == "acquire in turn" {
-			_, argv := split(m.args)
-			m.call.waiterID = text(argv[2])
-			if ticket := number(argv[4]); ticket != 0 {
+		if call, inTurn := m.inTurn(); inTurn {
+			m.call.waiterID = text(call.Arg("waiter"))
+			if ticket := number(call.Arg("ticket")); ticket != 0 {
 				m.call.ticket = ticket
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node/lua"
@@ -33,6 +34,7 @@ type server struct {
 	trusted bool              // it was there long before the run: its marker is set by the first request
 	mute    bool              // it forgot, or may have, and no lock was requested since
 	saved   map[string]*entry // a copy of its data
+	lostAt  time.Duration     // when it last lost data
 }
 
 func newServer(i int, c nodeClock) *server {
@@ -57,16 +59,46 @@ type nodeClock struct {
 // epoch is what the servers take the beginning of a run for.
 const epoch = 1_700_000_000_000_000 // microseconds since 1970
 
-func (c *nodeClock) micros() int64 {
-	now := c.now()
+func (c *nodeClock) micros() int64 { return c.microsAt(c.now()) }
+
+// microsAt is its time at a time of the run, if it is not set meanwhile.
+func (c *nodeClock) microsAt(now time.Duration) int64 {
 	return epoch + (now + c.offset + now/1000*time.Duration(c.rate)/1000).Microseconds()
 }
 
-// peek is the value under a key, "" for none.
+// peek is the text under a key, "" for none.
 func (n *server) peek(key string) string {
 	n.store.now = n.clock.micros() / 1000
 	value, _ := n.store.get(key)
 	return value
+}
+
+// holders are the values that hold a lock: one, or those of the readers that have not ended.
+func (n *server) holders(name string) []string {
+	if value := n.peek(name); value != "" {
+		return []string{value}
+	}
+	return slices.DeleteFunc(n.store.members(name), func(value string) bool { return !n.has(name, value) })
+}
+
+// has reports whether a value holds a lock.
+func (n *server) has(name, value string) bool {
+	n.store.now = n.clock.micros() / 1000
+	e := n.store.find(name)
+	if e == nil || value == "" {
+		return false
+	}
+	return e.text == value || e.line[value] > n.store.now
+}
+
+// hasAll reports whether a value holds each of several locks.
+func (n *server) hasAll(names []string, value string) bool {
+	for _, name := range names {
+		if !n.has(name, value) {
+			return false
+		}
+	}
+	return true
 }
 
 // do carries out a command. publish receives its messages.
@@ -82,6 +114,9 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 	case "SET": // key value NX GET PX ttl
 		if n.readOnly {
 			return nil, errReadOnly
+		}
+		if !c.is(text(args[1]), aText) {
+			return nil, errWrongType // readers hold it
 		}
 		c.call = lua.Known{Script: lua.Acquire}.Call(args[1:2], []any{args[2], args[6]})
 		return acquire(c), nil

@@ -1,35 +1,44 @@
 package main
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
 
 // A token is a fencing token that was given out.
 type token struct {
-	name  string
-	value uint64
-	at    time.Duration
+	name   string
+	value  uint64
+	at     time.Duration
+	reader bool
 }
 
 // lookToken checks that tokens are unique, and larger than all tokens that were given out
-// before the call began.
+// before the call began: those of each name, if it is about several. Readers have no tokens of their
+// own. A later writer has a larger one than they.
 func (w *world) lookToken(s *session) {
 	value := s.held.Load().Token()
+	if s.reads() && w.plan.Fencing {
+		w.lookReaderToken(s, value)
+	}
 	if value == 0 {
 		return
 	}
 	for _, earlier := range w.tokens {
 		switch {
-		case earlier.name != s.Name:
+		case s.reads() || !slices.Contains(s.names, earlier.name):
+		case earlier.reader && earlier.at < s.begun && earlier.value >= value:
+			w.violated(tokensGrow, "%v (call %d) was given token %d; a reader had %d before it began", s.client, s.Call, value, earlier.value)
+		case earlier.reader:
 		case earlier.value == value:
 			w.violated(tokensGrow, "%v (call %d) was given token %d, which was given out before", s.client, s.Call, value)
 		case earlier.at < s.begun && earlier.value > value:
 			w.violated(tokensGrow, "%v (call %d) was given token %d; %d was given out before it began", s.client, s.Call, value, earlier.value)
 		}
 	}
-	w.tokens = append(w.tokens, token{s.Name, value, w.moment()})
+	for _, name := range s.names {
+		w.tokens = append(w.tokens, token{name, value, w.moment(), s.reads()})
+	}
 }
 
 // An order is what is known about the waiters of fair locks.
@@ -58,48 +67,59 @@ func (w *world) registered(s *session) bool {
 		return false
 	}
 	for _, other := range w.calls {
-		if other != s && other.client == s.client && other.Name == s.Name && other.waits() && !other.over() {
+		if other != s && other.client == s.client && other.Name == s.Name && other.reads() == s.reads() && other.waits() && !other.over() {
 			return false
 		}
 	}
 	n := 0
 	for _, server := range w.servers {
-		micros := server.clock.micros()
-		server.store.now = micros / 1000
-		if ticket, there := server.store.zscore("{"+s.Name+"}:queue", s.waiterID); !there || ticket != s.ticket {
-			continue
-		}
-		kept, _ := server.store.hget("{"+s.Name+"}:lease", s.waiterID)
-		if until, _, ok := parseLease(kept); ok && until > micros/1000 {
+		if !slices.ContainsFunc(s.names, func(name string) bool { return !server.queues(name, s) }) {
 			n++
 		}
 	}
 	return n >= w.majority()
 }
 
-// positions are the leases of the waiters in the wait queue of a key, and of waiters that may go
-// back there.
-func (n *server) positions(key string) map[string]string {
-	if e := n.store.find("{" + key + "}:lease"); e != nil {
-		return maps.Clone(e.fields)
+// queues reports whether a server has the position of a call in the wait queue of a lock.
+func (n *server) queues(name string, s *session) bool {
+	micros := n.clock.micros()
+	n.store.now = micros / 1000
+	if ticket, there := n.store.zscore("{"+name+"}:queue", s.waiterID); !there || ticket != s.ticket {
+		return false
 	}
-	return nil
+	kept, _ := n.store.hget("{"+name+"}:lease", s.waiterID)
+	until, _, ok := parseLease(kept)
+	return ok && until > micros/1000
+}
+
+// A position is the lease of a waiter in the wait queue of a lock, or of a waiter that may go back there.
+type position struct{ name, waiterID, kept string }
+
+// positions are those in the wait queues of some locks.
+func (n *server) positions(names []string) (all []position) {
+	for _, name := range names {
+		if e := n.store.find("{" + name + "}:lease"); e != nil {
+			for id, kept := range e.fields {
+				all = append(all, position{name, id, kept})
+			}
+		}
+	}
+	return all
 }
 
 // lookPositions checks that a message left the position of another waiter alone. The server
 // granted that waiter the lock, and the waiter may go back there until its lease ends.
-func (w *world) lookPositions(server *server, m *message, before map[string]string) {
-	if len(before) == 0 {
-		return
-	}
-	after := server.positions(m.key())
-	for _, s := range w.calls {
-		kept, there := before[s.waiterID]
-		if _, still := after[s.waiterID]; !there || still || s.Name != m.key() || s.client == m.link.client || s.client.dead.Load() || !slices.Contains(s.values, server.peek(s.Name)) {
+func (w *world) lookPositions(server *server, m *message, before []position) {
+	for _, p := range before {
+		until, _, ok := parseLease(p.kept)
+		if _, still := server.store.hget("{"+p.name+"}:lease", p.waiterID); still || !ok || until <= server.clock.micros()/1000 {
 			continue
 		}
-		if until, _, ok := parseLease(kept); ok && until > server.clock.micros()/1000 {
-			w.violated(ownPosition, "%v of %v took from %v (call %d) the position on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
+		for _, s := range w.calls {
+			holds := func(value string) bool { return server.has(p.name, value) }
+			if s.waiterID == p.waiterID && slices.Contains(s.names, p.name) && s.client != m.link.client && !s.client.dead.Load() && slices.ContainsFunc(s.values, holds) {
+				w.violated(ownPosition, "%v of %v took from %v (call %d) the position on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
+			}
 		}
 	}
 }
@@ -115,7 +135,7 @@ func (w *world) lookServed(s *session) {
 		return
 	}
 	for before, since := range w.fair.waiting {
-		if before != s && before.Name == s.Name && since < s.begun {
+		if before != s && before.overlaps(s) && !(before.reads() && s.reads()) && since < s.begun {
 			w.violated(fairOrder, "%v (call %d) was served, which began at %v; %v (call %d) waits, and a majority knows of it since %v",
 				s.client, s.Call, s.begun, before.client, before.Call, since)
 		}

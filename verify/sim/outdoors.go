@@ -172,6 +172,9 @@ func (w *world) rush() {
 	var callers []*session
 	for i := range w.plan.Rush {
 		e := event{At: w.moment(), Kind: tryCall, Client: i % len(w.clients), Call: rushCall + i, Name: rushName, For: w.plan.TTL / 4}
+		if w.plan.RushMore {
+			e = w.plan.rushMore(e, i)
+		}
 		callers = append(callers, w.clients[e.Client].begin(e))
 	}
 	w.calls = append(w.calls, callers...)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,41 +16,84 @@ func (w *world) lookProgress() {
 		w.violated(progress, "after an hour of calm %d calls have not returned", open)
 		return
 	}
-	for _, name := range w.plan.Names {
-		if !w.waited(name) || w.taken(name) {
-			delete(w.free, name)
+	free := make(map[string]time.Duration)
+	for _, s := range w.calls {
+		if !w.waiting(s) {
 			continue
 		}
-		since, known := w.free[name]
+		wants := w.wants(s)
+		if free[wants.String()] > 0 || w.taken(wants) {
+			continue
+		}
+		since, known := w.free[wants.String()]
 		if !known {
-			w.free[name] = w.moment()
+			since = w.moment()
 			w.after(w.patience(), w.lookProgress) // if nothing else happens until then
-			continue
 		}
+		free[wants.String()] = since
 		if idle := w.moment() - since; idle >= w.patience() {
-			w.violated(progress, "%s was free on a majority for %v of calm, and a call waits for it", name, idle)
+			w.violated(progress, "%v was free on a majority for %v of calm, and a call waits for it", wants, idle)
 		} else {
 			w.longest = max(w.longest, idle)
 		}
 	}
+	w.free = free
 }
 
-// waited reports whether a call waits for the lock.
-func (w *world) waited(name string) bool {
-	for _, s := range w.calls {
-		if s.Name == name && !s.over() && !s.client.dead.Load() && s.client.index+1 != w.torn {
-			return true
+// waiting reports whether a call waits for its locks.
+func (w *world) waiting(s *session) bool {
+	return !s.over() && !s.client.dead.Load() && s.client.index+1 != w.torn
+}
+
+// A want is what has to be free for a call: its locks, or nothing more of them than readers have.
+type want struct {
+	names []string
+	reads bool
+}
+
+func (v want) String() string {
+	if v.reads {
+		return strings.Join(v.names, ", ") + " for reading"
+	}
+	return strings.Join(v.names, ", ")
+}
+
+// wants is that of one call. With a wait queue a call may come behind a set that waits for another lock, so
+// all have to be free that such sets want. A reader may have to wait for a writer that waits: then what
+// the writer wants has to be free.
+func (w *world) wants(s *session) want {
+	v := want{s.names, s.reads()}
+	for again := w.sets(); again; {
+		again = false
+		for _, other := range w.calls {
+			meets := func(name string) bool { return slices.Contains(v.names, name) }
+			if !w.waiting(other) || !slices.ContainsFunc(other.names, meets) {
+				continue
+			}
+			if v.reads && !other.reads() {
+				v.reads, again = false, true
+			}
+			if w.plan.Fair && slices.ContainsFunc(other.names, func(name string) bool { return !meets(name) }) {
+				v.names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(v.names, other.names))))
+				again = true
+			}
 		}
 	}
-	return false
+	return v
 }
 
-// taken reports whether so many servers have a key, or are in quarantine, that no majority
+// sets reports whether the schedule has more than locks of one name and one holder.
+func (w *world) sets() bool { return w.plan.Sets || w.plan.Readers }
+
+// taken reports whether so many servers have keys, or are in quarantine, that no majority
 // is free.
-func (w *world) taken(name string) bool {
+func (w *world) taken(v want) bool {
 	n := 0
 	for _, server := range w.servers {
-		if server.down > 0 || w.blocks(server.peek(name)) || w.plan.Guard && server.peek(quarantine) != "" {
+		keeps := func(name string) bool {
+			return slices.ContainsFunc(server.holders(name), func(value string) bool { return w.blocks(value) && !(v.reads && server.peek(name) == "") })
+		}
+		if server.down > 0 || slices.ContainsFunc(v.names, keeps) || w.plan.Guard && server.peek(quarantine) != "" {
 			n++
 		}
 	}
@@ -79,6 +123,9 @@ func (w *world) patience() time.Duration {
 	}
 	if w.torn > 0 { // and a lock that was forgotten
 		p += w.plan.TTL
+	}
+	if w.plan.Readers { // and the mark of a writer that has given up
+		p += w.plan.Retry[1] + 3*w.plan.NodeTimeout
 	}
 	if slices.ContainsFunc(w.plan.Clients, func(c clientSpec) bool { return c.Pipelined || c.Stubborn }) {
 		p += clientTimeout // with more than 64 calls in the client a node is only sent PINGs (internal/node/breaker.go)

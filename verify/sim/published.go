@@ -53,7 +53,7 @@ func readValue(s command) any {
 }
 
 func readLed(s command) any {
-	held, _ := s.get(s.key("lock"))
+	held, _ := s.held(s.key("lock"))
 	left := s.pttl(s.key("lock"))
 	r := s.record()
 	if ttl := s.number("flagTTL"); ttl != 0 && !s.readOnly {
@@ -73,7 +73,7 @@ func (s command) watchFlag(flag string, ttl int64) {
 }
 
 func publishHeld(s command) any {
-	if held, found := s.get(s.key("lock")); !found || held != s.text("value") {
+	if held, found := s.held(s.key("lock")); !found || held != s.text("value") {
 		return int64(lua.NotHeld)
 	}
 	return publishValue(s)

@@ -30,6 +30,12 @@ const (
 	oneGets     = "one of several simultaneous callers gets a free lock"
 	noSendAway  = "no waiter is rejected"
 
+	stillHas    = "a server prolongs a set, or a reader, only if it still has it"
+	givesBack   = "a release gives back every name"
+	ownLease    = "a reader's lease is its own"
+	noNewReader = "no new reader is let in where a writer waits that found readers"
+	readerToken = "a reader's token is no smaller than that of a writer before it"
+
 	wasWritten   = "what is read was written"
 	oneVersion   = "a value has one version"
 	laterVersion = "a write is later than all that ended before it began"
@@ -62,6 +68,7 @@ type rules struct {
 	holders  []*session // that hold a lock and may believe so
 	dead     []*client
 	strays   map[string]bool          // values of keys that may outlive their release, until they expire
+	before   []tenure                 // see tenures
 	free     map[string]time.Duration // since when a lock is free and waited for
 	longest  time.Duration            // that a free lock was waited for
 	did      map[string]int           // how often each fault had an effect
@@ -129,7 +136,7 @@ func (w *world) look() {
 	w.holders = holders
 	for i, s := range holders {
 		for _, other := range holders[:i] {
-			if other.Name == s.Name {
+			if s.excludes(other) {
 				w.violated(oneHolder, "%v (call %d) and %v (call %d) both hold %s", other.client, other.Call, s.client, s.Call, s.Name)
 			}
 		}
@@ -149,6 +156,7 @@ func (w *world) grant(s *session) {
 	s.finds(w.servers)
 	w.lookToken(s)
 	w.lookServed(s)
+	w.lookShared(s)
 	w.watch(s)
 }
 
@@ -158,7 +166,7 @@ func (w *world) majority() int { return w.plan.Nodes/2 + 1 }
 // grant the lock to no other.
 func (w *world) carriers(s *session) (n int) {
 	for _, server := range w.servers {
-		if server.peek(s.Name) == s.value() || w.plan.Guard && server.keepsOut() {
+		if server.hasAll(s.names, s.value()) || w.plan.Guard && server.keepsOut() {
 			n++
 		}
 	}
@@ -203,14 +211,10 @@ func (w *world) watchOn(s *session) {
 
 // execute carries out a message on a server, and sees what it does to the key.
 func (w *world) execute(server *server, m *message) (r result) {
-	key := m.key()
-	before := ""
-	var positions map[string]string
-	if key != "" {
-		before = server.peek(key)
-		if w.plan.Fair {
-			positions = server.positions(key)
-		}
+	before := w.tenures(server, m)
+	var positions []position
+	if w.plan.Fair {
+		positions = server.positions(m.keys())
 	}
 	server.readOnly = server.demoted > 0 || m.conn != nil && m.conn.old
 	published := func() {}
@@ -233,17 +237,9 @@ func (w *world) execute(server *server, m *message) (r result) {
 	if w.tracing {
 		w.note(nil, server, "does %v of %v%s: %v", m, m.link.client, again, w.reply(r))
 	}
-	if r.reply == int64(1) && m.verb() == "extend" {
-		w.prolonged(server, m.value())
-	}
+	w.lookLocks(server, m, before, r)
 	w.lookPositions(server, m, positions)
 	published()
-	if key == "" || before == "" || before == m.value() || strings.HasSuffix(key, ":value") || strings.HasSuffix(key, ":leader") {
-		return r
-	}
-	if after := server.peek(key); after != before {
-		w.violated(ownKeysOnly, "%v of %v turned %s on %v into %q", m, m.link.client, w.alias(before), server, w.alias(after))
-	}
 	return r
 }
 
@@ -256,11 +252,11 @@ func (w *world) lookForOrphans() {
 	}
 	for _, server := range w.servers {
 		for _, name := range w.plan.Names {
-			value := server.peek(name)
-			if value == "" || w.strays[value] || slices.ContainsFunc(w.dead, func(c *client) bool { return c.owns(value) }) {
-				continue
+			for _, value := range server.holders(name) {
+				if !w.strays[value] && !slices.ContainsFunc(w.dead, func(c *client) bool { return c.owns(value) }) {
+					w.violated(noOrphan, "%v still has %s under %s", server, w.alias(value), name)
+				}
 			}
-			w.violated(noOrphan, "%v still has %s under %s", server, w.alias(value), name)
 		}
 	}
 }
@@ -289,8 +285,9 @@ func (w *world) lookForGoroutines(before int) {
 func (w *world) lookForKeys() {
 	for _, server := range w.servers {
 		for _, name := range w.plan.Names {
-			if value := server.peek(name); value != "" {
-				w.violated(noOrphan, "%v still has %s under %s, %v after everything was closed", server, w.alias(value), name, 4*w.plan.TTL)
+			server.store.now = server.clock.micros() / 1000
+			if server.store.find(name) != nil {
+				w.violated(noOrphan, "%v still has %s under %s, %v after everything was closed", server, w.alias(fmt.Sprint(server.holders(name))), name, 4*w.plan.TTL)
 			}
 		}
 		for key, e := range server.store.keys {

@@ -28,11 +28,15 @@ type schedule struct {
 	Guard       bool          // all clients guard against restarts: nodes may forget
 	New         bool          // and the nodes are new: they do not count yet
 
+	Sets    bool // some calls take several locks at once
+	Readers bool // some take a lock with others
+
 	Elects bool // there is an election
 	Boards bool // there is a board
 
-	Rush int // callers that try a free lock at one instant in the end, 0 for none
-	Away int // servers that are down then
+	Rush     int  // callers that try a free lock at one instant in the end, 0 for none
+	Away     int  // servers that are down then
+	RushMore bool // some of the callers try a set, or to read
 
 	Length time.Duration // then all faults end
 	Events []event
@@ -56,6 +60,13 @@ const (
 	lockCall   kind = "lock"
 	tryCall    kind = "try"
 	asyncCall  kind = "async"
+	lockAll    kind = "lock all"
+	tryAll     kind = "try all"
+	asyncAll   kind = "async all"
+	readCall   kind = "read"
+	tryRead    kind = "try read"
+	downgrade  kind = "downgrade"
+	pluck      kind = "delete one key of" // a set, by hand
 	extendCall kind = "extend"
 	unlockCall kind = "unlock"
 	cancelCall kind = "cancel"
@@ -105,7 +116,9 @@ type event struct {
 	Pause     time.Duration // that it is stopped for between the first and the second request
 	KeepAlive bool
 	Fair      bool
-	Forget    bool // it is never unlocked, and expires if it can
+	Forget    bool     // it is never unlocked, and expires if it can
+	All       []string // of a set of locks; Name has all of them
+	Pluck     bool     // one key of them is deleted by hand right before the set is unlocked
 
 	// Of elections and boards.
 	Times     int           // how often it proclaims, publishes or reads
@@ -120,9 +133,9 @@ func (e event) String() string {
 		return fmt.Sprintf("call %d: %s %s, %d times in %v, retention %v, patience %v, pause %v", e.Call, e.Kind, e.Name, e.Times, e.For, e.Retention, e.Patience, e.Pause)
 	case watchCall, observe:
 		return fmt.Sprintf("call %d: %s %s for %v", e.Call, e.Kind, e.Name, e.For)
-	case lockCall, tryCall, asyncCall:
+	case lockCall, tryCall, asyncCall, lockAll, tryAll, asyncAll, readCall, tryRead:
 		return fmt.Sprintf("call %d: %s %s, to hold for %v, keep-alive %t, fair %t, patience %v, pause %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.KeepAlive, e.Fair, e.Patience, e.Pause, e.Forget)
-	case extendCall, unlockCall, cancelCall:
+	case extendCall, unlockCall, cancelCall, downgrade, pluck:
 		return fmt.Sprintf("%s call %d", e.Kind, e.Call)
 	case die:
 		return "the process dies, and is started again"
@@ -146,7 +159,7 @@ func (e event) onLink() bool { return e.Kind == cut || e.Kind == cutRequest || e
 // onClient reports whether it is about one client.
 func (e event) onClient() bool {
 	switch e.Kind {
-	case extendCall, unlockCall, cancelCall, die, setClock:
+	case extendCall, unlockCall, cancelCall, downgrade, pluck, die, setClock:
 		return true
 	}
 	return e.takes() || e.publishes()
@@ -155,14 +168,31 @@ func (e event) onClient() bool {
 // takes reports whether it is a call that takes a lock.
 func (e event) takes() bool {
 	switch e.Kind {
-	case lockCall, tryCall, asyncCall, campaign, tryElect, holderCall:
+	case lockCall, tryCall, asyncCall, lockAll, tryAll, asyncAll, readCall, tryRead, campaign, tryElect, holderCall:
 		return true
 	}
 	return false
 }
 
 // waits reports whether the call waits until the lock is free.
-func (e event) waits() bool { return e.takes() && e.Kind != tryCall && e.Kind != tryElect }
+func (e event) waits() bool {
+	switch e.Kind {
+	case tryCall, tryElect, tryAll, tryRead:
+		return false
+	}
+	return e.takes()
+}
+
+// reads reports whether the call is to read with others.
+func (e event) reads() bool { return e.Kind == readCall || e.Kind == tryRead }
+
+// names are those of the locks that a call takes.
+func (e event) names() []string {
+	if e.All != nil {
+		return e.All
+	}
+	return []string{e.Name}
+}
 
 // publishes reports whether it is about published values, without a lock.
 func (e event) publishes() bool {

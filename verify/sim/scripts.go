@@ -55,6 +55,19 @@ var models = map[lua.Script]model{
 	lua.ReadLed:             {"read leader", readLed},
 	lua.Publish:             {"publish", publishValue},
 	lua.PublishHeld:         {"publish as holder", publishHeld},
+
+	lua.AcquireAll:             {"acquire all", acquireAll},
+	lua.FencedAcquireAll:       {"acquire all", acquireAll},
+	lua.AcquireAllInTurn:       {"acquire all in turn", acquireAllInTurn},
+	lua.FencedAcquireAllInTurn: {"acquire all in turn", acquireAllInTurn},
+	lua.ExtendAll:              {"extend all", extendAll},
+	lua.ExpireAll:              {"expire all", expireAll},
+	lua.ReleaseAll:             {"release all", releaseAll},
+
+	lua.AcquireShared:       {"acquire shared", acquireShared},
+	lua.AcquireSharedInTurn: {"acquire shared in turn", acquireSharedInTurn},
+	lua.ExtendShared:        {"extend shared", extendShared},
+	lua.ReleaseShared:       {"release shared", releaseShared},
 }
 
 // A known script is one whose text was read before: there are few, and they are long.
@@ -104,9 +117,30 @@ func number(arg any) int64 {
 	return arg.(int64)
 }
 
+// readersMark is what held begins with where readers hold a lock.
+const readersMark = "rs1:"
+
+// held is what held.lua finds out: the value that holds a lock, or what readers.lua says of readers.
+func (s command) held(key string) (held string, found bool) {
+	if s.is(key, aText) {
+		return s.get(key)
+	}
+	last, until, _ := s.last(key)
+	n := 0
+	for _, m := range s.members(key) {
+		if ends, _ := s.zscore(key, m); ends > s.micros/1000 {
+			n++
+		}
+	}
+	if until <= s.micros/1000 {
+		return "", false
+	}
+	return fmt.Sprintf("%s%d:%s", readersMark, n, last), true
+}
+
 func acquire(s command) any {
 	key := s.key("lock")
-	if held, found := s.get(key); found {
+	if held, found := s.held(key); found {
 		return held
 	}
 	s.set(key, s.text("value"), s.number("ttl"))
@@ -115,10 +149,10 @@ func acquire(s command) any {
 
 func acquireOrFlag(s command) any {
 	key := s.key("lock")
-	held, found := s.get(key)
+	held, found := s.held(key)
 	fence := s.fence()
-	if found && held != s.text("value") && s.key("wait") != "" {
-		s.leaveFlag(s.key("wait"), s.text("waiter"), s.number("flagTTL"))
+	if found && held != s.text("value") {
+		s.leaveFlags(held)
 	}
 	switch {
 	case found:
@@ -127,8 +161,21 @@ func acquireOrFlag(s command) any {
 		return fence.onto("", fence.refusal)
 	}
 	fence.remember()
+	s.del(s.key("intent"))
 	s.set(key, s.text("value"), s.number("ttl"))
 	return fence.granted
+}
+
+// leaveFlags leaves what a waiter leaves where a lock is held: its flag, and where readers hold it what
+// keeps new ones out.
+func (s command) leaveFlags(held string) {
+	if s.key("wait") == "" {
+		return
+	}
+	s.leaveFlag(s.key("wait"), s.text("waiter"), s.number("flagTTL"))
+	if intent := s.key("intent"); intent != "" && strings.HasPrefix(held, readersMark) {
+		s.set(intent, s.text("waiter"), s.number("flagTTL"))
+	}
 }
 
 // leaveFlag leaves the waiter flag, for no less than one that is there.
@@ -136,7 +183,7 @@ func (s command) leaveFlag(key, value string, ttl int64) { s.set(key, value, max
 
 func extend(s command) any {
 	key := s.key("lock")
-	held, found := s.get(key)
+	held, found := s.held(key)
 	switch {
 	case !found:
 		return int64(0)
@@ -149,7 +196,7 @@ func extend(s command) any {
 
 func inspect(s command) any {
 	key := s.key("lock")
-	held, _ := s.get(key)
+	held, _ := s.held(key)
 	left := s.pttl(key)
 	flag, queue, lease := s.key("wait"), s.key("queue"), s.key("lease")
 	if ttl := s.number("flagTTL"); ttl != 0 {
@@ -178,13 +225,19 @@ func parseLease(kept string) (until, count int64, ok bool) {
 
 func release(s command) any {
 	key := s.key("lock")
-	held, found := s.get(key)
+	held, found := s.held(key)
 	ours := found && held == s.text("value")
 	if ours {
 		s.del(key)
 	} else if !s.given("ticket") {
 		return int64(0)
 	}
+	return s.released(ours, ours || !found)
+}
+
+// released is what a release does when the lock was given up: ours says that it was, and free that nobody
+// holds it now.
+func (s command) released(ours, free bool) any {
 	deleted := int64(0)
 	if ours {
 		deleted = 1
@@ -207,15 +260,15 @@ func release(s command) any {
 			s.zrem(queue, self)
 			s.hdel(lease, self)
 		}
-		if found && !ours {
-			return int64(0)
+		if !free {
+			return deleted
 		}
 		if s.find(queue) == nil {
 			s.del(lease)
 		}
 	}
 	flag, flagged := s.get(s.key("wait"))
-	if !flagged {
+	if !free || !flagged {
 		return deleted
 	}
 	wake := s.wake()
@@ -250,82 +303,4 @@ func short(s command) any {
 	}
 	s.del(key)
 	return int64(1)
-}
-
-func acquireInTurn(s command) any {
-	key := s.key("lock")
-	flag, queue, lease, me := s.key("wait"), s.key("queue"), s.key("lease"), s.text("waiter")
-	now := s.micros / 1000
-	flagTTL, ticket, next, largest := s.number("flagTTL"), s.number("ticket"), s.number("next"), s.number("last")
-	kept, count := s.number("positionTTL"), s.number("count")
-
-	said, _ := s.hget(lease, "last")
-	last, _ := strconv.ParseInt(said, 10, 64)
-	held, found := s.get(key)
-	again := found && held == s.text("value")
-	if largest > last {
-		last = largest
-		if !again {
-			s.hset(lease, "last", strconv.FormatInt(last, 10))
-		}
-	}
-	fence := s.fence()
-	if again {
-		return fence.onto(held, s.pttl(key), last, int64(0))
-	}
-	var granted any = last
-	if fence.on {
-		granted = []any{last, fence.granted}
-	}
-	if ticket != 0 {
-		s.zadd(queue, ticket, me)
-		s.hset(lease, me, fmt.Sprintf("%d %d", now+kept, count))
-	}
-	for _, side := range []string{queue, lease} {
-		if s.pttl(side) < 2*kept {
-			s.pexpire(side, 2*kept)
-		}
-	}
-	first, at, waiting := s.first(queue)
-	leaveFlag := func() {
-		if name := first; flagTTL != 0 {
-			if !waiting {
-				name = me
-			}
-			s.leaveFlag(flag, name+".", flagTTL)
-		}
-	}
-
-	mine := func() bool { return ticket != 0 && first == me }
-	for waiting && !mine() {
-		position, _ := s.hget(lease, first)
-		until, _, _ := strings.Cut(position, " ")
-		if end, err := strconv.ParseInt(until, 10, 64); err == nil && end > now {
-			break
-		}
-		s.zrem(queue, first)
-		s.hdel(lease, first)
-		first, at, waiting = s.first(queue)
-	}
-
-	if !waiting {
-		at = 0
-	}
-	if found || waiting && !mine() {
-		leaveFlag()
-		return fence.onto(held, s.pttl(key), last, at)
-	}
-	if fence.refusal != 0 {
-		return fence.onto("", fence.refusal, last, at)
-	}
-	if ticket != 0 && next != 0 {
-		s.zadd(queue, next, me)
-		s.hset(lease, me, fmt.Sprintf("%d %d", now+kept, count-1))
-		leaveFlag()
-	} else if ticket != 0 {
-		s.zrem(queue, me)
-	}
-	fence.remember()
-	s.set(key, s.text("value"), s.number("ttl"))
-	return granted
 }

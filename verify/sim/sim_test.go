@@ -111,7 +111,9 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 		"a call was stopped between two requests", "event: tear", "event: restart empty", "event: restart of old", "event: flush", "a node was in quarantine",
 		"an idle connection had ended", "a dial was slow", "a proxy answered", "a server was no master for a while", "some tried a free lock at one instant",
 		"a leader was elected", "a leader was read", "nobody led", "a value was proclaimed", "an observer was notified", "a value was published", "a value was read", "a watcher was notified",
-		"event: try campaign", "event: publish as holder"} {
+		"event: try campaign", "event: publish as holder",
+		"event: async all", "event: try all", "event: try read", "a set was granted", "a key of a set was deleted by hand",
+		"a reader was let in", "readers held a lock together", "a holder became a reader", "a reader was kept out for a writer"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)
 		}

@@ -42,6 +42,30 @@ func (s *store) find(key string) *entry {
 	return e
 }
 
+// A valueKind is the type of a key.
+type valueKind int
+
+const (
+	aText valueKind = iota
+	aHash
+	aSortedSet
+)
+
+// is reports whether there is no key, or one of this type.
+func (s *store) is(key string, want valueKind) bool {
+	e := s.find(key)
+	kind := aText
+	switch {
+	case e == nil:
+		return true
+	case e.line != nil:
+		kind = aSortedSet
+	case e.fields != nil:
+		kind = aHash
+	}
+	return kind == want
+}
+
 func (s *store) get(key string) (text string, found bool) {
 	if e := s.find(key); e != nil {
 		return e.text, true
@@ -68,14 +92,17 @@ func (s *store) pttl(key string) int64 {
 }
 
 // pexpire deletes a key that is to live no longer than now, as a server does.
-func (s *store) pexpire(key string, ttl int64) {
+func (s *store) pexpire(key string, ttl int64) { s.pexpireat(key, s.now+ttl) }
+
+// pexpireat does so by the time at which the key ends.
+func (s *store) pexpireat(key string, at int64) {
 	e := s.find(key)
 	switch {
 	case e == nil:
-	case ttl <= 0:
+	case at <= s.now:
 		s.del(key)
 	default:
-		e.ends = s.now + ttl
+		e.ends = at
 	}
 }
 
@@ -127,6 +154,15 @@ func (s *store) zrem(key, member string) {
 	}
 }
 
+// zdrop removes the members whose score is no larger than that.
+func (s *store) zdrop(key string, most int64) {
+	for _, m := range s.members(key) {
+		if score, _ := s.zscore(key, m); score <= most {
+			s.zrem(key, m)
+		}
+	}
+}
+
 // first is the member with the smallest score, the smallest name where scores are the
 // same.
 func (s *store) first(key string) (member string, score int64, found bool) {
@@ -142,6 +178,18 @@ func (s *store) first(key string) (member string, score int64, found bool) {
 	return member, score, found
 }
 
+// last is the member with the largest score, the largest name where scores are the same.
+func (s *store) last(key string) (member string, score int64, found bool) {
+	all := s.members(key)
+	if len(all) == 0 {
+		return "", 0, false
+	}
+	member = all[len(all)-1]
+	score, found = s.zscore(key, member)
+	return member, score, found
+}
+
+// members are those of a sorted set, in its order.
 func (s *store) members(key string) []string {
 	e := s.find(key)
 	if e == nil {

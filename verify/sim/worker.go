@@ -27,6 +27,18 @@ type finding struct {
 	Story string // as it happened
 }
 
+// seedAt is the n-th seed that is run.
+func (o options) seedAt(n uint64) uint64 {
+	switch seed := o.seed + n; {
+	case o.values:
+		return 4*seed + valuesIn4
+	case o.shared:
+		return 4*seed + sharedIn4
+	default:
+		return seed
+	}
+}
+
 func (o options) draw(seed uint64) *schedule {
 	plan := draw(seed, o.outside)
 	plan.Real = o.real
@@ -41,11 +53,7 @@ func (o options) draw(seed uint64) *schedule {
 func work(t *testing.T, o options, report func(runs int)) finding {
 	f := finding{Tally: newTally()}
 	for n := o.part; n < o.runs; n += o.workers {
-		seed := o.seed + n
-		if o.values {
-			seed = 4*seed + valuesIn4
-		}
-		plan := o.draw(seed)
+		plan := o.draw(o.seedAt(n))
 		w := simulate(t, plan, false)
 		f.Tally.count(w)
 		if f.Tally.Runs%64 == 0 {

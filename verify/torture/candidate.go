@@ -20,7 +20,11 @@ func (w *worker) campaign(rng *rand.Rand, t *Try) {
 		return shortest + time.Duration(rng.Int64N(int64(longest-shortest)))
 	}
 	length := between(ttl/20, ttl)
-	if rng.IntN(4) == 0 {
+	long := 1 // of four leaders
+	if w.Run.Kills > 0 {
+		long = 3 // most lead until they are killed
+	}
+	if rng.IntN(4) < long {
 		length = between(ttl, ttl*6)
 	}
 	patience := between(ttl, ttl*4)

@@ -12,34 +12,55 @@ import (
 // noneInTime is E6.
 func noneInTime(h *History) Verdict {
 	v := Verdict{Claim: "E6", State: holds}
+	v.Says = fmt.Sprintf("Observers are told within %v that a leader which was killed leads no more, counted from when neither that message nor theirs was held up", noneBound(h.Run.TTL))
+	e := h.endsTold()
+	v.Marks = e.late
+	v.Detail = fmt.Sprintf("%d leaders killed, %d times an observer was in a position to be told, %d times within %v, and was after %v at most; %d times that nobody leads, before the next leader",
+		e.deaths, e.count, e.prompt, h.Run.TTL+wakeUp, e.slowest.Round(time.Millisecond), e.nones)
+	return v
+}
+
+// ends says how observers were told of the ends of leaders that were killed.
+type ends struct {
+	deaths  int
+	count   int // times that an observer was in a position to be told
+	inTime  int // and was
+	prompt  int // within the TTL and one wake-up
+	nones   int // that nobody leads, before the next leader
+	slowest time.Duration
+	late    []Mark // where it was not in time
+}
+
+func (h *History) endsTold() (e ends) {
 	within := noneBound(h.Run.TTL)
-	v.Says = fmt.Sprintf("Observers are told within %v that a leader which was killed leads no more, counted from when neither that message nor theirs was held up", within)
-	deaths, count, nones, slowest := 0, 0, 0, time.Duration(0)
 	for i, t := range h.Tries {
 		if !t.diedLeading() {
 			continue
 		}
-		deaths++
+		e.deaths++
 		for _, o := range h.observersOf(t) {
 			deadline, ok := h.undisturbed(t.Killed, within, h.Run.Clients[t.Client].Process, h.Run.Clients[o.client].Process)
 			if !ok || deadline > h.lifetime(h.Run.Clients[o.client].Process, o.life) {
 				continue
 			}
-			count++
+			e.count++
 			at, none, was := h.toldOfEnd(t, o)
 			if !was || at > deadline {
-				v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Killed, deadline, fmt.Sprintf("process %d was not told by %.3fs that %s, killed at %.3fs, leads no more",
+				e.late = append(e.late, Mark{t.Name, []int{i}, t.Killed, deadline, fmt.Sprintf("process %d was not told by %.3fs that %s, killed at %.3fs, leads no more",
 					h.Run.Clients[o.client].Process+1, deadline.Seconds(), h.clientOf(t), t.Killed.Seconds())})
 				continue
 			}
-			slowest = max(slowest, at-t.Killed)
-			if none {
-				nones++
+			e.inTime++
+			if at-(deadline-within) <= h.Run.TTL+wakeUp {
+				e.prompt++
 			}
+			if none {
+				e.nones++
+			}
+			e.slowest = max(e.slowest, at-t.Killed)
 		}
 	}
-	v.Detail = fmt.Sprintf("%d leaders killed, %d times an observer was in a position to be told, and was after %v at most; %d times that nobody leads, before the next leader", deaths, count, slowest.Round(time.Millisecond), nones)
-	return v
+	return e
 }
 
 // diedLeading reports whether a leader was killed, and not when it had resigned.
@@ -50,9 +71,17 @@ func (t Try) diedLeading() bool {
 // heardInTime is E7.
 func heardInTime(h *History) Verdict {
 	v := Verdict{Claim: "E7", State: holds}
+	v.Says = fmt.Sprintf("Observers are told of each leader that leads for %v in which they and it are not held up", noneBound(0))
+	count, missed := h.leadersTold()
+	v.Marks = missed
+	v.Detail = fmt.Sprintf("%d times an observer was in a position to be told, %d times it was not", count, len(missed))
+	return v
+}
+
+// leadersTold counts the times that an observer was in a position to be told of a leader, and marks
+// those at which it was not.
+func (h *History) leadersTold() (count int, missed []Mark) {
 	within := noneBound(0)
-	v.Says = fmt.Sprintf("Observers are told of each leader that leads for %v in which they and it are not held up", within)
-	count := 0
 	for i, t := range h.Tries {
 		if t.Led == nil || !t.granted() || t.End < t.Return+within {
 			continue
@@ -69,16 +98,18 @@ func heardInTime(h *History) Verdict {
 				continue
 			}
 			if count++; !was {
-				v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Return, deadline, fmt.Sprintf("process %d was not told of %s, term %d", observer+1, h.clientOf(t), t.Token)})
+				missed = append(missed, Mark{t.Name, []int{i}, t.Return, deadline, fmt.Sprintf("process %d was not told of %s, term %d", observer+1, h.clientOf(t), t.Token)})
 			}
 		}
 	}
-	v.Detail = fmt.Sprintf("%d times an observer was in a position to be told, %d times it was not", count, len(v.Marks))
-	return v
+	return count, missed
 }
 
-// noneBound is the TTL, the backstop of observers, and what a busy machine may take.
-func noneBound(ttl time.Duration) time.Duration { return ttl + time.Second + 4*time.Second }
+// noneBound is the TTL, one wake-up of an observer, and what a busy machine may take.
+func noneBound(ttl time.Duration) time.Duration { return ttl + wakeUp + 4*time.Second }
+
+// wakeUp is within which an observer asks again though it was not notified.
+const wakeUp = time.Second
 
 // observersOf are the observers in other processes that knew a leader when it was killed.
 func (h *History) observersOf(t Try) (all []teller) {

@@ -149,15 +149,31 @@ func (n *node) info(section, field string) (string, error) {
 	return "", err
 }
 
-// leader is the process that has the lock of an election on some node.
+// leader is the process that has the lock of an election on a majority of the nodes. It does
+// not wait for nodes that do not answer.
 func (c *cluster) leader() (process int, ok bool) {
+	replies := make(chan string, len(c.nodes))
 	for _, n := range c.nodes {
-		reply, _ := n.server.Do("GET", "election A")
-		value, _ := reply.(string)
-		if i := strings.LastIndex(value, ":worker "); i >= 0 {
-			if _, err := fmt.Sscanf(value[i:], ":worker %d life", &process); err == nil {
-				return process - 1, true
+		go func() { // ends with the answer, or the timeout of the server's Do
+			reply, _ := n.server.Do("GET", "election A")
+			value, _ := reply.(string)
+			replies <- value
+		}()
+	}
+	late := time.NewTimer(100 * time.Millisecond)
+	defer late.Stop()
+	held := make(map[string]int)
+	for range c.nodes {
+		select {
+		case value := <-replies:
+			i := strings.LastIndex(value, ":worker ")
+			if held[value]++; i < 0 || held[value] <= len(c.nodes)/2 {
+				continue
 			}
+			_, err := fmt.Sscanf(value[i:], ":worker %d life", &process)
+			return process - 1, err == nil
+		case <-late.C:
+			return 0, false
 		}
 	}
 	return 0, false

@@ -53,7 +53,11 @@ func (t *theatre) bury(process int, dead death) error {
 				return err
 			}
 		}
-		t.history.Tries = append(t.history.Tries, g.end(dead, done))
+		try := g.end(dead, done)
+		if try.diedLeading() {
+			t.killed++
+		}
+		t.history.Tries = append(t.history.Tries, try)
 	}
 	return nil
 }

@@ -89,7 +89,9 @@ func (s *stage) carryOut(ctx context.Context, f *Fault) {
 	if f.How == leading {
 		s.leading.Lock() // each of them kills another leader
 		defer s.leading.Unlock()
-		f.Process = s.awaitLeader(ctx, f.Process)
+		if f.Process = s.awaitLeader(ctx, f.Process); ctx.Err() != nil {
+			return
+		}
 	}
 	if f.Kind.ofWorker() {
 		lock, _ := s.workerLocks.LoadOrStore(f.Process, new(sync.Mutex))

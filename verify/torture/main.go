@@ -19,6 +19,7 @@ import (
 type options struct {
 	seed    uint64
 	minutes float64
+	kills   int
 	ttl     time.Duration
 	clients int
 	locks   int
@@ -56,6 +57,7 @@ func parse() options {
 	var o options
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1e6), "of the schedule of faults and of what the clients do")
 	flag.Float64Var(&o.minutes, "minutes", 5, "length of the part with faults")
+	flag.IntVar(&o.kills, "kill-leaders", 0, "kill so many leaders instead, with candidates and observers as the only clients")
 	flag.DurationVar(&o.ttl, "ttl", 2*time.Second, "of the locks; faults take times in proportion to it")
 	flag.IntVar(&o.clients, "clients", 2, "clients in each of the four processes")
 	flag.IntVar(&o.locks, "locks", 3, "locks that they want, up to three at once")
@@ -77,9 +79,12 @@ func parse() options {
 
 // plan is the run that the flags ask for.
 func (o options) plan() Run {
+	if o.kills > 0 {
+		o.minutes, o.clients, o.locks, o.elects, o.paths = killsLength(o.kills, o.ttl).Minutes(), 0, 0, 1, 0
+	}
 	r := Run{
 		Seed: o.seed, Length: time.Duration(o.minutes * float64(time.Minute)), TTL: o.ttl,
-		Outside: o.outside, Fencing: o.fencing, Guard: o.guard, Nodes: nodeCount,
+		Outside: o.outside, Fencing: o.fencing, Guard: o.guard, Nodes: nodeCount, Kills: o.kills,
 	}
 	for i := range o.locks {
 		r.Names = append(r.Names, fmt.Sprintf("lock %c", 'A'+i))
@@ -118,7 +123,7 @@ func (o options) check() error {
 	case len(o.rest) > 0:
 		return fmt.Errorf("%q is no flag: flags begin with --", o.rest[0])
 	case o.replay != "":
-	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0:
+	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0 || o.kills < 0:
 		return errors.New("a run needs a second, a client and a lock at least, and a TTL of 200ms to 1m")
 	default:
 		files = append(files, o.history)
@@ -161,6 +166,9 @@ func history(ctx context.Context, o options, stderr io.Writer) (*History, error)
 	}
 	run := o.plan()
 	fmt.Fprintf(stderr, "seed %d, %v, TTL %v\n", run.Seed, run.Length, run.TTL)
+	if run.Kills > 0 {
+		fmt.Fprintf(stderr, "it ends when %d leaders are killed\n", run.Kills)
+	}
 	h, err := perform(ctx, run, schedule(run), stderr)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type Run struct {
 	Clients []Client
 	Server  string // version
 
+	Kills     int      `json:",omitempty"` // leaders to kill; the faults end a little later
 	Elections []string `json:",omitempty"` // their names
 	Paths     []string `json:",omitempty"` // of boards; the lock of the same name is for PublishAs
 }

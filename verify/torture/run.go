@@ -15,6 +15,8 @@ type theatre struct {
 	history History
 	going   map[int]*going // tries that are not over, by client
 	asking  map[int]Use    // writes of values that are not over, by client
+	killed  int            // leaders, while they led
+	enough  func()         // ends the faults soon: as many are killed as the run wants
 }
 
 // perform does a run with these faults and returns what was seen, not yet checked. It
@@ -29,6 +31,7 @@ func perform(ctx context.Context, run Run, faults []Fault, progress io.Writer) (
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	t.enough = sync.OnceFunc(func() { time.AfterFunc(noneBound(run.TTL), cancel) })
 	over := make(chan struct{})
 	begun := t.stage.clock.now() // all has started
 	for i := range faults {
@@ -130,6 +133,9 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 			over = nil
 			run := t.history.Run
 			t.history.Calm = Calm{Begun: t.stage.clock.now(), Bound: calmBound(run)}
+			if run.Kills > 0 {
+				t.history.Run.Length = t.history.Calm.Begun
+			}
 			for _, p := range t.stage.workers {
 				if err := p.relax(); err != nil {
 					return err
@@ -148,6 +154,9 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 			case s.dead != nil:
 				if err := t.bury(s.process, *s.dead); err != nil {
 					return err
+				}
+				if wanted := t.history.Run.Kills; wanted > 0 && t.killed >= wanted {
+					t.enough()
 				}
 			case s.Going != nil:
 				t.note(*s.Going)
@@ -200,6 +209,9 @@ func (t *theatre) report(progress io.Writer, calm bool) {
 	what := fmt.Sprintf("%d faults at work, %d over", t.stage.active.Load(), t.stage.fired.Load())
 	if calm {
 		what = "calm"
+	}
+	if t.history.Run.Kills > 0 {
+		what += fmt.Sprintf(", %d leaders killed", t.killed)
 	}
 	fmt.Fprintf(progress, "%4.0fs  %s; %d grants, %d lost\n", t.stage.clock.now().Seconds(), what, grants, lost)
 }

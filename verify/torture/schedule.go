@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -16,15 +17,12 @@ const mostDown = 2
 // weight. Servers have one fault at a time, since a second one could end the first; so
 // have workers, and links.
 func schedule(r Run) []Fault {
+	if r.Kills > 0 {
+		return leadersAreKilled(r)
+	}
 	rng := rand.New(rand.NewPCG(r.Seed, 0x746f7274757265))
-	processes := 0
-	for _, c := range r.Clients {
-		processes = max(processes, c.Process+1)
-	}
-	d := dealer{rng: rng, run: r, server: make([]time.Duration, r.Nodes), stopped: make([]time.Duration, processes), link: make([][]time.Duration, processes)}
-	for p := range d.link {
-		d.link[p] = make([]time.Duration, r.Nodes)
-	}
+	d := newDealer(rng, r)
+	processes := len(d.stopped)
 	var faults []Fault
 	// Acts of some TTLs each: in some several faults are at work at once, and hardly a
 	// lock is granted; in others there is time between them, and a holder is hit by one.
@@ -56,6 +54,7 @@ func schedule(r Run) []Fault {
 type dealer struct {
 	rng     *rand.Rand
 	run     Run
+	only    []int // the servers that faults may touch now, and then no worker is hit; nil: all
 	deck    []kind
 	server  []time.Duration   // until when each has a fault
 	down    []time.Duration   // until when servers are down
@@ -63,11 +62,23 @@ type dealer struct {
 	link    [][]time.Duration // by worker and node
 }
 
+func newDealer(rng *rand.Rand, r Run) *dealer {
+	processes := len(byProcess(r.Clients))
+	d := &dealer{rng: rng, run: r, server: make([]time.Duration, r.Nodes), stopped: make([]time.Duration, processes), link: make([][]time.Duration, processes)}
+	for p := range d.link {
+		d.link[p] = make([]time.Duration, r.Nodes)
+	}
+	return d
+}
+
 func (d *dealer) deal(at time.Duration) (Fault, bool) {
 	if len(d.deck) == 0 {
 		for _, k := range order {
 			if k == lateEmpty && d.run.values() && !d.run.Outside {
 				continue // it has forgotten values that are kept for a day, and no guard brings them back
+			}
+			if k.ofWorker() && d.only != nil {
+				continue // one that never fits would keep the deck from being dealt again
 			}
 			for range inside[k] {
 				d.deck = append(d.deck, k)
@@ -179,7 +190,13 @@ func (d *dealer) downAt(at time.Duration) (n int) {
 	return n
 }
 
-func (d *dealer) some(n int) []int { return d.rng.Perm(d.run.Nodes)[:n] }
+func (d *dealer) some(n int) []int {
+	all := d.rng.Perm(d.run.Nodes)
+	if d.only != nil {
+		all = slices.DeleteFunc(all, func(i int) bool { return !slices.Contains(d.only, i) })
+	}
+	return all[:min(n, len(all))]
+}
 
 // length is how long a fault takes.
 func (d *dealer) length(k kind) time.Duration {

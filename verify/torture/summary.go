@@ -144,6 +144,16 @@ func summarize(out io.Writer, o options, h *History, verdicts []Verdict) int {
 			code = useless
 		}
 	}
+	if len(h.Run.Elections) > 0 {
+		c := countKills(h, verdicts)
+		fmt.Fprintf(out, "\n%v", c)
+		if lacks := c.lacks(h.Run); lacks != "" {
+			fmt.Fprintf(out, "\nThe run is worth less than it says: %s.\n", lacks)
+			if code == fine {
+				code = useless
+			}
+		}
+	}
 	file := o.history
 	if o.replay != "" {
 		file = o.replay

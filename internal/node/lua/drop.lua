@@ -1,5 +1,9 @@
--- Comes before release.lua: drop() gives the lock up, and returns whether it is free then.
+-- Comes before release.lua: drop() gives the lock up if this value holds it, and returns whether it
+-- is free then.
 local function drop()
-  redis.call('DEL', KEYS.lock)
-  return true
+  if held == ARGV.value then
+    redis.call('DEL', KEYS.lock)
+    return true
+  end
+  return not held
 end

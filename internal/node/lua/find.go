@@ -117,7 +117,7 @@ func (c Call) Locks() (each []Call) {
 	spec := &specs[c.Script]
 	before := len(spec.keysOf(c.Guard != nil)) - len(spec.keys)
 	guard, keys := c.keys[:before], c.keys[before:]
-	count := int(c.Arg("locks").(int64))
+	count, _ := strconv.Atoi(fmt.Sprint(c.Arg("locks"))) // a text, if it came over a connection
 	for size := len(keys) / count; len(keys) > 0; keys = keys[size:] {
 		each = append(each, c.Call(slices.Concat(guard, keys[:size]), c.args))
 	}

@@ -1,5 +1,8 @@
 -- Comes before release.lua in place of drop.lua, for a reader. The key lives on for the others.
 local function drop()
+  if alone and held ~= ARGV.value then
+    return false
+  end
   local last
   if not alone then
     redis.call('ZREM', KEYS.lock, ARGV.value)

@@ -20,12 +20,11 @@
 -- (queue.lua): that waiter is next where this release does not look at the queue,
 -- or this server has lost it.
 -- A notification is a hint: an ACL user with the right to lock may have none to publish.
-local ours, free = held == ARGV.value, not held
-if ours then
-  free = drop()
-elseif not ARGV.ticket then
+local ours = held == ARGV.value
+if not ours and not ARGV.ticket then
   return 0
 end
+local free, stays = drop() -- stays: KEYS.lease does
 
 if ARGV.requeue then
   -- Unless the waiter gave the position up since: then it has no field in KEYS.lease.
@@ -42,15 +41,15 @@ if ARGV.ticket then
     redis.call('ZREM', KEYS.queue, ARGV.releaser)
     redis.call('HDEL', KEYS.lease, ARGV.releaser)
   end
-  if held and not ours then
-    return 0 -- KEYS.lease stays: the holder may yet go back into the queue
+  if not free then
+    return ours and 1 or 0 -- KEYS.lease stays: a holder may yet go back into the queue
   end
-  if redis.call('EXISTS', KEYS.queue) == 0 then
+  if not stays and redis.call('EXISTS', KEYS.queue) == 0 then
     redis.call('DEL', KEYS.lease)
   end
 end
 
-local flag = free and KEYS.wait and redis.pcall('GET', KEYS.wait)
+local flag = free and KEYS.wait and ARGV.releaser and redis.pcall('GET', KEYS.wait)
 if type(flag) ~= 'string' then
   return ours and 1 or 0
 end

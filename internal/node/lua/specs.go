@@ -42,6 +42,11 @@ const (
 	AcquireSharedInTurn
 	ExtendShared // also makes a reader of the only holder
 	ReleaseShared
+	AcquireAny // one of several locks
+	FencedAcquireAny
+	AcquireAnyInTurn
+	FencedAcquireAnyInTurn
+	ReleaseAny  // whichever it is
 	Read        // a published value
 	ReadLed     // a published value, and the lock of its writer
 	Publish     // a value
@@ -58,7 +63,8 @@ const (
 	// fencing token is not taken.
 	TooSmall = -3
 	TooLarge = -4
-	// Joined is the remaining time to live of a key that has one more reader now.
+	// Joined is the remaining time to live of a key that has one more reader now, or of the slot that was
+	// taken.
 	Joined = -5
 	// NotHeld is the answer to a write whose lock is not held.
 	NotHeld = -1
@@ -79,11 +85,12 @@ type spec struct {
 	reply []string // of a reply that is a list
 	taker bool     // it takes the lock: it has a variant that is guarded against restarts
 	many  bool     // it is about several locks: it has the keys of each, and ARGV.locks says how many
+	once  []string // many: the keys that come once, before those of the locks
 	each  []string // files of the function that many calls with the KEYS of one lock
 }
 
-// guardKeys follow the first key of a script that is guarded. They come first if it is about
-// several locks.
+// guardKeys follow the first key of a script that is guarded. They come before the locks if it is
+// about several.
 var guardKeys = []string{"node", "quarantine"}
 
 // Findings end the replies of a script that fence.lua may come before. Without a token they
@@ -127,9 +134,19 @@ var specs = [Count]spec{
 		args: words("value ttl waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first largest")},
 	ExtendShared:  {files: words("shared join extend_shared"), keys: words("lock wait"), args: words("value ttl")},
 	ReleaseShared: {files: words("shared leave release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
-	Read:          {files: words("record read"), keys: words("value"), args: words("text"), reply: words("record left text micros")},
-	ReadLed:       {files: words("readers held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left record lives text micros")},
-	Publish:       {files: words("record publish"), keys: words("value"), args: words("record kept former"), reply: words("record left text")},
+	AcquireAny: {many: true, taker: true, once: words("wait"), each: words("no_token"), files: words("any any_free take_slot flag acquire_any"), keys: words("lock"),
+		args: words("locks value ttl first waiter flagTTL"), reply: words("holder left index")},
+	FencedAcquireAny: {many: true, taker: true, once: words("wait"), each: words("findings fence token"), files: words("any any_free take_slot flag acquire_any"), keys: words("lock fence"),
+		args: words("locks value ttl first token tokenTTL waiter flagTTL retake"), reply: words("holder left index largest micros")},
+	AcquireAnyInTurn: {many: true, taker: true, once: words("wait queue lease"), each: words("no_token"), files: words("any any_free take_slot queue acquire_any_in_turn"), keys: words("lock"),
+		args: words("locks value ttl first waiter flagTTL ticket next last positionTTL count"), reply: words("holder left index last first")},
+	FencedAcquireAnyInTurn: {many: true, taker: true, once: words("wait queue lease"), each: words("findings fence token"), files: words("any any_free take_slot queue acquire_any_in_turn"), keys: words("lock fence"),
+		args:  words("locks value ttl first token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
+		reply: words("holder left index last first largest micros")},
+	ReleaseAny: {many: true, once: words("wait queue lease"), files: words("any drop_any release"), keys: words("lock"), args: words("locks value releaser ticket requeue")},
+	Read:       {files: words("record read"), keys: words("value"), args: words("text"), reply: words("record left text micros")},
+	ReadLed:    {files: words("readers held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left record lives text micros")},
+	Publish:    {files: words("record publish"), keys: words("value"), args: words("record kept former"), reply: words("record left text")},
 	PublishHeld: {files: words("readers held if_held record publish"), keys: words("lock value"), args: words("value record kept former"),
 		reply: words("record left text")},
 	List: {many: true, files: words("readers list"), keys: words("lock queue lease"),
@@ -142,16 +159,17 @@ func words(s string) []string { return strings.Fields(s) }
 func (s *spec) keysOf(guarded bool) []string {
 	switch {
 	case !guarded:
-		return s.keys
+		return slices.Concat(s.once, s.keys)
 	case s.many:
-		return append(slices.Clone(guardKeys), s.keys...)
+		return slices.Concat(s.once, guardKeys, s.keys)
 	}
 	return slices.Insert(slices.Clone(s.keys), 1, guardKeys...)
 }
 
 func (s Script) String() string {
 	return [Count]string{"acquire", "acquire or flag", "acquire in turn", "extend", "release", "inspect", "swap", "fenced acquire or flag", "fenced acquire in turn", "short",
-		"acquire all", "fenced acquire all", "acquire all in turn", "fenced acquire all in turn", "extend all", "expire all", "release all", "swap all", "acquire shared", "acquire shared in turn", "extend shared", "release shared", "read", "read led", "publish", "publish held", "list"}[s]
+		"acquire all", "fenced acquire all", "acquire all in turn", "fenced acquire all in turn", "extend all", "expire all", "release all", "swap all", "acquire shared", "acquire shared in turn", "extend shared", "release shared",
+		"acquire any", "fenced acquire any", "acquire any in turn", "fenced acquire any in turn", "release any", "read", "read led", "publish", "publish held", "list"}[s]
 }
 
 // Args are the names of the arguments, in order.

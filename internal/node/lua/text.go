@@ -65,7 +65,7 @@ func build(guarded bool) (texts [Count]string) {
 			if spec.each != nil {
 				b.WriteString("end\n")
 			}
-			keys = spec.keys // KEYS are those of one lock from here on
+			keys = spec.keys // KEYS are those of one lock from here on, in a loop; else those that come once
 		}
 		for _, part := range spec.files {
 			b.WriteString(spec.part(s, part, keys))
@@ -150,6 +150,9 @@ func (s *spec) reference(line string, keys []string) (text string, n int, err er
 			names = s.args
 		}
 		i := slices.Index(names, name)
+		if once := slices.Index(s.once, name); table == "KEYS" && i < 0 && once >= 0 {
+			i = once
+		}
 		if i < 0 {
 			return "", 0, fmt.Errorf("%s.%s is not in its spec", table, name)
 		}

@@ -1,0 +1,121 @@
+package fanout
+
+import (
+	"context"
+
+	"github.com/quorumlock/quorumlock/internal/node"
+)
+
+// A claim about any of several keys, the slots of a semaphore, asks every node for one of them. The
+// claim is granted if a majority has granted the same slot. From then on it is about that one, and
+// is like any other claim. Another slot that a node has granted is a stray: it is given back, at once
+// if it is known by then, and else with the release of the claim.
+
+// OfSlots makes the claim one about any of the slots, the first that is free from first on. It comes
+// before it asks for anything.
+func (c *Claim) OfSlots(s *node.Slots, first int) {
+	c.entry = c.entry.AnyOf(s, first)
+	if c.entry.Grant() == node.OneKey { // there is one slot
+		c.chosen.Store(1)
+	}
+}
+
+// Slot is the slot that the claim was granted, counted from 0.
+func (c *Claim) Slot() int { return int(c.chosen.Load()) - 1 }
+
+// Choose notes which slot a round has won. It asks the nodes that have granted another one to delete
+// it, and does not wait: the release of the claim covers what fails. What is deleted is that slot and
+// no other. A request that arrives late must not take away the right one, which the node may have by then.
+func (c *Claim) Choose(r Result) {
+	if c.chosen.Load() > 0 {
+		return
+	}
+	slot, _ := r.mostGranted()
+	drops := make([]*node.Request, len(c.states))
+	found := false
+	c.mu.Lock()
+	c.chosen.Store(int32(slot) + 1)
+	for i := range c.states {
+		switch s := &c.states[i]; {
+		case s.held && int(s.slot) != slot:
+			s.stray(c)
+			drops[i] = node.NewRequest(node.Release, c.entry.Chosen(int(s.slot)), 0, node.WaiterFlag{})
+			found = true
+		case !s.held && s.maybeSet, s.inFlight != nil, s.outstanding > 0:
+			c.strays.Store(true) // it may have granted another one, or may yet
+		}
+	}
+	c.mu.Unlock()
+	if found {
+		first := func([]node.Answer) bool { return true } // of a node that has granted the right one, and is not asked
+		c.group.ask(context.Background(), &query{each: drops, unasked: node.Absent, enough: first, ended: func() {}}, c.callTimeout())
+	}
+}
+
+// stray notes that the node has another slot than the chosen one. That counts as denied: the node is
+// asked for the right one. c.mu is held.
+func (s *nodeState) stray(c *Claim) {
+	s.held, s.denied = false, true
+	c.strays.Store(true)
+}
+
+// noteSlot notes which slot a node has granted. c.mu is held.
+func (c *Claim) noteSlot(last *call, a node.Answer) {
+	if a.Status != node.Granted || last.Request.Grant() != node.AnyKey {
+		return
+	}
+	s := &c.states[last.Index]
+	s.slot = a.Index
+	if chosen := int(c.chosen.Load()); chosen > 0 && int(a.Index) != chosen-1 {
+		s.stray(c)
+	}
+}
+
+// countSlot counts one more node that has granted a slot. Those that have granted another slot than
+// most have count as denied.
+func (r *Round) countSlot() {
+	all := Result{calls: r.calls}
+	_, most := all.mostGranted()
+	granted := all.Granted()
+	r.tally.No += granted - most - (granted - 1 - r.tally.Yes)
+	r.tally.Yes = most
+}
+
+// Granted is how many nodes have granted a slot, whichever it is.
+func (r Result) Granted() (n int) {
+	for i := range r.calls {
+		if a, answered := r.Answer(i); answered && a.Status == node.Granted {
+			n++
+		}
+	}
+	return n
+}
+
+// mostGranted is the slot that most nodes have granted, and how many have.
+func (r Result) mostGranted() (slot, most int) {
+	for i := range r.calls {
+		a, answered := r.Answer(i)
+		if !answered || a.Status != node.Granted {
+			continue
+		}
+		n := 0
+		for j := range r.calls {
+			if b, answered := r.Answer(j); answered && b.Status == node.Granted && b.Index == a.Index {
+				n++
+			}
+		}
+		if n > most {
+			slot, most = int(a.Index), n
+		}
+	}
+	return slot, most
+}
+
+// PreferredSlot is the slot to try first in the next attempt: the one that most nodes have granted,
+// or -1 if none has granted any.
+func (r Result) PreferredSlot() int {
+	if slot, most := r.mostGranted(); most > 0 {
+		return slot
+	}
+	return -1
+}

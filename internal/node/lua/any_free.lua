@@ -1,0 +1,25 @@
+-- Comes after any.lua: if this value holds none of the locks, slot is the first that is free, from
+-- ARGV.first on, counted from 0. That is the same on all nodes, so that they choose the same one. If
+-- none is free, held is a value that holds one of them. What is declared here:
+--   left  how long until the first of them expires if none is free, in milliseconds, negative if that is never
+--   one   what the function each says of the slot: see no_token.lua and token.lua
+local left
+for n = 0, #locks - 1 do
+  local i = (ARGV.first + n) % #locks + 1
+  if not slot and not values[i] then
+    slot = i
+  end
+end
+if not slot then
+  held = values[1]
+end
+if held then
+  left = -1
+  for _, KEYS in ipairs(locks) do
+    local lives = redis.call('PTTL', KEYS.lock)
+    if lives >= 0 and (left < 0 or lives < left) then
+      left = lives
+    end
+  end
+end
+local one = each(locks[slot or 1])
