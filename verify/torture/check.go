@@ -43,8 +43,8 @@ type Mark struct {
 // differ, and that is a violation as well.
 func check(h *History) []Verdict {
 	all := []Verdict{
-		exclusion(h, "I1", "Never do two clients know at the same moment that they hold the lock; one that was killed counts until its deadline", lockOnly),
-		tokens(h, "I2", "Tokens are unique, and a lock asked for after another was granted has the larger one", lockOnly),
+		exclusion(h, "I1", "Never do two clients know at the same moment that they hold the lock, unless both are readers; one that was killed counts until its deadline", lockOnly),
+		tokens(h, "I2", "Tokens are unique, and a lock asked for after another was granted has the larger one; a reader has one as large at least", lockOnly),
 		fencedCounter(h), carried(h), noLeftovers(h), progress(h),
 	}
 	if len(h.Run.Elections) > 0 {
@@ -84,7 +84,9 @@ func byName(h *History, wanted func(Try) bool) map[string][]int {
 	all := make(map[string][]int)
 	for i, t := range h.Tries {
 		if wanted(t) {
-			all[t.Name] = append(all[t.Name], i)
+			for _, name := range t.names() {
+				all[name] = append(all[name], i)
+			}
 		}
 	}
 	for _, tries := range all {
@@ -96,79 +98,6 @@ func byName(h *History, wanted func(Try) bool) map[string][]int {
 func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func lockOnly(t Try) bool { return t.Led == nil }
-
-// exclusion is I1 of locks, and E1 of elections.
-func exclusion(h *History, claim, says string, of func(Try) bool) Verdict {
-	v := Verdict{Claim: claim, Says: says, State: holds}
-	locks := byName(h, func(t Try) bool { return t.knew() && of(t) })
-	count, linearizable := 0, true
-	for _, name := range names(locks) {
-		tries := locks[name]
-		count += len(tries)
-		var open []int // that began, and end after the last one began
-		for _, i := range tries {
-			t := h.Tries[i]
-			open = slices.DeleteFunc(open, func(j int) bool { return h.Tries[j].End <= t.Return })
-			for _, j := range open {
-				other := h.Tries[j]
-				end := min(t.End, other.End)
-				v.Marks = append(v.Marks, Mark{name, []int{j, i}, t.Return, end, fmt.Sprintf("%s and %s both held %q for %v",
-					h.clientOf(other), h.clientOf(t), name, (end - t.Return).Round(time.Microsecond))})
-			}
-			open = append(open, i)
-		}
-		linearizable = lockIsLinearizable(h, tries) && linearizable
-	}
-	v.Detail = fmt.Sprintf("%d holds, %d overlap", count, len(v.Marks))
-	return agree(v, linearizable)
-}
-
-// tokens is I2 of locks, and E2 of the terms of leaders.
-func tokens(h *History, claim, says string, of func(Try) bool) Verdict {
-	v := Verdict{Claim: claim, Says: says, State: holds}
-	locks := byName(h, func(t Try) bool { return t.granted() && of(t) && (h.Run.Fencing || t.Token > 0) })
-	if !h.Run.Fencing && len(locks) == 0 {
-		v.State, v.Detail = unclear, "locks had no tokens"
-		return v
-	}
-	count, linearizable := 0, true
-	for _, name := range names(locks) {
-		tries := locks[name]
-		count += len(tries)
-		v.Marks = append(v.Marks, disorder(h, name, tries)...)
-		linearizable = tokensAreLinearizable(h, tries) && linearizable
-	}
-	v.Detail = fmt.Sprintf("%d tokens, %d out of order", count, len(v.Marks))
-	return agree(v, linearizable)
-}
-
-// disorder finds tokens that were given twice or are not larger than one that was given
-// before they were asked for.
-func disorder(h *History, name string, tries []int) (marks []Mark) {
-	mark := func(j, i int, text string) {
-		a, b := h.Tries[j], h.Tries[i]
-		marks = append(marks, Mark{name, []int{j, i}, b.Return, max(b.End, b.Return), fmt.Sprintf("%s: %d of %s, then %d of %s", text, a.Token, h.clientOf(a), b.Token, h.clientOf(b))})
-	}
-	seen := make(map[uint64]int)
-	asked := slices.Clone(tries)
-	slices.SortStableFunc(asked, func(a, b int) int { return cmp.Compare(h.Tries[a].Call, h.Tries[b].Call) })
-	returned, largest := 0, -1 // of the tries that returned before the call of this one, in order of return
-	for _, i := range asked {
-		t := h.Tries[i]
-		for ; returned < len(tries) && h.Tries[tries[returned]].Return < t.Call; returned++ {
-			if j := tries[returned]; largest < 0 || h.Tries[j].Token > h.Tries[largest].Token {
-				largest = j
-			}
-		}
-		if j, twice := seen[t.Token]; twice {
-			mark(j, i, "the same token")
-		} else if largest >= 0 && h.Tries[largest].Token >= t.Token {
-			mark(largest, i, "a smaller token")
-		}
-		seen[t.Token] = i
-	}
-	return marks
-}
 
 // fencedCounter is I3.
 func fencedCounter(h *History) Verdict {

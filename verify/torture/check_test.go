@@ -163,6 +163,14 @@ func TestWhatIsWrongBetweenTwoWindowsIsFound(t *testing.T) {
 			h.Tries[last+5].Call = h.Tries[last].Return + ms // so the tries of its window were granted meanwhile
 			h.Tries[last+5].Token = 5
 		}},
+		"a token smaller than all of before, the last of which is a reader's": {"I2", func(h *History) {
+			for i := last + 1; i < len(h.Tries); i++ {
+				h.Tries[i].Call = h.Tries[i].Return - ms
+			}
+			h.Tries[last].Reader = true
+			h.Tries[last+5].Call = h.Tries[last].Return + ms
+			h.Tries[last+5].Token = 5
+		}},
 	} {
 		h := random(rand.New(rand.NewPCG(1, 1)), windowSize+20, false)
 		c.plant(h)

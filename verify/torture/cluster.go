@@ -183,11 +183,35 @@ func (c *cluster) leader() (process int, ok bool) {
 // long, and so is a published value; a wait queue goes when the leases of its waiters end.
 var sideKeys = []string{":fence", ":queue", ":lease", ":wait", ":value", ":leader"}
 
-// A leftKey is a key of a lock that is on a node.
+// A leftKey is a key of a lock that is on a node, for one of its readers if readers have it.
 type leftKey struct {
 	node       int
 	key, value string
 }
+
+// mostIntent is for how long "{key}:intent", with which a waiting writer keeps new readers out, may
+// outlive the writer.
+const mostIntent = 10 * time.Second
+
+// The holders of KEYS[1]: its value, the readers that have not ended, or nobody, which is no reason for
+// a key to be there. Of an intent, nobody if it stays for longer than ARGV[1] milliseconds.
+const holdersScript = `
+if string.sub(KEYS[1], -7) == ':intent' then
+	local left = redis.call('PTTL', KEYS[1])
+	return (left == -1 or left > tonumber(ARGV[1])) and {''} or {}
+end
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'string' then
+	return {redis.call('GET', KEYS[1])}
+elseif kind == 'none' then -- it went between the two questions
+	return {}
+end
+local time, all = redis.call('TIME'), {}
+if kind == 'zset' then
+	all = redis.call('ZRANGEBYSCORE', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), '+inf')
+end
+return #all > 0 and all or {''}
+`
 
 // left lists the keys of locks that are on a node.
 func (c *cluster) left() (keys []leftKey, err error) {
@@ -202,12 +226,13 @@ func (c *cluster) left() (keys []leftKey, err error) {
 			if key == witness || isSideKey(key) {
 				continue
 			}
-			reply, err := n.server.Do("GET", key)
+			reply, err := n.server.Do("EVAL", holdersScript, "1", key, strconv.FormatInt(mostIntent.Milliseconds(), 10))
 			if err != nil {
 				return nil, fmt.Errorf("node %d: %w", i+1, err)
 			}
-			if value, ok := reply.(string); ok { // else it went between the two questions
-				keys = append(keys, leftKey{i, key, value})
+			holders, _ := reply.([]any)
+			for _, value := range holders {
+				keys = append(keys, leftKey{i, key, fmt.Sprint(value)})
 			}
 		}
 	}

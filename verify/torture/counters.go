@@ -18,8 +18,8 @@ type tallies map[string]tally
 func countWrites(h *History) tallies {
 	all := make(tallies)
 	for _, t := range h.Tries {
-		s := all[t.Name]
 		for _, w := range t.Writes {
+			s := all[t.counterOf(w)]
 			switch {
 			case w.Refused:
 				s.refused++
@@ -29,8 +29,8 @@ func countWrites(h *History) tallies {
 			default:
 				s.unfenced++
 			}
+			all[t.counterOf(w)] = s
 		}
-		all[t.Name] = s
 	}
 	return all
 }
@@ -66,7 +66,7 @@ type writeOf struct {
 func (h *History) writes(name string, fenced bool) (all []writeOf) {
 	for i, t := range h.Tries {
 		for _, w := range t.Writes {
-			if t.Name == name && w.Fenced == fenced && w.Sent > 0 && !w.Refused {
+			if t.counterOf(w) == name && w.Fenced == fenced && w.Sent > 0 && !w.Refused {
 				all = append(all, writeOf{w, i})
 			}
 		}
@@ -102,7 +102,7 @@ type fenceCall struct {
 func (h *History) fenceCalls(name string) (all []fenceCall) {
 	for i, t := range h.Tries {
 		for _, w := range t.Writes {
-			if t.Name != name || !w.Fenced {
+			if t.counterOf(w) != name || !w.Fenced {
 				continue
 			}
 			all = append(all, fenceCall{i, t.Token, w.Begun, w.Read, w.Refused && w.Sent == 0})

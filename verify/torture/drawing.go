@@ -98,9 +98,13 @@ func draw(h *History, verdicts []Verdict) drawing {
 				refused++
 			}
 		}
+		var names []int
+		for _, name := range t.names() {
+			names = append(names, index[name])
+		}
 		d.Tries = append(d.Tries, []any{
-			t.Client, index[t.Name], word(t.Mode), millis(t.Call), millis(t.Return), word(t.Err), t.Token,
-			millis(t.End), millis(t.Until), word(t.Lost), millis(t.Unlock), millis(t.Unlocked), word(t.Denied), len(t.Writes), refused, millis(t.Killed),
+			t.Client, names, word(t.Mode), millis(t.Call), millis(t.Return), word(t.Err), t.Token,
+			millis(t.End), millis(t.Until), word(t.Lost), millis(t.Unlock), millis(t.Unlocked), word(t.Denied), len(t.Writes), refused, millis(t.Killed), millis(t.alone()),
 		})
 		last = max(last, t.Return, t.Unlocked)
 	}

@@ -13,8 +13,8 @@ import (
 // A work is what is done under a lock, over and over again.
 type work func(rng *rand.Rand, t *Try, lock *redlock.Lock)
 
-// try asks for a lock, in one of the ways in which one can ask, and does some work if it
-// is granted.
+// try asks for a lock, or some, in one of the ways in which one can ask, and does some work if
+// that is granted.
 func (w *worker) try(rng *rand.Rand, t *Try, do work) {
 	between := func(shortest, longest time.Duration) time.Duration {
 		return shortest + time.Duration(rng.Int64N(int64(longest-shortest)))
@@ -35,39 +35,16 @@ func (w *worker) try(rng *rand.Rand, t *Try, do work) {
 	if rng.IntN(8) == 0 {
 		patience = between(w.Run.TTL/100, w.Run.TTL/4) // it is cancelled in the midst of it
 	}
-	how := rng.IntN(10)
-	if t.Mode == together {
-		how = 9
-	}
+	manner := w.decide(rng, t)
 	if t.Calm {
-		how, patience, length = 0, calmBound(w.Run), w.Run.TTL/500
+		patience, length = calmBound(w.Run), w.Run.TTL/500
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 
-	var lock *redlock.Lock
-	var err error
 	t.Call = w.clock.now()
 	w.going(t)
-	switch {
-	case how < 5:
-		t.Mode = "Lock"
-		lock, err = w.locker.Lock(ctx, t.Name, opts...)
-	case how < 7:
-		t.Mode = "WithFair"
-		lock, err = w.locker.Lock(ctx, t.Name, append(opts, redlock.WithFair())...)
-	case how < 8:
-		t.Mode = "LockAsync"
-		pending := w.locker.LockAsync(context.Background(), t.Name, opts...)
-		if lock, err = pending.Wait(ctx); err != nil {
-			pending.Cancel()
-		}
-	default:
-		if t.Mode == "" {
-			t.Mode = "TryLock"
-		}
-		lock, err = w.locker.TryLock(ctx, t.Name, opts...)
-	}
+	lock, err := w.ask(ctx, t, manner, opts...)
 	t.Return = w.clock.now()
 	if err != nil {
 		t.Err = err.Error()
@@ -86,7 +63,14 @@ func (w *worker) hold(rng *rand.Rand, t *Try, lock *redlock.Lock, do work, lengt
 	end := w.awaitEnd(ctx)
 
 	extend := !keepAlive && rng.IntN(3) == 0
+	share := never
+	if w.downgrades(t) && rng.IntN(3) == 0 {
+		share = t.Return + time.Duration(rng.Int64N(int64(length)))
+	}
 	for done := t.Return + length; w.clock.now() < done && ctx.Err() == nil && w.calm.Load() == t.Calm; {
+		if t.Shared == 0 && w.clock.now() > share {
+			w.downgrade(ctx, t, lock)
+		}
 		do(rng, t, lock)
 		if extend && ctx.Err() == nil {
 			short, cancel := context.WithTimeout(ctx, w.Run.TTL/4)
@@ -142,31 +126,44 @@ func (w *worker) awaitEnd(ctx context.Context) (end func(t *Try, until time.Time
 	}
 }
 
-// increment adds one to each counter of the lock's resource.
-func (w *worker) increment(rng *rand.Rand, t *Try) {
+// increment adds one to each counter of the lock's resource, of each lock that is held alone.
+func (w *worker) increment(rng *rand.Rand, t *Try, _ *redlock.Lock) {
+	if t.Reader || t.Shared > 0 {
+		return
+	}
+	for _, name := range t.names() {
+		w.incrementOne(rng, t, name)
+	}
+}
+
+func (w *worker) incrementOne(rng *rand.Rand, t *Try, name string) {
 	think := w.Run.TTL / 60
 	if rng.IntN(4) == 0 {
 		think = w.Run.TTL / 8 // long enough to be stopped in
 	}
 	index := len(t.Writes)
-	going := func(u, f Write, what string) (name string) {
+	going := func(u, f Write, what string) (id string) {
 		if what != "" {
-			name = fmt.Sprintf("%d.%d.%d.%d.%s", t.Client, w.Life, t.Call, index, what)
+			id = fmt.Sprintf("%d.%d.%d.%d.%s", t.Client, w.Life, t.Call, index, what)
 		}
 		now := *t
 		now.Writes = nil
-		w.say(word{Going: &step{Try: now, Index: index, Pair: &[2]Write{u, f}, Done: name}})
-		return name
+		w.say(word{Going: &step{Try: now, Index: index, Pair: &[2]Write{u, f}, Done: id}})
+		return id
 	}
 	var err error
 
-	u := Write{Begun: w.clock.now()}
-	if u.Value, err = w.resource.read(t.Name); err != nil {
+	of := ""
+	if t.Names != nil {
+		of = name
+	}
+	u := Write{Name: of, Begun: w.clock.now()}
+	if u.Value, err = w.resource.read(name); err != nil {
 		w.fatal(err)
 	}
 	u.Read = w.clock.now()
-	f := Write{Fenced: true, Begun: w.clock.now()}
-	value, ok, err := w.resource.claim(t.Name, going(u, f, "claim"), t.Token)
+	f := Write{Name: of, Fenced: true, Begun: w.clock.now()}
+	value, ok, err := w.resource.claim(name, going(u, f, "claim"), t.Token)
 	if err != nil {
 		w.fatal(err)
 	}
@@ -175,13 +172,13 @@ func (w *worker) increment(rng *rand.Rand, t *Try) {
 	time.Sleep(time.Duration(rng.Int64N(int64(think))))
 
 	u.Sent = w.clock.now()
-	if err := w.resource.write(t.Name, going(u, f, "unfenced"), u.Value+1); err != nil {
+	if err := w.resource.write(name, going(u, f, "unfenced"), u.Value+1); err != nil {
 		w.fatal(err)
 	}
 	u.Done = w.clock.now()
 	if ok {
 		f.Sent = w.clock.now()
-		if ok, err = w.resource.writeFenced(t.Name, going(u, f, "fenced"), t.Token, f.Value+1); err != nil {
+		if ok, err = w.resource.writeFenced(name, going(u, f, "fenced"), t.Token, f.Value+1); err != nil {
 			w.fatal(err)
 		}
 		f.Done, f.Refused = w.clock.now(), !ok

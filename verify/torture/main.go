@@ -60,7 +60,7 @@ func parse() options {
 	flag.IntVar(&o.kills, "kill-leaders", 0, "kill so many leaders instead, with candidates and observers as the only clients")
 	flag.DurationVar(&o.ttl, "ttl", 2*time.Second, "of the locks; faults take times in proportion to it")
 	flag.IntVar(&o.clients, "clients", 2, "clients in each of the four processes")
-	flag.IntVar(&o.locks, "locks", 2, "locks that they want")
+	flag.IntVar(&o.locks, "locks", 3, "locks that they want, up to three at once")
 	flag.IntVar(&o.elects, "elections", 1, "elections, each with a candidate in each process")
 	flag.IntVar(&o.paths, "paths", 2, "paths on which a client of each process publishes; with neither, servers also return empty")
 	flag.BoolVar(&o.fencing, "fencing", true, "take locks with tokens; without, the servers get other commands")

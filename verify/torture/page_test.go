@@ -128,6 +128,31 @@ func TestThePageShowsHoldsOfAProcessThatWasKilledUntilTheirDeadline(t *testing.T
 	})
 }
 
+func TestThePageShowsReadersSideBySideAndSeveralLocksOnTheLaneOfEach(t *testing.T) {
+	_, _, page := replay(t, shared())
+	got := dom(t, page, `
+		const drawn = i => [...lanes.querySelectorAll('.hold[data-try="' + i + '"]')], y = e => +e.getAttribute("y");
+		document.body.setAttribute("data-side", y(drawn(0)[0]) !== y(drawn(1)[0]));
+		document.body.setAttribute("data-after", y(drawn(0)[0]) === y(drawn(4)[0]));
+		document.body.setAttribute("data-said", describe(tries[6]).includes("a reader since 0.180 s"));
+		document.body.setAttribute("data-all", describe(tries[8]).startsWith("C, A · "));
+	`)
+	want(t, got, map[string]int{
+		`<rect class="hold a\d reader" [^>]*data-try="\d+"`: 9, // four on the lanes of the lock and the client, and the end of one that was downgraded
+		`<rect class="hold a0" [^>]*data-try="[38]"`:        6, // on those of both locks and of the client
+		`<rect class="hold a0" [^>]*data-try="6"`:           2,
+		`<rect class="violation red" [^>]*data-try="\d+"`:   0,
+		`data-(side|after|said|all)="true"`:                 4,
+	})
+	h := shared()
+	h.read(3, 110*ms, 115*ms, 200, "B")
+	_, _, page = replay(t, h)
+	want(t, dom(t, page, ""), map[string]int{
+		`<rect class="violation red" [^>]*data-try="3"`: 3,
+		`<rect class="violation red" [^>]*data-try="9"`: 2,
+	})
+}
+
 // A page is used with keys, the wheel and the buttons; it says what it shows.
 func TestThePageCanBeMovedAndTellsWhatItShows(t *testing.T) {
 	_, _, page := replay(t, sound())

@@ -74,12 +74,15 @@ const (
 	publisher = "publisher"
 )
 
-// A Try is one request for a lock and, if it was granted, the hold.
+// A Try is one request for a lock, for several at once or for reading, and, if it was granted,
+// the hold.
 type Try struct {
 	Client int
-	Name   string
-	Mode   string // how it was asked for
-	Calm   bool   // after the faults
+	Name   string   // of several: all names
+	Names  []string `json:",omitempty"` // of several
+	Reader bool     `json:",omitempty"`
+	Mode   string   // how it was asked for
+	Calm   bool     // after the faults
 	Call   time.Duration
 	Return time.Duration
 	Err    string `json:",omitempty"` // why it was not granted
@@ -92,6 +95,7 @@ type Try struct {
 	Unlock   time.Duration `json:",omitempty"` // was called
 	Unlocked time.Duration `json:",omitempty"` // returned
 	Denied   string        `json:",omitempty"` // the error of Unlock
+	Shared   time.Duration `json:",omitempty"` // a writer: when Downgrade was called; from then on it is a reader
 	Killed   time.Duration `json:",omitempty"` // when its process was: it said nothing after that
 	Writes   []Write       `json:",omitempty"`
 	Led      *Led          `json:",omitempty"` // of a campaign for an election
@@ -109,8 +113,36 @@ func (t Try) campaigned() bool { return t.Led != nil }
 // released.
 func (t Try) knew() bool { return t.granted() && t.End > t.Return }
 
+// names are those of the locks that it asks for.
+func (t Try) names() []string {
+	if t.Names != nil {
+		return t.Names
+	}
+	return []string{t.Name}
+}
+
+// alone is until when the process knew that it held the lock, and that no one else did.
+func (t Try) alone() time.Duration {
+	switch {
+	case t.Reader:
+		return t.Return
+	case t.Shared > 0:
+		return min(t.Shared, t.End)
+	}
+	return t.End
+}
+
+// counterOf is the name of the lock whose counter a write of its went to.
+func (t Try) counterOf(w Write) string {
+	if w.Name != "" {
+		return w.Name
+	}
+	return t.Name
+}
+
 // A Write is one increment of a counter at a resource: a read, a pause, a write.
 type Write struct {
+	Name    string        `json:",omitempty"` // of the lock, where its try asks for several
 	Fenced  bool          `json:",omitempty"`
 	Begun   time.Duration // the read (fenced: the claim) was sent
 	Read    time.Duration // and answered

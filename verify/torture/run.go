@@ -141,8 +141,9 @@ func (t *theatre) listen(over <-chan struct{}, progress io.Writer) error {
 					return err
 				}
 			}
-			// For what it was about, for each lock, and for settling its pending releases.
-			timer := time.NewTimer(time.Duration(len(run.names())+2)*calmBound(run) + closeBound(run.TTL))
+			// For what it was about, for each lock, to read one, for some at once, and for settling its
+			// pending releases.
+			timer := time.NewTimer(time.Duration(len(run.names())+4)*calmBound(run) + closeBound(run.TTL))
 			defer timer.Stop()
 			limit = timer.C
 		case s := <-t.stage.said:
@@ -221,14 +222,14 @@ func (t *theatre) look() error {
 	got := make(map[string]bool)
 	for _, try := range t.history.Tries {
 		if try.Calm && try.granted() {
-			got[fmt.Sprint(try.Client, try.Name)] = true
+			got[fmt.Sprint(try.Client, try.Name, try.Reader)] = true
 			calm.Slowest = max(calm.Slowest, try.Return-try.Call)
 		}
 	}
-	for i, c := range run.Clients {
-		for _, name := range run.wanted(c) {
-			if !got[fmt.Sprint(i, name)] {
-				calm.Missing = append(calm.Missing, fmt.Sprintf("%s did not get %q", t.history.clientOf(Try{Client: i}), name))
+	for i := range run.Clients {
+		for _, try := range run.lastOf(i) {
+			if !got[fmt.Sprint(i, try.Name, try.Reader)] {
+				calm.Missing = append(calm.Missing, fmt.Sprintf("%s did not get %q", t.history.holderOf(try), try.Name))
 			}
 		}
 	}

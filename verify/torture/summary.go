@@ -61,6 +61,28 @@ func countClients(h *History) []clientCount {
 	return all
 }
 
+// grantsByKind says how many grants of each kind there were, in a sentence.
+func grantsByKind(h *History) string {
+	var alone, down, several, readers, leaders int
+	for _, t := range h.Tries {
+		switch {
+		case !t.granted():
+		case t.campaigned():
+			leaders++
+		case t.Reader:
+			readers++
+		case t.Names != nil:
+			several++
+		case t.Shared > 0:
+			down++
+			fallthrough
+		default:
+			alone++
+		}
+	}
+	return fmt.Sprintf("%d of one lock, %d of them downgraded; %d of several at once; %d of readers; %d of leaders", alone, down, several, readers, leaders)
+}
+
 // troubles are faults that could not be carried out or reverted: then a run shows less than it
 // says.
 func troubles(faults []Fault) (texts []string) {
@@ -84,7 +106,7 @@ func summarize(out io.Writer, o options, h *History, verdicts []Verdict) int {
 	for _, c := range countClients(h) {
 		grants, losses = grants+c.Grants, losses+c.Losses
 	}
-	fmt.Fprintf(out, "seed %d: %d grants, %d of them ended before Unlock; %s\n\n", h.Run.Seed, grants, losses, unfencedLoss(h))
+	fmt.Fprintf(out, "seed %d: %d grants, %d of them ended before Unlock; %s\ngrants: %s\n\n", h.Run.Seed, grants, losses, unfencedLoss(h), grantsByKind(h))
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "fault\tfired\tfelt\ttimes")
 	for _, c := range countKinds(h.Faults) {

@@ -155,7 +155,8 @@ func (w *worker) fatal(err error) {
 	os.Exit(2)
 }
 
-// work asks for locks in all ways until it is calm, and then for each of them once. A
+// work asks for locks in all ways until it is calm, and then for each of them once, and for some of
+// them at once, and to read. A
 // candidate campaigns for elections instead, and a publisher takes the locks of paths, and
 // publishes also without one.
 func (w *worker) work(client int) {
@@ -176,8 +177,8 @@ func (w *worker) work(client int) {
 		w.look(rng, client)
 		time.Sleep(time.Duration(rng.ExpFloat64() * float64(w.Run.TTL) / 40))
 	}
-	for _, name := range names {
-		w.attempt(rng, role.Role, &Try{Client: client, Name: name, Calm: true})
+	for _, t := range w.Run.lastOf(client) {
+		w.attempt(rng, role.Role, &t)
 	}
 }
 
@@ -188,7 +189,7 @@ func (w *worker) attempt(rng *rand.Rand, role string, t *Try) {
 	case publisher:
 		w.try(rng, t, w.publishAs)
 	default:
-		w.try(rng, t, func(rng *rand.Rand, t *Try, _ *redlock.Lock) { w.increment(rng, t) })
+		w.try(rng, t, w.increment)
 	}
 	w.say(word{Try: t})
 }

@@ -8,18 +8,28 @@ const KINDS = { // of faults, and the family that gives the color
   "process stopped": "stop", "process killed": "down",
 };
 const tries = D.tries.map((t, i) => ({
-  i, client: t[0], name: t[1], mode: D.words[t[2]], call: t[3], ret: t[4], error: D.words[t[5]], token: t[6],
+  i, client: t[0], names: t[1], mode: D.words[t[2]], call: t[3], ret: t[4], error: D.words[t[5]], token: t[6],
   end: t[7], until: t[8], lost: D.words[t[9]], unlock: t[10], unlocked: t[11], denied: D.words[t[12]], writes: t[13], refused: t[14], killed: t[15],
+  alone: t[16], // until when no one else held it: a reader, never
 }));
 const holds = tries.filter(t => !t.error).sort((a, b) => a.ret - b.ret);
 const bad = new Set(D.marks.flatMap(m => m.tries));
-// Holds of one lock that overlap lie side by side.
-const ends = {};
+// Holds of one lock that overlap lie side by side: two of which one is wrong, and readers.
+const ends = {}, busy = {}, ROWS = 4;
 for (const t of holds) {
-  const [upper = -1, lower = -1] = ends[t.name] || [];
-  t.lower = t.ret < upper && lower <= t.ret;
   t.half = bad.has(t.i);
-  ends[t.name] = t.lower ? [upper, t.end] : [Math.max(upper, t.end), lower];
+  t.lower = new Set();
+  for (const name of t.names) {
+    const [upper = -1, lower = -1] = ends[name] || [], below = t.ret < upper && lower <= t.ret;
+    if (below) t.lower.add(name);
+    ends[name] = below ? [upper, t.end] : [Math.max(upper, t.end), lower];
+  }
+}
+const reads = holds.filter(t => t.alone < t.end).sort((a, b) => a.alone - b.alone);
+for (const t of reads) { // one lock each
+  const rows = busy[t.names[0]] ||= new Array(ROWS).fill(-1), left = rows.findIndex(end => end <= t.alone);
+  t.row = left >= 0 ? left : rows.indexOf(Math.min(...rows));
+  rows[t.row] = t.end;
 }
 // What n and p go to.
 const sights = [
@@ -76,18 +86,22 @@ function bars(list, from, to, draw, special = () => false) {
 }
 
 const holdEnd = t => Math.max(t.end, t.ret);
+const aloneEnd = t => Math.max(t.alone, t.ret);
 const special = t => t.lost || t.killed || bad.has(t.i) || t.i === view.chosen;
 const alive = t => t.killed ? Math.min(Math.max(t.killed, t.ret), holdEnd(t)) : holdEnd(t); // until when its process was
 const width = (from, to) => Math.min(x(to), view.width - 8) - Math.max(x(from), view.gutter);
 const textWide = text => text.length * 6 + 8;
 
-// holdOf draws a hold, with its client or lock if that fits.
-const holdOf = (t, y, h, text) => rect(`hold a${adapterOf(t.client)}${t.i === view.chosen ? " chosen" : ""}`, t.ret, alive(t), y, h, `rx="1.5" data-try="${t.i}"`)
-  + (alive(t) < holdEnd(t) ? rect(`orphan a${adapterOf(t.client)}`, alive(t), holdEnd(t), y, h, `data-try="${t.i}"`) : "")
-  + (width(t.ret, alive(t)) > textWide(text) ? `<text class="in a${adapterOf(t.client)}" x="${Math.max(x(t.ret), view.gutter) + 4}" y="${y + (h - (bad.has(t.i) ? 3 : 0)) / 2 + 4}">${esc(text)}</text>` : "")
-  + (bad.has(t.i) ? rect("violation red", t.ret, holdEnd(t), y + h - 3, 3, `data-try="${t.i}"`, 3) : "")
-  + (t.lost ? rect("lost loss", holdEnd(t), Math.max(t.unlock, holdEnd(t)), y + h / 2 - 1.5, 3, `data-try="${t.i}"`, 3) : "");
-const inLock = t => String(t.client + 1), inClient = t => D.names[t.name].split(" ").pop();
+// holdOf draws a hold, or a part of it, with its client or lock if that fits.
+function holdOf(t, y, h, text, from = t.ret, to = holdEnd(t)) {
+  const lived = Math.min(Math.max(alive(t), from), to), kind = from >= t.alone ? " reader" : "";
+  return rect(`hold a${adapterOf(t.client)}${kind}${t.i === view.chosen ? " chosen" : ""}`, from, lived, y, h, `rx="1.5" data-try="${t.i}"`)
+    + (lived < to ? rect(`orphan a${adapterOf(t.client)}`, lived, to, y, h, `data-try="${t.i}"`) : "")
+    + (h > 9 && width(from, lived) > textWide(text) ? `<text class="in a${adapterOf(t.client)}" x="${Math.max(x(from), view.gutter) + 4}" y="${y + (h - (bad.has(t.i) ? 3 : 0)) / 2 + 4}">${esc(text)}</text>` : "")
+    + (bad.has(t.i) ? rect("violation red", from, to, y + h - 3, 3, `data-try="${t.i}"`, 3) : "")
+    + (t.lost && to === holdEnd(t) ? rect("lost loss", to, Math.max(t.unlock, to), y + h / 2 - 1.5, 3, `data-try="${t.i}"`, 3) : "");
+}
+const inLock = t => String(t.client + 1), inClient = t => t.names.map(n => D.names[n].split(" ").pop()).join("+");
 
 const drawFault = (f, i, y, h) => rect(`fault shade f-${KINDS[f.kind]}`, f.begin, f.end, y, h, `data-fault="${i}"`);
 // nameFault says what it is where nothing lies over it.
@@ -106,8 +120,13 @@ const drawRow = r => `<rect class="row" x="${view.gutter}" y="${r.y}" width="${M
 function drawLane(r) {
   let out = `<text class="label" x="8" y="${r.y + r.height / 2 + 4}">${esc(r.label)}</text>`;
   if (r.name !== undefined) {
-    out += bars(holds.filter(t => t.name === r.name), t => t.ret, holdEnd,
-      t => t.half ? holdOf(t, r.y + (t.lower ? r.height / 2 + .5 : 1), r.height / 2 - 1.5, inLock(t)) : holdOf(t, r.y + 2, r.height - 4, inLock(t)), special);
+    out += bars(holds.filter(t => t.names.includes(r.name) && (t.alone > t.ret || t.end <= t.ret)), t => t.ret, aloneEnd, t => t.half
+      ? holdOf(t, r.y + (t.lower.has(r.name) ? r.height / 2 + .5 : 1), r.height / 2 - 1.5, inLock(t), t.ret, aloneEnd(t))
+      : holdOf(t, r.y + 2, r.height - 4, inLock(t), t.ret, aloneEnd(t)), special);
+    for (let row = 0; row < ROWS; row++) {
+      const h = (r.height - 4) / ROWS;
+      out += bars(reads.filter(t => t.names[0] === r.name && t.row === row), t => t.alone, holdEnd, t => holdOf(t, r.y + 2 + row * h, h - .5, "", t.alone), special);
+    }
   } else if (r.client !== undefined) {
     const process = D.clients[r.client].process, ofProcess = f => f.nodes.length === 0;
     D.faults.forEach((f, i) => {

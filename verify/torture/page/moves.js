@@ -4,9 +4,10 @@ const seconds = t => `${(t / 1000).toFixed(3)} s`, lasting = t => t < 1000 ? `${
 const clientName = c => `client ${c + 1}, ${D.clients[c].adapter}`;
 
 function describe(t) {
-  const lines = [`${D.names[t.name]} · ${clientName(t.client)} · ${t.mode}`];
+  const lines = [`${t.names.map(n => D.names[n]).join(", ")} · ${clientName(t.client)} · ${t.mode}`];
   if (t.error) return [...lines, `asked at ${seconds(t.call)}, not granted after ${lasting(t.ret - t.call)}`, t.error].join("\n");
   lines.push(`granted at ${seconds(t.ret)} after ${lasting(t.ret - t.call)}, held ${t.end > t.ret ? `for ${lasting(t.end - t.ret)}` : "never with certainty"}, valid until ${seconds(t.until)}`);
+  if (t.ret < t.alone && t.alone < t.end) lines.push(`a reader since ${seconds(t.alone)}`);
   if (t.token) lines.push(`token ${t.token}`);
   if (t.lost) lines.push(`ended before Unlock: ${t.lost}`);
   if (t.killed) lines.push(`its process was killed at ${seconds(t.killed)}${t.end > t.killed ? ": held on until its deadline" : ""}`);
