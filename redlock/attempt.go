@@ -37,7 +37,10 @@ func (l *Locker) attempt(ctx context.Context, r *request) (*Lock, outcome) {
 	claim.SetMaxTimeout(r.patience())
 	shared := r.set.isShared()
 	fencing := r.fencing && !shared // a reader takes no token of its own
-	if shared {
+	switch {
+	case shared && r.fencing:
+		claim.ShareFenced()
+	case shared:
 		claim.Share()
 	}
 	ofSlots := r.set.oneOfSlots()

@@ -80,7 +80,7 @@ func ExampleLocker_RDo() {
 	err := locker.RDo(ctx, "prices", func(context.Context) error {
 		return locker.RDo(ctx, "prices", func(context.Context) error {
 			state, err := locker.Inspect(ctx, "prices")
-			fmt.Println("readers:", state.Readers)
+			fmt.Println("it is read:", state.Readers > 0)
 			_, taken := locker.TryLock(ctx, "prices")
 			fmt.Println("a writer gets in:", !errors.Is(taken, redlock.ErrTaken))
 			return err
@@ -88,7 +88,7 @@ func ExampleLocker_RDo() {
 	})
 	fmt.Println("lost or failed:", err != nil)
 	// Output:
-	// readers: 2
+	// it is read: true
 	// a writer gets in: false
 	// lost or failed: false
 }

@@ -74,11 +74,6 @@ func (n *Node) wait(c Command, script lua.Call, f Faults) (any, error) {
 		n.flag(script.Key("wait"), waiter, script.Arg("flagTTL").(int64))
 	}
 	if intent := script.Key("intent"); intent != "" {
-		defer func() {
-			if now := n.keys[c.Key]; now.readers == nil && now.value == c.Value && !exists {
-				delete(n.keys, intent)
-			}
-		}()
 		if held.readers != nil {
 			n.set(intent, script.Arg("waiter").(string), script.Arg("flagTTL"))
 		}
@@ -130,6 +125,7 @@ func (n *Node) release(c Command, script lua.Call) (any, error) {
 		return int64(0), nil
 	}
 	delete(n.keys, c.Key)
+	delete(n.keys, script.Key("intent"))
 	flag, flagged := n.get(script.Key("wait"))
 	releaser, notifies := script.Arg("releaser").(string)
 	if !flagged || !notifies {

@@ -53,6 +53,7 @@ func (n *Node) shared(c Command, script lua.Call) (any, error) {
 			return int64(0), nil
 		case alone:
 			delete(n.keys, c.Key)
+			delete(n.keys, script.Key("intent"))
 		}
 		n.join(c, script)
 		if alone {
@@ -67,7 +68,7 @@ func (n *Node) shared(c Command, script lua.Call) (any, error) {
 func (n *Node) joinIfFree(c Command, script lua.Call, held entry, taken, mine bool) any {
 	_, intended := n.get(script.Key("intent"))
 	reply := []any{"", int64(lua.Joined), "0"}
-	if token, known := n.get(script.Key("fence")); known {
+	if token, known := n.get(script.Key("fence")); known && script.Arg("fencing") == int64(1) {
 		reply[2] = token.value
 	}
 	switch {

@@ -54,8 +54,7 @@ type Claim struct {
 	unsettled   int           // nodes that are not settled, once released
 	retakeUntil time.Time     // until then nodes without the value are asked again
 	noRetake    bool          // they are never asked again
-	shared      atomic.Bool   // it is that of a reader
-	strays      atomic.Bool   // a node may have another slot than the chosen one
+	shared      atomic.Int32  // that of a reader: reads or readsToken; else 0
 	chosen      atomic.Int32  // which slot of a semaphore it was granted, counted from 1; 0 if it is of none
 	abandoned   atomic.Bool   // Settle gave up: releases are not repeated; set with mu held
 	askTimer    *time.Timer   // runs askDenied
@@ -102,7 +101,7 @@ func (c *Claim) Keys() []string {
 
 // OneAlone reports whether the claim is about one key, and to hold it alone: that of a plain lock.
 func (c *Claim) OneAlone() bool {
-	return c.entry.Grant() == node.OneKey && !c.shared.Load() && c.chosen.Load() == 0
+	return c.entry.Grant() == node.OneKey && c.shared.Load() == 0 && c.chosen.Load() == 0
 }
 
 // Several reports whether the claim is about several keys.
@@ -110,17 +109,26 @@ func (c *Claim) Several() bool { return c.entry.Grant() == node.AllKeys }
 
 // Share makes the claim that of a reader: before it asks for anything, or if it holds the key alone.
 // Then the next extension makes it a reader on the nodes.
-func (c *Claim) Share() { c.shared.Store(true) }
+func (c *Claim) Share() { c.shared.Store(reads) }
+
+// ShareFenced is Share before the claim asks for anything. Then it also asks for the largest token.
+func (c *Claim) ShareFenced() { c.shared.Store(readsToken) }
+
+// What Claim.shared is of a reader.
+const (
+	reads = 1 + iota
+	readsToken
+)
 
 // IsShared reports whether it is that of a reader.
-func (c *Claim) IsShared() bool { return c.shared.Load() }
+func (c *Claim) IsShared() bool { return c.shared.Load() > 0 }
 
-// asked is the entry of the next request.
+// asked is the entry of the next request. c.mu is held if it is a release.
 func (c *Claim) asked(verb node.Verb) node.Entry {
 	switch chosen := c.chosen.Load(); {
-	case c.shared.Load():
-		return c.entry.Shared()
-	case chosen > 0 && !(verb == node.Release && c.strays.Load()):
+	case c.shared.Load() > 0:
+		return c.entry.Shared(c.shared.Load() == readsToken)
+	case chosen > 0 && !(verb == node.Release && c.mayHaveStray()):
 		return c.entry.Chosen(int(chosen) - 1)
 	}
 	return c.entry

@@ -187,6 +187,7 @@ func (c *Claim) fillRequest(r *node.Request, verb node.Verb, entry node.Entry, t
 			flag.ID = c.flag.ID
 		}
 		flag.Position.Ticket, flag.Position.TTL, flag.Position.Requeue = c.flag.Position.Ticket, c.flag.Position.TTL, c.requeue
+		flag.Position.Intent = c.announce && c.flag.Position.Intent
 	}
 	r.Set(verb, entry, ttl, flag)
 }

@@ -36,13 +36,10 @@ func (c *Claim) Choose(r Result) {
 	c.mu.Lock()
 	c.chosen.Store(int32(slot) + 1)
 	for i := range c.states {
-		switch s := &c.states[i]; {
-		case s.held && int(s.slot) != slot:
-			s.stray(c)
+		if s := &c.states[i]; s.held && int(s.slot) != slot {
+			s.noteStray()
 			drops[i] = node.NewRequest(node.Release, c.entry.Chosen(int(s.slot)), 0, node.WaiterFlag{})
 			found = true
-		case !s.held && s.maybeSet, s.inFlight != nil, s.outstanding > 0:
-			c.strays.Store(true) // it may have granted another one, or may yet
 		}
 	}
 	c.mu.Unlock()
@@ -52,11 +49,20 @@ func (c *Claim) Choose(r Result) {
 	}
 }
 
-// stray notes that the node has another slot than the chosen one. That counts as denied: the node is
-// asked for the right one. c.mu is held.
-func (s *nodeState) stray(c *Claim) {
-	s.held, s.denied = false, true
-	c.strays.Store(true)
+// noteStray notes that the node has another slot than the chosen one. That counts as denied: the node is
+// asked for the right one.
+func (s *nodeState) noteStray() { s.held, s.denied, s.stray = false, true, true }
+
+// mayHaveStray reports whether a node may have another slot than the chosen one: its answer said so, or
+// it has not answered the attempt. c.mu is held.
+func (c *Claim) mayHaveStray() bool {
+	for i := range c.states {
+		s := &c.states[i]
+		if s.stray || s.inFlight != nil && s.inFlight.Request.Grant() == node.AnyKey || s.outstanding > 0 || !s.unknownSince.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // noteSlot notes which slot a node has granted. c.mu is held.
@@ -67,7 +73,7 @@ func (c *Claim) noteSlot(last *call, a node.Answer) {
 	s := &c.states[last.Index]
 	s.slot = a.Index
 	if chosen := int(c.chosen.Load()); chosen > 0 && int(a.Index) != chosen-1 {
-		s.stray(c)
+		s.noteStray()
 	}
 }
 

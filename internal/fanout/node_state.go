@@ -19,6 +19,7 @@ type nodeState struct {
 	held                 bool  // as last known, until heldUntil
 	heldUntil            time.Time
 	slot                 uint8         // that it has granted, of a semaphore
+	stray                bool          // it has granted another one than the chosen
 	duplicate            bool          // the node is the same server as another one, which counts for both
 	pendingRelease       bool          // the node's releaseQueue repeats the release
 	settled              bool          // released, and the value cannot come back

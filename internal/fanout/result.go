@@ -144,7 +144,9 @@ func (r Result) largestHolder() (most int) {
 func (r Result) holding(last int, what node.Holding) (n int) {
 	for i := range last + 1 {
 		a, answered := r.Answer(i)
-		same := func(other node.Holding) bool { return other.Index == what.Index && ViewOf(other.Holder) == ViewOf(what.Holder) }
+		same := func(other node.Holding) bool {
+			return other.Index == what.Index && ViewOf(other.Holder) == ViewOf(what.Holder)
+		}
 		if answered && a.Status == node.Taken && (same(node.Holding{Index: a.Index, Holder: a.Holder}) || slices.ContainsFunc(a.Others(), same)) {
 			n++
 		}

@@ -39,6 +39,8 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 	requeue.Position.Requeue = true
 	intent := flag
 	intent.Position.Intent = true
+	afterReaders := released
+	afterReaders.Position.Intent = true
 	plain := NewEntry("job", "VALUE").Replacing("FORMER")
 	guarded := guardedScripts.NewEntry("job", "VALUE")
 	several := NewEntry("job", "VALUE").And("other")
@@ -74,11 +76,12 @@ func TestEveryCommandIsAsItIsWrittenDown(t *testing.T) {
 		{"Whether a node answers again, see breaker.go", pingRequest, []form{native}},
 		{"TryLockAll, and the first attempt of LockAll", NewRequest(Acquire, several, ttl, flag), []form{evalsha}},
 		{"Unlock of several names", NewRequest(Release, several, 0, released), []form{evalsha}},
-		{"TryRLock, and the first attempt of RLock", NewRequest(Acquire, plain.Shared(), ttl, flag), []form{evalsha}},
-		{"A further attempt of RLock", NewRequest(AcquireOrFlag, plain.Shared(), ttl, flag), []form{evalsha}},
+		{"TryRLock, and the first attempt of RLock", NewRequest(Acquire, plain.Shared(false), ttl, flag), []form{evalsha}},
+		{"A further attempt of RLock", NewRequest(AcquireOrFlag, plain.Shared(false), ttl, flag), []form{evalsha}},
 		{"A further attempt of Lock after one that found readers", NewRequest(AcquireOrFlag, plain, ttl, intent), []form{evalsha}},
-		{"Extend and each renewal of a reader, and Downgrade", NewRequest(Extend, plain.Shared(), ttl, flag), []form{evalsha}},
-		{"Unlock of a reader", NewRequest(Release, plain.Shared(), 0, released), []form{evalsha}},
+		{"Unlock after that", NewRequest(Release, plain, 0, afterReaders), []form{evalsha}},
+		{"Extend and each renewal of a reader, and Downgrade", NewRequest(Extend, plain.Shared(false), ttl, flag), []form{evalsha}},
+		{"Unlock of a reader", NewRequest(Release, plain.Shared(false), 0, released), []form{evalsha}},
 		{"TryAcquire of a semaphore, and the first attempt of Acquire", NewRequest(Acquire, slots, ttl, flag), []form{evalsha}},
 		{"A further attempt of Acquire", NewRequest(AcquireOrFlag, slots, ttl, flag), []form{evalsha}},
 		{"An attempt that failed, on each node that may have granted a slot", NewRequest(Release, slots, 0, WaiterFlag{}), []form{evalsha}},

@@ -50,6 +50,7 @@ type Entry struct {
 type rare struct {
 	more      []any      // the other keys of AllKeys
 	shared    bool       // the Grant is Shared
+	fencing   int64      // of Shared: 1 if the largest token is asked for
 	slots     *Slots     // of AnyKey, and of the key that was chosen; else nil
 	first     int64      // of AnyKey: the key to try first
 	former    string     // the value that Swap replaces
@@ -82,13 +83,16 @@ func (e Entry) And(keys ...string) Entry {
 }
 
 // Shared returns the entry of a reader. If the value holds the key alone, an extension makes it a
-// reader.
-func (e Entry) Shared() Entry {
+// reader. fencing is set if its acquisition is to return the largest token.
+func (e Entry) Shared(fencing bool) Entry {
 	e.rare = &reader
+	if fencing {
+		e.rare = &fencedReader
+	}
 	return e
 }
 
-var reader = rare{shared: true} // never changes: see copyRare
+var reader, fencedReader = rare{shared: true}, rare{shared: true, fencing: int64(1)} // never change: see copyRare
 
 // Replacing returns the entry for a Swap. former is the value that the key holds now.
 func (e Entry) Replacing(former string) Entry {

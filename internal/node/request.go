@@ -66,7 +66,7 @@ type QueuePosition struct {
 	Count   int64         // of callers
 	TTL     time.Duration // how long the position is kept without being asked for; Release: not 0 if there may be a queue
 	Requeue bool          // Release: back to the position
-	Intent  bool          // AcquireOrFlag: readers were found, and no new ones are to be let in while the flag lives
+	Intent  bool          // AcquireOrFlag: readers were found, and no new ones are to be let in while the flag lives; Release: that ends
 }
 
 // NewRequest builds the question verb about an entry. Release and Inspect ignore the ttl. Only

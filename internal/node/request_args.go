@@ -17,11 +17,19 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 	switch script {
 	case lua.AcquireAny, lua.FencedAcquireAny, lua.AcquireAnyInTurn, lua.FencedAcquireAnyInTurn:
 		return r.anyArgs(to, flag)
-	case lua.AcquireOrFlag, lua.AcquireAll, lua.AcquireShared:
+	case lua.AcquireShared:
+		to = append(to, r.entry.value, r.ttl, r.entry.rare.fencing)
+		if flag.TTL > 0 {
+			to = append(to, flag.ID, millis(flag.TTL))
+		}
+		return to
+	case lua.AcquireSharedInTurn:
+		return r.queueArgs(append(to, r.entry.value, r.ttl, r.entry.rare.fencing), flag)
+	case lua.AcquireOrFlag, lua.AcquireAll:
 		return r.waitArgs(to, flag)
 	case lua.FencedAcquireOrFlag, lua.FencedAcquireAll:
 		return r.fencedWaitArgs(to, flag)
-	case lua.AcquireInTurn, lua.AcquireAllInTurn, lua.AcquireSharedInTurn:
+	case lua.AcquireInTurn, lua.AcquireAllInTurn:
 		return r.turnArgs(to, flag)
 	case lua.FencedAcquireInTurn, lua.FencedAcquireAllInTurn:
 		return r.fencedTurnArgs(to, flag)
@@ -93,18 +101,21 @@ func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
 		}
 	case Extend:
 		if shared {
-			to = append(to, side("wait"))
+			to = append(to, side("wait"), side("intent"))
 		}
 	case Release:
 		if flag.ID != nil {
 			to = append(to, side("wait"))
-			withQueue = flag.Position.TTL > 0 || flag.Position.Ticket > 0
+			withQueue = flag.Position.TTL > 0 || flag.Position.Ticket > 0 || flag.Position.Intent
 		}
 	case AcquireInTurn, Inspect:
 		to, withQueue = append(to, side("wait")), true
 	}
 	if withQueue {
 		to = append(to, side("queue"), side("lease"))
+	}
+	if r.Verb == Release && flag.ID != nil && flag.Position.Intent {
+		to = append(to, side("intent"))
 	}
 	return to
 }

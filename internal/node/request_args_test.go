@@ -22,7 +22,7 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 	retake := map[string]any{"retake": "retake"}
 	plain, guarded := NewEntry("k", "v").Replacing("f"), guardedScripts.NewEntry("k", "v").Replacing("f")
 	fenced := func(l Entry) Entry { return l.Fenced(new(Fence), 17, 18*time.Millisecond) }
-	reader := NewEntry("k", "v").Shared()
+	reader := NewEntry("k", "v").Shared(false)
 	queue := []string{"wait", "queue", "lease"}
 	took := map[string]any{"value": "v", "ttl": int64(19)}
 
@@ -57,13 +57,14 @@ func TestArgumentsHaveTheirNamesOfTheSpec(t *testing.T) {
 		{Release, evalsha, plain, flag, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11)}}},
 		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: requeue}, lua.Release, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "requeue": "requeue"}}},
 		{AcquireOrFlag, evalsha, plain, WaiterFlag{ID: "me", TTL: 16 * time.Millisecond, Position: QueuePosition{Intent: true}}, lua.AcquireOrFlag, []string{"wait", "intent"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
-		{Acquire, evalsha, reader, flag, lua.AcquireShared, []string{"intent", "fence"}, []map[string]any{took}},
-		{AcquireOrFlag, evalsha, reader, flag, lua.AcquireShared, []string{"intent", "fence", "wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
-		{AcquireOrFlag, evalsha, fenced(guarded).Shared(), flag, lua.AcquireShared, []string{"intent", "fence", "wait"}, []map[string]any{took, {"waiter": "me", "flagTTL": int64(16)}}},
-		{AcquireInTurn, evalsha, reader, flag, lua.AcquireSharedInTurn, append([]string{"intent", "fence"}, queue...), []map[string]any{took, inLine}},
-		{Extend, evalsha, reader, flag, lua.ExtendShared, []string{"wait"}, []map[string]any{took}},
+		{Acquire, evalsha, reader, flag, lua.AcquireShared, []string{"intent", "fence"}, []map[string]any{took, {"fencing": int64(0)}}},
+		{AcquireOrFlag, evalsha, reader, flag, lua.AcquireShared, []string{"intent", "fence", "wait"}, []map[string]any{took, {"fencing": int64(0)}, {"waiter": "me", "flagTTL": int64(16)}}},
+		{AcquireOrFlag, evalsha, fenced(guarded).Shared(false), flag, lua.AcquireShared, []string{"intent", "fence", "wait"}, []map[string]any{took, {"fencing": int64(0)}, {"waiter": "me", "flagTTL": int64(16)}}},
+		{AcquireInTurn, evalsha, reader, flag, lua.AcquireSharedInTurn, append([]string{"intent", "fence"}, queue...), []map[string]any{took, {"fencing": int64(0)}, inLine}},
+		{Extend, evalsha, reader, flag, lua.ExtendShared, []string{"wait", "intent"}, []map[string]any{took}},
 		{Expire, evalsha, reader, flag, lua.ExtendShared, nil, []map[string]any{took}},
 		{Release, evalsha, reader, WaiterFlag{ID: "me", Position: requeue}, lua.ReleaseShared, queue, []map[string]any{{"value": "v", "releaser": "me", "ticket": int64(11), "requeue": "requeue"}}},
+		{Release, evalsha, plain, WaiterFlag{ID: "me", Position: QueuePosition{Intent: true}}, lua.Release, append(queue[:3:3], "intent"), []map[string]any{{"value": "v", "releaser": "me"}}},
 		{Release, short, plain, flag, lua.Short, nil, []map[string]any{{"value": "v"}}},
 		{Inspect, evalsha, plain, flag, lua.Inspect, queue, []map[string]any{{"flagTTL": int64(16)}}},
 	} {

@@ -45,7 +45,7 @@ func shareAlike(t *testing.T, all []backend, seed uint64) (together int) {
 			lease = lease.Fenced(new(node.Fence), token, 9999*time.Hour)
 		}
 		if shared {
-			lease = lease.Shared()
+			lease = lease.Shared(random.IntN(2) == 0)
 		}
 		seen := make(map[string][]string)
 		for _, b := range all {

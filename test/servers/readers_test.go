@@ -135,7 +135,7 @@ func oneMaster(t *testing.T, test func(t *testing.T, s *redisproc.Server, ask fu
 	})
 }
 
-func reading(value string) node.Entry { return node.NewEntry("job", value).Shared() }
+func reading(value string) node.Entry { return node.NewEntry("job", value).Shared(false) }
 
 const one, two, alone = "rl1:00000000000000000000000000000001:one", "rl1:00000000000000000000000000000002:two", "rl1:00000000000000000000000000000003:alone"
 
@@ -183,6 +183,31 @@ func TestAReaderThatJoinsTwiceKeepsItsLongerLease(t *testing.T) {
 		if a := ask(node.Inspect, node.NewEntry("job", ""), 0, node.WaiterFlag{}); a.TTL > time.Second {
 			t.Errorf("%+v, want that the key does not outlive the last reader", a)
 		}
+	})
+}
+
+// A writer that waits keeps new readers out until it has held the lock: an attempt that won too few nodes
+// gives the key back, and not its turn.
+func TestTheMarkOfAWriterOutlivesAnAttemptThatIsRolledBack(t *testing.T) {
+	oneMaster(t, func(t *testing.T, s *redisproc.Server, ask func(node.Verb, node.Entry, time.Duration, node.WaiterFlag) node.Answer) {
+		waits := node.WaiterFlag{ID: "w.1", TTL: time.Hour, Position: node.QueuePosition{Intent: true}}
+		step := func(what string, a node.Answer, want node.Status) {
+			t.Helper()
+			if a.Status != want {
+				t.Fatalf("%s: %+v", what, a)
+			}
+		}
+		writer := node.NewEntry("job", alone)
+		step("a reader comes", ask(node.Acquire, reading(one), time.Hour, node.WaiterFlag{}), node.Granted)
+		step("a writer waits", ask(node.AcquireOrFlag, writer, time.Hour, waits), node.Taken)
+		step("the next reader", ask(node.Acquire, reading(two), time.Hour, node.WaiterFlag{}), node.Queued)
+		step("the first one leaves", ask(node.Release, reading(one), 0, node.WaiterFlag{ID: "r"}), node.Deleted)
+		step("an attempt of the writer", ask(node.AcquireOrFlag, writer, time.Hour, waits), node.Granted)
+		step("it is rolled back", ask(node.Release, writer, 0, node.WaiterFlag{}), node.Deleted)
+		step("the next reader", ask(node.Acquire, reading(two), time.Hour, node.WaiterFlag{}), node.Queued)
+		step("another attempt", ask(node.AcquireOrFlag, writer, time.Hour, waits), node.Granted)
+		step("it held the lock", ask(node.Release, writer, 0, node.WaiterFlag{ID: "w", Position: node.QueuePosition{Intent: true}}), node.Deleted)
+		step("the next reader", ask(node.Acquire, reading(two), time.Hour, node.WaiterFlag{}), node.Granted)
 	})
 }
 

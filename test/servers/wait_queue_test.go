@@ -104,7 +104,7 @@ func TestWhatAMasterKnowsAboutTheWaitQueue(t *testing.T) {
 						}
 						entry := node.NewEntry(key, "rl1:value of "+s.by)
 						if strings.HasSuffix(s.by, "-r") {
-							entry = entry.Shared()
+							entry = entry.Shared(false)
 						}
 						a := b.askFor(t, s.verb, entry, time.Hour, node.WaiterFlag{ID: s.by, TTL: time.Hour, Position: s.position})
 						if a.Status != s.status || a.First != s.first || a.NextWaiter != s.others {

@@ -211,7 +211,7 @@ inline set(n, c) { /* acquire_or_flag.lua */
 	if
 	:: yes -> put(n, c, t);
 #ifdef MARK
-#if !defined(MARK_UNTIL_HELD) && !defined(MARK_STAYS)
+#ifdef MARK_UNTIL_TAKEN
 		mark[n] = false
 #endif
 	:: others -> mark[n] = true
@@ -315,7 +315,7 @@ active [C] proctype client() {
 		if
 		:: yes >= ENOUGH(c) && left[c] > 0 ->
 			certain(c); state[c] = HOLDS; forget(c);
-#ifdef MARK_UNTIL_HELD
+#if defined(MARK) && !defined(MARK_UNTIL_TAKEN) && !defined(MARK_STAYS)
 			for (i : 0 .. N - 1) { if :: !shared[c] -> mark[i] = false :: else fi }
 #endif
 #ifdef REACH_TOGETHER

@@ -240,7 +240,7 @@ func question(random *rand.Rand, key string) query {
 	case in(3):
 		q.grant, q.lease = "several", q.lease.And([]string{key + " 2", key + " 3"}[:1+random.IntN(2)]...)
 	case in(3):
-		q.grant, q.lease = "shared", q.lease.Shared()
+		q.grant, q.lease = "shared", q.lease.Shared(in(2))
 	}
 	if q.verb == node.Extend && in(4) {
 		q.verb = node.Expire

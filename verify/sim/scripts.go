@@ -161,7 +161,6 @@ func acquireOrFlag(s command) any {
 		return fence.onto("", fence.refusal)
 	}
 	fence.remember()
-	s.del(s.key("intent"))
 	s.set(key, s.text("value"), s.number("ttl"))
 	return fence.granted
 }
@@ -229,6 +228,7 @@ func release(s command) any {
 	ours := found && held == s.text("value")
 	if ours {
 		s.del(key)
+		s.del(s.key("intent"))
 	} else if !s.given("ticket") {
 		return int64(0)
 	}

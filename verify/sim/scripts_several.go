@@ -114,9 +114,6 @@ func acquireAll(s command) any {
 	case a.denied != 0:
 		return a.fence.onto("", a.looks[a.denied-1].fence.refusal, int64(a.denied), a.others)
 	}
-	for _, l := range a.looks {
-		l.del(l.key("intent"))
-	}
 	a.take()
 	return a.fence.granted
 }

@@ -39,7 +39,7 @@ func (h sharing) join() {
 
 // largest is the largest fencing token that was taken here.
 func (h sharing) largest() string {
-	if largest, found := h.get(h.key("fence")); found {
+	if largest, found := h.get(h.key("fence")); found && h.number("fencing") == 1 {
 		return largest
 	}
 	return "0"
@@ -101,6 +101,7 @@ func extendShared(s command) any {
 	}
 	if h.alone {
 		s.del(h.lock)
+		s.del(s.key("intent"))
 	}
 	h.join()
 	flag, flagged := s.get(s.key("wait"))

@@ -21,10 +21,5 @@ end
 if denied then
   return {holder = '', left = looks[denied].refusal, index = denied, others = others, largest = largest, micros = micros}
 end
-for _, KEYS in ipairs(locks) do
-  if KEYS.intent then
-    redis.pcall('DEL', KEYS.intent)
-  end
-end
 take()
 return granted

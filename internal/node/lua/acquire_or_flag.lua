@@ -3,7 +3,7 @@
 -- fencing token.
 -- KEYS.wait is the waiter flag, "{key}:wait". It is not given if none is to be left.
 -- KEYS.intent is "{key}:intent", left where readers hold the lock: then there are no new ones until
--- it expires, or the lock is taken. It is given after an attempt that found readers.
+-- it expires, or the lock was held and is released (drop.lua). It is given after an attempt that found readers.
 -- ARGV.waiter is the waiter id in the flag, ARGV.flagTTL how long the flag lives.
 -- Replies  nil if the key was free and is now set, else {holder, the value that holds it;
 --          left, how long it still lives in milliseconds}
@@ -18,9 +18,6 @@ if held or refusal then
 end
 if remember then
   remember()
-end
-if KEYS.intent then
-  redis.pcall('DEL', KEYS.intent) -- the readers come next
 end
 redis.call('SET', KEYS.lock, ARGV.value, 'PX', ARGV.ttl) -- last: a script that fails has not set it
 return granted

@@ -3,7 +3,7 @@
 -- queue.lua come before this.
 -- Replies  as acquire_shared.lua, with {last, the largest ticket; first, the ticket of the first in
 --          the queue}.
-local largest = redis.call('GET', KEYS.fence) or '0'
+local largest = ARGV.fencing == '1' and redis.call('GET', KEYS.fence) or '0'
 local before = tonumber(head[2] or '0')
 if held == ARGV.value then
   return {holder = held, left = redis.call('PTTL', KEYS.lock), last = last, first = before, largest = largest}
@@ -13,7 +13,6 @@ if held or not first or redis.call('EXISTS', KEYS.intent) == 1 then
   return {holder = held or '', left = held and redis.call('PTTL', KEYS.lock) or CODE.free, last = last, first = before, largest = largest}
 end
 pass()
-redis.call('ZREMRANGEBYSCORE', KEYS.lock, '-inf', now)
 join()
 local next = redis.call('ZRANGE', KEYS.queue, '0', '0')[1]
 if next and next ~= me and string.find(next, '%-r$') then

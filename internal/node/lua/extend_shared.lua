@@ -1,7 +1,8 @@
 -- Prolongs the lock for a reader. A reader that has ended is not revived: another value may have been
 -- the only holder since. Where this value is the only holder it becomes a reader, the first one, and
 -- waiters are notified. join.lua comes before this.
--- KEYS.wait is the waiter flag, not given if no waiter is to be notified.
+-- KEYS.wait is the waiter flag, and KEYS.intent what keeps new readers out. They are not given for
+-- a lock that is to expire.
 -- Replies  1 if the value is a reader, until ARGV.ttl from now; 0 if it has ended, else the value
 --          that holds the lock alone
 if held ~= ARGV.value then
@@ -15,6 +16,9 @@ if alone then
     return refusal
   end
   redis.call('DEL', KEYS.lock)
+  if KEYS.intent then
+    redis.pcall('DEL', KEYS.intent)
+  end
 end
 join()
 local flag = alone and KEYS.wait and redis.pcall('GET', KEYS.wait)

@@ -1,5 +1,13 @@
--- Comes after shared.lua: join() makes this value a reader, until ARGV.ttl from now.
+-- Comes after shared.lua: join() makes this value a reader, until ARGV.ttl from now. Those that have
+-- ended leave.
 local function join()
-  redis.call('ZADD', KEYS.lock, string.format('%.0f', now + ARGV.ttl), ARGV.value)
-  redis.call('PEXPIREAT', KEYS.lock, string.format('%.0f', tonumber(redis.call('ZRANGE', KEYS.lock, '-1', '-1', 'WITHSCORES')[2])))
+  local ends = string.format('%.0f', now + ARGV.ttl)
+  if soonest and soonest[2] and tonumber(soonest[2]) <= now then
+    redis.call('ZREMRANGEBYSCORE', KEYS.lock, '-inf', now)
+  end
+  redis.call('ZADD', KEYS.lock, ends, ARGV.value)
+  if not soonest or soonest[1] then -- there are others
+    ends = string.format('%.0f', tonumber(redis.call('ZRANGE', KEYS.lock, '-1', '-1', 'WITHSCORES')[2]))
+  end
+  redis.call('PEXPIREAT', KEYS.lock, ends)
 end

@@ -3,15 +3,18 @@ local function drop()
   if alone and held ~= ARGV.value then
     return false
   end
-  local last
-  if not alone then
-    redis.call('ZREM', KEYS.lock, ARGV.value)
-    last = redis.call('ZRANGE', KEYS.lock, '-1', '-1', 'WITHSCORES')[2]
+  if alone then
+    redis.call('DEL', KEYS.lock)
+    return true
   end
+  redis.call('ZREM', KEYS.lock, ARGV.value)
+  local last = redis.call('ZRANGE', KEYS.lock, '-1', '-1', 'WITHSCORES')[2]
   if last and tonumber(last) > now then
     redis.call('PEXPIREAT', KEYS.lock, string.format('%.0f', tonumber(last)))
     return false
   end
-  redis.call('DEL', KEYS.lock)
+  if last then -- those that are left have ended
+    redis.call('DEL', KEYS.lock)
+  end
   return true
 end

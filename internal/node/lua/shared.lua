@@ -4,21 +4,22 @@
 -- ends, in milliseconds of this server's clock. So whoever sets the key only if there is none is
 -- kept out by readers, without knowing of them. The key lives until the last one ends. A reader that
 -- has ended is none, though it may still be in the set. What is declared here:
---   held    this value if it is a reader, or the only holder; a value that is the only holder; or
---           false: others may read
---   alone   whether the key, if there is one, is not that of readers
---   now     this server's clock
+--   held     this value if it is a reader, or the only holder; a value that is the only holder; or
+--            false: others may read
+--   alone    whether the key, if there is one, is not that of readers
+--   soonest  the reader that ends first, and when, if this value is none
+--   now      this server's clock
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.pcall('ZSCORE', KEYS.lock, ARGV.value)
-local alone = type(held) == 'table' -- the key is no sorted set
+local alone, soonest = type(held) == 'table', nil -- the key is no sorted set
 if alone then
   held = redis.call('GETRANGE', KEYS.lock, '0', '512')
 elseif held then
   held = tonumber(held) > now and ARGV.value
 else
-  local one = redis.call('ZRANGE', KEYS.lock, '0', '0')[1]
-  if one and string.sub(one, 1, 4) ~= 'rl1:' then
+  soonest = redis.call('ZRANGE', KEYS.lock, '0', '0', 'WITHSCORES')
+  if soonest[1] and string.sub(soonest[1], 1, 4) ~= 'rl1:' then
     return redis.error_reply('WRONGTYPE what is under the name of the lock is not a lock that readers hold')
   end
 end
