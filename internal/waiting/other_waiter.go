@@ -2,7 +2,8 @@ package waiting
 
 import "time"
 
-// An otherWaiter waits for the same lock at another Locker. A release found its flag.
+// An otherWaiter waits for the same lock at another Locker, and a release found its flag; or it is a
+// reader of this process.
 type otherWaiter struct {
 	id        string
 	roundTrip time.Duration // of that release
@@ -28,6 +29,9 @@ func (e *Entry) Released(otherWaiterID string, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if in, ok := q.byKey[e.key]; ok && !e.left {
+		if otherWaiterID == "" && q.readersWait(e.key) {
+			otherWaiterID = localReaders
+		}
 		switch {
 		case otherWaiterID == "":
 			in.other = nil
@@ -40,6 +44,15 @@ func (e *Entry) Released(otherWaiterID string, took time.Duration) {
 		}
 		q.byKey[e.key] = in
 	}
+}
+
+// localReaders stands for the id of the waiter: readers of this process wait for the same lock, in a
+// queue of their own. The next head would ask before they have heard of the release, every time.
+const localReaders = "readers of this process"
+
+// readersWait reports whether readers wait here for the lock with this key. q.mu is held.
+func (q *queues) readersWait(key string) bool {
+	return q.readers > 0 && q.byKey[nameOf([]string{key})].failure != nil
 }
 
 // otherWaits is how many locks in a row the queue was granted while the same caller of another

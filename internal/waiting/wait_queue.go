@@ -29,6 +29,7 @@ type queues struct {
 	left func(e *Entry, known fanout.Position)
 
 	sweepAt int // size of byKey at which sweep is due
+	readers int // entries that are to read
 
 	// The largest ticket that was drawn, for any key. No ticket is drawn twice. Nodes forget
 	// the largest ticket of a queue, and a release also gives up the positions up to its own
@@ -62,7 +63,7 @@ type queue struct {
 type Entry struct {
 	queues      *queues
 	key         string        // of the queue: that of the lock, or a name for all of set
-	set         []string      // the keys, if the caller wants several, or is to read; never changes
+	set         []string      // the keys, if the caller wants several, or is to read, or wants a slot; never changes
 	head        chan struct{} // closed when the entry becomes the head; nil if it was from the start
 	news        chan struct{} // has room for one: another entry joined behind; nil unless fair
 	seq         uint64        // in the order of joining: never larger than that of an entry behind
@@ -90,7 +91,8 @@ type Holder interface {
 
 func newQueues() queues { return queues{byKey: make(map[string]queue)} }
 
-// join adds a caller to the queue of a key, or of several. p is nil unless the caller draws a
+// join adds a caller to the queue of a key, or of the keys of set. If key is none of these, it is the name
+// of the queue. p is nil unless the caller draws a
 // ticket. If the head of the queue holds the lock, WatchEnd is called: perhaps no other caller
 // waits for the end of that lock.
 func (q *queues) join(key string, set []string, shared bool, p *Pauses) *Entry {
@@ -102,7 +104,7 @@ func (q *queues) join(key string, set []string, shared bool, p *Pauses) *Entry {
 }
 
 func (q *queues) add(key string, set []string, shared bool, p *Pauses) (e *Entry, holder Holder) {
-	if set != nil {
+	if set != nil && key == set[0] {
 		key = nameOf(set)
 	}
 	q.mu.Lock()
@@ -111,6 +113,9 @@ func (q *queues) add(key string, set []string, shared bool, p *Pauses) (e *Entry
 	in.joined++
 	e = &Entry{queues: q, key: key, set: set, shared: shared, fair: p != nil, seq: in.joined, ahead: in.count}
 	in.count++
+	if shared {
+		q.readers++
+	}
 	if e.fair {
 		in.fair++
 		e.positionTTL, e.flag = p.PositionTTL, p.FlagTTL()
@@ -218,6 +223,9 @@ func (e *Entry) remove() (known fanout.Position) {
 	e.left = true
 	in := q.byKey[e.key]
 	in.count--
+	if e.shared {
+		q.readers--
+	}
 	if e.fair {
 		in.fair--
 	}

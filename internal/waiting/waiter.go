@@ -77,7 +77,8 @@ func (h *Hub) Waiter(p *Pauses, fair, shared, slots bool, maxTries int) Waiter {
 	return Waiter{hub: h, pauses: p, fair: fair, shared: shared, slots: slots, fairID: h.config.WaiterID + suffix(shared), maxTries: maxTries}
 }
 
-// Join joins the wait queue of a key, or that of a set of keys, if set is not nil.
+// Join joins the wait queue of a key, or that of a set of keys, if set is not nil. key is the first of
+// them, or a name for the queue.
 func (w *Waiter) Join(key string, set []string) {
 	if w.fair {
 		w.entry = w.hub.fair.join(key, set, w.shared, w.pauses)

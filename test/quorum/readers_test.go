@@ -354,3 +354,39 @@ func TestInABubbleAWriterThatMetAReaderWithoutAMajorityTriesAgain(t *testing.T) 
 		}
 	})
 }
+
+// The writers of one process hand the lock on to each other, and hear of each release before any
+// reader does.
+func TestInABubbleWritersOfAProcessLetItsReadersIn(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		for _, n := range q.Nodes() {
+			n.Delay(200 * time.Microsecond)
+		}
+		done := make(chan struct{})
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for {
+					lock := mustLock(q, q.ours, "job")
+					time.Sleep(20 * time.Millisecond)
+					mustUnlock(q, lock)
+					select {
+					case <-done:
+						return
+					default:
+					}
+				}
+			})
+		}
+		for range 5 {
+			time.Sleep(100 * time.Millisecond)
+			begun := time.Now()
+			mustUnlock(q, q.read(q.ours, "job"))
+			if took := time.Since(begun); took > 500*time.Millisecond {
+				q.Errorf("a reader waited for %v", took)
+			}
+		}
+		close(done)
+		all.Wait()
+	})
+}
