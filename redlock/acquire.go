@@ -146,7 +146,7 @@ func (l *Locker) join(ctx context.Context, name string, set *set, opts []LockOpt
 	if err != nil {
 		return nil, err
 	}
-	r.waiter.Join(r.key, r.set.allKeys())
+	r.waiter.Join(r.set.localQueue(r.key))
 	return r, nil
 }
 

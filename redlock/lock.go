@@ -53,10 +53,10 @@ func (k *Lock) Names() []string {
 
 // hasName reports whether k is a lock of this name.
 func (k *Lock) hasName(name string) bool {
-	if k.claim.Several() {
-		return slices.Contains(k.Names(), name)
+	if k.claim.OneAlone() || k.claim.IsShared() {
+		return k.name == name
 	}
-	return k.name == name
+	return slices.Contains(k.Names(), name) // a slot is a lock of its own, and that of the semaphore's name another one
 }
 
 // String names the lock. It does not show the value of its keys, which is a secret.

@@ -80,6 +80,7 @@ type set struct {
 	shared      bool
 	slots       *node.Slots // of a semaphore: one of these locks is to be taken; else nil
 	queue       string      // the key of the semaphore
+	local       string      // names its wait queue in this process
 }
 
 // newSet returns the locks of these names. A single name is no set: then set is nil. name is for

@@ -37,6 +37,7 @@ func (l *Locker) slots(name string, slots int) (*set, error) {
 		return nil, err
 	}
 	s := &set{queue: l.config.prefix + name + "/"}
+	s.local = fmt.Sprintf("{%d slots of %s}:queue", slots, s.queue)
 	for i := range slots {
 		each := fmt.Sprintf("%s/%d", name, i)
 		s.names, s.keys = append(s.names, each), append(s.keys, l.config.prefix+each)
@@ -52,6 +53,16 @@ func (s *set) firstSlot() int {
 		return 0
 	}
 	return int(random.N(int64(len(s.keys))))
+}
+
+// localQueue names the wait queue of the callers of this process, and the keys of the queues on the
+// nodes. A caller that may take one of more slots does not wait behind one that has fewer to choose
+// from: another slot may be free for it.
+func (s *set) localQueue(key string) (name string, keys []string) {
+	if s.oneOfSlots() {
+		return s.local, []string{s.queue}
+	}
+	return key, s.allKeys()
 }
 
 // oneOfSlots reports whether one of several locks is to be taken.

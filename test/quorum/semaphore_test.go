@@ -1,8 +1,10 @@
 package quorum_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -182,6 +184,77 @@ func TestASemaphoreThatCannotBeIsRefused(t *testing.T) {
 		}
 		if _, err := semaphore.New(nil, "jobs", 3); err == nil {
 			q.Error("no Locker is not refused")
+		}
+	})
+}
+
+// The lock of the semaphore's name is another lock. That of the slot is the slot.
+func TestInABubbleTheHolderOfASlotTakesALockOfTheNameOfTheSemaphore(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		p, err := q.semaphore(q.ours, 2).Acquire(background)
+		if err != nil {
+			q.Fatal(err)
+		}
+		lock, err := q.ours.Lock(p.Context(), "jobs")
+		if err != nil {
+			q.Fatal(err)
+		}
+		mustUnlock(q, lock)
+		if _, err := q.ours.Lock(p.Context(), fmt.Sprint("jobs/", p.Slot())); !errors.Is(err, redlock.ErrTaken) {
+			q.Errorf("%v, want that it would wait for itself", err)
+		}
+		if err := p.Release(background); err != nil {
+			q.Error(err)
+		}
+	})
+}
+
+func TestInABubbleLargeDataUnderTheNameOfASlotCountsAsTaken(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		for _, n := range q.Nodes() {
+			n.Hold("jobs/0", strings.Repeat("x", 600), time.Hour)
+		}
+		s := q.semaphore(q.ours, 2)
+		p, err := s.Acquire(background)
+		if err != nil || p.Slot() != 1 {
+			q.Fatal(p, err)
+		}
+		if _, err := s.TryAcquire(background); !errors.Is(err, redlock.ErrTaken) {
+			q.Errorf("%v, want that all are taken", err)
+		}
+		if err := p.Release(background); err != nil {
+			q.Error(err)
+		}
+	})
+}
+
+// Who may take one of more slots does not wait for the slots of those who have fewer.
+func TestInABubbleACallerWithMoreSlotsDoesNotWaitBehindOneWithFewer(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		small, large := q.semaphore(q.ours, 1), q.semaphore(q.ours, 3)
+		p, err := small.Acquire(background, redlock.WithKeepAlive())
+		if err != nil {
+			q.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(background, time.Minute)
+		defer stop()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := small.Acquire(ctx); !errors.Is(err, context.Canceled) {
+				q.Errorf("%v, want that it waits for the only slot", err)
+			}
+		})
+		time.Sleep(time.Second)
+		other, err := large.Acquire(ctx)
+		if err != nil {
+			q.Fatal(err)
+		}
+		stop()
+		all.Wait()
+		for _, each := range []*semaphore.Permit{p, other} {
+			if err := each.Release(background); err != nil {
+				q.Error(err)
+			}
 		}
 	})
 }

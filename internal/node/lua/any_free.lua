@@ -11,7 +11,7 @@ for n = 0, #locks - 1 do
   end
 end
 if not slot then
-  held = values[1]
+  held = string.sub(values[1], 1, 512) -- data may be large, and counts as taken: see held.lua
 end
 if held then
   left = -1
