@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
@@ -103,5 +104,29 @@ func TestUnknownOutcomeEndsThoughEveryRepeatOfTheReleaseFailsWithAnEndedConnecti
 		close(over)
 		balancer.Wait()
 		nodes[2].EndIdle(0, 0)
+	})
+}
+
+// What was sent before may take another slot than the one that was granted.
+func TestSlotThatAnEarlierSendTakesLateIsGivenBack(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].EndIdle(1, time.Second)
+		c := g.NewClaim("k/", "v", timeout)
+		c.OfSlots(node.NewSlots("k/", "k/0", "k/1"), 0)
+		result := wait(t, c.Acquire(background, ttl), quorum.Won)
+		synctest.Wait()
+		c.Choose(result)
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		nodes[2].Hold("k/0", "other", time.Minute)
+		if errs := g.Settle(background); errs != nil {
+			t.Error(errs)
+		}
+		if got := nodes[2].Count("acquire"); got != 2 {
+			t.Errorf("settled, and %d of 2 acquires have taken effect", got)
+		}
+		if nodes[2].Get("k/1") != "" {
+			t.Error("the slot is left")
+		}
 	})
 }
