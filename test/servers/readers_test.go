@@ -2,6 +2,7 @@ package servers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/semaphore"
 )
 
 // A library hall knows who is inside: readers together, a writer alone.
@@ -251,6 +253,56 @@ func TestADowngradeWithoutTheRightToItKeepsTheLock(t *testing.T) {
 		mustUnlock(t, lock)
 		if _, err := l.TryRLock(within20(t), "job"); err == nil || !strings.Contains(err.Error(), "SECURITY.md") {
 			t.Errorf("%v, want what is needed for it", err)
+		}
+	})
+}
+
+// To keep and to release a lock needs no memory, and that of a reader neither. To take one does.
+func TestToReadOnNeedsNoMemory(t *testing.T) {
+	oneMaster(t, func(t *testing.T, s *redisproc.Server, ask func(node.Verb, node.Entry, time.Duration, node.WaiterFlag) node.Answer) {
+		limit := func(bytes string) {
+			if _, err := s.Do("CONFIG", "SET", "maxmemory", bytes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		defer limit("0")
+		for _, e := range []node.Entry{reading(one), reading(two), node.NewEntry("other", alone)} {
+			if a := ask(node.Acquire, e, time.Minute, node.WaiterFlag{}); a.Status != node.Granted {
+				t.Fatalf("%+v", a)
+			}
+		}
+		limit("1")
+		for what, e := range map[string]node.Entry{"of a reader": reading(one), "to a reader": node.NewEntry("other", alone).Shared(false)} {
+			if a := ask(node.Extend, e, time.Hour, node.WaiterFlag{}); a.Status != node.Extended {
+				t.Errorf("extension %s: %+v", what, a)
+			}
+			if a := ask(node.Release, e, 0, node.WaiterFlag{}); a.Status != node.Deleted {
+				t.Errorf("release %s: %+v", what, a)
+			}
+		}
+		if a := ask(node.Acquire, node.NewEntry("third", alone).Shared(false), time.Hour, node.WaiterFlag{}); a.Err == nil {
+			t.Errorf("%+v, want that it needs memory", a)
+		}
+	})
+}
+
+// What a user may not look at is not for that reason taken, or free and waited for by others.
+func TestAMissingRightIsNoLockThatIsTaken(t *testing.T) {
+	all := startServers(t, 1, redisproc.Options{})
+	withTwo(t, func(t *testing.T, lib library) {
+		defer all.must(t, "ACL", "SETUSER", "default", "+@all")
+		l := lib.Locker(t, all.addrs(), patient)
+		all.must(t, "ACL", "SETUSER", "default", "-zscore")
+		if _, err := l.TryRLock(within20(t), "job"); !errors.Is(err, redlock.ErrNoQuorum) || !strings.Contains(err.Error(), "SECURITY.md") {
+			t.Errorf("%v, want what is needed for readers", err)
+		}
+		all.must(t, "ACL", "SETUSER", "default", "-get")
+		imports, err := semaphore.New(l, "imports", 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := imports.TryAcquire(within20(t)); !errors.Is(err, redlock.ErrNoQuorum) || !strings.Contains(err.Error(), "SECURITY.md") {
+			t.Errorf("%v, want what is needed for slots", err)
 		}
 	})
 }

@@ -6,6 +6,9 @@
 local values, held, slot = {}, false, nil
 for i, KEYS in ipairs(locks) do
   local value = redis.pcall('GET', KEYS.lock)
+  if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then -- a right is missing
+    return value
+  end
   values[i] = type(value) ~= 'table' and value or type(value) == 'table' and ''
   if value == ARGV.value then
     held, slot = value, i

@@ -8,6 +8,9 @@
 if held ~= ARGV.value then
   return held or 0
 end
+-- A server without memory refuses ZADD, unless the script has begun to write. A lock is prolonged there,
+-- and so is a reader. What this removes are readers that have ended; of the only holder it removes nothing.
+redis.pcall('ZREMRANGEBYSCORE', KEYS.lock, '-inf', now)
 if alone then
   -- Whoever lacks the right to ZADD must not delete the key, and learns it from this, which cannot
   -- succeed: the key is no sorted set.

@@ -14,6 +14,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.pcall('ZSCORE', KEYS.lock, ARGV.value)
 local alone, soonest = type(held) == 'table', nil -- the key is no sorted set
 if alone then
+  if not string.find(held.err, 'WRONGTYPE', 1, true) then -- a right is missing
+    return held
+  end
   held = redis.call('GETRANGE', KEYS.lock, '0', '512')
 elseif held then
   held = tonumber(held) > now and ARGV.value
