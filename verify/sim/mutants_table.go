@@ -58,7 +58,7 @@ var lockMutants = []mutant{
 		name: "an extension sets a key that is gone",
 		edits: []edit{{"verify/sim/scripts.go", "\tcase !found:\n\t\treturn int64(0)\n",
 			"\tcase !found:\n\t\ts.set(key, s.text(\"value\"), s.number(\"ttl\"))\n\t\treturn int64(1)\n"}},
-		rule: noOrphan, runs: 20000,
+		rule: noRetaken, runs: 20000,
 	},
 	{
 		name: "an expired lock may be extended",
