@@ -73,7 +73,7 @@ var sharedMutants = []mutant{
 	},
 	{
 		name:  "a downgrade deletes the key, and the reader comes with the next request",
-		edits: []edit{{"verify/sim/scripts_shared.go", "\tif h.alone {\n\t\ts.del(h.lock)\n\t}\n\th.join()\n", "\tif h.alone {\n\t\ts.del(h.lock)\n\t\treturn int64(0)\n\t}\n\th.join()\n"}},
+		edits: []edit{{"verify/sim/scripts_shared.go", "\tif h.alone {\n\t\ts.del(h.lock)\n\t\ts.del(s.key(\"intent\"))\n\t}\n\th.join()\n", "\tif h.alone {\n\t\ts.del(h.lock)\n\t\treturn int64(0)\n\t}\n\th.join()\n"}},
 		rule:  carried, runs: 5000, share: true,
 	},
 	{
