@@ -390,3 +390,33 @@ func TestInABubbleWritersOfAProcessLetItsReadersIn(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// A writer that gives up is in nobody's way any more: the readers behind it are let in at once.
+func TestInABubbleReadersAreLetInWhenTheWriterBeforeThemGivesUp(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		opts := []redlock.LockOption{redlock.WithFair(), redlock.WithRetryDelay(time.Minute, time.Minute), redlock.WithPlaceLease(time.Minute), redlock.WithKeepAlive()}
+		first := q.read(q.ours, "job", opts...)
+		ctx, giveUp := context.WithCancel(background)
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := q.rival.Lock(ctx, "job", opts...); !errors.Is(err, context.Canceled) {
+				q.Error(err)
+			}
+		})
+		time.Sleep(time.Second)
+		var readers [2]*redlock.Lock
+		for i, l := range []*redlock.Locker{q.ours, q.rival} {
+			all.Go(func() { readers[i] = q.read(l, "job", opts...) })
+		}
+		time.Sleep(time.Second)
+		begun := time.Now()
+		giveUp()
+		all.Wait()
+		if took := time.Since(begun); took > time.Second {
+			q.Errorf("the readers were let in after %v", took)
+		}
+		for _, reader := range append(readers[:], first) {
+			mustUnlock(q, reader)
+		}
+	})
+}

@@ -232,7 +232,13 @@ func release(s command) any {
 	} else if !s.given("ticket") {
 		return int64(0)
 	}
-	return s.released(ours, ours || !found)
+	reply := s.released(ours, ours || !found)
+	if s.given("ticket") && !s.given("requeue") && strings.HasPrefix(held, "rs1:") {
+		if next, _, queued := s.first(s.key("queue")); queued && strings.HasSuffix(next, "-r") {
+			s.publish(s.wake()+":"+next, next)
+		}
+	}
+	return reply
 }
 
 // released is what a release does when the lock was given up: ours says that it was, and free that nobody

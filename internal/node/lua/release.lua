@@ -42,6 +42,10 @@ if ARGV.ticket then
     redis.call('HDEL', KEYS.lease, ARGV.releaser)
   end
   if not free then
+    local next = held and string.sub(held, 1, 4) == 'rs1:' and redis.pcall('ZRANGE', KEYS.queue, 0, 0)[1]
+    if next and string.find(next, '%-r$') then -- no writer is before it any more
+      redis.pcall('PUBLISH', string.sub(KEYS.wait, 1, -1 - #'wait') .. 'wake:' .. next, next)
+    end
     return ours and 1 or 0 -- KEYS.lease stays: a holder may yet go back into the queue
   end
   if not stays and redis.call('EXISTS', KEYS.queue) == 0 then
