@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -115,4 +116,32 @@ func TestWhatAMasterKnowsAboutTheWaitQueue(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The slots of a semaphore have one queue: the holder of one slot may go back into it after another
+// slot was given up.
+func TestASlotThatIsGivenUpLeavesAnotherHolderTheWayBackToItsPosition(t *testing.T) {
+	oneMaster(t, func(t *testing.T, s *redisproc.Server, ask func(node.Verb, node.Entry, time.Duration, node.WaiterFlag) node.Answer) {
+		slots := node.NewSlots("job/", "job/0", "job/1")
+		first, second, third := node.NewEntry("job/", one).AnyOf(slots, 0), node.NewEntry("job/", two).AnyOf(slots, 0), node.NewEntry("job/", alone).AnyOf(slots, 0)
+		at := func(id string, ticket int64, requeue bool) node.WaiterFlag {
+			return node.WaiterFlag{ID: id, TTL: time.Hour, Position: node.QueuePosition{Ticket: ticket, Last: ticket, Count: 1, TTL: time.Hour, Requeue: requeue}}
+		}
+		for i, step := range []struct {
+			verb   node.Verb
+			entry  node.Entry
+			flag   node.WaiterFlag
+			status node.Status
+		}{
+			{node.AcquireInTurn, first, at("one", 1, false), node.Granted},
+			{node.AcquireInTurn, second, at("two", 2, false), node.Granted},
+			{node.Release, first.Chosen(0), at("one", 1, false), node.Deleted},
+			{node.Release, second, at("two", 2, true), node.Deleted}, // the attempt had no majority
+			{node.AcquireInTurn, third, at("three", 3, false), node.Queued},
+		} {
+			if a := ask(step.verb, step.entry, time.Hour, step.flag); a.Status != step.status {
+				t.Errorf("step %d: %+v, want status %d", i, a, step.status)
+			}
+		}
+	})
 }

@@ -24,7 +24,7 @@ local ours = held == ARGV.value
 if not ours and not ARGV.ticket then
   return 0
 end
-local free, stays = drop() -- stays: KEYS.lease does
+local free = drop()
 
 if ARGV.requeue then
   -- Unless the waiter gave the position up since: then it has no field in KEYS.lease.
@@ -48,7 +48,8 @@ if ARGV.ticket then
     end
     return ours and 1 or 0 -- KEYS.lease stays: a holder may yet go back into the queue
   end
-  if not stays and redis.call('EXISTS', KEYS.queue) == 0 then
+  -- The queue of a semaphore ("{name/}:queue") is that of several locks: holders of others may go back.
+  if string.sub(KEYS.wait, -7) ~= '/}:wait' and redis.call('EXISTS', KEYS.queue) == 0 then
     redis.call('DEL', KEYS.lease)
   end
 end
