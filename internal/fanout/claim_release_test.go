@@ -2,11 +2,13 @@ package fanout
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
@@ -68,4 +70,33 @@ func TestSettleNamesTheKeysThatMayBeLeftOnEachNode(t *testing.T) {
 			t.Errorf("%v, want %s", errs, want)
 		}
 	})
+}
+
+func TestTheSlotThatMayBeLeftIsNamedAlone(t *testing.T) {
+	for how, fail := range map[string]func(n *fakenode.Node){
+		"silent":        func(n *fakenode.Node) { n.Set(fakenode.Faults{Refuse: true}) },
+		"closed client": func(n *fakenode.Node) { n.CloseClient() },
+	} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nodes, pools := fakenode.Pools(3)
+				g := NewGroup(pools, 0.01, 0, nil)
+				g.Trust()
+				c := g.NewClaim("k/", "v", timeout)
+				c.OfSlots(node.NewSlots("k/", "k/0", "k/1"), 1)
+				result := wait(t, c.Acquire(background, ttl), quorum.Won)
+				synctest.Wait()
+				c.Choose(result)
+				fail(nodes[2])
+				wait(t, c.Release(background), quorum.Won)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(background, time.Second)
+				defer cancel()
+				if errs := g.Settle(ctx); len(errs) != 1 || !strings.Contains(errs[0].Error(), `["k/1"]`) {
+					t.Errorf("%v, want the slot that was granted", errs)
+				}
+				g.Stop()
+			})
+		})
+	}
 }

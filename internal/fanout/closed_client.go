@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node"
 )
 
 // A client that was closed for good sends nothing any more: no pending release of its node
@@ -32,7 +34,7 @@ func (c *Claim) abandonNode(i int) {
 		until = later(until, time.Now().Add(2*s.keyLifetime))
 	}
 	if until.After(time.Now()) {
-		c.group.addLeft(i, leftKeys{c.entry.Keys(), until})
+		c.group.addLeft(i, leftKeys{c.asked(node.Release).Keys(), until})
 	}
 	c.settle(i)
 }

@@ -99,7 +99,7 @@ func (g *Group) abandonUnsettled() []error {
 	keys, releases := make([][]string, len(g.nodes)), make([]int, len(g.nodes))
 	for _, c := range claims {
 		for _, i := range c.unsettledNodes() {
-			keys[i] = append(keys[i], c.entry.Keys()...)
+			keys[i] = append(keys[i], c.asked(node.Release).Keys()...)
 			releases[i]++
 		}
 		c.abandon()
