@@ -129,6 +129,7 @@ func (c *Claim) takeLate(last *call, a node.Answer) {
 	c.detectDuplicate(last.Index, a, 1)
 	s.learnLate(last.Request.Verb, a, c.lifetime(last))
 	c.noteSlot(last, a)
+	c.askAgainIfDenied(s)
 	if s.pendingRelease {
 		c.group.pending[last.Index].clientReturned(c)
 	}

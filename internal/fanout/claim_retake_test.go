@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/fakenode"
+	"github.com/quorumlock/quorumlock/internal/node"
 	"github.com/quorumlock/quorumlock/internal/quorum"
 )
 
@@ -180,6 +181,30 @@ func TestNoNodeIsRetakenAfterTheValidityOrTheRelease(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := nodes[0].Count("acquire"); got != 1 {
 			t.Errorf("%d acquires on node 1: taken again after the release", got)
+		}
+	})
+}
+
+// A node that grants another slot late, when its call had been given up, is asked for the right one.
+func TestNodeThatGrantedAnotherSlotLateIsAskedForTheRightOne(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Hold("k/0", "other", 2*timeout)
+		nodes[2].Set(fakenode.Faults{Uninterrupted: true, ReplyDelay: timeout + timeout/2})
+		c := g.NewClaim("k/", "v", timeout)
+		c.OfSlots(node.NewSlots("k/", "k/0", "k/1"), 0)
+		result := wait(t, c.Acquire(background, ttl), quorum.Won)
+		c.Choose(result)
+		c.RetakeUntil(time.Now().Add(ttl))
+		time.Sleep(timeout + timeout/4)
+		nodes[2].Set(fakenode.Faults{})
+		time.Sleep(2 * timeout)
+		if got := c.Held(); got != 3 || nodes[2].Get("k/0") != "v" {
+			t.Errorf("%d nodes have it, and the slot there has %q", got, nodes[2].Get("k/0"))
+		}
+		wait(t, c.Release(background), quorum.Won)
+		synctest.Wait()
+		if keys := nodes[2].Keys(); len(keys) != 0 {
+			t.Errorf("%q are left", keys)
 		}
 	})
 }
