@@ -27,12 +27,17 @@ var errSuperseded = errors.New("superseded before it was sent")
 
 // Answer implements node.Receiver.
 func (c *call) Answer(_ *node.Call, a node.Answer) {
-	claim := c.claim // the memory of c may be part of another round when it is answered
+	claim, i := c.claim, c.Index // the memory of c may be part of another round when it is answered
 	claim.send(claim.takeAnswer(c, a))
+	claim.dropStray(i)
 }
 
 // Late implements node.Receiver.
-func (c *call) Late(_ *node.Call, a node.Answer) { c.claim.takeLate(c, a) }
+func (c *call) Late(_ *node.Call, a node.Answer) {
+	claim, i := c.claim, c.Index
+	claim.takeLate(c, a)
+	claim.dropStray(i)
+}
 
 // vote records the answer to the call, and to the releases that it was sent for as well, and
 // passes it to the rounds that asked, if any. The claim's mutex is held.

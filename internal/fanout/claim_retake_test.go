@@ -208,3 +208,22 @@ func TestNodeThatGrantedAnotherSlotLateIsAskedForTheRightOne(t *testing.T) {
 		}
 	})
 }
+
+func TestAnotherSlotThatANodeGrantedAfterTheDecisionIsGivenBackAtOnce(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Hold("k/0", "other", time.Minute)
+		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		c := g.NewClaim("k/", "v", timeout)
+		c.OfSlots(node.NewSlots("k/", "k/0", "k/1"), 0)
+		c.Choose(wait(t, c.Acquire(background, ttl), quorum.Won))
+		time.Sleep(5 * time.Millisecond)
+		if nodes[2].Get("k/1") != "v" {
+			t.Fatal("the node has not granted another slot")
+		}
+		time.Sleep(20 * time.Millisecond)
+		if nodes[2].Get("k/1") != "" {
+			t.Error("it is kept")
+		}
+		wait(t, c.Release(background), quorum.Won)
+	})
+}

@@ -38,14 +38,42 @@ func (c *Claim) Choose(r Result) {
 	for i := range c.states {
 		if s := &c.states[i]; s.held && int(s.slot) != slot {
 			s.noteStray()
-			drops[i] = node.NewRequest(node.Release, c.entry.Chosen(int(s.slot)), 0, node.WaiterFlag{})
+			drops[i] = c.drop(s)
 			found = true
 		}
 	}
 	c.mu.Unlock()
 	if found {
-		first := func([]node.Answer) bool { return true } // of a node that has granted the right one, and is not asked
-		c.group.ask(context.Background(), &query{each: drops, unasked: node.Absent, enough: first, ended: func() {}}, c.callTimeout())
+		c.sendDrops(drops)
+	}
+}
+
+// drop is the request that deletes the slot which the node has granted. c.mu is held.
+func (c *Claim) drop(s *nodeState) *node.Request {
+	return node.NewRequest(node.Release, c.entry.Chosen(int(s.slot)), 0, node.WaiterFlag{})
+}
+
+func (c *Claim) sendDrops(drops []*node.Request) {
+	first := func([]node.Answer) bool { return true } // of a node that has granted the right one, and is not asked
+	c.group.ask(context.Background(), &query{each: drops, unasked: node.Absent, enough: first, ended: func() {}}, c.callTimeout())
+}
+
+// dropStray asks node i to delete a stray that became known after Choose, unless the release does.
+func (c *Claim) dropStray(i int) {
+	if c.chosen.Load() == 0 {
+		return
+	}
+	var drops []*node.Request
+	c.mu.Lock()
+	s := &c.states[i]
+	due := s.giveBack && !c.released
+	if s.giveBack = false; due {
+		drops = make([]*node.Request, len(c.states))
+		drops[i] = c.drop(s)
+	}
+	c.mu.Unlock()
+	if due {
+		c.sendDrops(drops)
 	}
 }
 
@@ -74,6 +102,7 @@ func (c *Claim) noteSlot(last *call, a node.Answer) {
 	s.slot = a.Index
 	if chosen := int(c.chosen.Load()); chosen > 0 && int(a.Index) != chosen-1 {
 		s.noteStray()
+		s.giveBack = true
 	}
 }
 

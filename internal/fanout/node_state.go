@@ -20,6 +20,7 @@ type nodeState struct {
 	heldUntil            time.Time
 	slot                 uint8         // that it has granted, of a semaphore
 	stray                bool          // it has granted another one than the chosen
+	giveBack             bool          // and that slot is to be given back at once
 	duplicate            bool          // the node is the same server as another one, which counts for both
 	pendingRelease       bool          // the node's releaseQueue repeats the release
 	settled              bool          // released, and the value cannot come back
