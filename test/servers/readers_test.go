@@ -131,6 +131,7 @@ func oneMaster(t *testing.T, test func(t *testing.T, s *redisproc.Server, ask fu
 			t.Fatal(err)
 		}
 		b := backend{name: "server", node: node.New(lib.Open(t, s.Addr(), nil))}
+		defer b.node.Stop()
 		test(t, s, func(verb node.Verb, e node.Entry, ttl time.Duration, flag node.WaiterFlag) node.Answer {
 			return b.askFor(t, verb, e, ttl, flag)
 		})
