@@ -45,6 +45,9 @@ func (k *Lock) Extend(ctx context.Context) error {
 
 // extend is Extend, or Downgrade. callerKnows is set if a caller gets what it returns.
 func (k *Lock) extend(ctx context.Context, op string, callerKnows bool) error {
+	if op == opDowngrade {
+		k.claim.Share() // whatever it returns: see there
+	}
 	if !k.lease.BeginExtension(ctx) {
 		return interrupted(ctx, op, k.name, nil)
 	}
@@ -54,9 +57,6 @@ func (k *Lock) extend(ctx context.Context, op string, callerKnows bool) error {
 	}
 	if ctx.Err() != nil {
 		return interrupted(ctx, op, k.name, nil)
-	}
-	if op == opDowngrade {
-		k.claim.Share()
 	}
 	x, err := k.lease.Extension()
 	if err != nil {

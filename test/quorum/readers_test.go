@@ -420,3 +420,25 @@ func TestInABubbleReadersAreLetInWhenTheWriterBeforeThemGivesUp(t *testing.T) {
 		}
 	})
 }
+
+// Whatever Downgrade returns, its caller is no writer any more: the renewals go on with it.
+func TestInABubbleADowngradeThatIsCutShortIsDoneByTheRenewals(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		lock := mustLock(q, q.ours, "job", redlock.WithKeepAlive(), redlock.WithTTL(3*time.Second))
+		ctx, cancel := context.WithCancel(background)
+		cancel()
+		if err := lock.Downgrade(ctx); !errors.Is(err, context.Canceled) {
+			q.Error(err)
+		}
+		if !lock.Shared() {
+			q.Error("it is still that of a writer")
+		}
+		time.Sleep(3 * time.Second)
+		reader, err := q.rival.TryRLock(background, "job")
+		if err != nil {
+			q.Fatal(err)
+		}
+		mustUnlock(q, reader)
+		mustUnlock(q, lock)
+	})
+}
