@@ -212,6 +212,9 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 			// The release gives up the position, so it comes after all that the attempt may yet do.
 			if left := r.waiter.Granted((*holder)(lock)); left.Ticket > 0 {
 				lock.claim.LeaveQueueOnRelease(left)
+				if r.set.oneOfSlots() { // and before: a node that has not granted it would keep others from slots that are free
+					lock.claim.LeaveQueue(newValue(l.config.owner))
+				}
 			}
 			return lock, nil
 		case lock != nil:

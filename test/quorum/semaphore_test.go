@@ -258,3 +258,57 @@ func TestInABubbleACallerWithMoreSlotsDoesNotWaitBehindOneWithFewer(t *testing.T
 		}
 	})
 }
+
+// A waiter that was granted a slot is in nobody's way on a node that was down meanwhile.
+func TestInABubbleAWaiterThatWasGrantedASlotLeavesTheQueueOnEveryNode(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		opts := []redlock.LockOption{redlock.WithFair(), redlock.WithPlaceLease(time.Minute), redlock.WithKeepAlive()}
+		s, other := q.semaphore(q.ours, 2), q.semaphore(q.rival, 2)
+		var held [2]*semaphore.Permit
+		for i := range held {
+			p, err := other.Acquire(background, opts...)
+			if err != nil {
+				q.Fatal(err)
+			}
+			held[i] = p
+		}
+		granted := make(chan *semaphore.Permit, 1)
+		go func() {
+			p, err := s.Acquire(background, opts...)
+			if err != nil {
+				q.Error(err)
+			}
+			granted <- p
+		}()
+		time.Sleep(time.Second) // every node has its position
+		q.Node(2).Stop()
+		if err := held[0].Release(background); err != nil {
+			q.Error(err)
+		}
+		p := <-granted
+		if err := q.Node(2).Start(); err != nil {
+			q.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		q.Node(0).Stop()
+		if err := held[1].Release(background); err != nil {
+			q.Error(err)
+		}
+		begun := time.Now()
+		next, err := other.Acquire(background, opts...)
+		if err != nil {
+			q.Fatal(err)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			q.Errorf("it waited for %v", took)
+		}
+		if err := q.Node(0).Start(); err != nil {
+			q.Fatal(err)
+		}
+		for _, each := range []*semaphore.Permit{p, next} {
+			if err := each.Release(background); err != nil {
+				q.Error(err)
+			}
+		}
+	})
+}
