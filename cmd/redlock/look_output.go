@@ -240,7 +240,7 @@ func writeList(w io.Writer, found redlock.Listing) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tHOLDER\tFOR\tNODES\tWAIT")
 	for _, s := range found.Locks {
-		holder, left, nodes := s.Holder, "-", fmt.Sprintf("%d of %d", s.Nodes, s.Total)
+		holder, left, nodes := "nobody", "-", fmt.Sprintf("%d of %d", s.Nodes, s.Total)
 		switch {
 		case s.Unclear:
 			holder = "unknown"
@@ -249,7 +249,7 @@ func writeList(w io.Writer, found redlock.Listing) error {
 		case s.Blocked != 0:
 			holder, left, nodes = "nobody can get it", howLong(s.Blocked), nodes+" free"
 		default:
-			holder, nodes = "nobody", nodes+" free"
+			nodes += " free"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\n", word(s.Name), holder, left, nodes, s.Waiting)
 	}
