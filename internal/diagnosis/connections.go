@@ -77,7 +77,7 @@ func (j *judge) commands() {
 	report(node.ToWake, Warning, "speed: waiters are not notified of releases, and retry after their delay")
 	report(node.ToPing, Warning, pings)
 	report(node.ToBound, Note, "speed, where a large text has the name of a lock: all of it is read")
-	report(node.ToQueue, asked[j.Fair], "waiting with WithFair, which is refused")
+	report(node.ToQueue, asked[j.Fair], "waiting with WithFair, which is refused, and so is RLock")
 	report(node.ToShare, Note, sharing)
 	report(node.ToFence, asked[j.Fencing], "locks with WithFencing, which are refused")
 	report(node.ToGuard, asked[j.guarded()], "locks with WithRestartGuard, which are refused")

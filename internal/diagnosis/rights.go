@@ -106,7 +106,7 @@ func (j *judge) rights() {
 	report(Note, node.ToShare, sharing)
 	report(Note, node.ToBound, "speed, where a large text has the name of a lock: all of it is read")
 	asked := map[bool]Severity{false: Note, true: Error}
-	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused")
+	report(asked[j.Fair], node.ToQueue, "waiting with WithFair, which is refused, and so is RLock")
 	report(asked[j.Fencing], node.ToFence, "locks with WithFencing, which are refused")
 	report(asked[j.guarded()], node.ToGuard, "locks with WithRestartGuard, which are refused")
 }

@@ -62,17 +62,11 @@ var rights = []right{
 	{ToGuard, quarantineKey, []any{"PTTL"}},
 
 	{ToBound, "key", []any{"GETRANGE", int64(0), int64(longestValue)}},
-	{ToShare, "", []any{"TIME"}},
-	{ToShare, "key", []any{"ZADD", int64(1), "member"}},
-	{ToShare, "key", []any{"ZSCORE", "member"}},
-	{ToShare, "key", []any{"ZRANGE", int64(0), int64(0)}},
+	// And most of ToQueue, on the lock's key.
 	{ToShare, "key", []any{"ZREVRANGE", int64(0), int64(0)}},
 	{ToShare, "key", []any{"ZCOUNT", int64(0), int64(0)}},
-	{ToShare, "key", []any{"ZREM", "member"}},
 	{ToShare, "key", []any{"ZREMRANGEBYSCORE", int64(0), int64(0)}},
 	{ToShare, "intent", []any{"PEXPIREAT", int64(1)}}, // there is no such key here
-	{ToShare, "intent", []any{"EXISTS"}},
-	{ToShare, "fence", []any{"GET"}},
 	{ToPing, "", []any{"PING"}},
 }
 
@@ -173,7 +167,6 @@ func (r right) missing(err error, unknown bool) MissingRight {
 // tried. Refused commands stand in the server's ACL LOG afterwards.
 func (x *examination) tryRights() {
 	there := x.sides
-	there["key"] = x.wrote
 	for _, side := range []string{"queue", "lease"} {
 		_, err := x.ask("SET", SideKey(x.Key, side), "value", "PX", millis(x.TTL))
 		there[side] = err == nil

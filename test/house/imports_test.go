@@ -33,6 +33,8 @@ var law = map[string][]string{
 	"pool/redigo":        {"pool", "internal/pipeline", "github.com/gomodule/redigo/redis"},
 	"fence":              {},
 	"board":              {"redlock", "internal/register", "internal/node"},
+	"semaphore":          {"redlock", "internal/slot"},
+	"internal/slot":      {},
 	"election":           {"redlock", "internal/register", "internal/node", "internal/random"},
 	"internal/quorum":    {},
 	"internal/random":    {},
@@ -49,7 +51,7 @@ var law = map[string][]string{
 	"internal/fakenode":  {"internal/node/lua", "pool"},
 	"internal/redisproc": {},
 	"redlock": {
-		"internal/clock", "internal/random", "internal/quorum", "internal/node", "internal/fanout", "internal/lease", "internal/diagnosis", "internal/listen", "internal/register", "internal/waiting", "pool",
+		"internal/clock", "internal/random", "internal/quorum", "internal/node", "internal/fanout", "internal/lease", "internal/diagnosis", "internal/listen", "internal/register", "internal/slot", "internal/waiting", "pool",
 		"github.com/hashicorp/go-multierror",
 	},
 	"servers":     {"internal/redisproc", "redlocktest"},
