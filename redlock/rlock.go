@@ -16,8 +16,9 @@ import (
 //
 // A reader is a [Lock] like any other, with a validity window, a context and a release of its own.
 // A reader that dies keeps writers out for the rest of its own TTL, whatever other readers do.
-// Every option works. With [WithFencing] the token is the largest that a writer had before; readers
-// do not take tokens of their own, so several may have the same.
+// Every option works. With [WithFencing] the token is no smaller than that of any writer before. Readers
+// do not take tokens of their own, so several may have the same. It may be the token of an attempt that
+// won too few nodes, and then a later writer's may be smaller: see docs/readers.md.
 //
 // Readers do not starve writers. A waiting Lock that finds readers leaves a mark on the nodes, and
 // until it has had the lock, or has stopped asking for it, no new reader is let in. After a writer,
