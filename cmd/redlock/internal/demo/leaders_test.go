@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,10 +40,13 @@ func TestEachLeaderFindsTheLastStepOfTheLeaderBeforeAlsoOfOneThatWasKilled(t *te
 		if l.Elected != candidateCount || l.AfterKill == 0 || l.AfterEnd == 0 || l.AfterEnd >= l.AfterKill {
 			t.Errorf("%+v\n%s", l, out)
 		}
-		for _, text := range []string{"IS KILLED after step ", " is elected after ", ", and found step 5\n", `leads: "step 5"`, "observer: nobody leads", "resigns after step 10", "and found step 10\n"} {
-			if !strings.Contains(out, text) {
-				t.Errorf("it does not show %q:\n%s", text, out)
-			}
+		missing := slices.DeleteFunc([]string{"IS KILLED after step ", " is elected after ", ", and found step 5\n", `leads: "step 5"`, "observer: nobody leads", "resigns after step 10", "and found step 10\n"},
+			func(text string) bool { return strings.Contains(out, text) })
+		if len(missing) > 0 && try < 3 { // nor does a leader always end in time there, and makes one more step
+			continue
+		}
+		if len(missing) > 0 {
+			t.Errorf("it does not show %q:\n%s", missing, out)
 		}
 		for line := range strings.Lines(out) {
 			if len(line) > plainWidth+1 {
