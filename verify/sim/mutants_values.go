@@ -147,7 +147,7 @@ var valueWithAcquire = []edit{
 	{"redlock/attempt.go", "\tresult, decided := l.ask(ctx, r, claim).Wait(ctx)\n", `	round := l.ask(ctx, r, claim)
 	if text, campaigns := ctx.Value("value").(string); campaigns {
 		w := register.NewWriter(claim, lock.token, register.WriterID(claim.Value()), func() error { return nil })
-		go l.registers.Proclaim(ctx, r.name, w, text, 0, func(int, node.Version) {})
+		go l.registers.Proclaim(ctx, r.name, w, text, 48*time.Hour, func(int, node.Version) {})
 	}
 	result, decided := round.Wait(ctx)
 `},
