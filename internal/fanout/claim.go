@@ -31,6 +31,7 @@ import (
 //	claim_retake.go    ask nodes that denied the key again
 //	claim_min_hold.go  leave the key until a minimum time has passed
 //	claim_position.go  the position in the wait queue
+//	claim_slot.go      one of several keys, whichever a majority grants
 //
 // pace.go, same_server.go and closed_client.go have a method for what they are about.
 type Claim struct {

@@ -14,7 +14,7 @@ const (
 	Failed        Status = iota // nothing usable: see Answer.Err
 	Granted                     // Acquire, AcquireOrFlag, AcquireInTurn, Swap: the key holds the value; Publish: the record is stored
 	Taken                       // Acquire, AcquireOrFlag, AcquireInTurn, Extend, Inspect, Swap, Read: another value holds the key
-	Queued                      // AcquireInTurn: the key is free, and other waiters come first
+	Queued                      // AcquireInTurn, or Shared: the key is free, and other waiters come first
 	TokenTooSmall               // Acquire, AcquireOrFlag, AcquireInTurn: the key is free, and the token too small
 	Extended                    // Extend: the key held the value and was prolonged
 	Deleted                     // Release: the key held the value and is gone; Expire: or will be, when its time has passed

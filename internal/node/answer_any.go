@@ -4,24 +4,15 @@ import "github.com/quorumlock/quorumlock/internal/node/lua"
 
 // readAny reads the reply to an attempt to take one of several keys.
 func (r *Request) readAny(reply any) Answer {
-	script, read := lua.AcquireAny, holderOf
-	if r.Verb == AcquireInTurn {
-		script, read = lua.AcquireAnyInTurn, queueOf
-	}
-	list, ok := script.Reply(reply)
+	list, a, ok := r.readOneOfKeys(reply, lua.AcquireAny, lua.AcquireAnyInTurn)
 	if !ok {
 		return r.unexpected(reply)
 	}
-	a := read(list)
-	index, ok := r.index(list.Get("index"))
 	switch left := list.Get("left"); {
-	case a.Status == Failed || !ok:
-		return r.unexpected(reply)
 	case left == int64(lua.Joined):
-		a = Answer{Status: Granted, Last: a.Last, First: a.First}
+		return Answer{Status: Granted, Last: a.Last, First: a.First, Index: a.Index}
 	case a.Holder == r.entry.value: // an earlier send of this attempt took effect
-		a = Answer{Status: Granted, Found: true, Last: a.Last}
+		return Answer{Status: Granted, Found: true, Last: a.Last, Index: a.Index}
 	}
-	a.Index = index
 	return a
 }

@@ -26,25 +26,34 @@ func (a Answer) Others() (others []Holding) {
 
 // readAcquireAll reads why not all of several keys were taken.
 func (r *Request) readAcquireAll(reply any) Answer {
-	script, read := lua.AcquireAll, holderOf
-	if r.Verb == AcquireInTurn {
-		script, read = lua.AcquireAllInTurn, queueOf
-	}
-	list, ok := script.Reply(reply)
+	list, a, ok := r.readOneOfKeys(reply, lua.AcquireAll, lua.AcquireAllInTurn)
 	if !ok {
 		return r.unexpected(reply)
 	}
-	a := read(list)
-	index, ok1 := r.index(list.Get("index"))
-	others, ok2 := r.others(list.Get("others"))
+	others, ok := r.others(list.Get("others"))
 	switch {
-	case a.Status == Failed || !ok1 || !ok2:
+	case !ok:
 		return r.unexpected(reply)
 	case a.Status == Taken && a.Holder == r.entry.value: // of all of them: as with one key
 		return Answer{Status: Granted, Found: true, Last: a.Last}
 	}
-	a.Index, a.NextWaiter = index, others
+	a.NextWaiter = others
 	return a
+}
+
+// readOneOfKeys reads a reply about one of several keys: of the script, or with AcquireInTurn of the
+// other one.
+func (r *Request) readOneOfKeys(reply any, script, inTurn lua.Script) (list lua.Reply, a Answer, ok bool) {
+	read := holderOf
+	if r.Verb == AcquireInTurn {
+		script, read = inTurn, queueOf
+	}
+	if list, ok = script.Reply(reply); !ok {
+		return list, a, false
+	}
+	a = read(list)
+	a.Index, ok = r.index(list.Get("index"))
+	return list, a, ok && a.Status != Failed
 }
 
 // index reads which of several keys a reply is about.

@@ -1,7 +1,6 @@
 package servers_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -66,64 +65,50 @@ func (h *hall) seen() uint64 {
 
 // In every mode, through every library, on servers.
 func TestReadersShareAndWritersHoldAlone(t *testing.T) {
-	all := startServers(t, 3, redisproc.Options{})
-	for name, mode := range modes {
-		t.Run(name, func(t *testing.T) {
-			withEach(t, func(t *testing.T, lib library) {
-				opts := append([]redlock.Option{patient}, mode...)
-				lockers := []*redlock.Locker{lib.Locker(t, all.addrs(), opts...), lib.Locker(t, all.addrs(), opts...)}
-				eventually(t, "no quarantine keeps all out", func() bool {
-					lock, err := lockers[0].TryLock(context.Background(), "first")
-					if err == nil {
+	inEveryMode(t, func(t *testing.T, all servers, lockers []*redlock.Locker) {
+		h := new(hall)
+		key := fmt.Sprintf("book-%d", rand.Uint64())
+		var callers sync.WaitGroup
+		for i := range 8 {
+			shared, take := i > 1, lockers[i%2].Lock
+			if shared {
+				take = lockers[i%2].RLock
+			}
+			callers.Go(func() {
+				for n := range 10 {
+					seen := h.seen()
+					lock, err := take(within20(t), key)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					h.enter(t, shared, lock.Token(), seen)
+					time.Sleep(time.Millisecond)
+					if shared || n%2 == 0 {
+						h.leave(shared)
 						mustUnlock(t, lock)
+						continue
 					}
-					return err == nil
-				})
-				h := new(hall)
-				key := fmt.Sprintf("book-%d", rand.Uint64())
-				var callers sync.WaitGroup
-				for i := range 8 {
-					shared, take := i > 1, lockers[i%2].Lock
-					if shared {
-						take = lockers[i%2].RLock
+					h.leave(false)
+					h.enter(t, true, lock.Token(), 0)
+					if err := lock.Downgrade(within20(t)); err != nil {
+						t.Error(err)
 					}
-					callers.Go(func() {
-						for n := range 10 {
-							seen := h.seen()
-							lock, err := take(within20(t), key)
-							if err != nil {
-								t.Error(err)
-								return
-							}
-							h.enter(t, shared, lock.Token(), seen)
-							time.Sleep(time.Millisecond)
-							if shared || n%2 == 0 {
-								h.leave(shared)
-								mustUnlock(t, lock)
-								continue
-							}
-							h.leave(false)
-							h.enter(t, true, lock.Token(), 0)
-							if err := lock.Downgrade(within20(t)); err != nil {
-								t.Error(err)
-							}
-							time.Sleep(time.Millisecond)
-							h.leave(true)
-							mustUnlock(t, lock)
-						}
-					})
+					time.Sleep(time.Millisecond)
+					h.leave(true)
+					mustUnlock(t, lock)
 				}
-				callers.Wait()
-				if h.most < 2 {
-					t.Error("no two readers were inside together")
-				}
-				eventually(t, "no key of the lock is left", func() bool { return all.carry(key)+all.carry("{"+key+"}:queue") == 0 })
 			})
-		})
-	}
+		}
+		callers.Wait()
+		if h.most < 2 {
+			t.Error("no two readers were inside together")
+		}
+		eventually(t, "no key of the lock is left", func() bool { return all.carry(key)+all.carry("{"+key+"}:queue") == 0 })
+	})
 }
 
-// reader is a node with a client, for questions of two readers and a writer.
+// oneMaster runs a test that asks one server, through two libraries.
 func oneMaster(t *testing.T, test func(t *testing.T, s *redisproc.Server, ask func(verb node.Verb, e node.Entry, ttl time.Duration, flag node.WaiterFlag) node.Answer)) {
 	s := redisproc.Start(t, redisproc.Options{})
 	withTwo(t, func(t *testing.T, lib library) {

@@ -23,6 +23,27 @@ var modes = map[string][]redlock.Option{
 	"guard":   {redlock.WithRestartGuard(3 * time.Second), redlock.WithTTL(3 * time.Second)},
 }
 
+// inEveryMode runs a test with two Lockers on three servers, in every mode and through every library.
+func inEveryMode(t *testing.T, test func(t *testing.T, all servers, lockers []*redlock.Locker)) {
+	all := startServers(t, 3, redisproc.Options{})
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			withEach(t, func(t *testing.T, lib library) {
+				opts := append([]redlock.Option{patient}, mode...)
+				lockers := []*redlock.Locker{lib.Locker(t, all.addrs(), opts...), lib.Locker(t, all.addrs(), opts...)}
+				eventually(t, "no quarantine keeps all out", func() bool {
+					lock, err := lockers[0].TryLock(context.Background(), "first")
+					if err == nil {
+						mustUnlock(t, lock)
+					}
+					return err == nil
+				})
+				test(t, all, lockers)
+			})
+		})
+	}
+}
+
 // patient is for machines that are busy with other tests.
 var patient = redlock.WithNodeTimeout(2 * time.Second)
 

@@ -20,55 +20,41 @@ import (
 // In every mode, through every library, on servers.
 func TestNoSlotHasTwoHolders(t *testing.T) {
 	const slots = 3
-	all := startServers(t, 3, redisproc.Options{})
-	for name, mode := range modes {
-		t.Run(name, func(t *testing.T) {
-			withEach(t, func(t *testing.T, lib library) {
-				opts := append([]redlock.Option{patient}, mode...)
-				lockers := []*redlock.Locker{lib.Locker(t, all.addrs(), opts...), lib.Locker(t, all.addrs(), opts...)}
-				eventually(t, "no quarantine keeps all out", func() bool {
-					lock, err := lockers[0].TryLock(context.Background(), "first")
-					if err == nil {
-						mustUnlock(t, lock)
-					}
-					return err == nil
-				})
-				jobs := fmt.Sprintf("jobs-%d", rand.Uint64())
-				l := &ledger{held: make(map[string]bool), tokens: make(map[string]uint64)}
-				var callers sync.WaitGroup
-				for i := range 6 {
-					s, err := semaphore.New(lockers[i%2], jobs, slots)
-					if err != nil {
-						t.Fatal(err)
-					}
-					callers.Go(func() {
-						for range 10 {
-							err := s.Do(within20(t), func(ctx context.Context, number int) error {
-								lock, _ := redlock.FromContext(ctx)
-								slot := []string{fmt.Sprint(number)}
-								l.enter(t, slot, lock.Token())
-								time.Sleep(time.Millisecond)
-								l.leave(slot)
-								return ctx.Err()
-							})
-							if err != nil {
-								t.Error(err)
-								return
-							}
-						}
+	inEveryMode(t, func(t *testing.T, all servers, lockers []*redlock.Locker) {
+		jobs := fmt.Sprintf("jobs-%d", rand.Uint64())
+		l := &ledger{held: make(map[string]bool), tokens: make(map[string]uint64)}
+		var callers sync.WaitGroup
+		for i := range 6 {
+			s, err := semaphore.New(lockers[i%2], jobs, slots)
+			if err != nil {
+				t.Fatal(err)
+			}
+			callers.Go(func() {
+				for range 10 {
+					err := s.Do(within20(t), func(ctx context.Context, number int) error {
+						lock, _ := redlock.FromContext(ctx)
+						slot := []string{fmt.Sprint(number)}
+						l.enter(t, slot, lock.Token())
+						time.Sleep(time.Millisecond)
+						l.leave(slot)
+						return ctx.Err()
 					})
-				}
-				callers.Wait()
-				eventually(t, "no key is left", func() bool {
-					left := all.carry("{" + jobs + "/}:queue")
-					for i := range slots {
-						left += all.carry(fmt.Sprintf("%s/%d", jobs, i))
+					if err != nil {
+						t.Error(err)
+						return
 					}
-					return left == 0
-				})
+				}
 			})
+		}
+		callers.Wait()
+		eventually(t, "no key is left", func() bool {
+			left := all.carry("{" + jobs + "/}:queue")
+			for i := range slots {
+				left += all.carry(fmt.Sprintf("%s/%d", jobs, i))
+			}
+			return left == 0
 		})
-	}
+	})
 }
 
 // A reply that is lost costs no second slot, whichever is free by then.
