@@ -81,6 +81,10 @@ func TestInABubbleAReaderThatDiedCostsItsOwnTTL(t *testing.T) {
 		q.read(q.ours, "job", redlock.WithTTL(8*time.Second))
 		mustUnlock(q, q.read(q.rival, "job", redlock.WithTTL(time.Minute))) // the key does not outlive the last reader
 		begun = time.Now()
+		time.Sleep(8 * time.Second)
+		if n := q.carriers("job"); n > 0 {
+			q.Errorf("%d nodes keep the key, which other libraries look at", n)
+		}
 		mustUnlock(q, mustLock(q, q.rival, "job"))
 		if took := time.Since(begun); took > 9*time.Second {
 			q.Errorf("a writer waited for %v", took)
@@ -242,7 +246,7 @@ func TestInABubbleALockIsNeitherUpgradedNorReadTwiceByOneCaller(t *testing.T) {
 			q.Error(err)
 		}
 		reader := q.read(q.ours, "job")
-		if _, err := reader.Handle(); err == nil || !strings.Contains(err.Error(), "cannot be handed over") {
+		if _, err := reader.Handle(); err == nil || !strings.Contains(err.Error(), "shared with other readers cannot be handed over") {
 			q.Errorf("hand over: %v", err)
 		}
 		if err := reader.Downgrade(background); err != nil {
@@ -254,6 +258,31 @@ func TestInABubbleALockIsNeitherUpgradedNorReadTwiceByOneCaller(t *testing.T) {
 			q.Errorf("downgrade of a set: %v", err)
 		}
 		mustUnlock(q, set)
+	})
+}
+
+// A node that missed one of the readers has another value, and is read all the same.
+func TestInABubbleReadersAreOneHolderThoughNodesHaveDifferentOnes(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		one := q.read(q.ours, "job", redlock.WithTTL(time.Minute))
+		time.Sleep(time.Second) // all nodes have it by then
+		q.Node(0).Freeze()
+		two := q.read(q.rival, "job", redlock.WithTTL(time.Minute))
+		state, err := q.ours.Inspect(background, "job")
+		q.Node(0).Thaw()
+		if err != nil || state.Readers != 2 {
+			q.Errorf("%+v, %v", state, err)
+		}
+		q.Node(1).Freeze()
+		mustUnlock(q, two)
+		three := q.read(q.rival, "job", redlock.WithTTL(time.Hour))
+		q.Node(1).Thaw()
+		state, _, err = q.ours.InspectNodes(background, "job")
+		if err != nil || state.Nodes != 3 || state.Readers != 2 {
+			q.Errorf("%+v, %v", state, err)
+		}
+		mustUnlock(q, one)
+		mustUnlock(q, three)
 	})
 }
 

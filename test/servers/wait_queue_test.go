@@ -71,6 +71,13 @@ var queues = map[string][]step{
 		{by: "two-r", verb: node.Release, position: node.QueuePosition{Ticket: 2, Requeue: true}, status: node.Deleted},
 		{by: "writer", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 3, Last: 3}, status: node.Queued, first: 2},
 	},
+	"a reader does not wait for a reader that comes first and has not asked again": {
+		{by: "holder", verb: node.Acquire, status: node.Granted},
+		{by: "one-r", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 1, Last: 1}, status: node.Taken, first: 1},
+		{by: "two-r", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
+		{by: "holder", verb: node.Release, status: node.Deleted, others: "one-r"},
+		{by: "two-r", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Granted, first: 2},
+	},
 	"a position lasts as long as its lease": {
 		{by: "holder", verb: node.Acquire, status: node.Granted},
 		{by: "two", verb: node.AcquireInTurn, position: node.QueuePosition{Ticket: 2, Last: 2}, status: node.Taken, first: 2},
