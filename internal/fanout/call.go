@@ -27,16 +27,29 @@ var errSuperseded = errors.New("superseded before it was sent")
 
 // Answer implements node.Receiver.
 func (c *call) Answer(_ *node.Call, a node.Answer) {
-	claim, i := c.claim, c.Index // the memory of c may be part of another round when it is answered
+	claim, i, joined := c.claim, c.Index, c.joined(a) // the memory of c may be part of another round when it is answered
 	claim.send(claim.takeAnswer(c, a))
-	claim.dropStray(i)
+	claim.answered(i, joined)
 }
 
 // Late implements node.Receiver.
 func (c *call) Late(_ *node.Call, a node.Answer) {
-	claim, i := c.claim, c.Index
+	claim, i, joined := c.claim, c.Index, c.joined(a)
 	claim.takeLate(c, a)
-	claim.dropStray(i)
+	claim.answered(i, joined)
+}
+
+// joined reports whether the call took a position in the wait queue, and not the key.
+func (c *call) joined(a node.Answer) bool {
+	return c.Request.Verb == node.AcquireInTurn && a.Answered() && a.Status != node.Granted
+}
+
+// answered gives back what an answer of node i says that the claim has there, and no longer needs.
+func (c *Claim) answered(i int, joined bool) {
+	c.dropStray(i)
+	if joined {
+		c.leaveAgain(i)
+	}
 }
 
 // vote records the answer to the call, and to the releases that it was sent for as well, and

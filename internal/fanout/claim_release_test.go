@@ -100,3 +100,22 @@ func TestTheSlotThatMayBeLeftIsNamedAlone(t *testing.T) {
 		})
 	}
 }
+
+// A node that is slow to put the waiter into its queue does so after it was told to forget it.
+func TestNodeThatAnswersAfterTheWaiterLeftTheQueueIsToldAgain(t *testing.T) {
+	onNodes(t, 3, func(t *testing.T, g *Group, nodes []*fakenode.Node) {
+		nodes[2].Hold("k", "other", 100*time.Millisecond)
+		nodes[2].Set(fakenode.Faults{ReplyDelay: 10 * time.Millisecond})
+		c := g.NewClaim("k", "v", timeout)
+		c.Fair(time.Minute)
+		wait(t, c.AcquireInTurn(background, ttl, node.WaiterFlag{ID: "me", TTL: time.Second, Position: node.QueuePosition{Ticket: 1, Last: 1, Count: 1, TTL: time.Minute}}), quorum.Won)
+		c.LeaveQueue("w")
+		time.Sleep(time.Second)
+		for i, want := range []int{1, 1, 2} {
+			if got := nodes[i].Count("release"); got != want {
+				t.Errorf("node %d: told %d times, want %d", i, got, want)
+			}
+		}
+		wait(t, c.Release(background), quorum.Won)
+	})
+}
