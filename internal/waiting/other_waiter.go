@@ -55,6 +55,20 @@ func (q *queues) readersWait(key string) bool {
 	return q.readers > 0 && q.byKey[nameOf([]string{key})].failure != nil
 }
 
+// letReadersIn notes that a reader of this process was let in: the next writer need not back off for
+// them. q.mu is held.
+func (q *queues) letReadersIn(key string) {
+	in := q.byKey[key]
+	if in.other == nil || in.other.id != localReaders {
+		return
+	}
+	if in.other = nil; in.first == nil {
+		delete(q.byKey, key)
+		return
+	}
+	q.byKey[key] = in
+}
+
 // otherWaits is how many locks in a row the queue was granted while the same caller of another
 // Locker waits, 0 if none does. roundTrip is how long one takes.
 func (e *Entry) otherWaits() (inRow int, roundTrip time.Duration) {

@@ -186,6 +186,9 @@ func (e *Entry) admitted() fanout.Position {
 		in.failure = nil
 		q.byKey[e.key] = in
 	}
+	if e.shared {
+		q.letReadersIn(e.set[0])
+	}
 	q.mu.Unlock()
 	return e.remove()
 }

@@ -146,6 +146,30 @@ func TestLocksInARowAreCountedForOneOtherWaiter(t *testing.T) {
 	})
 }
 
+// A writer that is the only one in a process finds readers of it waiting at every release.
+func TestWritersBackOffForTheReadersOfTheirProcessUntilTheyAreLetIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueues()
+		for round := range 3 {
+			readers := []*Entry{q.join("job", []string{"job"}, true, nil), q.join("job", []string{"job"}, true, nil)}
+			readers[0].failed(errors.New("taken"))
+			for i := range 2 {
+				writer := q.join("job", nil, false, nil)
+				if inRow, _ := writer.otherWaits(); inRow != i {
+					t.Errorf("round %d, writer %d: backs off for %d locks in a row", round, i, inRow)
+				}
+				writer.Released("", time.Millisecond)
+				writer.Leave()
+			}
+			readers[0].admitted()
+			readers[1].admitted()
+		}
+		if len(q.byKey) != 0 {
+			t.Errorf("%d queues are left", len(q.byKey))
+		}
+	})
+}
+
 // Tens of thousands of callers may wait, and the mutex is for all keys.
 func TestWhatACallerDoesInAQueueCostsTheSameHoweverManyOthersAreThere(t *testing.T) {
 	type costs map[string]time.Duration
