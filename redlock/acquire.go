@@ -213,7 +213,7 @@ func (l *Locker) contend(ctx context.Context, r *request) (*Lock, error) {
 			if left := r.waiter.Granted((*holder)(lock)); left.Ticket > 0 {
 				lock.claim.LeaveQueueOnRelease(left)
 				if r.set.oneOfSlots() { // and before: a node that has not granted it would keep others from slots that are free
-					lock.claim.LeaveQueue(newValue(l.config.owner))
+					lock.claim.LeaveQueue()
 				}
 			}
 			return lock, nil

@@ -91,7 +91,7 @@ func (k *Lock) Handle() ([]byte, error) {
 	if h.left, h.held, cause = k.lease.HandOver(); cause != nil {
 		return nil, k.notHeld("hand over", cause)
 	}
-	k.claim.LeaveQueue(newValue(k.locker.config.owner))
+	k.claim.LeaveQueue()
 	return h.encode(), nil
 }
 

@@ -177,7 +177,7 @@ func (k *Lock) Unlock(ctx context.Context) error {
 
 	defer k.entry.Leave()
 	if k.settings.minHold > 0 && k.claim.WithinMinHold() {
-		k.claim.LeaveQueue(newValue(k.locker.config.owner))
+		k.claim.LeaveQueue()
 	}
 	// A cancellation does not end the wait. The release is on its way, so there is little
 	// to wait for, and nil is the truth: an error would read as a lock that is left.

@@ -50,7 +50,7 @@ type Claim struct {
 	announce    bool          // releases notify the waiters
 	requeue     bool          // the release puts the position back into the wait queue
 	nextAttempt bool          // the next attempt has begun, and tells the nodes its position itself
-	leftWith    string        // the value with which LeaveQueue gave the position up
+	leftQueue   bool          // LeaveQueue gave the position up
 	reached     int           // nodes that answered AcquireInTurn
 	missed      int           // nodes that did not, as far as is known
 	unsettled   int           // nodes that are not settled, once released

@@ -44,36 +44,37 @@ func (c *Claim) withdrawPosition(p Position) {
 
 // LeaveQueue gives up the position at once, without the release that otherwise does so; see
 // [Claim.LeaveQueueOnRelease]. It is for a key that is left on the nodes, or that another
-// process takes over, and for a slot: others wait for another one. value is one that no lock has.
-// A request that is in flight may take the position again on a node, and is followed by one more
-// of these. If its answer is lost the node keeps the position until it expires.
-func (c *Claim) LeaveQueue(value string) {
+// process takes over, and for a slot: others wait for another one. A request that is in flight may take
+// the position again on a node, and is followed by one more of these. If its answer is lost the node
+// keeps the position until it expires.
+func (c *Claim) LeaveQueue() {
 	c.mu.Lock()
-	c.leftWith = value
+	c.leftQueue = true
 	id, left := c.flag.ID, Position{Ticket: c.flag.Position.Ticket, TTL: c.flag.Position.TTL}
 	c.mu.Unlock()
 	if left.Ticket > 0 {
-		c.group.LeaveQueue(id.(string), c.entry.Queues(), value, c.timeout, left)
+		c.group.LeaveQueue(id.(string), c.entry.Queues(), c.noValue(), c.timeout, left)
 	}
 }
 
 // leaveAgain follows a request that took the position on node i after LeaveQueue.
 func (c *Claim) leaveAgain(i int) {
 	c.mu.Lock()
-	due := c.leftWith != "" && !c.released
-	var again *Claim
-	if due {
-		keys := c.entry.Queues()
-		again = c.group.NewClaim(keys[0], c.leftWith, c.timeout, keys[1:]...)
-		again.flag = c.flag // that claim is not shared yet
-		again.states[i].maybeSet = true
-		again.states[i].noteMayLive(time.Now().Add(quorum.Lifetime(c.flag.Position.TTL, c.group.drift)))
+	if !c.leftQueue || c.released {
+		c.mu.Unlock()
+		return
 	}
+	keys := c.entry.Queues()
+	again := c.group.NewClaim(keys[0], c.noValue(), c.timeout, keys[1:]...)
+	again.flag = c.flag // that claim is not shared yet
+	again.states[i].maybeSet = true
+	again.states[i].noteMayLive(time.Now().Add(quorum.Lifetime(c.flag.Position.TTL, c.group.drift)))
 	c.mu.Unlock()
-	if due {
-		again.RollBack()
-	}
+	again.RollBack()
 }
+
+// noValue is a value that no lock has.
+func (c *Claim) noValue() string { return c.Value() + " left" }
 
 // LeaveQueue asks every node to forget the position of a waiter in the wait queues for these
 // keys, unless its ticket is larger than p.Ticket. value is one that no lock has.

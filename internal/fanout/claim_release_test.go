@@ -109,7 +109,7 @@ func TestNodeThatAnswersAfterTheWaiterLeftTheQueueIsToldAgain(t *testing.T) {
 		c := g.NewClaim("k", "v", timeout)
 		c.Fair(time.Minute)
 		wait(t, c.AcquireInTurn(background, ttl, node.WaiterFlag{ID: "me", TTL: time.Second, Position: node.QueuePosition{Ticket: 1, Last: 1, Count: 1, TTL: time.Minute}}), quorum.Won)
-		c.LeaveQueue("w")
+		c.LeaveQueue()
 		time.Sleep(time.Second)
 		for i, want := range []int{1, 1, 2} {
 			if got := nodes[i].Count("release"); got != want {
