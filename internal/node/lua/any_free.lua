@@ -7,7 +7,12 @@ local left
 for n = 0, #locks - 1 do
   local i = (ARGV.first + n) % #locks + 1
   if not slot and not values[i] then
-    slot = i
+    local KEYS = locks[i]
+    if redis.call('PTTL', KEYS.lock) == CODE.free then
+      slot = i
+    else
+      values[i] = ''
+    end
   end
 end
 if not slot then

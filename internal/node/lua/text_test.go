@@ -38,7 +38,12 @@ func TestEveryKeyThatAScriptTouchesIsOneOfItsKEYS(t *testing.T) {
 			if name == List.String() && command == "EXISTS" {
 				continue // the queues of all locks at once
 			}
-			if !slices.Contains(keyless, command) && !key.MatchString(strings.TrimSpace(c[3])) {
+			first := strings.TrimSpace(c[3])
+			given := key.MatchString(first)
+			if list, several := strings.CutPrefix(first, "unpack("); several {
+				given = regexp.MustCompile(list + `\[i\].* = .*KEYS\[\d+\]\n`).MatchString(text)
+			}
+			if !slices.Contains(keyless, command) && !given {
 				t.Errorf("%s: %q is no key that was given", name, c[0])
 			}
 		}
