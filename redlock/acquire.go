@@ -183,11 +183,17 @@ type request struct {
 func (l *Locker) newRequest(values context.Context, name string, set *set, s *settings, maxTries int) (*request, error) {
 	var key string
 	var err error
-	if set.oneOfSlots() {
+	switch {
+	case set == nil:
+		key, err = keyOf(l.config.prefix, name)
+	case set.err != nil:
+		err = set.err
+	case set.oneOfSlots():
 		key = set.queue
-	} else if set != nil {
+	default:
 		key = set.keys[0]
-	} else if key, err = keyOf(l.config.prefix, name); err != nil {
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := l.enter(); err != nil {

@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,40 +33,28 @@ import (
 // crashed clients can have it: that is ErrTaken here, until they expire. The nodes must run scripts: there is no other form of
 // this request.
 func (l *Locker) LockAll(ctx context.Context, names []string, opts ...LockOption) (*Lock, error) {
-	name, set, err := newSet(l.config.prefix, names)
-	if err != nil {
-		return nil, err
-	}
+	name, set := newSet(l.config.prefix, names)
 	return l.lock(ctx, name, set, opts, false)
 }
 
 // TryLockAll takes the locks of all these names if all are free, as [Locker.TryLock] does with one.
 // See [Locker.LockAll].
 func (l *Locker) TryLockAll(ctx context.Context, names []string, opts ...LockOption) (*Lock, error) {
-	name, set, err := newSet(l.config.prefix, names)
-	if err != nil {
-		return nil, err
-	}
+	name, set := newSet(l.config.prefix, names)
 	return l.tryLock(ctx, name, set, opts)
 }
 
 // LockAllAsync asks for the locks of all these names and returns at once, as [Locker.LockAsync] does
 // with one. See [Locker.LockAll].
 func (l *Locker) LockAllAsync(ctx context.Context, names []string, opts ...LockOption) *Pending {
-	name, set, err := newSet(l.config.prefix, names)
-	if err != nil {
-		return refused(name, err)
-	}
+	name, set := newSet(l.config.prefix, names)
 	return l.lockAsync(ctx, name, set, opts)
 }
 
 // DoAll runs fn while it holds the locks of all these names, as [Locker.Do] does with one. See
 // [Locker.LockAll].
 func (l *Locker) DoAll(ctx context.Context, names []string, fn func(ctx context.Context) error, opts ...LockOption) error {
-	name, set, err := newSet(l.config.prefix, names)
-	if err != nil {
-		return err
-	}
+	name, set := newSet(l.config.prefix, names)
 	return l.do(ctx, name, set, fn, opts)
 }
 
@@ -77,6 +66,7 @@ const maxNames = 128
 // be shared with other readers; or the slots of a semaphore.
 type set struct {
 	names, keys []string
+	err         error // a name that is not allowed, or too many of them
 	shared      bool
 	slots       *node.Slots // of a semaphore: one of these locks is to be taken; else nil
 	queue       string      // the key of the semaphore
@@ -85,28 +75,26 @@ type set struct {
 
 // newSet returns the locks of these names. A single name is no set: then set is nil. name is for
 // errors, logs and traces.
-func newSet(prefix string, names []string) (name string, s *set, err error) {
-	switch len(names) {
-	case 0:
-		return "", nil, fmt.Errorf("redlock: no names of locks were given: give at least one")
-	case 1:
-		return names[0], nil, nil
+func newSet(prefix string, names []string) (name string, s *set) {
+	switch {
+	case len(names) == 0:
+		return "", &set{err: errors.New("redlock: no names of locks were given: give at least one")}
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) > maxNames:
+		return "", &set{err: fmt.Errorf("redlock: %d locks at once are too many: take %d at most, or one lock that stands for all", len(names), maxNames)}
 	}
-	if len(names) > maxNames {
-		return "", nil, fmt.Errorf("redlock: %d locks at once are too many: take %d at most, or one lock that stands for all", len(names), maxNames)
-	}
-	s = &set{names: slices.Sorted(slices.Values(names))}
+	s = &set{names: slices.Clone(names), keys: make([]string, len(names))}
+	slices.Sort(s.names)
 	for i, each := range s.names {
 		if i > 0 && each == s.names[i-1] {
-			return "", nil, fmt.Errorf("redlock: the name %q was given twice: a lock is not reentrant; give each name once", each)
+			s.err = fmt.Errorf("redlock: the name %q was given twice: a lock is not reentrant; give each name once", each)
+		} else if s.keys[i], s.err = keyOf(prefix, each); s.err == nil {
+			continue
 		}
-		key, err := keyOf(prefix, each)
-		if err != nil {
-			return "", nil, err
-		}
-		s.keys = append(s.keys, key)
+		return "", s
 	}
-	return strings.Join(s.names, ", "), s, nil
+	return strings.Join(s.names, ", "), s
 }
 
 // allKeys are the keys of a set, nil if there is none.

@@ -55,13 +55,6 @@ func (l *Locker) lockAsync(ctx context.Context, name string, set *set, opts []Lo
 	return p
 }
 
-// refused is a request that failed at once.
-func refused(name string, err error) *Pending {
-	p := &Pending{name: name, done: make(chan struct{}), cancel: func() {}}
-	p.grant(nil, err)
-	return p
-}
-
 func (p *Pending) grant(lock *Lock, err error) {
 	p.mu.Lock()
 	p.lock, p.err = lock, err

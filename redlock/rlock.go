@@ -35,50 +35,32 @@ import (
 // The errors are those of [Locker.Lock]. The nodes must run scripts: there is no other form of this
 // request.
 func (l *Locker) RLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
-	set, err := l.reading(name)
-	if err != nil {
-		return nil, err
-	}
-	return l.lock(ctx, name, set, opts, false)
+	return l.lock(ctx, name, l.reading(name), opts, false)
 }
 
 // TryRLock takes the lock called name for reading if no writer has it, or waits for it, as
 // [Locker.TryLock] does. See [Locker.RLock].
 func (l *Locker) TryRLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
-	set, err := l.reading(name)
-	if err != nil {
-		return nil, err
-	}
-	return l.tryLock(ctx, name, set, opts)
+	return l.tryLock(ctx, name, l.reading(name), opts)
 }
 
 // RLockAsync asks for the lock called name for reading and returns at once, as [Locker.LockAsync] does.
 // See [Locker.RLock].
 func (l *Locker) RLockAsync(ctx context.Context, name string, opts ...LockOption) *Pending {
-	set, err := l.reading(name)
-	if err != nil {
-		return refused(name, err)
-	}
-	return l.lockAsync(ctx, name, set, opts)
+	return l.lockAsync(ctx, name, l.reading(name), opts)
 }
 
 // RDo runs fn while it holds the lock called name for reading, as [Locker.Do] does. See
 // [Locker.RLock].
 func (l *Locker) RDo(ctx context.Context, name string, fn func(ctx context.Context) error, opts ...LockOption) error {
-	set, err := l.reading(name)
-	if err != nil {
-		return err
-	}
-	return l.do(ctx, name, set, fn, opts)
+	return l.do(ctx, name, l.reading(name), fn, opts)
 }
 
 // reading returns a lock that is to be shared.
-func (l *Locker) reading(name string) (*set, error) {
+func (l *Locker) reading(name string) *set {
 	key, err := keyOf(l.config.prefix, name)
-	if err != nil {
-		return nil, err
-	}
-	return &set{names: []string{name}, keys: []string{key}, shared: true}, nil
+	both := [...]string{name, key} // in one piece of memory
+	return &set{names: both[:1:1], keys: both[1:], shared: true, err: err}
 }
 
 // isShared reports whether a lock is to be shared.

@@ -1,9 +1,6 @@
 package node
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // A Grant says what an attempt asks every node for: one key alone, or with other readers; all of several,
 // or any of them. Claims, rounds and leases count nodes that grant, whatever it is. What a new kind
@@ -70,15 +67,14 @@ func (e Entry) And(keys ...string) Entry {
 	if len(keys) == 0 {
 		return e
 	}
-	r := e.copyRare()
-	r.more = slices.Clip(r.more)
-	for _, key := range keys {
-		if key == e.key || slices.Contains(r.more, any(key)) || len(r.more) == math.MaxUint8 {
-			panic("node: a key given twice, or too many keys") // no caller of ours does that
-		}
-		r.more = append(r.more, key)
+	if len(keys) > math.MaxUint8 {
+		panic("node: too many keys") // no caller of ours does that
 	}
-	e.rare = r
+	e.rare = e.copyRare()
+	e.rare.more = make([]any, len(keys))
+	for i, key := range keys {
+		e.rare.more[i] = key
+	}
 	return e
 }
 

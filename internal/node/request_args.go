@@ -1,6 +1,10 @@
 package node
 
-import "github.com/quorumlock/quorumlock/internal/node/lua"
+import (
+	"slices"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
+)
 
 // scriptArgs appends the number of keys, the keys and the arguments of a script, in the order
 // of its spec in package lua. TestArgumentsHaveTheirNamesOfTheSpec compares them.
@@ -9,6 +13,9 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 		return r.publishedArgs(to, script, flag)
 	}
 	count := len(to)
+	if more := len(r.entry.more()); more > 0 {
+		to = slices.Grow(to, 2*more+20) // a key and a side key each, mostly
+	}
 	to = r.keys(append(to, nil), flag)
 	to[count] = int64(len(to) - count - 1)
 	if grant := r.entry.Grant(); grant == AllKeys || grant == AnyKey {
@@ -48,16 +55,17 @@ func (r *Request) scriptArgs(to []any, script lua.Script, flag *WaiterFlag) []an
 func (r *Request) keys(to []any, flag *WaiterFlag) []any {
 	guarded := r.Verb.Takes() && r.entry.scripts.guarded
 	if r.entry.Grant() == AnyKey {
-		to = append(to, SideKey(r.entry.rare.slots.queue, "wait"))
+		slots := r.entry.rare.slots
+		to = append(to, slots.side["wait"])
 		if r.Verb != AcquireOrFlag {
-			to = append(to, SideKey(r.entry.rare.slots.queue, "queue"), SideKey(r.entry.rare.slots.queue, "lease"))
+			to = append(to, slots.side["queue"], slots.side["lease"])
 		}
 		if guarded {
 			to = append(to, markerKey, quarantineKey)
 		}
-		for _, key := range r.entry.rare.slots.keys {
+		for i, key := range slots.keys {
 			if to = append(to, key); r.fenced() {
-				to = append(to, r.counter(key))
+				to = append(to, slots.counters[i])
 			}
 		}
 		return to
@@ -82,7 +90,7 @@ func (r *Request) keys(to []any, flag *WaiterFlag) []any {
 // sideKeys appends the keys that belong to the lock with one key. The last ones are left out
 // where the request does not need them.
 func (r *Request) sideKeys(to []any, key any, flag *WaiterFlag) []any {
-	side := func(what string) any { return SideKey(r.entry.base(key), what) }
+	side := func(what string) any { return r.entry.side(key, what) }
 	if r.fenced() {
 		to = append(to, r.counter(key))
 	}

@@ -5,17 +5,22 @@ import "slices"
 // Slots are the keys of a semaphore: an attempt takes one of them. All callers of the semaphore wait
 // in one queue.
 type Slots struct {
-	keys   []any
-	queue  string // the key whose side keys are those of the queue
-	chosen rare   // of the entry of one of the keys
+	keys     []any
+	counters []any          // the counter of the tokens of each key
+	queue    string         // the key whose side keys are those of the queue
+	side     map[string]any // these side keys, made once
+	chosen   rare           // of the entry of one of the keys
 }
 
 // NewSlots returns the slots with these keys. queue is no key of a lock, but its side keys are those
 // of the wait queue, of the waiter flag and of the channel.
 func NewSlots(queue string, keys ...string) *Slots {
-	s := &Slots{queue: queue}
+	s := &Slots{queue: queue, side: make(map[string]any)}
+	for _, what := range [...]string{"wait", "queue", "lease", "intent"} {
+		s.side[what] = SideKey(queue, what)
+	}
 	for _, key := range keys {
-		s.keys = append(s.keys, key)
+		s.keys, s.counters = append(s.keys, key), append(s.counters, SideKey(key, "fence"))
 	}
 	s.chosen.slots = s
 	return s
@@ -42,10 +47,10 @@ func (e Entry) Chosen(index int) Entry {
 // Index is which of the slots the entry is for, if one was chosen.
 func (e *Entry) Index() int { return slices.Index(e.rare.slots.keys, e.key) }
 
-// base is the key whose side keys are those of the lock with this key.
-func (e *Entry) base(key any) string {
+// side is a side key of the lock with this key; of a slot, that of its semaphore.
+func (e *Entry) side(key any, what string) any {
 	if e.rare != nil && e.rare.slots != nil {
-		return e.rare.slots.queue
+		return e.rare.slots.side[what]
 	}
-	return key.(string)
+	return SideKey(key.(string), what)
 }

@@ -1,8 +1,7 @@
 package waiting
 
 import (
-	"fmt"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -146,11 +145,12 @@ func (q *queues) add(key string, set []string, shared bool, p *Pauses) (e *Entry
 // nameOf is a name for the queue of several keys. It has the form of a side key, so no lock has it
 // for a key.
 func nameOf(set []string) string {
-	var b strings.Builder
+	name := []byte("{")
 	for _, key := range set {
-		fmt.Fprintf(&b, "%d:%s;", len(key), key)
+		name = strconv.AppendInt(name, int64(len(key)), 10)
+		name = append(append(append(name, ':'), key...), ';')
 	}
-	return "{" + b.String() + "}:queue"
+	return string(append(name, "}:queue"...))
 }
 
 // keys are those of the locks that the caller wants.
