@@ -361,6 +361,24 @@ func TestInABubbleSetsAndReadersExcludeEachOther(t *testing.T) {
 	}
 }
 
+func TestInABubbleNoNewReaderIsLetInWhileASetWaits(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		reader := q.read(q.rival, "b")
+		waits := q.ours.LockAllAsync(background, []string{"a", "b", "c"})
+		time.Sleep(time.Second) // by then it has found the reader, and left its mark
+		if _, err := q.rival.TryRLock(background, "b"); !errors.Is(err, redlock.ErrTaken) {
+			q.Errorf("%v, want that the set comes first", err)
+		}
+		mustUnlock(q, reader)
+		set, err := waits.Wait(background)
+		if err != nil {
+			q.Fatal(err)
+		}
+		mustUnlock(q, set)
+		mustUnlock(q, q.read(q.rival, "b"))
+	})
+}
+
 // A reader and a writer that ask at the same moment may have some nodes each. That is no answer to
 // either: one of them gets the lock.
 func TestInABubbleAWriterThatMetAReaderWithoutAMajorityTriesAgain(t *testing.T) {
