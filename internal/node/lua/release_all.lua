@@ -3,13 +3,21 @@
 -- Replies  0 if the value did not hold all of them, 1 if it did, or instead of 1 the id of a
 --          waiter, see release.lua
 -- Mostly it holds all of them, and no caller waits: that takes fewer steps.
-local keys, waits, all = {}, {}, not ARGV.ticket
-for i, KEYS in ipairs(locks) do
-  keys[i], waits[i] = KEYS.lock, KEYS.wait
-  all = all and not KEYS.intent and redis.pcall('GETRANGE', KEYS.lock, '0', '512') == ARGV.value
-end
-if all and (not waits[1] or redis.pcall('EXISTS', unpack(waits)) == 0) then
+local function atOnce()
+  local keys, waits = {}, {}
+  for i, KEYS in ipairs(locks) do
+    if ARGV.ticket or KEYS.intent or redis.pcall('GETRANGE', KEYS.lock, '0', '512') ~= ARGV.value then
+      return false
+    end
+    keys[i], waits[i] = KEYS.lock, KEYS.wait
+  end
+  if waits[1] and redis.pcall('EXISTS', unpack(waits)) ~= 0 then
+    return false
+  end
   redis.call('DEL', unpack(keys))
+  return true
+end
+if atOnce() then
   return 1
 end
 local ours, waiter = 0, nil
