@@ -41,12 +41,27 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 		return value[begin:end], nil
 	case "SET":
 		return s.setWith(at(1), at(2), args[3:])
-	case "DEL":
-		there := s.find(at(1)) != nil
-		s.del(at(1))
-		return truth(there), nil
-	case "EXISTS":
-		return truth(s.find(at(1)) != nil), nil
+	case "MGET":
+		var all []any
+		for _, key := range args[1:] {
+			if !s.store.is(key, aText) {
+				all = append(all, nil)
+				continue
+			}
+			all = append(all, optional(s.get(key)))
+		}
+		return all, nil
+	case "DEL", "EXISTS":
+		n := int64(0)
+		for _, key := range args[1:] {
+			if s.find(key) != nil {
+				n++
+			}
+			if name == "DEL" {
+				s.del(key)
+			}
+		}
+		return n, nil
 	case "PTTL":
 		return s.pttl(at(1)), nil
 	case "PEXPIRE":
@@ -115,7 +130,7 @@ func (s command) redis(run string, args []string) (reply any, err error) {
 }
 
 // arity is the least number of words.
-var arity = map[string]int{"GET": 2, "GETRANGE": 4, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
+var arity = map[string]int{"GET": 2, "MGET": 2, "GETRANGE": 4, "SET": 3, "DEL": 2, "EXISTS": 2, "PTTL": 2, "PEXPIRE": 3, "HGET": 3, "HEXISTS": 3,
 	"HSET": 4, "HDEL": 3, "ZADD": 4, "ZREM": 3, "ZSCORE": 3, "ZRANGE": 4, "ZREVRANGE": 4, "ZCOUNT": 4, "ZREMRANGEBYSCORE": 4, "PEXPIREAT": 3, "PUBLISH": 3}
 
 // writes are the commands that a replica refuses.
