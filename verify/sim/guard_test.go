@@ -102,8 +102,8 @@ return all`
 
 // kept is what the server and the model keep of locks.
 func (w twins) kept(key string) (real, model any) {
-	args := []string{"EVAL", keptScript, "18"}
-	for _, lock := range []string{key, key + " 2", key + " 3"} {
+	args := []string{"EVAL", keptScript, "24"}
+	for _, lock := range []string{key, key + " 2", key + " 3", key + "/"} {
 		args = append(args, lock)
 		for _, side := range []string{"wait", "intent", "queue", "lease", "fence"} {
 			args = append(args, "{"+lock+"}:"+side)

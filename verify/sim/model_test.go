@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/pool/goredis"
@@ -135,7 +136,7 @@ func compare(t *testing.T, asModel *modelPool) {
 	twins := twins{t, process, asModel}
 	twins.start(nil)
 	kinds := make(map[string]int)
-	for seed := range uint64(150) {
+	for seed := range uint64(210) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		key := fmt.Sprint("key", seed)
 		var steps []string
@@ -144,7 +145,7 @@ func compare(t *testing.T, asModel *modelPool) {
 				steps = append(steps, did)
 				kinds[did]++
 			}
-			q := question(random, key)
+			q := question(random, key, seed%3 == 0)
 			for _, n := range both {
 				ask(t, n, q)
 			}
@@ -158,6 +159,9 @@ func compare(t *testing.T, asModel *modelPool) {
 			kinds[said(q, want[len(want)-1-len(a)])]++
 			if strings.Contains(fmt.Sprint(want), readersMark) {
 				kinds[q.grant+" finds readers"]++
+			}
+			if q.grant == "any" {
+				kinds[saidOfSlots(q, want[len(want)-1-len(a)])]++
 			}
 			if q.brief {
 				time.Sleep(3 * time.Millisecond) // until it has expired
@@ -179,7 +183,9 @@ func compare(t *testing.T, asModel *modelPool) {
 	for _, kind := range []string{"several lock <nil>", "several lock int64", "several lock []interface {}",
 		"several extend int64", "several extend string", "several unlock int64", "several unlock string", "guarded several lock <nil>",
 		"shared lock []interface {}", "shared extend int64", "shared extend string", "shared unlock int64", "shared unlock string", "guarded shared lock []interface {}",
-		" finds readers", "several finds readers"} {
+		" finds readers", "several finds readers",
+		"any lock []interface {}", "any unlock int64", "any unlock string", "guarded any lock []interface {}", "chosen extend int64", "chosen unlock int64", "chosen unlock string",
+		"any takes", "any is queued", "any finds its own", "any finds another", "any is refused its token"} {
 		if kinds[kind] == 0 {
 			t.Errorf("%q never came: %v", kind, kinds)
 		}
@@ -213,21 +219,22 @@ type query struct {
 	ttl   time.Duration
 	flag  node.WaiterFlag
 
-	grant   string // "several", "shared", or "" for one lock
+	grant   string // "several", "shared", "any", "chosen" of several, or "" for one lock
 	guarded bool
 	brief   bool          // what it leaves expires at once
 	request *node.Request // about a published value, nil if it is about a lock only
 }
 
-// question draws one, of everything that a Locker may ask and a little more.
-func question(random *rand.Rand, key string) query {
+// question draws one, of everything that a Locker may ask and a little more: mostly about slots if ofSlots
+// is set.
+func question(random *rand.Rand, key string, ofSlots bool) query {
 	in := func(n int) bool { return random.IntN(n) == 0 }
 	verbs := []node.Verb{node.Acquire, node.AcquireOrFlag, node.AcquireInTurn, node.AcquireInTurn, node.Extend, node.Release, node.Release, node.Inspect}
 	q := query{verb: verbs[random.IntN(len(verbs))], ttl: time.Duration(1+random.IntN(9)) * time.Hour}
 	q.ttl += 10 * time.Millisecond * time.Duration(random.IntN(100_000)) // no two readers end at the same time
 	value := []string{"rl1:a", "rl1:b", "rl1:c"}[random.IntN(3)]
 	q.lease = node.NewEntry(key, value)
-	if in(3) {
+	if in(3) && !ofSlots {
 		q.request, q.brief = aboutValue(random, key, &q.lease)
 		q.verb = q.request.Verb
 		return q
@@ -237,6 +244,8 @@ func question(random *rand.Rand, key string) query {
 	}
 	switch {
 	case q.verb == node.Inspect:
+	case ofSlots && !in(4):
+		q.slots(random, key)
 	case in(3):
 		q.grant, q.lease = "several", q.lease.And([]string{key + " 2", key + " 3"}[:1+random.IntN(2)]...)
 	case in(3):
@@ -280,6 +289,34 @@ func question(random *rand.Rand, key string) query {
 	line.Intent = in(2)
 	line.Requeue = q.verb == node.Release && line.Ticket > 0 && in(2)
 	return q
+}
+
+// slots makes it a question about one of the same keys, whichever is free, or one that was chosen of them.
+func (q *query) slots(random *rand.Rand, key string) {
+	all := []string{key, key + " 2", key + " 3"}[:2+random.IntN(2)]
+	q.grant, q.lease = "any", q.lease.AnyOf(node.NewSlots(key+"/", all...), random.IntN(len(all)))
+	if q.verb == node.Extend || q.verb == node.Release && random.IntN(2) == 0 {
+		q.grant, q.lease = "chosen", q.lease.Chosen(random.IntN(len(all)))
+	}
+}
+
+// saidOfSlots names what was said to an attempt to take one of several locks.
+func saidOfSlots(q query, reply any) string {
+	list, ok := reply.([]any)
+	if !ok {
+		return ""
+	}
+	switch left := list[1].(int64); {
+	case left == lua.Joined:
+		return "any takes"
+	case left == lua.Free:
+		return "any is queued"
+	case left == lua.TooSmall, left == lua.TooLarge:
+		return "any is refused its token"
+	case list[0] == q.lease.Value():
+		return "any finds its own"
+	}
+	return "any finds another"
 }
 
 // aboutValue draws a question about the value that is published under a key.

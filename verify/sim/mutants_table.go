@@ -5,7 +5,7 @@ package main
 var lockMutants = []mutant{
 	{
 		name:  "a release does not compare the value",
-		edits: []edit{{"verify/sim/scripts.go", `ours := found && held == s.text("value")`, `ours := found && held != ""`}},
+		edits: []edit{{"verify/sim/scripts_release.go", `ours := found && held == s.text("value")`, `ours := found && held != ""`}},
 		rule:  ownKeysOnly, runs: 2000,
 	},
 	{
@@ -132,7 +132,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "a release by another client drops the position leases of an empty wait queue",
-		edits: []edit{{"verify/sim/scripts.go", "\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n"}},
+		edits: []edit{{"verify/sim/scripts_release.go", "\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n\t\tif !strings.HasSuffix(s.key(\"wait\"), \"/}:wait\") && s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n", "\t\tif s.find(queue) == nil {\n\t\t\ts.del(lease)\n\t\t}\n\t\tif !free {\n\t\t\treturn deleted\n\t\t}\n"}},
 		rule:  ownPosition, runs: 1000,
 	},
 	{
