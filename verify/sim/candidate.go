@@ -46,6 +46,9 @@ func (s *session) giveBack(ctx context.Context) error {
 	if l := s.leader.Load(); l != nil {
 		return l.Resign(ctx)
 	}
+	if s.doing != nil {
+		return s.doing.give(ctx)
+	}
 	return s.held.Load().Unlock(ctx)
 }
 

@@ -135,7 +135,8 @@ func (c *client) close(ctx context.Context) {
 type session struct {
 	event
 	client *client
-	names  []string // of its locks
+	names  []string // of its locks; of a slot those of all that it may be granted, and then that one
+	queues []string // of the locks whose wait queues it waits in
 	begun  time.Duration
 	cancel context.CancelFunc
 	unlock chan struct{} // closed to unlock early
@@ -154,6 +155,9 @@ type session struct {
 	held   atomic.Pointer[holding]             // nil before it has the lock
 	leader atomic.Pointer[election.Leadership] // nil if it is no campaign, or was not elected
 	ended  atomic.Bool
+
+	slot  int    // that it was granted; written before held
+	doing *doing // of Do
 
 	extending atomic.Int64 // calls of Extend or Downgrade that have not returned
 }
@@ -174,7 +178,7 @@ func sessionOf(ctx context.Context) *session {
 
 // begin starts a call.
 func (c *client) begin(e event) *session {
-	s := &session{event: e, client: c, names: e.names(), begun: c.world.now(), unlock: make(chan struct{}), had: slices.Repeat([]time.Duration{-1}, c.world.plan.Nodes)}
+	s := &session{event: e, client: c, names: e.names(), queues: e.waitQueues(), begun: c.world.now(), unlock: make(chan struct{}), had: slices.Repeat([]time.Duration{-1}, c.world.plan.Nodes)}
 	ctx := context.WithValue(context.Background(), sessionKey{}, s)
 	if e.Patience > 0 {
 		ctx, s.cancel = context.WithTimeout(ctx, e.Patience)
@@ -252,6 +256,8 @@ func (s *session) take(ctx context.Context, opts []redlock.LockOption) (*redlock
 	switch s.Kind {
 	case lockAll, tryAll, asyncAll:
 		return s.takeAll(ctx, opts)
+	case acquireSlot, trySlot, doSlot:
+		return s.takeSlot(ctx, opts)
 	case readCall:
 		return s.client.locker.RLock(ctx, s.Name, opts...)
 	case tryRead:
@@ -267,67 +273,6 @@ func (s *session) take(ctx context.Context, opts []redlock.LockOption) (*redlock
 		return k, err
 	}
 	return s.client.locker.Lock(ctx, s.Name, opts...)
-}
-
-// attempt notes the value of an attempt. One that was sent before may be sent again, to a
-// server that did not know its script, when the next one is under way.
-func (s *session) attempt(value string) {
-	if !slices.Contains(s.values, value) {
-		s.values = append(s.values, value)
-	}
-}
-
-// value is that of the attempt that was granted, or else of the last.
-func (s *session) value() string {
-	if s.granted != "" {
-		return s.granted
-	}
-	return s.values[len(s.values)-1]
-}
-
-// finds notes which attempt was granted: the one that most servers carry, and the last of
-// these. A node whose abilities were learned late may receive an earlier attempt afterwards,
-// and then its release. Readers share a key, so an attempt that is rolled back may be on more
-// servers than the last one, which then is on a majority.
-func (s *session) finds(servers []*server) {
-	most := 0
-	for _, value := range s.values {
-		n := 0
-		for _, server := range servers {
-			if server.hasAll(s.names, value) {
-				n++
-			}
-		}
-		if n >= min(most, s.client.world.majority()) {
-			s.granted, most = value, n
-		}
-	}
-}
-
-// extend is one call of Extend by the holder.
-func (s *session) extend() {
-	k := s.held.Load()
-	if k == nil {
-		return
-	}
-	s.prolong("extended", k.Extend)
-}
-
-// prolong extends the lock in one of the ways that there are.
-func (s *session) prolong(done string, extend func(context.Context) error) {
-	s.client.calls.Add(1)
-	s.extending.Add(1)
-	begun, ended := s.client.world.now(), !s.certain()
-	go func() { // ends at the node timeout
-		defer s.client.calls.Done()
-		err := extend(context.WithValue(context.Background(), sessionKey{}, s))
-		s.extending.Add(-1)
-		s.say("%s %s: %v", done, s.Name, err)
-		if err == nil {
-			s.client.world.extends(extension{s, done, begun, ended})
-		}
-		s.client.world.wake()
-	}()
 }
 
 func (s *session) early() { s.once.Do(func() { close(s.unlock) }) }

@@ -14,9 +14,12 @@ func draw(seed uint64, outside bool) *schedule {
 		return d.published()
 	}
 	d.world()
-	if seed%4 == sharedIn4 && !outside {
+	switch {
+	case seed%8 == slotsIn8 && !outside:
+		d.mixed()
+	case seed%4 == sharedIn4 && !outside:
 		d.shared()
-	} else {
+	default:
 		for call := range 3 + d.random.IntN(8) {
 			d.call(call)
 		}

@@ -86,6 +86,8 @@ func (d drawing) about(number int, k kind) {
 func (p *schedule) rushMore(e event, i int) event {
 	chance := newLuck(p.Seed, i, rushCall)
 	switch {
+	case p.Slots > 0: // all of them: others would not meet
+		e.Kind, e.Slots = trySlot, 1+int(chance.below(3))
 	case p.Readers && chance.in(2):
 		e.Kind = tryRead
 	case p.Sets && chance.in(2):

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // An extension is a call of Extend that returned nil.
 type extension struct {
@@ -8,6 +11,32 @@ type extension struct {
 	done  string // "extended", or "downgraded"
 	begun time.Duration
 	ended bool // the lock had ended before it began
+}
+
+// extend is one call of Extend by the holder.
+func (s *session) extend() {
+	k := s.held.Load()
+	if k == nil {
+		return
+	}
+	s.prolong("extended", k.Extend)
+}
+
+// prolong extends the lock in one of the ways that there are.
+func (s *session) prolong(done string, extend func(context.Context) error) {
+	s.client.calls.Add(1)
+	s.extending.Add(1)
+	begun, ended := s.client.world.now(), !s.certain()
+	go func() { // ends at the node timeout
+		defer s.client.calls.Done()
+		err := extend(context.WithValue(context.Background(), sessionKey{}, s))
+		s.extending.Add(-1)
+		s.say("%s %s: %v", done, s.Name, err)
+		if err == nil {
+			s.client.world.extends(extension{s, done, begun, ended})
+		}
+		s.client.world.wake()
+	}()
 }
 
 // extends notes an extension. It is called by goroutines of clients.

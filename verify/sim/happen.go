@@ -54,7 +54,7 @@ func (w *world) happen(e event) {
 	case save:
 		s.save()
 	case restartOld:
-		for _, value := range s.recall(w.plan.Names) {
+		for _, value := range s.recall(w.plan.locks()) {
 			w.strays[value] = true // it is not released a second time; it expires
 		}
 		w.restart(s, e.For)

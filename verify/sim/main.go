@@ -25,6 +25,7 @@ type options struct {
 	real    bool
 	values  bool
 	shared  bool
+	slots   bool
 	trace   uint64
 	mutants bool
 	only    string
@@ -69,6 +70,7 @@ func parse() (o options) {
 	flag.BoolVar(&o.real, "real", false, "go through real clients and adapters, and run the scripts as they are")
 	flag.BoolVar(&o.values, "values", false, "only schedules with an election or a board: every fourth, from four times the seed on")
 	flag.BoolVar(&o.shared, "shared", false, "only schedules with sets and readers: every fourth, from four times the seed on")
+	flag.BoolVar(&o.slots, "slots", false, "only schedules with slots, sets, readers and plain locks: every eighth, from eight times the seed on")
 	flag.Uint64Var(&o.trace, "trace", 0, "print the timelines of so many schedules, and nothing else")
 	flag.BoolVar(&o.mutants, "mutants", false, "break the code in known ways; fails if a rule does not see one of them")
 	flag.StringVar(&o.only, "only", "", "only the mutants with this in their names")
@@ -89,8 +91,8 @@ func (o options) check() error {
 		return fmt.Errorf("%q is no flag: flags begin with --", flag.Arg(0))
 	case o.runs == 0:
 		return errors.New("--runs must be at least 1")
-	case o.values && o.shared:
-		return errors.New("--values and --shared exclude each other: no schedule has both")
+	case o.values && (o.shared || o.slots):
+		return errors.New("--values excludes --shared and --slots: no schedule has both")
 	case o.workers == 0:
 		return errors.New("--workers must be at least 1")
 	case o.mutants && !slices.ContainsFunc(mutants, o.wants):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/quorumlock/quorumlock/internal/node"
@@ -77,6 +78,24 @@ func (m *message) readKeys() (keys []string) {
 	return keys
 }
 
+// queues are the names of the locks whose wait queues it has to do with.
+func (m *message) queues() (names []string) {
+	if m.args[0] != "EVAL" && m.args[0] != "EVALSHA" {
+		return nil
+	}
+	call, _ := m.script()
+	each := []lua.Call{call}
+	if call.Arg("locks") != nil {
+		each = call.Locks()
+	}
+	for _, one := range each {
+		if lease := one.Key("lease"); lease != "" {
+			names = append(names, strings.TrimSuffix(strings.TrimPrefix(lease, "{"), "}:lease"))
+		}
+	}
+	return slices.Compact(names)
+}
+
 // value is that of the attempt, "" if there is none: the value of a probe belongs to no attempt.
 func (m *message) value() string {
 	switch m.args[0] {
@@ -100,7 +119,11 @@ func (m *message) String() string {
 		return m.verb()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s", m.verb(), strings.Join(m.keys(), ", "), w.alias(m.value()))
+	keys := strings.Join(m.keys(), ", ")
+	if n := len(m.keys()); strings.Contains(m.verb(), " any") {
+		keys = fmt.Sprintf("one of %s to %s", m.key(), m.keys()[n-1])
+	}
+	fmt.Fprintf(&b, "%s %s %s", m.verb(), keys, w.alias(m.value()))
 	if call, inTurn := m.inTurn(); inTurn {
 		fmt.Fprintf(&b, " (ticket %v)", call.Arg("ticket"))
 	}

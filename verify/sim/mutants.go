@@ -30,6 +30,7 @@ type mutant struct {
 	real  bool   // with real clients and scripts
 	value bool   // in schedules with an election or a board only
 	share bool   // in schedules with sets and readers only
+	slots bool   // in schedules with slots only
 }
 
 // An edit replaces a text that a file contains exactly once.
@@ -97,7 +98,7 @@ func (m mutant) run(ctx context.Context, o options, root, dir string) (f finding
 	if text, err := build.CombinedOutput(); err != nil {
 		return f, fmt.Errorf("%w\n%s", err, text)
 	}
-	return hire(ctx, program, options{runs: m.runs, seed: o.seed, workers: 1, brief: true, real: m.real, values: m.value, shared: m.share, without: o.without}, 0, new(atomic.Int64))
+	return hire(ctx, program, options{runs: m.runs, seed: o.seed, workers: 1, brief: true, real: m.real, values: m.value, shared: m.share, slots: m.slots, without: o.without}, 0, new(atomic.Int64))
 }
 
 // overlay writes the broken files, and what go build wants to know about them.

@@ -69,13 +69,13 @@ func (w *world) registered(s *session) bool {
 		return false
 	}
 	for _, other := range w.calls {
-		if other != s && other.client == s.client && other.Name == s.Name && other.reads() == s.reads() && other.waits() && !other.over() {
+		if other != s && other.client == s.client && other.Name == s.Name && other.Slots == s.Slots && other.reads() == s.reads() && other.waits() && !other.over() {
 			return false
 		}
 	}
 	n := 0
 	for _, server := range w.servers {
-		if !slices.ContainsFunc(s.names, func(name string) bool { return !server.queues(name, s) }) {
+		if !slices.ContainsFunc(s.queues, func(name string) bool { return !server.queues(name, s) }) {
 			n++
 		}
 	}
@@ -118,8 +118,8 @@ func (w *world) lookPositions(server *server, m *message, before []position) {
 			continue
 		}
 		for _, s := range w.calls {
-			holds := func(value string) bool { return server.has(p.name, value) }
-			if s.waiterID == p.waiterID && slices.Contains(s.names, p.name) && s.client != m.link.client && !s.client.dead.Load() && slices.ContainsFunc(s.values, holds) {
+			holds := func(name string) bool { return server.hasAny(name, s.values) }
+			if s.waiterID == p.waiterID && slices.Contains(s.queues, p.name) && s.client != m.link.client && !s.client.dead.Load() && slices.ContainsFunc(s.names, holds) {
 				w.violated(ownPosition, "%v of %v took from %v (call %d) the position on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
 			}
 		}
@@ -137,7 +137,7 @@ func (w *world) lookServed(s *session) {
 		return
 	}
 	for before, since := range w.fair.waiting {
-		if before != s && before.overlaps(s) && !(before.reads() && s.reads()) && since < s.begun {
+		if before != s && before.waitsWith(s) && !(before.reads() && s.reads()) && since < s.begun {
 			w.violated(fairOrder, "%v (call %d) was served, which began at %v; %v (call %d) waits, and a majority knows of it since %v",
 				s.client, s.Call, s.begun, before.client, before.Call, since)
 		}

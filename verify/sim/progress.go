@@ -49,9 +49,13 @@ func (w *world) waiting(s *session) bool {
 type want struct {
 	names []string
 	reads bool
+	any   bool // one of them, a slot
 }
 
 func (v want) String() string {
+	if v.any {
+		return "one of " + strings.Join(v.names, ", ")
+	}
 	if v.reads {
 		return strings.Join(v.names, ", ") + " for reading"
 	}
@@ -62,12 +66,15 @@ func (v want) String() string {
 // all have to be free that such sets want. A reader may have to wait for a writer that waits: then what
 // the writer wants has to be free.
 func (w *world) wants(s *session) want {
-	v := want{s.names, s.reads()}
+	if s.Slots > 0 {
+		return w.wantsSlot(s)
+	}
+	v := want{names: s.names, reads: s.reads()}
 	for again := w.sets(); again; {
 		again = false
 		for _, other := range w.calls {
 			meets := func(name string) bool { return slices.Contains(v.names, name) }
-			if !w.waiting(other) || !slices.ContainsFunc(other.names, meets) {
+			if !w.waiting(other) || other.Slots > 0 || !slices.ContainsFunc(other.names, meets) {
 				continue
 			}
 			if v.reads && !other.reads() {
@@ -82,12 +89,26 @@ func (w *world) wants(s *session) want {
 	return v
 }
 
+// wantsSlot is that of a call for a slot. With a wait queue it may come behind one that has fewer slots.
+func (w *world) wantsSlot(s *session) want {
+	slots := s.Slots
+	for _, other := range w.calls {
+		if w.plan.Fair && other.Slots > 0 && w.waiting(other) && other.waitsWith(s) {
+			slots = min(slots, other.Slots)
+		}
+	}
+	return want{names: s.names[:slots], any: true}
+}
+
 // sets reports whether the schedule has more than locks of one name and one holder.
 func (w *world) sets() bool { return w.plan.Sets || w.plan.Readers }
 
 // taken reports whether so many servers have keys, or are in quarantine, that no majority
 // is free.
 func (w *world) taken(v want) bool {
+	if v.any {
+		return !slices.ContainsFunc(v.names, func(name string) bool { return !w.taken(want{names: []string{name}}) })
+	}
 	n := 0
 	for _, server := range w.servers {
 		keeps := func(name string) bool {

@@ -30,13 +30,6 @@ const (
 	oneGets     = "one of several simultaneous callers gets a free lock"
 	noSendAway  = "no waiter is rejected"
 
-	stillHas    = "a server prolongs a set, or a reader, only if it still has it"
-	givesBack   = "a release gives back every name"
-	ownLease    = "a reader's lease is its own"
-	noNewReader = "no new reader is let in where a writer waits that found readers"
-	noStarving  = "readers do not keep a writer out for ever"
-	readerToken = "a reader's token is no smaller than that of a writer before it"
-
 	wasWritten   = "what is read was written"
 	oneVersion   = "a value has one version"
 	laterVersion = "a write is later than all that ended before it began"
@@ -154,6 +147,7 @@ func (w *world) look() {
 
 // grant is when a lock is seen for the first time.
 func (w *world) grant(s *session) {
+	w.lookSlot(s)
 	s.finds(w.servers)
 	w.lookToken(s)
 	w.lookServed(s)
@@ -215,7 +209,7 @@ func (w *world) execute(server *server, m *message) (r result) {
 	before := w.tenures(server, m)
 	var positions []position
 	if w.plan.Fair {
-		positions = server.positions(m.keys())
+		positions = server.positions(m.queues())
 	}
 	server.readOnly = server.demoted > 0 || m.conn != nil && m.conn.old
 	published := func() {}
@@ -252,7 +246,7 @@ func (w *world) lookForOrphans() {
 		}
 	}
 	for _, server := range w.servers {
-		for _, name := range w.plan.Names {
+		for _, name := range w.plan.locks() {
 			for _, value := range server.holders(name) {
 				if !w.strays[value] && !slices.ContainsFunc(w.dead, func(c *client) bool { return c.owns(value) }) {
 					w.violated(noOrphan, "%v still has %s under %s", server, w.alias(value), name)
@@ -285,7 +279,7 @@ func (w *world) lookForGoroutines(before int) {
 // lookForKeys is called when every lock has expired.
 func (w *world) lookForKeys() {
 	for _, server := range w.servers {
-		for _, name := range w.plan.Names {
+		for _, name := range w.plan.locks() {
 			server.store.now = server.clock.micros() / 1000
 			if server.store.find(name) != nil {
 				w.violated(noOrphan, "%v still has %s under %s, %v after everything was closed", server, w.alias(fmt.Sprint(server.holders(name))), name, 4*w.plan.TTL)

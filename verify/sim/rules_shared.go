@@ -9,6 +9,15 @@ import (
 // What a server does to the locks that a message is about. Each of these rules is of one server and one
 // command, and is looked at after every one.
 
+const (
+	stillHas    = "a server prolongs a set, or a reader, only if it still has it"
+	givesBack   = "a release gives back every name"
+	ownLease    = "a reader's lease is its own"
+	noNewReader = "no new reader is let in where a writer waits that found readers"
+	noStarving  = "readers do not keep a writer out for ever"
+	readerToken = "a reader's token is no smaller than that of a writer before it"
+)
+
 // A tenure is what a server has under the name of one lock.
 type tenure struct {
 	name    string
@@ -74,6 +83,7 @@ func (w *world) lookLocks(server *server, m *message, before []tenure, r result)
 			w.violated(stillHas, "%v prolonged %v of %v, which had ended there", server, m, m.link.client)
 		}
 	}
+	w.lookTakenSlot(server, m, before)
 	for _, t := range before {
 		w.lookOthers(server, m, t)
 		after := server.tenure(t.name)

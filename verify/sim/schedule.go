@@ -30,6 +30,7 @@ type schedule struct {
 
 	Sets    bool // some calls take several locks at once
 	Readers bool // some take a lock with others
+	Slots   int  // the most slots of a semaphore, 0 for none
 
 	Elects bool // there is an election
 	Boards bool // there is a board
@@ -59,48 +60,51 @@ type pace struct{ Least, Most, Odd time.Duration }
 type kind string
 
 const (
-	lockCall   kind = "lock"
-	tryCall    kind = "try"
-	asyncCall  kind = "async"
-	lockAll    kind = "lock all"
-	tryAll     kind = "try all"
-	asyncAll   kind = "async all"
-	readCall   kind = "read"
-	tryRead    kind = "try read"
-	downgrade  kind = "downgrade"
-	pluck      kind = "delete one key of" // a set, by hand
-	extendCall kind = "extend"
-	unlockCall kind = "unlock"
-	cancelCall kind = "cancel"
-	campaign   kind = "campaign"     // and then proclaim, and resign
-	tryElect   kind = "try campaign" // the same
-	holderCall kind = "publish as holder"
-	publish    kind = "publish"
-	latestCall kind = "latest"
-	watchCall  kind = "watch"
-	leaderCall kind = "leader"
-	observe    kind = "observe"
-	die        kind = "die"
-	setClock   kind = "set client clock"
-	cut        kind = "cut"            // both ways
-	cutRequest kind = "lose requests"  // of one client to one node
-	cutReply   kind = "lose replies"   // to one client from one node
-	lossy      kind = "lossy"          // one message in four is lost
-	resets     kind = "resets"         // connections break
-	doubles    kind = "doubles"        // requests are carried out again, later
-	slow       kind = "slow"           // messages are late
-	idleCut    kind = "idle cuts"      // a connection has ended, which shows when something is sent
-	slowDial   kind = "slow dials"     // a connection takes long to open, and does not in the end
-	proxyError kind = "proxy errors"   // a proxy gives up, and says so, before its server has answered
-	demote     kind = "demoted"        // the server may not be written to, and keeps its data
-	freeze     kind = "freeze"         // the server stops; sockets keep what comes
-	tear       kind = "tear"           // a client reaches one of three servers, others two
-	restart    kind = "restart"        // it keeps its data and loses its scripts
-	save       kind = "save"           // its data, for a restart
-	restart0   kind = "restart empty"  // outside the assumptions without the guard, as the events below
-	restartOld kind = "restart of old" // it has what was saved, or nothing
-	flushAll   kind = "flush"          // it loses its data and keeps its scripts
-	nodeJump   kind = "set node clock" // forward: keys expire early
+	lockCall    kind = "lock"
+	tryCall     kind = "try"
+	asyncCall   kind = "async"
+	lockAll     kind = "lock all"
+	tryAll      kind = "try all"
+	asyncAll    kind = "async all"
+	readCall    kind = "read"
+	tryRead     kind = "try read"
+	acquireSlot kind = "acquire slot"
+	trySlot     kind = "try slot"
+	doSlot      kind = "do with slot"
+	downgrade   kind = "downgrade"
+	pluck       kind = "delete one key of" // a set, by hand
+	extendCall  kind = "extend"
+	unlockCall  kind = "unlock"
+	cancelCall  kind = "cancel"
+	campaign    kind = "campaign"     // and then proclaim, and resign
+	tryElect    kind = "try campaign" // the same
+	holderCall  kind = "publish as holder"
+	publish     kind = "publish"
+	latestCall  kind = "latest"
+	watchCall   kind = "watch"
+	leaderCall  kind = "leader"
+	observe     kind = "observe"
+	die         kind = "die"
+	setClock    kind = "set client clock"
+	cut         kind = "cut"            // both ways
+	cutRequest  kind = "lose requests"  // of one client to one node
+	cutReply    kind = "lose replies"   // to one client from one node
+	lossy       kind = "lossy"          // one message in four is lost
+	resets      kind = "resets"         // connections break
+	doubles     kind = "doubles"        // requests are carried out again, later
+	slow        kind = "slow"           // messages are late
+	idleCut     kind = "idle cuts"      // a connection has ended, which shows when something is sent
+	slowDial    kind = "slow dials"     // a connection takes long to open, and does not in the end
+	proxyError  kind = "proxy errors"   // a proxy gives up, and says so, before its server has answered
+	demote      kind = "demoted"        // the server may not be written to, and keeps its data
+	freeze      kind = "freeze"         // the server stops; sockets keep what comes
+	tear        kind = "tear"           // a client reaches one of three servers, others two
+	restart     kind = "restart"        // it keeps its data and loses its scripts
+	save        kind = "save"           // its data, for a restart
+	restart0    kind = "restart empty"  // outside the assumptions without the guard, as the events below
+	restartOld  kind = "restart of old" // it has what was saved, or nothing
+	flushAll    kind = "flush"          // it loses its data and keeps its scripts
+	nodeJump    kind = "set node clock" // forward: keys expire early
 )
 
 // An event is what happens at one time. What it does not need is zero.
@@ -121,6 +125,7 @@ type event struct {
 	Forget    bool     // it is never unlocked, and expires if it can
 	All       []string // of a set of locks; Name has all of them
 	Pluck     bool     // one key of them is deleted by hand right before the set is unlocked
+	Slots     int      // of a semaphore; Name is its name
 
 	// Of elections and boards.
 	Times     int           // how often it proclaims, publishes or reads
@@ -137,6 +142,8 @@ func (e event) String() string {
 		return fmt.Sprintf("call %d: %s %s for %v", e.Call, e.Kind, e.Name, e.For)
 	case lockCall, tryCall, asyncCall, lockAll, tryAll, asyncAll, readCall, tryRead:
 		return fmt.Sprintf("call %d: %s %s, to hold for %v, keep-alive %t, fair %t, patience %v, pause %v, forget %t", e.Call, e.Kind, e.Name, e.For, e.KeepAlive, e.Fair, e.Patience, e.Pause, e.Forget)
+	case acquireSlot, trySlot, doSlot:
+		return fmt.Sprintf("call %d: %s of %s, one of %d, to hold for %v, keep-alive %t, fair %t, patience %v, pause %v, forget %t", e.Call, e.Kind, e.Name, e.Slots, e.For, e.KeepAlive, e.Fair, e.Patience, e.Pause, e.Forget)
 	case extendCall, unlockCall, cancelCall, downgrade, pluck:
 		return fmt.Sprintf("%s call %d", e.Kind, e.Call)
 	case die:
@@ -170,7 +177,7 @@ func (e event) onClient() bool {
 // takes reports whether it is a call that takes a lock.
 func (e event) takes() bool {
 	switch e.Kind {
-	case lockCall, tryCall, asyncCall, lockAll, tryAll, asyncAll, readCall, tryRead, campaign, tryElect, holderCall:
+	case lockCall, tryCall, asyncCall, lockAll, tryAll, asyncAll, readCall, tryRead, acquireSlot, trySlot, doSlot, campaign, tryElect, holderCall:
 		return true
 	}
 	return false
@@ -179,7 +186,7 @@ func (e event) takes() bool {
 // waits reports whether the call waits until the lock is free.
 func (e event) waits() bool {
 	switch e.Kind {
-	case tryCall, tryElect, tryAll, tryRead:
+	case tryCall, tryElect, tryAll, tryRead, trySlot:
 		return false
 	}
 	return e.takes()
@@ -188,10 +195,13 @@ func (e event) waits() bool {
 // reads reports whether the call is to read with others.
 func (e event) reads() bool { return e.Kind == readCall || e.Kind == tryRead }
 
-// names are those of the locks that a call takes.
+// names are those of the locks that a call takes, or of which it takes one.
 func (e event) names() []string {
-	if e.All != nil {
+	switch {
+	case e.All != nil:
 		return e.All
+	case e.Slots > 0:
+		return slotNames(e.Name, e.Slots)
 	}
 	return []string{e.Name}
 }

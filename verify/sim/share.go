@@ -86,7 +86,7 @@ func reportProgress(out io.Writer, o options, done []atomic.Int64) (stop func())
 func hire(ctx context.Context, program string, o options, part uint64, done *atomic.Int64) (f finding, err error) {
 	cmd := exec.CommandContext(ctx, program, "--worker", "--part", strconv.FormatUint(part, 10),
 		"--workers", strconv.FormatUint(o.workers, 10), "--runs", strconv.FormatUint(o.runs, 10),
-		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--real="+strconv.FormatBool(o.real), "--values="+strconv.FormatBool(o.values), "--shared="+strconv.FormatBool(o.shared), "--brief="+strconv.FormatBool(o.brief), "--without", o.without)
+		"--seed", strconv.FormatUint(o.seed, 10), "--outside="+strconv.FormatBool(o.outside), "--real="+strconv.FormatBool(o.real), "--values="+strconv.FormatBool(o.values), "--shared="+strconv.FormatBool(o.shared), "--slots="+strconv.FormatBool(o.slots), "--brief="+strconv.FormatBool(o.brief), "--without", o.without)
 	// Goroutines take turns without more threads, and begin with the stack that most of them need.
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1,adaptivestackstart=1")
 	var stderr bytes.Buffer

@@ -32,6 +32,8 @@ func (o options) seedAt(n uint64) uint64 {
 	switch seed := o.seed + n; {
 	case o.values:
 		return 4*seed + valuesIn4
+	case o.slots:
+		return 8*seed + slotsIn8
 	case o.shared:
 		return 4*seed + sharedIn4
 	default:
