@@ -19,7 +19,7 @@ import (
 // forbids what follows from it. The broken code exists in an overlay of the build only
 // (go build -overlay).
 
-var mutants = slices.Concat(lockMutants, valueMutants, sharedMutants)
+var mutants = slices.Concat(lockMutants, valueMutants, sharedMutants, slotMutants)
 
 // A mutant is one way to break the code.
 type mutant struct {
