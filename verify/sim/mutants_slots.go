@@ -11,7 +11,7 @@ var slotMutants = []mutant{
 	{
 		name: "a slot that only some nodes have granted is left there",
 		edits: []edit{
-			{"internal/fanout/claim_slot.go", "\tif found {\n\t\tc.sendDrops(drops)\n", "\tif false {\n\t\tc.sendDrops(drops)\n"},
+			{"internal/fanout/claim_slot.go", "\tif found {\n\t\tc.sendDrops(drops)\n", "\tif false && found {\n\t\tc.sendDrops(drops)\n"},
 			{"internal/fanout/claim_slot.go", "\tdue := s.giveBack && !c.released\n", "\tdue := false\n"},
 			{"internal/fanout/claim_slot.go", "\t\tif s.stray || s.inFlight != nil &&", "\t\tif s.stray && false || s.inFlight != nil &&"},
 		},
@@ -24,7 +24,7 @@ var slotMutants = []mutant{
 	},
 	{
 		name:  "a node grants a slot that is taken",
-		edits: []edit{{"verify/sim/scripts_slots.go", "c.slot == 0 && !c.taken[i]; ", "c.slot == 0; "}},
+		edits: []edit{{"verify/sim/scripts_slots.go", "c.slot == 0 && !c.taken[i] {", "c.slot == 0 {"}},
 		rule:  ownKeysOnly, runs: 2000, slots: true,
 	},
 	{
@@ -41,7 +41,7 @@ var slotMutants = []mutant{
 	{
 		name:  "a node does not remember the fencing token of a slot",
 		edits: []edit{{"verify/sim/scripts_slots.go", "\tc.fence.remember()\n", ""}},
-		rule:  tokensGrow, runs: 20000, slots: true,
+		rule:  readerToken, runs: 20000, slots: true,
 	},
 	{
 		name:  "a node grants a slot with a fencing token that is too small",
