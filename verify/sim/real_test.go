@@ -22,7 +22,7 @@ func TestWithRealClientsAndScriptsNoRuleIsBroken(t *testing.T) {
 		t.Errorf("only %d locks were granted in %d runs", f.Tally.Locks, runs)
 	}
 	for _, fault := range []string{"a connection broke", "a node was down", "a node was frozen", "a reply was lost", "a request was lost", "event: die", "a node was in quarantine",
-		"a set was granted", "a reader was let in", "a holder became a reader",
+		"a set was granted", "a reader was let in", "a holder became a reader", "a permit was granted", "permits were held together",
 		"a leader was elected", "a leader was read", "a value was proclaimed", "a value was published", "a value was read"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)

@@ -75,7 +75,7 @@ func TestALongRunSaysHowFarItIs(t *testing.T) {
 }
 
 func TestWhatWouldLookAtNothingIsRefused(t *testing.T) {
-	for _, args := range [][]string{{"--runs", "0"}, {"--workers", "0"}, {"extra", "--runs", "1"}, {"--mutants", "--only", "typo"}} {
+	for _, args := range [][]string{{"--runs", "0"}, {"--workers", "0"}, {"extra", "--runs", "1"}, {"--mutants", "--only", "typo"}, {"--values", "--slots"}} {
 		out, err := exec.CommandContext(t.Context(), program(t), args...).CombinedOutput()
 		var ended *exec.ExitError
 		if !errors.As(err, &ended) || ended.ExitCode() != 2 || !strings.HasPrefix(string(out), "sim: ") {
@@ -113,7 +113,8 @@ func TestInsideTheAssumptionsNoRuleIsBroken(t *testing.T) {
 		"a leader was elected", "a leader was read", "nobody led", "a value was proclaimed", "an observer was notified", "a value was published", "a value was read", "a watcher was notified",
 		"event: try campaign", "event: publish as holder",
 		"event: async all", "event: try all", "event: try read", "a set was granted", "a key of a set was deleted by hand",
-		"a reader was let in", "readers held a lock together", "a holder became a reader", "a reader was kept out for a writer", "readers came in a stream"} {
+		"a reader was let in", "readers held a lock together", "a holder became a reader", "a reader was kept out for a writer", "readers came in a stream",
+		"event: try slot", "event: do with slot", "a permit was granted", "permits were held together", "a server granted another slot than the majority", "an attempt that came again found its slot"} {
 		if f.Tally.Did[fault] == 0 {
 			t.Errorf("%q never happened", fault)
 		}
