@@ -71,26 +71,26 @@ var slotMutants = []mutant{
 	{
 		name:  "any_free.lua grants a slot that is taken",
 		edits: []edit{{"internal/node/lua/any_free.lua", "if not slot and not values[i] then", "if not slot then"}},
-		rule:  ownKeysOnly, runs: 2000, real: true, slots: true,
+		rule:  ownKeysOnly, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "any.lua does not find the slot that the value has",
 		edits: []edit{{"internal/node/lua/any_free.lua", "local left\nfor n", "local left\nheld, slot = false, nil\nfor n"}},
-		rule:  oneSlot, runs: 5000, real: true, slots: true,
+		rule:  oneSlot, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "drop_any.lua deletes all slots",
 		edits: []edit{{"internal/node/lua/drop_any.lua", "if values[i] == ARGV.value then", "if values[i] then"}},
-		rule:  ownKeysOnly, runs: 2000, real: true, slots: true,
+		rule:  ownKeysOnly, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "take_slot.lua does not remember the token",
 		edits: []edit{{"internal/node/lua/take_slot.lua", "if one.remember then", "if false then"}},
-		rule:  tokensGrow, runs: 10000, real: true, slots: true,
+		rule:  readerToken, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "acquire_any_in_turn.lua passes the waiters in the queue",
 		edits: []edit{{"internal/node/lua/acquire_any_in_turn.lua", "if held or not first or one.refusal then", "if held or one.refusal then"}},
-		rule:  fairOrder, runs: 10000, real: true, slots: true,
+		rule:  fairOrder, runs: 800, real: true, slots: true,
 	},
 }
