@@ -9,13 +9,12 @@ var slotMutants = []mutant{
 		rule:  carried, runs: 100, slots: true,
 	},
 	{
-		name: "a slot that only some nodes have granted is left there",
+		name: "a slot that only some nodes have granted is left there until the release",
 		edits: []edit{
 			{"internal/fanout/claim_slot.go", "\tif found {\n\t\tc.sendDrops(drops)\n", "\tif false && found {\n\t\tc.sendDrops(drops)\n"},
 			{"internal/fanout/claim_slot.go", "\tdue := s.giveBack && !c.released\n", "\tdue := false\n"},
-			{"internal/fanout/claim_slot.go", "\t\tif s.stray || s.inFlight != nil &&", "\t\tif s.stray && false || s.inFlight != nil &&"},
 		},
-		rule: noOrphan, runs: 200, slots: true,
+		rule: noStray, runs: 200, slots: true,
 	},
 	{
 		name:  "a release gives back the slot of the permit, and none that a node may have granted besides",

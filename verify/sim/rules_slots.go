@@ -11,6 +11,7 @@ import (
 const (
 	oneSlot = "an attempt takes one slot of a server"
 	ownSlot = "a permit is for one of the slots of its caller"
+	noStray = "a slot that only some servers granted is given back at once"
 )
 
 // lookSlot notes which slot a call was granted.
@@ -30,10 +31,27 @@ func (w *world) lookSlot(s *session) {
 		}
 	}
 	for _, server := range w.servers {
-		if slices.ContainsFunc(slotNames(s.Name, w.plan.Slots), func(name string) bool { return name != s.names[0] && server.hasAny(name, s.values) }) {
+		if server.hasStray(s) {
 			w.did["a server granted another slot than the majority"]++
 		}
 	}
+	if w.rushing && !w.plan.Real { // nothing is lost then, and all is fast
+		w.after(w.plan.NodeTimeout/2, func() { w.lookStrays(s) })
+	}
+}
+
+// lookStrays checks that the servers which granted another slot have it back while the permit is held.
+func (w *world) lookStrays(s *session) {
+	for _, server := range w.servers {
+		if s.certain() && server.down == 0 && server.hasStray(s) {
+			w.violated(noStray, "%v (call %d) holds %s, and %v still has another slot of it", s.client, s.Call, s.names[0], server)
+		}
+	}
+}
+
+// hasStray reports whether a server has another slot of a call than the one that it was granted.
+func (n *server) hasStray(s *session) bool {
+	return slices.ContainsFunc(slotNames(s.Name, s.Slots), func(name string) bool { return name != s.names[0] && n.hasAny(name, s.values) })
 }
 
 // hasAny reports whether one of the values holds a lock.
