@@ -17,7 +17,7 @@ var sharedMutants = []mutant{
 		edits: []edit{
 			{"verify/sim/scripts_several.go", "\t\tcase l.found && a.taken == 0:\n", "\t\tcase l.found && i > 0:\n\t\tcase l.found && a.taken == 0:\n"},
 		},
-		rule: carried, runs: 2000, share: true,
+		rule: oneHolder, runs: 2000, share: true,
 	},
 	{
 		name: "an extension of a set counts where one name is held",

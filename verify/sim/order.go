@@ -118,8 +118,12 @@ func (w *world) lookPositions(server *server, m *message, before []position) {
 			continue
 		}
 		for _, s := range w.calls {
+			granted := []string{p.name}
+			if s.Slots > 0 { // their queue is that of none of them
+				granted = s.names
+			}
 			holds := func(name string) bool { return server.hasAny(name, s.values) }
-			if s.waiterID == p.waiterID && slices.Contains(s.queues, p.name) && s.client != m.link.client && !s.client.dead.Load() && slices.ContainsFunc(s.names, holds) {
+			if s.waiterID == p.waiterID && slices.Contains(s.queues, p.name) && s.client != m.link.client && !s.client.dead.Load() && slices.ContainsFunc(granted, holds) {
 				w.violated(ownPosition, "%v of %v took from %v (call %d) the position on %v that it has until %d", m, m.link.client, s.client, s.Call, server, until)
 			}
 		}
