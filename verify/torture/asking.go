@@ -9,10 +9,10 @@ import (
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
-// A manner is how a client asks for what it wants: a lock for itself, several at once, or one to
-// read. (That is in its Try.)
+// A manner is how a client asks for what it wants: a lock for itself, several at once, one to read, or
+// a slot of a semaphore. (That is in its Try.)
 type manner struct {
-	method string // of the Locker
+	method string // of the Locker, or of the Semaphore
 	fair   bool
 }
 
@@ -23,6 +23,9 @@ const mostAtOnce = 3
 // decide draws what a client wants, and how it asks, and notes it.
 func (w *worker) decide(rng *rand.Rand, t *Try) manner {
 	kind, how, fair := rng.IntN(10), rng.IntN(10), rng.IntN(4) == 0
+	if w.Run.Clients[t.Client].Role == acquirer {
+		w.wantSlot(t)
+	}
 	switch {
 	case t.Calm: // it is decided what it wants
 		how, fair = 0, false
@@ -42,11 +45,13 @@ func (w *worker) decide(rng *rand.Rand, t *Try) manner {
 		m.method = "RLock"
 	case t.Names != nil:
 		m.method = "LockAll"
+	case t.permitted():
+		m.method = "Acquire"
 	}
 	switch {
 	case how > 6:
 		m.method = "Try" + m.method
-	case how == 6 && !t.Reader:
+	case how == 6 && !t.Reader && !t.permitted():
 		m.method += "Async"
 	}
 	t.Mode = m.method
@@ -69,6 +74,19 @@ func (t *Try) wantMore(rng *rand.Rand, names []string) {
 func (t *Try) wantAll(names []string) {
 	t.Names = names
 	t.Name = strings.Join(slices.Sorted(slices.Values(names)), ", ")
+}
+
+// wanted are the names that a client asks for.
+func (r Run) wanted(c Client) []string {
+	switch c.Role {
+	case candidate:
+		return r.Elections
+	case publisher:
+		return r.Paths
+	case acquirer:
+		return r.semaphoreNames()
+	}
+	return r.Names
 }
 
 // lastOf are what a client asks for when the faults have ended.
@@ -95,6 +113,8 @@ func (w *worker) ask(ctx context.Context, t *Try, m manner, opts ...redlock.Lock
 	}
 	var pending *redlock.Pending
 	switch l := w.locker; m.method {
+	case "Acquire", "TryAcquire":
+		return w.acquire(ctx, t, m.method, opts...)
 	case "RLock":
 		return l.RLock(ctx, t.Name, opts...)
 	case "TryRLock":

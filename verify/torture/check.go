@@ -47,6 +47,13 @@ func check(h *History) []Verdict {
 		tokens(h, "I2", "Tokens are unique, and a lock asked for after another was granted has the larger one; a reader has one as large at least", lockOnly),
 		fencedCounter(h), carried(h), noLeftovers(h), progress(h),
 	}
+	if len(h.Run.Semaphores) > 0 {
+		all = append(all,
+			exclusion(h, "S1", "Never do two processes know at the same moment that they hold the same slot of a semaphore", Try.permitted),
+			tokens(h, "S2", "Tokens of a slot are unique, and grow", Try.permitted),
+			capacity(h), reused(h),
+		)
+	}
 	if len(h.Run.Elections) > 0 {
 		all = append(all,
 			exclusion(h, "E1", "Never do two processes know at the same moment that they lead", Try.campaigned),
@@ -97,7 +104,7 @@ func byName(h *History, wanted func(Try) bool) map[string][]int {
 
 func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-func lockOnly(t Try) bool { return t.Led == nil }
+func lockOnly(t Try) bool { return !t.campaigned() && !t.permitted() }
 
 // fencedCounter is I3.
 func fencedCounter(h *History) Verdict {

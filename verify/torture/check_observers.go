@@ -65,7 +65,7 @@ func (h *History) endsTold() (e ends) {
 
 // diedLeading reports whether a leader was killed, and not when it had resigned.
 func (t Try) diedLeading() bool {
-	return t.Led != nil && t.granted() && t.Killed > 0 && t.Unlock >= t.Killed && t.Until >= t.Killed
+	return t.Led != nil && t.diedHolding()
 }
 
 // heardInTime is E7.

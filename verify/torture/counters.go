@@ -78,7 +78,7 @@ func (h *History) writes(name string, fenced bool) (all []writeOf) {
 // twice finds increments that started from a value from which another one did: one of
 // the two is lost.
 func twice(h *History, fenced bool) (marks []Mark) {
-	for _, name := range h.Run.Names {
+	for _, name := range h.Run.counted() {
 		from := make(map[int64]writeOf)
 		for _, w := range h.writes(name, fenced) {
 			if first, again := from[w.Value]; again {
@@ -118,7 +118,7 @@ func (h *History) fenceCalls(name string) (all []fenceCall) {
 // gaps finds where the fence let in a token although it had let in a larger one before, or
 // refused the largest.
 func gaps(h *History) (marks []Mark) {
-	for _, name := range h.Run.Names {
+	for _, name := range h.Run.counted() {
 		calls := h.fenceCalls(name)
 		ended := slices.Clone(calls)
 		slices.SortStableFunc(ended, func(a, b fenceCall) int { return cmp.Compare(a.done, b.done) })

@@ -85,6 +85,12 @@ func (g *going) end(dead death, done bool) Try {
 	return t
 }
 
+// diedHolding reports whether its process was killed while it held the lock, and had not begun to
+// unlock it.
+func (t Try) diedHolding() bool {
+	return t.granted() && t.Killed > 0 && t.Unlock >= t.Killed && t.Until >= t.Killed
+}
+
 // ended is what became of a pair of writes, the unfenced and the fenced one, of which the last
 // thing that was sent has no answer.
 func ended(u, f Write, over time.Duration, done bool) (all []Write) {

@@ -28,6 +28,9 @@ func (w *worker) try(rng *rand.Rand, t *Try, do work) {
 		opts = append(opts, redlock.WithKeepAlive())
 	}
 	length := between(w.Run.TTL/400, w.Run.TTL/20) // of the hold
+	if w.Run.Clients[t.Client].Role == acquirer {
+		length = between(w.Run.TTL/40, w.Run.TTL/4) // for some of them to find all slots taken
+	}
 	if rng.IntN(12) == 0 {
 		length = between(w.Run.TTL/2, w.Run.TTL*2)
 	}

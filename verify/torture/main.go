@@ -17,21 +17,23 @@ import (
 
 // options are the flags.
 type options struct {
-	seed    uint64
-	minutes float64
-	kills   int
-	ttl     time.Duration
-	clients int
-	locks   int
-	elects  int
-	paths   int
-	fencing bool
-	guard   bool
-	outside bool
-	report  string
-	history string
-	replay  string
-	rest    []string // what is no flag
+	seed       uint64
+	minutes    float64
+	kills      int
+	ttl        time.Duration
+	clients    int
+	locks      int
+	elects     int
+	paths      int
+	semaphores int
+	slots      int
+	fencing    bool
+	guard      bool
+	outside    bool
+	report     string
+	history    string
+	replay     string
+	rest       []string // what is no flag
 }
 
 const nodeCount = 5
@@ -63,6 +65,8 @@ func parse() options {
 	flag.IntVar(&o.locks, "locks", 3, "locks that they want, up to three at once")
 	flag.IntVar(&o.elects, "elections", 1, "elections, each with a candidate in each process")
 	flag.IntVar(&o.paths, "paths", 2, "paths on which a client of each process publishes; with neither, servers also return empty")
+	flag.IntVar(&o.semaphores, "semaphores", 2, "semaphores of which clients of their own, as many as of locks, take slots")
+	flag.IntVar(&o.slots, "slots", 3, "slots of each semaphore; of every second one half of the processes use one less, and the others one more")
 	flag.BoolVar(&o.fencing, "fencing", true, "take locks with tokens; without, the servers get other commands")
 	flag.BoolVar(&o.guard, "guard", false, "guard restarts")
 	flag.BoolVar(&o.outside, "outside", false, "let servers forget what they acknowledged: without --guard exclusion can be lost")
@@ -80,7 +84,7 @@ func parse() options {
 // plan is the run that the flags ask for.
 func (o options) plan() Run {
 	if o.kills > 0 {
-		o.minutes, o.clients, o.locks, o.elects, o.paths = killsLength(o.kills, o.ttl).Minutes(), 0, 0, 1, 0
+		o.minutes, o.clients, o.locks, o.elects, o.paths, o.semaphores = killsLength(o.kills, o.ttl).Minutes(), 0, 0, 1, 0, 0
 	}
 	r := Run{
 		Seed: o.seed, Length: time.Duration(o.minutes * float64(time.Minute)), TTL: o.ttl,
@@ -99,12 +103,20 @@ func (o options) plan() Run {
 		if o.paths > 0 {
 			r.Clients = append(r.Clients, Client{process, adapter, publisher})
 		}
+		for range o.clients {
+			if o.semaphores > 0 {
+				r.Clients = append(r.Clients, Client{process, adapter, acquirer})
+			}
+		}
 	}
 	for i := range o.elects {
 		r.Elections = append(r.Elections, fmt.Sprintf("election %c", 'A'+i))
 	}
 	for i := range o.paths {
 		r.Paths = append(r.Paths, fmt.Sprintf("path %c", 'A'+i))
+	}
+	for i := range o.semaphores {
+		r.Semaphores = append(r.Semaphores, newSemaphore(i, o.slots))
 	}
 	return r
 }
@@ -123,8 +135,8 @@ func (o options) check() error {
 	case len(o.rest) > 0:
 		return fmt.Errorf("%q is no flag: flags begin with --", o.rest[0])
 	case o.replay != "":
-	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0 || o.kills < 0:
-		return errors.New("a run needs a second, a client and a lock at least, and a TTL of 200ms to 1m")
+	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0 || o.semaphores < 0 || o.semaphores > 0 && o.slots < 1 || o.kills < 0:
+		return errors.New("a run needs a second, a client, a lock and a slot at least, and a TTL of 200ms to 1m")
 	default:
 		files = append(files, o.history)
 	}

@@ -18,6 +18,7 @@ type pageView struct {
 	Run       Run
 	Headline  string
 	Spoken    string // the same in some more words
+	Grants    string // of each kind
 	Broken    bool
 	Length    time.Duration
 	Processes int
@@ -78,7 +79,7 @@ func writePage(w io.Writer, h *History, verdicts []Verdict) error {
 		Style: template.CSS(style), Script: template.JS(string(lanes) + string(moves)), Data: draw(h, verdicts),
 	}
 	v.Headline, v.Broken = headline(verdicts)
-	v.Tiles = tiles(h)
+	v.Tiles, v.Grants = tiles(h), grantsByKind(h)
 	for _, t := range v.Tiles {
 		v.Spoken += t.Figure + " " + t.Text + ". "
 	}
@@ -117,6 +118,10 @@ func headline(verdicts []Verdict) (text string, broken bool) {
 			text = "Two held the lock at once"
 		case "E1":
 			text = "Two led at once"
+		case "S1":
+			text = "Two held a slot at once"
+		case "S3":
+			text = "More held a permit than there are slots"
 		}
 	}
 	switch {

@@ -34,9 +34,10 @@ type Run struct {
 	Clients []Client
 	Server  string // version
 
-	Kills     int      `json:",omitempty"` // leaders to kill; the faults end a little later
-	Elections []string `json:",omitempty"` // their names
-	Paths     []string `json:",omitempty"` // of boards; the lock of the same name is for PublishAs
+	Kills      int         `json:",omitempty"` // leaders to kill; the faults end a little later
+	Elections  []string    `json:",omitempty"` // their names
+	Paths      []string    `json:",omitempty"` // of boards; the lock of the same name is for PublishAs
+	Semaphores []Semaphore `json:",omitempty"`
 }
 
 // values reports whether values are published and proclaimed: a server that returns without
@@ -44,18 +45,7 @@ type Run struct {
 func (r Run) values() bool { return len(r.Elections)+len(r.Paths) > 0 }
 
 // names are those of all that is locked.
-func (r Run) names() []string { return slices.Concat(r.Names, r.Elections, r.Paths) }
-
-// wanted are the names that a client asks for.
-func (r Run) wanted(c Client) []string {
-	switch c.Role {
-	case candidate:
-		return r.Elections
-	case publisher:
-		return r.Paths
-	}
-	return r.Names
-}
+func (r Run) names() []string { return slices.Concat(r.Names, r.slots(), r.Elections, r.Paths) }
 
 // claimed reports whether exclusion has to hold: servers forget nothing, or clients guard
 // against it.
@@ -72,6 +62,7 @@ type Client struct {
 const (
 	candidate = "candidate"
 	publisher = "publisher"
+	acquirer  = "acquirer" // of slots of semaphores
 )
 
 // A Try is one request for a lock, for several at once or for reading, and, if it was granted,
@@ -99,6 +90,7 @@ type Try struct {
 	Killed   time.Duration `json:",omitempty"` // when its process was: it said nothing after that
 	Writes   []Write       `json:",omitempty"`
 	Led      *Led          `json:",omitempty"` // of a campaign for an election
+	Permit   *Permit       `json:",omitempty"` // of a request for a slot of a semaphore
 }
 
 // granted reports whether there was a hold.
@@ -115,8 +107,11 @@ func (t Try) knew() bool { return t.granted() && t.End > t.Return }
 
 // names are those of the locks that it asks for.
 func (t Try) names() []string {
-	if t.Names != nil {
+	switch {
+	case t.Names != nil:
 		return t.Names
+	case t.permitted() && !t.granted():
+		return slotNames(t.Permit.Semaphore, t.Permit.Slots)
 	}
 	return []string{t.Name}
 }

@@ -222,7 +222,7 @@ func (t *theatre) look() error {
 	got := make(map[string]bool)
 	for _, try := range t.history.Tries {
 		if try.Calm && try.granted() {
-			got[fmt.Sprint(try.Client, try.Name, try.Reader)] = true
+			got[fmt.Sprint(try.Client, try.asked(), try.Reader)] = true
 			calm.Slowest = max(calm.Slowest, try.Return-try.Call)
 		}
 	}
@@ -235,7 +235,7 @@ func (t *theatre) look() error {
 	}
 	resource := openResource(t.stage.cluster.resource.Addr())
 	defer resource.close()
-	for _, name := range run.Names {
+	for _, name := range run.counted() {
 		f, err := resource.final(name)
 		if err != nil {
 			return err

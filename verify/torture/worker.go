@@ -16,6 +16,7 @@ import (
 	goredisv9 "github.com/redis/go-redis/v9"
 
 	"github.com/quorumlock/quorumlock/redlock"
+	"github.com/quorumlock/quorumlock/semaphore"
 )
 
 // workerCommand makes this program a worker.
@@ -59,7 +60,8 @@ type worker struct {
 	locker   *redlock.Locker
 	resource resource
 	values
-	calm atomic.Bool // the faults have ended
+	semaphores map[string]*semaphore.Semaphore
+	calm       atomic.Bool // the faults have ended
 
 	mu  sync.Mutex // protects out
 	out *json.Encoder
@@ -100,6 +102,9 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 		os.Exit(0) // the parent is gone
 	}()
 	stopWatching, err := w.openValues()
+	if err == nil {
+		err = w.openSemaphores()
+	}
 	if err != nil {
 		return errors.Join(err, closePools(), w.resource.close())
 	}
@@ -157,8 +162,8 @@ func (w *worker) fatal(err error) {
 
 // work asks for locks in all ways until it is calm, and then for each of them once, and for some of
 // them at once, and to read. A
-// candidate campaigns for elections instead, and a publisher takes the locks of paths, and
-// publishes also without one.
+// candidate campaigns for elections instead, a publisher takes the locks of paths, and
+// publishes also without one, and an acquirer takes slots of semaphores.
 func (w *worker) work(client int) {
 	rng := rand.New(rand.NewPCG(w.Run.Seed, uint64(client)+uint64(w.Life)<<32))
 	role := w.Run.Clients[client]
