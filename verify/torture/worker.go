@@ -15,12 +15,16 @@ import (
 
 	goredisv9 "github.com/redis/go-redis/v9"
 
+	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/redlock"
 	"github.com/quorumlock/quorumlock/semaphore"
 )
 
 // workerCommand makes this program a worker.
 const workerCommand = "worker"
+
+// wrapPools makes of the pools what the lock sees. A test has them answer wrongly.
+var wrapPools = func(pools []pool.Pool) []pool.Pool { return pools }
 
 // A task is the only argument of a worker.
 type task struct {
@@ -85,7 +89,7 @@ func beWorker(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	w.resource = openResource(w.Resource)
-	w.locker, err = redlock.New(pools, w.options()...)
+	w.locker, err = redlock.New(wrapPools(pools), w.options()...)
 	if err != nil {
 		return errors.Join(err, closePools(), w.resource.close())
 	}
