@@ -153,6 +153,31 @@ func TestThePageShowsReadersSideBySideAndSeveralLocksOnTheLaneOfEach(t *testing.
 	})
 }
 
+func TestThePageShowsALaneForEachSlotAndHowManyPermitsWereGranted(t *testing.T) {
+	_, out, page := replay(t, permits())
+	if !strings.Contains(out, "0 of leaders; 7 permits\n") {
+		t.Error(out)
+	}
+	got := dom(t, page, `
+		const y = i => lanes.querySelector('.hold[data-try="' + i + '"]').getAttribute("y");
+		document.body.setAttribute("data-slots", new Set([0, 1, 2, 3].map(y)).size === 4 && y(0) === y(6) && y(1) === y(4));
+		document.body.setAttribute("data-said", describe(tries[7]).startsWith("semaphore A/0, semaphore A/1 · client 3"));
+	`)
+	want(t, got, map[string]int{
+		`<text class="label" [^>]*>semaphore A/[0123]</text>`:    4,
+		`<rect class="orphan a0" [^>]*data-try="5"`:              2,
+		`data-(slots|said)="true"`:                               2,
+		`<caption>Grants: 0 of one lock, .*7 permits.</caption>`: 1,
+	})
+	h := permits()
+	h.permit(3, 15*ms, 18*ms, 150, 0, 4)
+	_, _, page = replay(t, h)
+	want(t, dom(t, page, ""), map[string]int{
+		`<rect class="violation red" [^>]*data-try="[08]"`: 4,
+		`<h1>Two held a slot at once</h1>`:                 1,
+	})
+}
+
 // A page is used with keys, the wheel and the buttons; it says what it shows.
 func TestThePageCanBeMovedAndTellsWhatItShows(t *testing.T) {
 	_, _, page := replay(t, sound())
