@@ -135,8 +135,8 @@ func (o options) check() error {
 	case len(o.rest) > 0:
 		return fmt.Errorf("%q is no flag: flags begin with --", o.rest[0])
 	case o.replay != "":
-	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0 || o.semaphores < 0 || o.semaphores > 0 && o.slots < 1 || o.kills < 0:
-		return errors.New("a run needs a second, a client, a lock and a slot at least, and a TTL of 200ms to 1m")
+	case run.Length < time.Second || run.TTL < 200*time.Millisecond || run.TTL > time.Minute || o.clients < 1 || o.locks < 1 || o.elects < 0 || o.paths < 0 || o.semaphores < 0 || o.semaphores > 0 && (o.slots < 1 || o.slots > 255) || o.kills < 0:
+		return errors.New("a run needs a second, a client and a lock at least, a TTL of 200ms to 1m, and semaphores of 1 to 255 slots")
 	default:
 		files = append(files, o.history)
 	}

@@ -176,6 +176,8 @@ func TestWhatWouldComeToNothingIsRefusedBeforeItBegins(t *testing.T) {
 		"a long TTL":    func(o *options) { o.ttl = time.Hour },
 		"a short TTL":   func(o *options) { o.ttl = time.Millisecond },
 		"no client":     func(o *options) { o.clients = 0 },
+		"no slot":       func(o *options) { o.semaphores = 1 },
+		"many slots":    func(o *options) { o.semaphores, o.slots = 1, 256 },
 		"no page":       func(o *options) { o.report = filepath.Join(dir, "none", "a.html") },
 		"no history":    func(o *options) { o.history = filepath.Join(dir, "none", "a.jsonl") },
 		"a stray word":  func(o *options) { o.rest = []string{"extra"} },
@@ -183,6 +185,10 @@ func TestWhatWouldComeToNothingIsRefusedBeforeItBegins(t *testing.T) {
 	} {
 		o := right
 		wrong(&o)
+		if o.check() == nil {
+			t.Errorf("%s: not refused", name)
+			continue
+		}
 		if code, err := begin(t.Context(), o, io.Discard, io.Discard); err == nil || code != useless {
 			t.Errorf("%s: %d, %v", name, code, err)
 		}
