@@ -88,11 +88,14 @@ func permitsAreLinearizable(h *History, tries []int, most int) bool {
 	return true
 }
 
-// reused is S4. Callers begin with a slot at random, so one that is free is not passed over for long: not
-// for as many grants of others as manyGrants says.
+// reused is S4. Callers begin with a slot at random, so one that is free is found before manyGrants others.
 func reused(h *History) Verdict {
 	v := Verdict{Claim: "S4", Says: "A slot whose holder was killed is granted again when its time is over", State: holds}
 	dead, again, soon, slowest := 0, 0, 0, time.Duration(0)
+	most := make(map[string]int)
+	for _, s := range h.Run.Semaphores {
+		most[s.Name] = s.most()
+	}
 	for i, t := range h.Tries {
 		if !t.diedHolding() || !t.permitted() {
 			continue
@@ -107,7 +110,7 @@ func reused(h *History) Verdict {
 			if late <= h.Run.TTL {
 				soon++
 			}
-		case others >= manyGrants(t.Permit.Slots):
+		case others >= manyGrants(most[t.Permit.Semaphore]):
 			v.Marks = append(v.Marks, Mark{t.Name, []int{i}, t.Until, h.Calm.Begun, fmt.Sprintf("%q of %s, which was killed, is not granted again, and other slots were %d times", t.Name, h.clientOf(t), others)})
 		}
 	}
@@ -115,9 +118,9 @@ func reused(h *History) Verdict {
 	return v
 }
 
-// grantedAgain is the next grant of the slot of a holder that was killed, and how often others were
-// granted before, to callers that could have been granted that slot. What comes twice may keep a slot
-// from callers for another TTL: so callers count that asked later.
+// grantedAgain is the next grant of the slot of a holder that was killed, and how many permits callers got
+// that could have been granted that slot. A command that comes twice may take the slot for another TTL: so
+// only callers count that asked later.
 func (h *History) grantedAgain(dead Try) (next *Try, others int) {
 	for i := range h.Tries {
 		t := &h.Tries[i]

@@ -100,7 +100,7 @@ func TestWhatIsWrongWithPermitsIsFound(t *testing.T) {
 		"a majority denies a permit that is held": {"I4", []int{slot2}, func(h *History) { h.Tries[slot2].Lost = "lock was lost" }},
 		"a slot of a dead holder is not granted again": {"S4", []int{slot0OfDead}, func(h *History) {
 			h.Tries[slot0Again].Permit.Slot, h.Tries[slot0Again].Name = 1, slotName("semaphore A", 1)
-			h.others(manyGrants(2), 510*ms, 1, 4)
+			h.others(manyGrants(4), 510*ms, 1, 4)
 		}},
 	} {
 		h := permits()
@@ -134,11 +134,11 @@ func TestASlotOfADeadHolderThatFewCouldHaveTakenIsNoViolation(t *testing.T) {
 		plant func(h *History)
 		state state
 	}{
-		"many":              {0, func(h *History) { h.others(manyGrants(2), late, 1, 2) }, violated},
-		"few":               {0, func(h *History) { h.others(manyGrants(2)-1, late, 1, 2) }, holds},
+		"many":              {0, func(h *History) { h.others(manyGrants(4), late, 1, 2) }, violated},
+		"few":               {0, func(h *History) { h.others(manyGrants(4)-1, late, 1, 2) }, holds},
 		"with fewer slots":  {2, func(h *History) { h.others(manyGrants(4), late, 1, 2) }, holds},
-		"too early":         {0, func(h *History) { h.others(manyGrants(2), late-5*ms, 1, 2) }, holds},
-		"before, and again": {0, func(h *History) { h.others(manyGrants(2), late, 1, 2); h.permit(2, 9*time.Second, 9100*ms, 9000, 0, 2) }, holds},
+		"too early":         {0, func(h *History) { h.others(manyGrants(4), late-5*ms, 1, 2) }, holds},
+		"before, and again": {0, func(h *History) { h.others(manyGrants(4), late, 1, 2); h.permit(2, 9*time.Second, 9100*ms, 9000, 0, 2) }, holds},
 	} {
 		h := limiting()
 		dead := h.permit(1, 100*ms, 300*ms, 400, c.of, max(2, c.of+2))
