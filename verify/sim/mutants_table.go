@@ -72,7 +72,7 @@ var lockMutants = []mutant{
 		name: "a retaken node counts at once",
 		edits: []edit{{"internal/fanout/round.go", "\tcase node.Taken, node.Queued, node.TokenTooSmall, node.Absent:\n\t\tr.tally.No++\n",
 			"\tcase node.Absent:\n\t\tif r.request.Verb == node.Extend {\n\t\t\tr.tally.Yes++\n\t\t} else {\n\t\t\tr.tally.No++\n\t\t}\n\tcase node.Taken, node.Queued, node.TokenTooSmall:\n\t\tr.tally.No++\n"}},
-		rule: noRetaken, runs: 5000,
+		rule: noRetaken, or: carried, runs: 5000,
 	},
 	{
 		name: "an answered release proves that nothing comes later",
@@ -148,7 +148,7 @@ var lockMutants = []mutant{
 	{
 		name:  "no node stores a token",
 		edits: []edit{{"verify/sim/fence.go", "\tif f.on {\n\t\tahead :=", "\tif false {\n\t\tahead :="}},
-		rule:  tokensGrow, runs: 20000,
+		rule:  tokensGrow, or: readerToken, runs: 20000,
 	},
 	{
 		name: "every node counts, and the token is the largest count",
@@ -156,7 +156,7 @@ var lockMutants = []mutant{
 			{"verify/sim/fence.go", "\tswitch {\n\tcase retake:", "\tf.token = known + 1\n\tf.granted = f.token + 1 // 1 says nothing\n\tswitch {\n\tcase true:\n\tcase retake:"},
 			{"redlock/attempt.go", "\t\tclaim.RetakeUntil(time.Now()", "\t\tif r.fencing {\n\t\t\tlock.token = 0\n\t\t\tfor i := range l.group.Len() {\n\t\t\t\tif a, said := result.Answer(i); said && a.Status == 1 {\n\t\t\t\t\tlock.token = max(lock.token, a.Micros)\n\t\t\t\t}\n\t\t\t}\n\t\t}\n\t\tclaim.RetakeUntil(time.Now()"},
 		},
-		rule: tokensGrow, runs: 20000,
+		rule: tokensGrow, or: readerToken, runs: 20000,
 	},
 	{
 		name:  "the marker is not checked",
@@ -169,8 +169,8 @@ var lockMutants = []mutant{
 		rule:  carried, runs: 5000,
 	},
 	{
-		name:  "release.lua does not compare the value",
-		edits: []edit{{"internal/node/lua/release.lua", "local ours = held == ARGV.value\n", "local ours = held and true\n"}},
+		name:  "drop.lua does not compare the value",
+		edits: []edit{{"internal/node/lua/drop.lua", "if held == ARGV.value then", "if held then"}},
 		rule:  ownKeysOnly, runs: 1000, real: true,
 	},
 	{
