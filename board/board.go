@@ -3,14 +3,15 @@
 //
 // It is a notice board and no database. A path has one value, the newest. There is no history, no
 // watch of all paths with a prefix, and no "write if it is still so": for that take a lock and
-// use [Board.PublishAs]. A value is kept for a day, or as long as [WithRetention] says, and is
-// lost if so many masters lose it that no majority of those that had it is left: see
-// docs/guarantees.md. Where that is not enough run etcd or Consul: docs/etcd.md compares them.
+// use [Board.PublishAs]. A value is kept for a day, or as long as [WithRetention] says. It is certain to
+// be found while a majority of all masters has it: a value that only just reached a majority may be lost
+// with one of them, see docs/guarantees.md. Where that is not enough run etcd or Consul: docs/etcd.md compares them.
 //
-// What it promises: each path is an atomic register on a majority of the masters. A value that
-// [Board.Publish] has returned for is found by every [Board.Latest] that begins from then on, or a
-// later value is. No reader goes back to an earlier one. A Publish that returned an error may have
-// published the value all the same, now or until its commands have ended.
+// What it promises: each path is an atomic register on a majority of the masters. Once [Board.Publish]
+// has returned nil, every [Board.Latest] that begins later finds that value or a later one, until its
+// retention ends. No reader goes back to an earlier one, unless [Entry.Confirmed] says so. A Publish that
+// returned an error may have published the value all the same, at once or when its last command takes
+// effect on a master that was slow.
 //
 // The lock has nothing to do with it, and no [redlock.Lock] is needed, except for PublishAs.
 package board
@@ -86,9 +87,9 @@ type Entry struct {
 	// answers, and refuse this user the right to write: then a later reader may find an earlier
 	// value. A watcher is not told again when the same version is confirmed later.
 	Confirmed bool
-	// Without are the masters that answered and did not have the value, which is stored there
-	// again. They were out of reach when it was published, or have forgotten it. It is nil if
-	// there was none among those whose answers were waited for: a majority.
+	// Without are the masters that answered and did not have the value. It is stored there, unless
+	// Confirmed says no. They were out of reach when it was published, have forgotten it, or are still
+	// to get it. It is nil if there was none among those whose answers were waited for: a majority.
 	Without []string
 }
 
@@ -116,8 +117,11 @@ func (b *Board) Publish(ctx context.Context, path, value string, opts ...Option)
 //
 // The error matches [redlock.ErrNotHeld] if the lock has ended by the time that a majority has
 // stored the value, [ErrSuperseded] if another writer has published with Publish or with another
-// lock, and otherwise what the error of Publish matches. With each of them the value may be
-// published all the same. Calls with the same lock wait for each other.
+// lock, and otherwise what the error of Publish matches: the value may be published all the same then,
+// and after ErrNotHeld. After ErrSuperseded it may have been read, and is not read any more. An error that
+// matches none of these says what is wrong with the call, and nothing was sent: the lock is shared with
+// readers, is of several names, or has no token, for instance. Calls with the same lock wait for each
+// other.
 func (b *Board) PublishAs(ctx context.Context, lock *redlock.Lock, path, value string, opts ...Option) (Version, error) {
 	s, err := b.check("publish", path, value, opts)
 	if err != nil {
@@ -143,9 +147,9 @@ func (b *Board) PublishAs(ctx context.Context, lock *redlock.Lock, path, value s
 	return Version{v}, err
 }
 
-// Latest returns the newest value of a path. It takes one round trip, and a second one if the
-// masters of a majority do not agree: then it stores the newest on a majority first, so that no
-// later reader finds an earlier one. If it finds a newer one there it does the same with that.
+// Latest returns the newest value of a path. It takes one round trip if the masters of a majority agree.
+// If not it stores the newest on a majority first, so that no later reader finds an earlier one: that is
+// a second one. It is repeated with a newer value if there is one by then.
 //
 // The error matches [ErrNotPublished] if nothing is known of a value, [ErrExpired] if the last
 // one has expired (the Entry has its version), [redlock.ErrNoQuorum] if too few masters answered

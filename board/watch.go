@@ -40,15 +40,15 @@ type Change struct {
 
 // Watch reports the newest value of a path: first the state at present, and then each change.
 //
-// A value is reported when a majority has it, so what one watcher was told, all readers find. Of
-// values that follow each other quickly some are left out, and so they are for a slow reader: the
-// channel holds the newest change only. A watcher never goes back to an earlier version.
-// Published news arrive at once if the client can subscribe, and otherwise, or if the message is
-// lost, within about a second. Unknown is reported when reads have failed for two node timeouts,
-// and the value again when a majority answers.
+// A value is reported when a majority has it, so what one watcher was told, all readers find.
+// (Where Entry.Confirmed is not set, that is not sure.) Of values that follow each other quickly
+// some are left out, and so they are for a slow reader: the channel holds the newest change only. A
+// watcher never goes back to an earlier version. Published news arrive at once if the client can
+// subscribe, and otherwise, or if the message is lost, within about a second. Unknown is reported
+// when reads have failed for two node timeouts, and the value again when a majority answers.
 //
-// All watchers of a path on one Locker share one read for each news, one goroutine, and on each
-// master one subscription, which all Lockers of the process share that stand on the same client.
+// All watchers of a path on one Locker share one goroutine, and one read for each change. There is one
+// subscription for each client of a master, which all Lockers on that client share.
 //
 // The channel is closed when ctx ends or the Locker closes: read it with range. The error is that
 // of a path which cannot be one, or matches [redlock.ErrClosed].

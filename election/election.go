@@ -4,10 +4,11 @@
 //
 // A leadership is a lock of the same name, with a fencing token ([redlock.WithFencing]), in order
 // of arrival ([redlock.WithFair]) and kept alive ([redlock.WithKeepAlive]). So all that is said
-// about locks holds for it: at most one process leads as long as clocks run at about the same
-// rate and masters forget nothing, and a leader that slept learns of its end from its context and
-// from [Leadership.IsLeader], which read the clock. What must not happen twice even then is to be
-// protected by [Leadership.Term]: see package fence.
+// about locks holds for it: at most one process leads as long as clocks run at about the same rate
+// and masters forget nothing, and a leader that slept learns of its end from the Err of its context
+// and from [Leadership.IsLeader], which read the clock. (Masters are what package redlock calls
+// nodes.) What must not happen twice even then is to be protected by [Leadership.Term]: see package
+// fence.
 //
 // What is proclaimed is kept on a majority under the name of the election. Only the holder of the
 // lock can write it. A value that [Leadership.Proclaim] has returned nil for is found by the next
@@ -43,8 +44,8 @@ type Election struct {
 
 // New returns the election of that name. The lock of the leader has the same name, so `redlock
 // status` and [redlock.Locker.Inspect] show it. The options are those of the lock, the TTL for
-// instance: so long it takes at most until a leader that died is followed by the next.
-// WithFencing, WithFair and WithKeepAlive are on. New sends nothing.
+// instance: a leader that died is followed by the next when the TTL has passed since it renewed its lock
+// last, and the next has asked again. WithFencing, WithFair and WithKeepAlive are on. New sends nothing.
 //
 // The error says that locker is nil, or what is wrong with the name. A wrong option is the error
 // of Campaign.
@@ -69,13 +70,13 @@ func New(locker *redlock.Locker, name string, opts ...redlock.LockOption) (*Elec
 func (e *Election) Name() string { return e.name }
 
 // Campaign waits until this process leads, and proclaims value, of up to [MaxValue] bytes, which
-// replaces what the leader before has proclaimed ([Leadership.Previous] has that). So a leader that
-// dies right after its election leaves its first value, and nothing of what came before: what the
-// next one must not lose belongs into the first value, or into a store of its own. Campaigns of one
-// name succeed in the order in which they began.
+// replaces what the leader before has proclaimed ([Leadership.Previous] has that). So if a leader dies
+// before its next Proclaim, what leaders before it have proclaimed is lost: what has to survive that
+// belongs into a store. Campaigns of one name succeed in the order in which they began.
 //
-// The error is one that [redlock.Locker.Lock] returns: it matches ctx.Err() if ctx ended first,
-// [redlock.ErrNoQuorum] if too few masters answered for long, and [redlock.ErrClosed]. Then this
+// The error is one that [redlock.Locker.Lock] returns: it matches ctx.Err() if ctx ended first, and
+// [redlock.ErrClosed], and [redlock.ErrNoQuorum] if so many masters refuse for good that no majority is
+// possible, or too few stored the first value. A value that is too long matches none of them, and nothing was sent. After an error this
 // process does not lead. Its value may have been seen for a moment, if it had won the election
 // before it failed.
 func (e *Election) Campaign(ctx context.Context, value string) (*Leadership, error) {
@@ -89,8 +90,8 @@ func (e *Election) Campaign(ctx context.Context, value string) (*Leadership, err
 }
 
 // TryCampaign is Campaign that does not wait: if another process leads, or is being elected, the
-// error matches [redlock.ErrTaken]. It also matches ErrNotHeld if this process was elected, and
-// slept until that was over.
+// error matches [redlock.ErrTaken]. It matches [redlock.ErrNotHeld] if this process was elected, and
+// slept until that was over. (Campaign tries again then.)
 func (e *Election) TryCampaign(ctx context.Context, value string) (*Leadership, error) {
 	return e.campaign(ctx, value, e.locker.TryLock)
 }

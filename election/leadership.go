@@ -127,8 +127,8 @@ func (s *Leadership) Lock() *redlock.Lock { return s.lock }
 func (s *Leadership) IsLeader() bool { return s.ctx.Err() == nil }
 
 // Previous returns what the leader before has proclaimed last, and whether there was one. (Its
-// Holder is not known.) All that it has proclaimed successfully is in it, or replaced by something
-// later. It is kept for a day after the last leader.
+// Holder is not known.) It is the last value for which Campaign or Proclaim returned nil there, or a
+// later one for which they returned an error. It is kept for a day after the last leader.
 func (s *Leadership) Previous() (Leader, bool) {
 	return s.previous, s.previous.Term != 0
 }
@@ -138,9 +138,10 @@ func (s *Leadership) Previous() (Leader, bool) {
 // process still led then.
 //
 // The error matches [redlock.ErrNotHeld] if this process leads no more, [redlock.ErrNoQuorum] if
-// too few masters stored it within the node timeout, and ctx.Err() if ctx ended first. In the last
-// two cases this process still leads. With an error the value may be seen all the same, until the
-// next Proclaim. Calls wait for each other.
+// too few masters stored it within the node timeout, and ctx.Err() if ctx ended first. The last two do
+// not end the leadership. With any of these errors the value may be seen all the same, until a later one
+// of this or of another leader takes its place. A value that is too long is an error that matches none of
+// them, and nothing was sent. Calls wait for each other.
 func (s *Leadership) Proclaim(ctx context.Context, value string) error {
 	e := s.election
 	if err := e.check("proclaim", value); err != nil {
@@ -223,7 +224,7 @@ func (s *Leadership) lacking() (lack []bool, value string, version node.Version)
 }
 
 // Resign ends the leadership: its context ends at once, and then the next candidate is elected.
-// In [Election.Run] that happens when lead has returned, and Resign only ends the context.
+// In [Election.Run] the next one is elected when lead has returned: there Resign only ends the context.
 //
 // The result is that of [redlock.Lock.Unlock]: nil if a majority has confirmed, and an error that
 // matches [redlock.ErrNotHeld] if the leadership had ended before.

@@ -38,13 +38,14 @@ type Change struct {
 // Observe reports who leads: first the state at present, and then each change: a new leader, a
 // new value of the leader, that nobody leads, and that too few masters answer to say so.
 //
-// What is reported was confirmed by a majority, so it never goes back to an earlier term or value.
-// (That nobody leads may be reported between two reports of one leader, if masters were out of
-// reach.) Some changes are left out where they follow each other quickly, and for a slow reader:
-// the channel holds the newest only. A change is reported at once if the client can subscribe,
-// and otherwise, or if the message is lost, within about a second. The end of a leader that died
-// is reported when its keys expire: a TTL after it renewed them last. Unknown is reported when
-// reads have failed for two node timeouts.
+// What is reported was confirmed by a majority, unless Leader.Confirmed is not set, so it never
+// goes back to an earlier term or value. None may be wrong for a moment: of a leader that only just
+// has a majority of the masters, it may be reported while one of these is out of reach, and the
+// same leader again. Some changes are left out where they follow each other quickly, and for a slow
+// reader: the channel holds the newest only. A change is reported at once if the client can
+// subscribe, and otherwise, or if the message is lost, within about a second. The end of a leader
+// that died is reported when its keys expire: a TTL after it renewed them last. Unknown is reported
+// when reads have failed for two node timeouts.
 //
 // All observers of one election on one Locker share one goroutine, one read for each change, and
 // the subscriptions of the process.

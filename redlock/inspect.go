@@ -18,8 +18,10 @@ type State struct {
 	// Holder is the label of the holder, as given by [WithOwner], or "foreign holder #..."
 	// for other libraries; "" if no value is on a majority of the nodes.
 	Holder string
-	// Readers is how many share the lock ([Locker.RLock]): so many are on a majority of the nodes, of
-	// which each counts by itself. Holder is one of them then. It is 0 if Holder has the lock alone.
+	// Readers is how many share the lock ([Locker.RLock]): the largest number that a majority of the
+	// nodes have each. They need not be the same readers, and those of attempts that failed count until
+	// they are rolled back, so it is an estimate. Holder is one of them then, and Nodes and TTL are those
+	// of the set of readers. It is 0 if Holder has the lock alone.
 	Readers int
 	// Nodes is how many nodes have the holder's value or, without a Holder, on how many
 	// the lock is free. The answer of a node is not waited for once a majority agrees.

@@ -29,9 +29,9 @@ import (
 //
 // The error matches what that of [Locker.Lock] does. A [QuorumError] says which names are taken,
 // and by whom. It is an error that matches none of the Err values to give no name, more than 128,
-// a name twice, or one that Lock refuses. It is not found out that nobody has a majority, as keys of
-// crashed clients can have it: that is ErrTaken here, until they expire. The nodes must run scripts: there is no other form of
-// this request.
+// a name twice, or one that Lock refuses. Keys of crashed clients may split the nodes, so that nobody has
+// a majority until they expire: for Lock that is [ErrNoQuorum], and here it is ErrTaken. The nodes must
+// run scripts: there is no other form of this request.
 func (l *Locker) LockAll(ctx context.Context, names []string, opts ...LockOption) (*Lock, error) {
 	name, set := newSet(l.config.prefix, names)
 	return l.lock(ctx, name, set, opts, false)

@@ -16,19 +16,21 @@ import (
 //
 // A reader is a [Lock] like any other, with a validity window, a context and a release of its own.
 // A reader that dies keeps writers out for the rest of its own TTL, whatever other readers do.
-// Every option works. With [WithFencing] the token is no smaller than that of any writer before. Readers
-// do not take tokens of their own, so several may have the same. It may be the token of an attempt that
-// won too few nodes, and then a later writer's may be smaller: see docs/readers.md.
+// Every option works. With [WithFencing] the token is no smaller than that of any writer before, and 0 if
+// none had one. Readers do not take tokens of their own, so several may have the same. It may be the token
+// of an attempt that won too few nodes, and then a later writer's may be smaller: see docs/readers.md.
 //
-// Readers do not starve writers. A waiting Lock that finds readers leaves a mark on the nodes, and
-// until it has had the lock, or has stopped asking for it, no new reader is let in. After a writer,
-// readers and writers compete again. With [WithFair] for all callers of the name they come in the
-// order of their tickets, and readers that no writer is between hold the lock together. [Locker.TryLock]
-// leaves no mark.
+// Readers do not starve writers. A waiting [Locker.Lock] or [Locker.LockAll] that finds readers
+// leaves a mark on the nodes. While it is there no new reader is let in. It goes when that writer
+// releases the lock. If the writer gives up instead, the mark expires: after about 0.75 s with the
+// default retry delay and node timeout, and 10 s at most. After a writer, readers and writers
+// compete again. With [WithFair] for all callers of the name they come in the order of their
+// tickets, and readers that no writer is between hold the lock together. [Locker.TryLock] leaves no
+// mark.
 //
 // A lock cannot be upgraded: two readers that wait for each other to leave would wait for ever. Lock
-// with a ctx that stems from the context of a reader of the same name is refused with [ErrTaken],
-// and so is RLock: a writer may wait in between. [Lock.Downgrade] goes the other way. Use a
+// with a ctx that stems from the context of a lock of the same name, a reader's or not, is refused with
+// [ErrTaken], and so is RLock: a writer may wait in between. [Lock.Downgrade] goes the other way. Use a
 // Lock instead where the time for reading is short: a reader costs a script on each node, a writer
 // a plain command.
 //
@@ -38,8 +40,9 @@ func (l *Locker) RLock(ctx context.Context, name string, opts ...LockOption) (*L
 	return l.lock(ctx, name, l.reading(name), opts, false)
 }
 
-// TryRLock takes the lock called name for reading if no writer has it, or waits for it, as
-// [Locker.TryLock] does. See [Locker.RLock].
+// TryRLock takes the lock called name for reading if no writer holds it, and none has left a mark that it
+// waits; with [WithFair], if no writer waits. It does not wait itself: see [Locker.TryLock] and
+// [Locker.RLock].
 func (l *Locker) TryRLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	return l.tryLock(ctx, name, l.reading(name), opts)
 }
@@ -69,13 +72,14 @@ func (s *set) isShared() bool { return s != nil && s.shared }
 const opDowngrade = "downgrade"
 
 // Downgrade makes a writer a reader, without a moment in which the lock is free: see
-// [Locker.RLock]. Readers that wait are notified. It also extends the lock, as [Lock.Extend] does,
-// and its errors are those of Extend. Whatever it returns, the lock is not that of a writer any
-// more: after an error it is held as a reader's, if it is still held, until Until, and renewals and
-// Extend go on with what Downgrade began. The token stays. Downgrade of a reader extends it.
+// [Locker.RLock]. Readers that wait are let in, with [WithFair] those before the next writer. It also
+// extends the lock, as [Lock.Extend] does, and its errors are those of Extend. Whatever it returns, the
+// lock is not that of a writer any more: after an error it is held as a reader's, if it is still held,
+// until Until, and later renewals and calls of Extend turn it into one on the nodes that are left. The
+// token stays. Downgrade of a reader extends it.
 //
-// Locks of [Locker.LockAll] cannot be downgraded: the error matches none of the Err values, and the lock
-// is held as before.
+// What was taken with [Locker.LockAll], and the slot of a semaphore, cannot be downgraded: the error
+// matches none of the Err values, and the lock is held as before.
 func (k *Lock) Downgrade(ctx context.Context) error {
 	if k == nil {
 		return nilLock(opDowngrade)

@@ -8,13 +8,15 @@
 //
 // A [Permit] has the number of its slot. While the permit is valid no other caller has that number:
 // it can name a shard, a port or a directory. With [redlock.WithFencing] its token is larger than that
-// of every earlier holder of this slot.
+// of every earlier holder of this slot. Tokens of different slots say nothing about each other: they
+// protect what belongs to one slot, and not what all slots share.
 //
-// Processes may use different numbers of slots: then at most the largest is held. So the number can be
+// Processes may use different numbers of slots: then the largest of them bounds how many are held. So the number can be
 // raised and lowered while the service runs. A number that is lowered takes effect as the permits
 // of the slots above are released.
 //
-// What others lock under the name of a slot counts as taken. See docs/semaphores.md.
+// What others lock under the name of a slot counts as taken. The lock "jobs" and the semaphore "jobs" have
+// nothing to do with each other. See docs/semaphores.md.
 package semaphore
 
 import (
@@ -59,8 +61,9 @@ func (s *Semaphore) request(opts []redlock.LockOption) slot.Request {
 // [redlock.Locker.Lock]. Callers with [redlock.WithFair] are served first come, first served, whichever
 // slot becomes free. A [redlock.QuorumError] names holders of some of the slots.
 //
-// A lock that the context of a permit stems from is no obstacle: the caller may be granted a second
-// slot. A caller that holds one and waits for another may wait for ever.
+// A ctx that stems from the context of a permit of this semaphore is not refused, as Lock refuses that of
+// a lock of the same name: the caller may be granted a second slot. Callers that hold all slots, and wait
+// for another one each, wait for ever if they keep them alive.
 func (s *Semaphore) Acquire(ctx context.Context, opts ...redlock.LockOption) (*Permit, error) {
 	return permit(slot.Acquire(ctx, s.request(opts), true))
 }
@@ -80,7 +83,7 @@ func (s *Semaphore) Do(ctx context.Context, fn func(ctx context.Context, number 
 }
 
 // Inspect reads the state of every slot, in their order: see [redlock.Locker.Inspect]. It asks for one
-// after the other, and the first error ends it.
+// after the other. The first error ends it, and then there is no state.
 func (s *Semaphore) Inspect(ctx context.Context) ([]redlock.State, error) {
 	states := make([]redlock.State, s.count)
 	for i := range states {
@@ -119,8 +122,8 @@ func (p *Permit) Slot() int {
 	return slot.Index(p.lock)
 }
 
-// Lock is the lock that the permit is, nil of a nil Permit: see [redlock.Lock] for what else it knows. It
-// cannot be handed over, and has no readers.
+// Lock is the lock that the permit is, nil of a nil Permit: see [redlock.Lock] for what else it knows. Its
+// Handle and its Downgrade return an error.
 func (p *Permit) Lock() *redlock.Lock { return p.held() }
 
 // Context ends when the permit ends: see [redlock.Lock.Context].

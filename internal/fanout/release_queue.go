@@ -37,7 +37,8 @@ const (
 //
 //   - it is answered, and the answer proves that the value is gone: releaseAnswered in
 //     claim_repeat.go asks provesRelease
-//   - no key can live any more: needsRelease, before each repeat, asks certainlyExpired. It
+//   - no key can live any more: needsRelease, before each repeat, asks certainlyExpired. If the
+//     outcome of every call is known, that is a lifetime of the key after the last grant. If not, it
 //     counts from when the client has returned from the last call of the claim: at most two
 //     lifetimes of the key, or one lifetime and maxUnknown, whichever is longer. If a position in
 //     the wait queue lives longer, that is waited for

@@ -3,10 +3,12 @@ package node
 import "math"
 
 // A Grant says what an attempt asks every node for: one key alone, or with other readers; all of several,
-// or any of them. Claims, rounds and leases count nodes that grant, whatever it is. What a new kind
-// needs:
+// or any of them. Leases count nodes that grant, whatever it is. What a new kind needs:
 //
-//   - here: a constant, and how an Entry of that kind is made; in package fanout, NewClaim
+//   - here: a constant, and how an Entry of that kind is made
+//   - package fanout: how a Claim becomes one of that kind (claim.go: Share; claim_slot.go: OfSlots), what
+//     it asks for next (claim.go: asked), and how a round counts, if not every node that grants counts for
+//     the same (round.go: countSlot; node_state.go)
 //   - its scripts: lua/*.lua, lua/specs.go, and scripts.go, which names the script of each verb
 //   - what is sent: request.go, which verbs it has; request_args.go, the keys and the arguments;
 //     forms.go, the commands for servers that refuse scripts; steps.go, the test that a release
@@ -15,14 +17,14 @@ import "math"
 //     nothing
 //   - its keys: sidekeys.go; rights.go and SECURITY.md, if it uses further commands
 //   - package waiting: a release names one waiter, if several are to be woken at once; and a caller
-//     that was granted the lock stays the head of the queue (wait_queue.go), if others of its
+//     that was granted the lock stays the head of the queue (wait_queue.go, await.go), if others of its
 //     process may hold it at the same time
 //   - what assumes that one value holds a key, and that the key is a string. Here: the native SET
 //     NX GET, held.lua, read and readChange. In fanout: Split, NoHolder and FreeIn of Result, Leftovers
 //     and detectDuplicate of Claim. In redlock: Inspect, Watch, List, ForceRelease, and the
 //     holders in a QuorumError
-//   - package redlock: its function, options, errors and examples; handle.go, since a handle has no
-//     field for the kind; docs
+//   - package redlock: its function, options, errors and examples; attempt.go, which makes the claim;
+//     handle.go, since a handle has no field for the kind; docs
 //   - internal/fakenode, the node of the tests
 //   - the evidence: verify/model, verify/sim (scripts.go and a kind of client), verify/torture
 type Grant uint8
