@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,25 @@ func TestWhatIsWrongAmongReadersAndSeveralLocksIsFound(t *testing.T) {
 			if v.Claim == c.claim && c.tries != nil && !anyOf(v.Marks, named) {
 				t.Errorf("%s: %v", name, v.Marks)
 			}
+		}
+	}
+}
+
+// A guard brings the tokens that a server forgot not back: so a reader may be told none.
+func TestWhereServersForgetTokensOfReadersAreNotCompared(t *testing.T) {
+	for _, outside := range []bool{false, true} {
+		h := shared()
+		h.Run.Outside, h.Run.Guard = outside, true
+		h.Tries[thirdReader].Token = 0
+		h.Tries[lastReader].Token = 0
+		for _, v := range check(h) {
+			if v.Claim == "I2" && (v.State == violated) == outside {
+				t.Errorf("outside %v: %s %v", outside, v.Detail, v.Marks)
+			}
+		}
+		h.Tries[ofB].Token = 150 // of one that is no reader
+		if v := tokens(h, "I2", "", lockOnly); len(v.Marks) == 0 || !slices.Equal(v.Marks[len(v.Marks)-1].Tries, []int{firstSet, ofB}) {
+			t.Errorf("outside %v: %v", outside, v.Marks)
 		}
 	}
 }
