@@ -56,8 +56,10 @@ func (s submittingServer) Submit(ctx context.Context, r pool.Receiver, args ...a
 }
 
 // 250 callers ask at once for locks of their own, and then again. With a TTL of a
-// second the nodes need longer for their commands than the node timeout.
-func TestUnderOverloadLocksAreGrantedAtHalfTheRateOfTheNodesAtLeast(t *testing.T) {
+// second the nodes need longer for their commands than the node timeout: then the time depends on
+// the order in which goroutines run, and is mostly 1.3 times what the nodes need, and rarely twice. (If
+// timeouts did not grow with what nodes need, it would not end.)
+func TestUnderOverloadLocksAreGrantedAtAThirdOfTheRateOfTheNodesAtLeast(t *testing.T) {
 	const callers, rounds, cost = 250, 10, 1600 * time.Microsecond
 	for kind, client := range map[string]func(*busyServer) pool.Pool{
 		"plain":     func(s *busyServer) pool.Pool { return s },
@@ -104,7 +106,7 @@ func TestUnderOverloadLocksAreGrantedAtHalfTheRateOfTheNodesAtLeast(t *testing.T
 						commands += len(n.Log())
 					}
 					t.Logf("%v, %d commands, %d unlocks failed", took, commands, failed)
-					if least := 2 * callers * rounds * cost; took > 2*least {
+					if least := 2 * callers * rounds * cost; took > 3*least {
 						t.Errorf("it took %v, and the nodes need %v", took, least)
 					}
 					if err := l.Close(context.Background()); err != nil {
