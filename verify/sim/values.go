@@ -4,11 +4,17 @@ import "slices"
 
 // The values that a call has asked for its lock with, one for each attempt.
 
+// maxAttempts is more than a call makes in the longest schedule.
+const maxAttempts = 10_000
+
 // attempt notes the value of an attempt. One that was sent before may be sent again, to a
 // server that did not know its script, when the next one is under way.
 func (s *session) attempt(value string) {
-	if !slices.Contains(s.values, value) {
-		s.values = append(s.values, value)
+	if slices.Contains(s.values, value) {
+		return
+	}
+	if s.values = append(s.values, value); len(s.values) == maxAttempts {
+		s.client.world.violated(progress, "%v (call %d) has asked %d times", s.client, s.Call, maxAttempts)
 	}
 }
 
