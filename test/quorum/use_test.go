@@ -132,8 +132,8 @@ func TestCloseEndsWaitsAndLeavesHeldLocksToTheirHolders(t *testing.T) {
 func TestACancelledWaitMatchesTheContextAndNamesTheHolder(t *testing.T) {
 	t.Parallel()
 	onCluster(t, 3, func(q *quorumTest) {
-		held := mustLock(q, q.rival, "job")
-		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		held := mustLock(q, q.rival, "job", redlock.WithKeepAlive())
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second) // enough for an attempt on a busy machine
 		defer cancel()
 		begun := time.Now()
 		_, err := q.ours.Lock(ctx, "job", redlock.WithRetryDelay(time.Minute, time.Minute))
