@@ -68,9 +68,12 @@ var slotMutants = []mutant{
 		rule:  progress, runs: 1000, slots: true,
 	},
 	{
-		name:  "any_free.lua grants a slot that is taken",
-		edits: []edit{{"internal/node/lua/any_free.lua", "if not slot and not values[i] then", "if not slot then"}},
-		rule:  ownKeysOnly, runs: 100, real: true, slots: true,
+		name: "any_free.lua grants a slot that is taken",
+		edits: []edit{
+			{"internal/node/lua/any_free.lua", "if not slot and not values[i] then", "if not slot then"},
+			{"internal/node/lua/any_free.lua", "== CODE.free then", "and true then"}, // it has a value, or is no text
+		},
+		rule: ownKeysOnly, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "any.lua does not find the slot that the value has",
