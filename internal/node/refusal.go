@@ -106,6 +106,10 @@ func notLoaded(err error) bool { return refusalHas(err, "NOSCRIPT") }
 // refusesNative reports whether a server does not take SET with both NX and GET.
 func refusesNative(err error) bool { return refusalHas(err, "syntax error") }
 
+// RefusesUser reports whether a node refused a command to this user, or would refuse it to every user, and
+// not only for a while.
+func RefusesUser(err error) bool { return isRefusal(err) && causeOf(err).end == untilFixed }
+
 // Quarantined reports whether a server grants no locks because it may have forgotten some.
 func Quarantined(err error) bool { return refusalHas(err, "GUARDQUARANTINE") }
 

@@ -194,8 +194,8 @@ func (r *Registers) writeBack(ctx context.Context, op, path, key string, answers
 	case stored(back) >= r.Group.Majority():
 		v.Confirmed = true
 		return v, back, nil
-	case have+replied(back, lack) >= r.Group.Majority():
-		return v, back, nil // nodes refuse the write: this user may read only
+	case have+taken(back, lack)+refusing(back, lack) >= r.Group.Majority():
+		return v, back, nil // this user may read only
 	}
 	return Value{}, nil, r.Failed(op, path, stored(back), back)
 }
@@ -224,10 +224,11 @@ func taken(answers []node.Answer, asked []bool) (n int) {
 	return n
 }
 
-// replied is how many of them have said anything, if only a refusal.
-func replied(answers []node.Answer, asked []bool) (n int) {
+// refusing is how many of them do not let this user write. A master that cannot write for a while, as one
+// that was demoted, is none of them: it may have forgotten the value, and so may the next reader.
+func refusing(answers []node.Answer, asked []bool) (n int) {
 	for i, a := range answers {
-		if asked[i] && a.Answered() {
+		if asked[i] && a.Err != nil && node.RefusesUser(a.Err) {
 			n++
 		}
 	}

@@ -211,7 +211,7 @@ var lockMutants = []mutant{
 	{
 		name:  "nodes that deny the lock prove that it is held",
 		edits: []edit{{"internal/fanout/result.go", "2*most <= r.Nodes-r.Failed &&", "2*most <= r.Yes+r.No &&"}},
-		rule:  oneGets, runs: 60000,
+		rule:  oneGets, runs: 400000,
 	},
 	{
 		name:  "a server that is read-only for a while ends a wait",
