@@ -282,7 +282,7 @@ func TestAMissingRightIsNoLockThatIsTaken(t *testing.T) {
 		if _, err := l.TryRLock(within20(t), "job"); !errors.Is(err, redlock.ErrNoQuorum) || !strings.Contains(err.Error(), "SECURITY.md") {
 			t.Errorf("%v, want what is needed for readers", err)
 		}
-		all.must(t, "ACL", "SETUSER", "default", "-get")
+		all.must(t, "ACL", "SETUSER", "default", "-get", "-mget")
 		imports, err := semaphore.New(l, "imports", 2)
 		if err != nil {
 			t.Fatal(err)
