@@ -154,11 +154,11 @@ func TestCheckFindsThatMessagesDoNotArrive(t *testing.T) {
 	t.Parallel()
 	all := startServers(t, 1, durable)
 	addrs := all.filtered(t, scripts("'wake'", "'elsewhere'").made) // it publishes without subscribers
-	for _, opts := range [][]redlock.Option{nil, {redlock.WithFair()}} {
+	for _, opts := range [][]redlock.Option{{patient}, {redlock.WithFair(), patient}} {
 		wantFound(t, check(t, viaGoRedis.Locker(t, addrs, opts...)), redlock.SeverityWarning, "pubsub", addrs[0], "did not arrive", "retry after their delay")
 	}
 	addrs = all.filtered(t, refuse("ERR unsupported command 'subscribe'", func(args []string) bool { return strings.EqualFold(args[0], "SUBSCRIBE") }))
-	wantFound(t, check(t, viaGoRedis.Locker(t, addrs)), redlock.SeverityWarning, "pubsub", addrs[0], "unsupported command")
+	wantFound(t, check(t, viaGoRedis.Locker(t, addrs, patient)), redlock.SeverityWarning, "pubsub", addrs[0], "unsupported command")
 }
 
 func TestCheckSeesAnEvenNumberOfNodes(t *testing.T) {
