@@ -68,24 +68,11 @@ func permitModel(most int) porcupine.Model {
 	})
 }
 
-// permitsAreLinearizable checks the holds of a semaphore, in order of their grants. Too many are one too
-// many at the grant of the last of them: so a window needs the earlier holds that had not ended then.
+// permitsAreLinearizable checks the holds of a semaphore, in order of their grants.
 func permitsAreLinearizable(h *History, tries []int, most int) bool {
-	var window []int
-	for part := range slices.Chunk(tries, windowSize) {
-		begin := h.Tries[part[0]].Return
-		window = slices.DeleteFunc(window, func(i int) bool { return h.Tries[i].End < begin })
-		window = append(window, part...)
-		var calls []porcupine.Operation
-		for _, i := range window {
-			t := h.Tries[i]
-			calls = append(calls, operation(1, t.Call, t.Return), operation(-1, t.End, t.Unlocked))
-		}
-		if !porcupine.CheckOperations(permitModel(most), calls) {
-			return false
-		}
-	}
-	return true
+	return holdsAreLinearizable(h, tries, permitModel(most), func(t Try) []porcupine.Operation {
+		return []porcupine.Operation{operation(1, t.Call, t.Return), operation(-1, t.End, t.Unlocked)}
+	})
 }
 
 // reused is S4. Callers begin with a slot at random, so one that is free is found before manyGrants others.

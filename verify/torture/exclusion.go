@@ -115,8 +115,15 @@ func callsOf(t Try) []porcupine.Operation {
 //
 // Two holds conflict if what their processes knew overlaps where one was alone, and only then:
 // otherwise each can be taken at its grant, shared when it was to be, and given back at the end of that
-// knowledge. So a window needs, besides its own, the earlier holds that had not ended when it begins.
+// knowledge.
 func lockIsLinearizable(h *History, tries []int) bool {
+	return holdsAreLinearizable(h, tries, lockModel, callsOf)
+}
+
+// holdsAreLinearizable checks holds, in order of their grants, window by window. What is wrong shows at the
+// grant of the last hold that is part of it: so a window needs, besides its own, the earlier holds that
+// had not ended when it begins.
+func holdsAreLinearizable(h *History, tries []int, model porcupine.Model, callsOf func(Try) []porcupine.Operation) bool {
 	var window []int
 	for part := range slices.Chunk(tries, windowSize) {
 		begin := h.Tries[part[0]].Return
@@ -126,7 +133,7 @@ func lockIsLinearizable(h *History, tries []int) bool {
 		for _, i := range window {
 			calls = append(calls, callsOf(h.Tries[i])...)
 		}
-		if !porcupine.CheckOperations(lockModel, calls) {
+		if !porcupine.CheckOperations(model, calls) {
 			return false
 		}
 	}
