@@ -55,67 +55,77 @@ func (s submittingServer) Submit(ctx context.Context, r pool.Receiver, args ...a
 	go func() { r.Receive(s.Do(context.WithoutCancel(ctx), args...)) }()
 }
 
-// 250 callers ask at once for locks of their own, and then again. With a TTL of a
-// second the nodes need longer for their commands than the node timeout: then the time depends on
-// the order in which goroutines run, and is mostly 1.3 times what the nodes need, and rarely twice. (If
-// timeouts did not grow with what nodes need, it would not end.)
-func TestUnderOverloadLocksAreGrantedAtAThirdOfTheRateOfTheNodesAtLeast(t *testing.T) {
-	const callers, rounds, cost = 250, 10, 1600 * time.Microsecond
+// With a TTL of a second the nodes need longer for their commands than the node timeout. Then the time
+// depends on the order in which goroutines run: it is mostly 1.3 times what the nodes need, and of some
+// hundred runs one takes twice that. So a second run may show it. (If timeouts did not grow with what
+// nodes need, no run would end.)
+func TestUnderOverloadLocksAreGrantedAtHalfTheRateOfTheNodesAtLeast(t *testing.T) {
 	for kind, client := range map[string]func(*busyServer) pool.Pool{
 		"plain":     func(s *busyServer) pool.Pool { return s },
 		"pipelined": func(s *busyServer) pool.Pool { return submittingServer{s} },
 	} {
 		for _, ttl := range []time.Duration{8 * time.Second, time.Second} {
 			t.Run(fmt.Sprint(kind, " ", ttl), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var pools []pool.Pool
-					nodes, _ := fakenode.Pools(3)
-					for _, n := range nodes {
-						pools = append(pools, client(&busyServer{Node: n, cost: cost}))
-					}
-					l, err := New(pools, WithTTL(ttl))
-					if err != nil {
-						t.Fatal(err)
-					}
-					var all sync.WaitGroup
-					var failed int
-					var mu sync.Mutex
-					begun := time.Now()
-					ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-					defer cancel()
-					for i := range callers {
-						all.Go(func() {
-							for round := range rounds {
-								k, err := l.Lock(ctx, fmt.Sprint(round, i))
-								if err != nil {
-									t.Error(err)
-									return
-								}
-								if k.Unlock(context.Background()) != nil {
-									mu.Lock()
-									failed++
-									mu.Unlock()
-								}
-							}
-						})
-					}
-					all.Wait()
-					took := time.Since(begun)
-					commands := 0
-					for _, n := range nodes {
-						commands += len(n.Log())
-					}
-					t.Logf("%v, %d commands, %d unlocks failed", took, commands, failed)
-					if least := 2 * callers * rounds * cost; took > 3*least {
-						t.Errorf("it took %v, and the nodes need %v", took, least)
-					}
-					if err := l.Close(context.Background()); err != nil {
-						t.Error(err)
-					}
-				})
+				took, least := overload(t, client, ttl)
+				if ttl == time.Second && took > 2*least && took < 3*least {
+					took, least = overload(t, client, ttl)
+				}
+				if took > 2*least {
+					t.Errorf("it took %v, and the nodes need %v", took, least)
+				}
 			})
 		}
 	}
+}
+
+// overload has 250 callers ask at once for locks of their own, and then again. least is what the nodes
+// need for the commands.
+func overload(t *testing.T, client func(*busyServer) pool.Pool, ttl time.Duration) (took, least time.Duration) {
+	const callers, rounds, cost = 250, 10, 1600 * time.Microsecond
+	synctest.Test(t, func(t *testing.T) {
+		var pools []pool.Pool
+		nodes, _ := fakenode.Pools(3)
+		for _, n := range nodes {
+			pools = append(pools, client(&busyServer{Node: n, cost: cost}))
+		}
+		l, err := New(pools, WithTTL(ttl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		var failed int
+		var mu sync.Mutex
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		for i := range callers {
+			all.Go(func() {
+				for round := range rounds {
+					k, err := l.Lock(ctx, fmt.Sprint(round, i))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if k.Unlock(context.Background()) != nil {
+						mu.Lock()
+						failed++
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		all.Wait()
+		took = time.Since(begun)
+		commands := 0
+		for _, n := range nodes {
+			commands += len(n.Log())
+		}
+		t.Logf("%v, %d commands, %d unlocks failed", took, commands, failed)
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return took, 2 * callers * rounds * cost
 }
 
 func TestNodesThatAnswerSlowlyAreWaitedForLongerUnlessTheUserSaidForHowLong(t *testing.T) {
