@@ -198,8 +198,10 @@ func TestTooManyHoldersBetweenTwoWindowsAreFound(t *testing.T) {
 			t.Permit.Slot = i - (first - 2)
 			t.Name = slotName("semaphore A", t.Permit.Slot)
 			t.End, t.Unlocked = at+5*ms, at+6*ms
+		case i > first:
+			t.End = t.Return // none
 		case i != 3:
-			t.End = t.Return + 1 // a hold without length is none, and would be in no window
+			t.End = t.Return + 1 // one without length would be in no window
 		}
 	}
 	for _, v := range check(h) {
