@@ -127,6 +127,24 @@ func TestInABubbleAReleaseOfAnyNameWakesTheWaiterForSeveral(t *testing.T) {
 	}
 }
 
+func TestInABubbleTheReleaseOfASetWakesTheWaiterForOneOfItsNames(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		set := q.lockAll(q.rival, []string{"a", "b", "c"}, redlock.WithKeepAlive())
+		pending := q.ours.LockAsync(background, "b", redlock.WithRetryDelay(time.Minute, time.Minute))
+		time.Sleep(time.Second)
+		begun := time.Now()
+		mustUnlock(q, set)
+		lock, err := pending.Wait(background)
+		if err != nil {
+			q.Fatal(err)
+		}
+		if took := time.Since(begun); took > time.Second {
+			q.Errorf("it was woken after %v", took)
+		}
+		mustUnlock(q, lock)
+	})
+}
+
 // Sets that overlap, in whatever order, make progress.
 func TestInABubbleOverlappingSetsDoNotBlockEachOther(t *testing.T) {
 	sets := [][]string{{"a", "b"}, {"b", "a"}, {"a", "b", "c"}, {"c", "a"}, {"b"}}

@@ -60,33 +60,40 @@ func TestNoSlotHasTwoHolders(t *testing.T) {
 // A reply that is lost costs no second slot, whichever is free by then.
 func TestAnAttemptThatIsSentAgainHasTheSlotThatItHas(t *testing.T) {
 	oneMaster(t, func(t *testing.T, s *redisproc.Server, ask func(node.Verb, node.Entry, time.Duration, node.WaiterFlag) node.Answer) {
-		slots := node.NewSlots("jobs/", "jobs/0", "jobs/1", "jobs/2")
-		anyOf := func(value string, first int) node.Entry { return node.NewEntry("", value).AnyOf(slots, first) }
-		if a := ask(node.Acquire, anyOf("two", 1), time.Hour, node.WaiterFlag{}); a.Status != node.Granted || a.Index != 1 || a.Found {
-			t.Fatalf("%+v", a)
-		}
-		if a := ask(node.Acquire, anyOf("one", 1), time.Hour, node.WaiterFlag{}); a.Status != node.Granted || a.Index != 2 {
-			t.Fatalf("%+v", a)
-		}
-		if a := ask(node.Release, anyOf("two", 0), 0, node.WaiterFlag{}); a.Status != node.Deleted {
-			t.Fatalf("%+v", a)
-		}
-		for first := range 3 { // 0 and 1 are free
-			if a := ask(node.Acquire, anyOf("one", first), time.Hour, node.WaiterFlag{}); a.Status != node.Granted || a.Index != 2 || !a.Found {
-				t.Errorf("first %d: %+v", first, a)
+		for _, right := range []string{"-mget", "+mget"} { // without it each slot is read by itself
+			for _, command := range [][]string{{"ACL", "SETUSER", "default", right}, {"FLUSHALL"}} {
+				if _, err := s.Do(command...); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		ask(node.Acquire, anyOf("three", 0), time.Minute, node.WaiterFlag{})
-		ask(node.Acquire, anyOf("four", 0), 30*time.Minute, node.WaiterFlag{})
-		a := ask(node.AcquireOrFlag, anyOf("five", 0), time.Hour, node.WaiterFlag{ID: "me.1", TTL: time.Minute})
-		if a.Status != node.Taken || a.TTL > time.Minute {
-			t.Errorf("%+v, want that one is free after a minute", a)
-		}
-		if flag, err := s.Do("GET", "{jobs/}:wait"); flag != "me.1" {
-			t.Errorf("flag %v, %v", flag, err)
-		}
-		if a := ask(node.Release, anyOf("one", 0).Chosen(2), 0, node.WaiterFlag{ID: "other"}); a.Status != node.Deleted || a.NextWaiter != "me.1" {
-			t.Errorf("%+v, want that the waiter is notified", a)
+			slots := node.NewSlots("jobs/", "jobs/0", "jobs/1", "jobs/2")
+			anyOf := func(value string, first int) node.Entry { return node.NewEntry("", value).AnyOf(slots, first) }
+			if a := ask(node.Acquire, anyOf("two", 1), time.Hour, node.WaiterFlag{}); a.Status != node.Granted || a.Index != 1 || a.Found {
+				t.Fatalf("%+v", a)
+			}
+			if a := ask(node.Acquire, anyOf("one", 1), time.Hour, node.WaiterFlag{}); a.Status != node.Granted || a.Index != 2 {
+				t.Fatalf("%+v", a)
+			}
+			if a := ask(node.Release, anyOf("two", 0), 0, node.WaiterFlag{}); a.Status != node.Deleted {
+				t.Fatalf("%+v", a)
+			}
+			for first := range 3 { // 0 and 1 are free
+				if a := ask(node.Acquire, anyOf("one", first), time.Hour, node.WaiterFlag{}); a.Status != node.Granted || a.Index != 2 || !a.Found {
+					t.Errorf("first %d: %+v", first, a)
+				}
+			}
+			ask(node.Acquire, anyOf("three", 0), time.Minute, node.WaiterFlag{})
+			ask(node.Acquire, anyOf("four", 0), 30*time.Minute, node.WaiterFlag{})
+			a := ask(node.AcquireOrFlag, anyOf("five", 0), time.Hour, node.WaiterFlag{ID: "me.1", TTL: time.Minute})
+			if a.Status != node.Taken || a.TTL > time.Minute {
+				t.Errorf("%+v, want that one is free after a minute", a)
+			}
+			if flag, err := s.Do("GET", "{jobs/}:wait"); flag != "me.1" {
+				t.Errorf("flag %v, %v", flag, err)
+			}
+			if a := ask(node.Release, anyOf("one", 0).Chosen(2), 0, node.WaiterFlag{ID: "other"}); a.Status != node.Deleted || a.NextWaiter != "me.1" {
+				t.Errorf("%+v, want that the waiter is notified", a)
+			}
 		}
 	})
 }
