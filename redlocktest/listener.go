@@ -16,6 +16,7 @@ type listener interface {
 	open() error // accept connections, always on the same address
 	shut()       // accept no more connections and cut the existing ones
 	wait()       // return when no goroutine of it is left
+	close()      // shut for good
 }
 
 type listenFunc func(number int, serve func(net.Conn) bool) (listener, error)
@@ -52,5 +53,6 @@ func (l *inMemory) dial(ctx context.Context) (net.Conn, error) {
 func (l *inMemory) open() error { return nil }
 
 // miniredis closes the node's connections, so there is nothing to do.
-func (l *inMemory) shut() {}
-func (l *inMemory) wait() {}
+func (l *inMemory) shut()  {}
+func (l *inMemory) wait()  {}
+func (l *inMemory) close() {}

@@ -53,7 +53,7 @@ func newNode(t TB, number int, listen listenFunc) (*Node, error) {
 	}
 	n.listener = l
 	if err := n.boot(false); err != nil {
-		l.shut()
+		l.close()
 		return nil, err
 	}
 	return n, nil
@@ -87,8 +87,9 @@ func (n *Node) Stop() {
 // everything. Its script cache is empty, as after every start of a server. Keys that expired
 // meanwhile are gone. Starting a running node does nothing.
 //
-// An error means that another process took the port. With a cluster of New it fails the test as
-// well, so call Start from the test's goroutine.
+// An error means that another process took the port: on Linux only one that was told to use it,
+// since a stopped node keeps its port reserved. With a cluster of New it fails the test as well,
+// so call Start from the test's goroutine.
 func (n *Node) Start() error { return n.start(false) }
 
 // StartEmpty starts the node without its data, like a server without persistence. It stops a
@@ -119,6 +120,7 @@ func (n *Node) close() {
 	n.lifecycle.Lock()
 	defer n.lifecycle.Unlock()
 	n.halt()
+	n.listener.close()
 	n.closed = true
 }
 

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/port"
 )
 
 // tcp is a listener with a socket. Each connection is copied to and from one in memory, so that
@@ -17,6 +18,7 @@ import (
 type tcp struct {
 	address string
 	serve   func(net.Conn) bool
+	release func() // of the port
 
 	mu    sync.Mutex // protects what follows
 	l     net.Listener
@@ -25,26 +27,23 @@ type tcp struct {
 	copying sync.WaitGroup
 }
 
-// listenTCP chooses a port and always uses that port.
-//
-// The port is below the range from which the kernel takes the local ports of
-// outgoing connections (32768 and up on Linux, 49152 elsewhere): in that range
-// the port of a stopped node would sooner or later be the local end of some
-// client's connection, and the node could not start again.
+// listenTCP reserves a port and always uses that port.
 func listenTCP(_ int, serve func(net.Conn) bool) (listener, error) {
-	var last error
-	for range 100 {
-		var t listener
-		if t, last = listenAt(16000+rand.IntN(16000), serve); last == nil {
-			return t, nil
-		}
+	reserved, err := port.Reserve()
+	if err != nil {
+		return nil, fmt.Errorf("redlocktest: %w", err)
 	}
-	return nil, fmt.Errorf("redlocktest: find a free port: %w", last)
+	t := &tcp{address: reserved.Addr(), serve: serve, release: reserved.Release}
+	if err := t.listen(); err != nil {
+		reserved.Release()
+		return nil, fmt.Errorf("redlocktest: %w", err)
+	}
+	return t, nil
 }
 
 // listenAt uses a port that was chosen.
 func listenAt(port int, serve func(net.Conn) bool) (listener, error) {
-	t := &tcp{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), serve: serve}
+	t := &tcp{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), serve: serve, release: func() {}}
 	if err := t.listen(); err != nil {
 		return nil, fmt.Errorf("redlocktest: %w", err)
 	}
@@ -157,3 +156,8 @@ func (t *tcp) shut() {
 }
 
 func (t *tcp) wait() { t.copying.Wait() }
+
+func (t *tcp) close() {
+	t.shut()
+	t.release()
+}

@@ -3,30 +3,9 @@ package redisproc
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"strconv"
 	"strings"
 	"time"
 )
-
-// freePort returns a port below the range from which the kernel takes the
-// local ports of outgoing connections (32768 and up on Linux, 49152 elsewhere).
-// In that range the port of a killed server would sooner or later be the local
-// end of some client's connection, and the server could not come back on it.
-func freePort() (int, error) {
-	var last error
-	for range 100 {
-		port := 16000 + rand.IntN(16000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			last = err
-			continue
-		}
-		return port, l.Close()
-	}
-	return 0, fmt.Errorf("redisproc: find a free port: %w", last)
-}
 
 // awaitReady returns when p answers commands on the server's address, or an error if it will not.
 func (s *Server) awaitReady(p *process) error {

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/port"
 )
 
 // TB is the part of [testing.TB] that Start needs.
@@ -109,23 +111,24 @@ func find() (string, error) {
 	return filepath.Abs(path)
 }
 
-// launch starts a server on a free port. A port can be taken between choosing
-// it and the server's bind, so a few are tried.
+// launch starts a server on a free port that stays reserved for it. Where a port cannot be
+// reserved it can be taken before the server binds it, so a few are tried.
 func launch(binary, dir string, opts Options) (*Server, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = defaultTimeout
 	}
 	var failed error
 	for range 5 {
-		port, err := freePort()
+		reserved, err := port.Reserve()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("redisproc: %w", err)
 		}
-		s := newServer(binary, dir, port, opts)
+		s := newServer(binary, dir, reserved, opts)
 		err = s.start()
 		if err == nil {
 			return s, nil
 		}
+		reserved.Release()
 		failed = err
 		if !errors.Is(err, errPortTaken) {
 			break

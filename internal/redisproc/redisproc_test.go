@@ -92,7 +92,7 @@ func TestAPortThatWasTakenInBetweenIsReportedAsThat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(binary, t.TempDir(), other.Port, Options{Timeout: defaultTimeout})
+	s := newServer(binary, t.TempDir(), other.reserved, Options{Timeout: defaultTimeout})
 	if err := s.start(); !errors.Is(err, errPortTaken) {
 		t.Fatalf("%v, want %v", err, errPortTaken)
 	}

@@ -3,11 +3,12 @@ package redisproc
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+
+	"github.com/quorumlock/quorumlock/internal/port"
 )
 
 // Server is one redis-server process on 127.0.0.1. Its address stays the same
@@ -19,25 +20,27 @@ type Server struct {
 	// Port is the TCP port on 127.0.0.1.
 	Port int
 
-	tb     TB // nil for Launch
-	binary string
-	dir    string
-	ownDir bool
-	addr   string
-	opts   Options
+	tb       TB // nil for Launch
+	binary   string
+	dir      string
+	ownDir   bool
+	addr     string
+	reserved *port.Port
+	opts     Options
 
 	mu      sync.Mutex // protects what follows; never held by Do
 	proc    *process   // nil while killed
 	stopped bool
 }
 
-func newServer(binary, dir string, port int, opts Options) *Server {
+func newServer(binary, dir string, reserved *port.Port, opts Options) *Server {
 	return &Server{
-		Port:   port,
-		binary: binary,
-		dir:    dir,
-		addr:   net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		opts:   opts,
+		Port:     reserved.Number,
+		binary:   binary,
+		dir:      dir,
+		addr:     reserved.Addr(),
+		reserved: reserved,
+		opts:     opts,
 	}
 }
 
@@ -114,6 +117,7 @@ func (s *Server) Stop() {
 	defer s.mu.Unlock()
 	s.killLocked()
 	s.stopped = true
+	s.reserved.Release()
 	if s.ownDir {
 		_ = os.RemoveAll(s.dir)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/port"
 )
 
 // A server speaks RESP on 127.0.0.1 and behaves as its case needs.
@@ -34,9 +36,13 @@ type handler func(p *peer, args []string)
 // startServer starts a server that ends with the test.
 func startServer(tb testing.TB) *server {
 	tb.Helper()
+	reserved, err := port.Reserve()
+	if err != nil {
+		tb.Fatalf("the test's own server: %v", err)
+	}
 	s := &server{
 		tb:       tb,
-		addr:     "127.0.0.1:0",
+		addr:     reserved.Addr(),
 		conns:    make(map[net.Conn]*peer),
 		running:  make(chan struct{}),
 		handlers: make(map[string]handler),
@@ -50,11 +56,12 @@ func startServer(tb testing.TB) *server {
 		s.thaw()
 		s.stop()
 		s.serving.Wait()
+		reserved.Release()
 	})
 	return s
 }
 
-// listen starts to accept connections: at first on a free port, after stop on the same port.
+// listen starts to accept connections.
 func (s *server) listen() {
 	s.tb.Helper()
 	listener, err := net.Listen("tcp", s.addr)
@@ -62,7 +69,7 @@ func (s *server) listen() {
 		s.tb.Fatalf("the test's own server: %v", err)
 	}
 	s.mu.Lock()
-	s.listener, s.addr = listener, listener.Addr().String()
+	s.listener = listener
 	s.mu.Unlock()
 	s.serving.Add(1)
 	go s.accept(listener)

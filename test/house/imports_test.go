@@ -28,7 +28,7 @@ const root = "../.."
 // A package that is not listed is refused, so that a new one is entered here.
 var law = map[string][]string{
 	"pool":               {},
-	"pool/pooltest":      {"pool"},
+	"pool/pooltest":      {"pool", "internal/port"},
 	"pool/goredis":       {"pool", "internal/pipeline", "github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/auth", "github.com/redis/go-redis/v9/maintnotifications"},
 	"pool/redigo":        {"pool", "internal/pipeline", "github.com/gomodule/redigo/redis"},
 	"fence":              {},
@@ -49,13 +49,14 @@ var law = map[string][]string{
 	"internal/diagnosis": {"internal/node", "internal/quorum", "pool"},
 	"internal/register":  {"internal/node", "internal/fanout", "pool"},
 	"internal/fakenode":  {"internal/node/lua", "pool"},
-	"internal/redisproc": {},
+	"internal/port":      {},
+	"internal/redisproc": {"internal/port"},
 	"redlock": {
 		"internal/clock", "internal/random", "internal/quorum", "internal/node", "internal/fanout", "internal/lease", "internal/diagnosis", "internal/listen", "internal/register", "internal/slot", "internal/waiting", "pool",
 		"github.com/hashicorp/go-multierror",
 	},
 	"servers":     {"internal/redisproc", "redlocktest"},
-	"redlocktest": {"github.com/alicebob/miniredis/v2", "github.com/alicebob/miniredis/v2/server"},
+	"redlocktest": {"internal/port", "github.com/alicebob/miniredis/v2", "github.com/alicebob/miniredis/v2/server"},
 }
 
 // A folder is a package and what its files import.
