@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/port"
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 )
 
@@ -213,14 +215,13 @@ func TestRemedyForADatabaseThatTheServerDoesNotHave(t *testing.T) {
 func TestRemedyForACertificateThatIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	cert, key := selfSigned(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	secure, err := port.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	redisproc.Start(t, redisproc.Options{Args: append([]string{"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"}, healthy...)})
-	args := []string{"doctor", "--json", "--node", "rediss://127.0.0.1:" + port + "?dial_timeout=20s", "--ttl", "60s", "--node-timeout", "20s"}
+	t.Cleanup(secure.Release)
+	redisproc.Start(t, redisproc.Options{Args: append([]string{"--tls-port", strconv.Itoa(secure.Number), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"}, healthy...)})
+	args := []string{"doctor", "--json", "--node", "rediss://" + secure.Addr() + "?dial_timeout=20s", "--ttl", "60s", "--node-timeout", "20s"}
 	remedy := wantRemedy(t, findings(t, start(t, args...)), "reachable", "certificate")
 	_, flags, found := strings.Cut(remedy, ", as in --tls-ca FILE")
 	if !found || flags != "" {

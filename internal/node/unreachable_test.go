@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorumlock/quorumlock/internal/port"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -93,12 +94,12 @@ func TestErrorsThatAreNoRepliesHaveACauseAndARemedy(t *testing.T) {
 	mutual := overTLS(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert})
 	plain := serve(t, func(conn net.Conn) { fmt.Fprint(conn, "-ERR Protocol error\r\n") })
 	closing := serve(t, func(net.Conn) {})
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := port.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
-	_, refused := net.Dial("tcp", closed.Addr().String())
+	defer closed.Release()
+	_, refused := net.Dial("tcp", closed.Addr())
 	_, noSocket := net.Dial("unix", filepath.Join(t.TempDir(), "redis.sock"))
 	conn, err := net.Dial("tcp", closing)
 	if err != nil {

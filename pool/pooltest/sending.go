@@ -3,9 +3,9 @@ package pooltest
 import (
 	"errors"
 	"fmt"
-	"net"
 	"testing"
 
+	"github.com/quorumlock/quorumlock/internal/port"
 	"github.com/quorumlock/quorumlock/pool"
 )
 
@@ -66,13 +66,12 @@ func nonsense(tb testing.TB, open Opener) {
 }
 
 func refused(tb testing.TB, open Opener) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	reserved, err := port.Reserve()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	addr := listener.Addr().String()
-	listener.Close()
-	p := open(tb, addr)
+	defer reserved.Release()
+	p := open(tb, reserved.Addr())
 	o := attempt(p, "SET", "key", "value")
 	if o.err == nil {
 		tb.Fatalf("got %#v from a port without a server", o.reply)

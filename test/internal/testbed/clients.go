@@ -10,6 +10,7 @@ import (
 	goredisv9 "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/quorumlock/quorumlock/internal/port"
 	"github.com/quorumlock/quorumlock/pool"
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/redigo"
@@ -80,12 +81,12 @@ func RedigoDial(addr string, dial DialFunc, opts ...redis.DialOption) func(conte
 
 // ClosedAddr returns an address without a server.
 func ClosedAddr(t testing.TB) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	reserved, err := port.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(reserved.Release)
+	return reserved.Addr()
 }
 
 // Patience returns a context that ends soon enough for a test that hangs.
