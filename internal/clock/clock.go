@@ -17,14 +17,19 @@ type Reading struct {
 // Since is the time that passed from earlier to r: the larger of the differences of the
 // monotonic and the wall clock.
 func (r Reading) Since(earlier Reading) time.Duration {
-	return max(r.Mono-earlier.Mono, r.Wall.Round(0).Sub(earlier.Wall.Round(0)))
+	return max(r.Mono-earlier.Mono, r.wallSince(earlier))
 }
 
 // Skew is how much further the wall clock went than the monotonic clock from earlier to r.
 // It is about zero. If the machine was suspended it is the length of the suspend. If the wall clock was
 // set it is the step, which may be negative.
 func (r Reading) Skew(earlier Reading) time.Duration {
-	return r.Wall.Round(0).Sub(earlier.Wall.Round(0)) - (r.Mono - earlier.Mono)
+	return r.wallSince(earlier) - (r.Mono - earlier.Mono)
+}
+
+// wallSince compares Unix times: Sub would compare the monotonic clock's.
+func (r Reading) wallSince(earlier Reading) time.Duration {
+	return time.Duration(r.Wall.UnixNano() - earlier.Wall.UnixNano())
 }
 
 // Clock is a source of readings. It is safe for concurrent use.
