@@ -552,6 +552,36 @@ func TestVersionsGrowThoughTheClocksOfTheMastersGoBack(t *testing.T) {
 	})
 }
 
+// Masters that have forgotten a path are asked for their time, one of them or all.
+func TestVersionsGrowWhereMastersHaveForgottenThePath(t *testing.T) {
+	for _, forgetful := range []int{1, 3} {
+		inBubble(t, 3, func(f *fixture) {
+			f.publish("config", "one")
+			last := f.publish("config", "two")
+			for _, n := range f.nodes[:forgetful] {
+				n.Flush()
+			}
+			f.faults(fakenode.Faults{Refuse: true}, 2) // so that one which has forgotten answers
+			if v := f.publish("config", "three"); v.Compare(last) <= 0 {
+				f.Errorf("version %v comes after %v", v, last)
+			}
+			f.latest("config", "three")
+		})
+	}
+}
+
+func TestAPublishTakesTwoTripsWhereThePathIsKnown(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		for _, trips := range []int{3, 2, 2} {
+			sent := f.nodes[0].Sent()
+			f.publish("config", "value")
+			if n := f.nodes[0].Sent() - sent; n != trips {
+				f.Errorf("%d commands for a node, want %d", n, trips)
+			}
+		}
+	})
+}
+
 // Two masters of three forget, and the third has an earlier value.
 func TestAWatcherIsNotToldOfAnEarlierValueThanBefore(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {

@@ -232,7 +232,9 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 			return e.value, nil
 		}
 		return nil, nil
-	case "PTTL": // the same
+	case "GETRANGE": // of what a published value begins with
+		return n.record(args[1].(string)).begins(), nil
+	case "PTTL": // of a check
 		if e, ok := n.get(args[1].(string)); ok {
 			return time.Until(e.expires).Milliseconds(), nil
 		}

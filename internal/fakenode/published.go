@@ -62,9 +62,6 @@ func (r record) rest() (left int64, text string) {
 func (n *Node) read(script lua.Call, f Faults) (any, error) {
 	r := n.record(script.Key("value"))
 	left, text := r.rest()
-	if script.Script == lua.Read && script.Arg("text") == int64(0) {
-		left, text = 0, ""
-	}
 	reply := []any{r.begins(), left, text, time.Now().Add(f.Ahead).UnixMicro()}
 	if script.Script == lua.Read {
 		return reply, nil

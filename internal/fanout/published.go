@@ -7,10 +7,15 @@ import (
 	"github.com/quorumlock/quorumlock/internal/node"
 )
 
-// ReadPublished asks every node what is published under key, for its version only if text is
-// false. It returns as Inspect does.
-func (g *Group) ReadPublished(ctx context.Context, key string, text bool, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
-	return g.ask(ctx, &query{request: node.NewRead(key, text), enough: enough, ended: ended}, timeout)
+// ReadPublished asks every node what is published under key. It returns as Inspect does.
+func (g *Group) ReadPublished(ctx context.Context, key string, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+	return g.ask(ctx, &query{request: node.NewRead(key), enough: enough, ended: ended}, timeout)
+}
+
+// ReadVersion asks every node for the version of what is published under key. It returns as Inspect
+// does.
+func (g *Group) ReadVersion(ctx context.Context, key string, timeout time.Duration, enough func([]node.Answer) bool, ended func()) []node.Answer {
+	return g.ask(ctx, &query{request: node.NewReadVersion(key), enough: enough, ended: ended}, timeout)
 }
 
 // ReadLed asks every node what the leader of an election has proclaimed, and which value holds its

@@ -15,7 +15,7 @@ import (
 type form uint8
 
 const (
-	native    form = iota // SET NX GET PX, or PING
+	native    form = iota // SET NX GET PX, GETRANGE, or PING
 	evalsha               // the script, by its hash
 	eval                  // the script, by its text, which also loads it
 	evalOnly              // the same, after the hash was refused
@@ -29,8 +29,11 @@ const (
 
 // preferred is the form to try first on a server that has all scripts.
 func (r *Request) preferred() form {
-	if r.Verb == Acquire && r.entry.scripts.guarded {
+	switch {
+	case r.Verb == Acquire && r.entry.scripts.guarded:
 		return evalsha
+	case r.readsVersion():
+		return native
 	}
 	return preferred[r.Verb]
 }
@@ -71,7 +74,7 @@ func (n *Node) form(r *Request) form {
 	}
 	kept := form(n.working[r.Verb].Load())
 	switch {
-	case r.preferred() == native && (r.Verb == ping || n.takesNative()): // a ping is no script
+	case r.preferred() == native && (!r.Verb.Takes() || n.takesNative()):
 		return native
 	case kept == native:
 		return n.run(r, evalsha, eval)
@@ -111,7 +114,7 @@ func (n *Node) learn(r *Request, f form, err error) (next form, again bool) {
 	switch {
 	case err == nil:
 		n.noteWorked(r, f)
-	case f == native && r.Verb != ping && refusesNative(err):
+	case f == native && r.Verb.Takes() && refusesNative(err):
 		n.noNative.Store(true)
 		if r.Verb == AcquireOrFlag {
 			return n.shortForm(r), true

@@ -34,9 +34,9 @@ type Publication struct {
 
 // published is the part of an Entry that is about a published value.
 type published struct {
-	key  string // of the value: see ValueKey
-	led  bool   // the lock of the writer matters, too
-	text bool   // Read: the text is asked for
+	key     string // of the value: see ValueKey
+	led     bool   // the lock of the writer matters, too
+	version bool   // Read: nothing else is asked for
 	Publication
 }
 
@@ -45,16 +45,21 @@ type published struct {
 func ValueKey(path string) string  { return SideKey(path, "value") }
 func LeaderKey(path string) string { return SideKey(path, "leader") }
 
-// NewRead returns a request to read what is published under a key, its version only if text is
-// false.
-func NewRead(key string, text bool) *Request {
-	return newPublished(Read, NewEntry(key, ""), published{key: key, text: text}, 0)
+// NewRead returns a request to read what is published under a key.
+func NewRead(key string) *Request {
+	return newPublished(Read, NewEntry(key, ""), published{key: key}, 0)
+}
+
+// NewReadVersion returns a request to read the version of what is published under a key. That
+// needs no script. What is no published value has no version.
+func NewReadVersion(key string) *Request {
+	return newPublished(Read, NewEntry(key, ""), published{key: key, version: true}, 0)
 }
 
 // NewReadLed returns a request to read what the leader of an election has proclaimed, and which
 // value holds its lock, whose key is lock. It leaves the flag of a watcher if flagTTL is not 0.
 func NewReadLed(lock string, flagTTL time.Duration) *Request {
-	return newPublished(Read, NewEntry(lock, ""), published{key: LeaderKey(lock), led: true, text: true}, flagTTL)
+	return newPublished(Read, NewEntry(lock, ""), published{key: LeaderKey(lock), led: true}, flagTTL)
 }
 
 // NewPublish returns a request to store p under a key, if its version is larger than the one
@@ -91,7 +96,7 @@ func (r *Request) publishedArgs(to []any, script lua.Script, flag *WaiterFlag) [
 	p := r.entry.rare.published
 	switch script {
 	case lua.Read:
-		return append(to, int64(1), p.key, flagArg(p.text))
+		return append(to, int64(1), p.key)
 	case lua.ReadLed:
 		return append(to, int64(3), r.entry.key, p.key, SideKey(r.entry.Key(), "wait"), millis(flag.TTL))
 	case lua.PublishHeld:
@@ -118,9 +123,27 @@ func flagArg(set bool) int64 {
 	return 0
 }
 
+// readsVersion reports whether the request is of NewReadVersion.
+func (r *Request) readsVersion() bool { return r.Verb == Read && r.entry.rare.published.version }
+
+// versionIn reads the reply to NewReadVersion.
+func (r *Request) versionIn(reply any) (a Answer) {
+	header, ok := reply.(string)
+	if !ok {
+		return r.unexpected(reply)
+	}
+	a.Status = Absent
+	if record, ok := recordOf(header, int64(0), ""); ok {
+		a.setRecord(record)
+	}
+	return a
+}
+
 // readPublished reads the reply of that script.
 func (r *Request) readPublished(reply any) Answer {
 	switch {
+	case r.readsVersion():
+		return r.versionIn(reply)
 	case r.Verb == Publish && reply == int64(1):
 		return Answer{Status: Granted}
 	case r.Verb == Publish && reply == int64(lua.NotHeld):

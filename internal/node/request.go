@@ -2,6 +2,8 @@ package node
 
 import (
 	"time"
+
+	"github.com/quorumlock/quorumlock/internal/node/lua"
 )
 
 // Verb is what a request asks of a node.
@@ -118,6 +120,8 @@ func (r *Request) args(to []any, f form) []any {
 	switch {
 	case r.Verb == ping:
 		return append(to, "PING")
+	case f == native && r.Verb == Read:
+		return append(to, "GETRANGE", r.entry.rare.published.key, int64(0), int64(lua.HeaderLength-1))
 	case f == native:
 		return append(to, "SET", r.entry.key, r.entry.value, "NX", "GET", "PX", r.ttl)
 	case f == setIfeq && r.Verb == Swap:

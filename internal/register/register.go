@@ -82,7 +82,7 @@ func (r *Registers) Read(ctx context.Context, op, path string) (Value, error) {
 	}
 	key := node.ValueKey(lock)
 	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
-		return r.Group.ReadPublished(ctx, key, true, r.Timeout, r.majorityAnswered, ended)
+		return r.Group.ReadPublished(ctx, key, r.Timeout, r.majorityAnswered, ended)
 	})
 	if err != nil {
 		return Value{}, err
@@ -126,7 +126,7 @@ func (r *Registers) askAll(ctx context.Context, key string, answers []node.Answe
 	every := func(again []node.Answer) bool {
 		return answered(again) == len(again) || largest(again).Version != (node.Version{}) && r.majorityAnswered(again)
 	}
-	if again := r.Group.ReadPublished(short, key, true, r.Timeout, every, r.Leave); again != nil && r.majorityAnswered(again) {
+	if again := r.Group.ReadPublished(short, key, r.Timeout, every, r.Leave); again != nil && r.majorityAnswered(again) {
 		return again
 	}
 	return answers

@@ -36,8 +36,8 @@ func randomWriter() int64 {
 	return int64(binary.BigEndian.Uint64(b[:]) % numbers)
 }
 
-// next is a version that is larger than one that was seen. It begins with the time of a node: so
-// versions go on growing where all nodes have forgotten the path.
+// next is a version that is larger than one that was seen. It begins with the time of a node, if
+// that was asked for and is larger: so versions go on growing where nodes have forgotten the path.
 func next(seen node.Version, micros, writer int64) node.Version {
 	if micros > seen.Term {
 		return node.Version{Term: micros, Writer: writer}
@@ -54,23 +54,14 @@ func (r *Registers) Publish(ctx context.Context, op, path, text string, retentio
 		return node.Version{}, err
 	}
 	key := node.ValueKey(lock)
-	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
-		return r.Group.ReadPublished(ctx, key, false, r.Timeout, r.majorityAnswered, ended)
-	})
+	v, err := r.larger(ctx, op, path, key)
 	if err != nil {
 		return node.Version{}, err
 	}
-	var micros int64
-	for _, a := range answers {
-		if a.Err == nil {
-			micros = max(micros, a.Micros)
-		}
-	}
-	v := next(largest(answers).Version, micros, randomWriter())
 	if err := r.Enter(); err != nil {
 		return node.Version{}, err
 	}
-	all := everyone(len(answers))
+	all := everyone(r.Group.Len())
 	stored := r.Group.Publish(ctx, key, nil, publication(v, text, retention), nil, r.Timeout, func(answers []node.Answer) bool {
 		return taken(answers, all) >= r.Group.Majority()
 	}, nil, r.Leave)
@@ -81,6 +72,42 @@ func (r *Registers) Publish(ctx context.Context, op, path, text string, retentio
 		return node.Version{}, r.Failed(op, path, taken(stored, all), stored)
 	}
 	return v, nil
+}
+
+// larger is a version that is larger than all that a majority knows. Nodes that know none are asked
+// again, for their time: the path is new, or they have forgotten it.
+func (r *Registers) larger(ctx context.Context, op, path, key string) (node.Version, error) {
+	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
+		return r.Group.ReadVersion(ctx, key, r.Timeout, r.majorityAnswered, ended)
+	})
+	if err != nil {
+		return node.Version{}, err
+	}
+	if !known(answers) {
+		answers, err = r.ask(ctx, op, path, func(ended func()) []node.Answer {
+			return r.Group.ReadPublished(ctx, key, r.Timeout, r.majorityAnswered, ended)
+		})
+		if err != nil {
+			return node.Version{}, err
+		}
+	}
+	var micros int64
+	for _, a := range answers {
+		if a.Err == nil {
+			micros = max(micros, a.Micros)
+		}
+	}
+	return next(largest(answers).Version, micros, randomWriter()), nil
+}
+
+// known reports whether all nodes that answered know a version.
+func known(answers []node.Answer) bool {
+	for _, a := range answers {
+		if a.Err == nil && a.Record().Version == (node.Version{}) {
+			return false
+		}
+	}
+	return true
 }
 
 func everyone(n int) []bool {

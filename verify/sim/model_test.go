@@ -190,7 +190,7 @@ func compare(t *testing.T, asModel *modelPool) {
 		}
 	}
 	for _, kind := range []string{"lock <nil>", "lock string", "lock int64", "lock []interface {}", "extend int64", "extend string",
-		"unlock int64", "unlock string", "inspect []interface {}", "read []interface {}", "publish []interface {}",
+		"unlock int64", "unlock string", "inspect []interface {}", "read []interface {}", "read string", "publish []interface {}",
 		"guarded lock GUARDQUARANTINE", "guarded lock GUARDMISMATCH", "guarded lock <nil>", "guarded lock string", "guarded lock int64"} {
 		if kinds[kind] == 0 {
 			t.Errorf("%q never came: %v", kind, kinds)

@@ -11,21 +11,11 @@ var valueMutants = []mutant{
 	{
 		name: "ONE_TRIP: a publish proposes the time, and repeats with a larger one",
 		edits: []edit{
-			{"internal/register/write.go", `	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
-		return r.Group.ReadPublished(ctx, key, false, r.Timeout, r.majorityAnswered, ended)
-	})
+			{"internal/register/write.go", `	v, err := r.larger(ctx, op, path, key)
 	if err != nil {
 		return node.Version{}, err
 	}
-	var micros int64
-	for _, a := range answers {
-		if a.Err == nil {
-			micros = max(micros, a.Micros)
-		}
-	}
-	v := next(largest(answers).Version, micros, randomWriter())
 `, "\tv := node.Version{Term: time.Now().UnixMicro(), Writer: randomWriter()}\nagain:\n"},
-			{"internal/register/write.go", "everyone(len(answers))", "everyone(r.Group.Len())"},
 			{"internal/register/write.go", "\tswitch {\n\tcase stored == nil:\n", `	refused := false
 	for _, a := range stored {
 		if record := a.Record(); a.Err == nil && a.Status == node.Superseded && record.Compare(v) > 0 {

@@ -120,6 +120,8 @@ func (n *server) do(args []any, publish func(channel, message string)) (reply an
 		}
 		c.call = lua.Known{Script: lua.Acquire}.Call(args[1:2], []any{args[2], args[6]})
 		return acquire(c), nil
+	case "GETRANGE": // key begin end
+		return c.redis(n.run, []string{verb, text(args[1]), text(args[2]), text(args[3])})
 	case "EVAL":
 		called = read(text(args[1]))
 		n.known[called.SHA] = called

@@ -46,9 +46,6 @@ func versionIn(begins string) string { return begins[:len(begins)/4*3] }
 
 func readValue(s command) any {
 	r := s.record()
-	if s.number("text") == 0 {
-		r.left, r.text = 0, ""
-	}
 	return []any{r.begins, r.left, r.text, s.micros}
 }
 

@@ -122,7 +122,10 @@ func aboutValue(random *rand.Rand, key string, lock *node.Entry) (r *node.Reques
 	in := func(n int) bool { return random.IntN(n) == 0 }
 	switch {
 	case in(4):
-		return node.NewRead(node.ValueKey(key), in(2)), false
+		if in(2) {
+			return node.NewReadVersion(node.ValueKey(key)), false
+		}
+		return node.NewRead(node.ValueKey(key)), false
 	case in(4):
 		return node.NewReadLed(key, time.Duration(random.IntN(2))*time.Hour), false
 	case in(2):

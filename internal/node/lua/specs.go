@@ -144,7 +144,7 @@ var specs = [Count]spec{
 		args:  words("locks value ttl first token tokenTTL waiter flagTTL ticket next last positionTTL count retake"),
 		reply: words("holder left index last first largest micros")},
 	ReleaseAny: {many: true, once: words("wait queue lease"), files: words("any drop_any release"), keys: words("lock"), args: words("locks value releaser ticket requeue")},
-	Read:       {files: words("record read"), keys: words("value"), args: words("text"), reply: words("record left text micros")},
+	Read:       {files: words("record read"), keys: words("value"), reply: words("record left text micros")},
 	ReadLed:    {files: words("readers held record read_led"), keys: words("lock value wait"), args: words("flagTTL"), reply: words("holder left record lives text micros")},
 	Publish:    {files: words("record publish"), keys: words("value"), args: words("record kept former"), reply: words("record left text")},
 	PublishHeld: {files: words("readers held if_held record publish"), keys: words("lock value"), args: words("value record kept former"),
