@@ -104,13 +104,22 @@ func (r Result) Readers() bool {
 // Split reports whether the round was lost without a winner, as far as the answers tell:
 // each of several contenders has taken the lock on some nodes, and rolls back. No value is
 // on more than half of the nodes that did not fail. On the nodes that have not answered the
-// value may be ours. Readers count as one value: no reader is on more nodes than all of them.
+// value may be ours. Readers count as one value: no reader is on more nodes than all of them. A node
+// without a free slot names the holder of the first: that says nothing to those who were granted none.
 func (r Result) Split() bool {
-	if r.round.request.Grant() == node.AnyKey { // contenders have taken different slots
-		return r.Outcome == quorum.Lost && r.Granted() > r.Yes
+	if r.Outcome != quorum.Lost {
+		return false
+	}
+	if r.round.request.Grant() == node.AnyKey {
+		switch granted := r.Granted(); {
+		case granted > r.Yes: // different slots
+			return true
+		case granted == 0:
+			return false
+		}
 	}
 	most := r.largestHolder()
-	return r.Outcome == quorum.Lost && most > 0 && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
+	return most > 0 && 2*most <= r.Nodes-r.Failed && r.Queued() == 0
 }
 
 // NoHolder reports whether it is certain that the lock is not held, although we won no

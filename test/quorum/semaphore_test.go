@@ -259,6 +259,25 @@ func TestInABubbleACallerWithMoreSlotsDoesNotWaitBehindOneWithFewer(t *testing.T
 	})
 }
 
+// Contenders have each slot on one node of the two that are up, and none has a majority. They go
+// meanwhile: the last of them, who asks again, has a slot.
+func TestInABubbleOneOfSeveralThatSplitTheNodesIsGrantedASlot(t *testing.T) {
+	inBubble(t, 3, func(q *quorumTest) {
+		nodes := q.Nodes()
+		nodes[0].Stop()
+		nodes[1].Hold("jobs/0", "a contender", 50*time.Millisecond)
+		nodes[2].Hold("jobs/0", "a second one", 50*time.Millisecond)
+		nodes[2].Hold("jobs/1", "a third one", 50*time.Millisecond)
+		p, err := q.semaphore(q.ours, 2).TryAcquire(background)
+		if err != nil {
+			q.Fatal(err)
+		}
+		if err := p.Release(background); err != nil {
+			q.Error(err)
+		}
+	})
+}
+
 // A waiter that was granted a slot is in nobody's way on a node that was down meanwhile.
 func TestInABubbleAWaiterThatWasGrantedASlotLeavesTheQueueOnEveryNode(t *testing.T) {
 	inBubble(t, 3, func(q *quorumTest) {
