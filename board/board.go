@@ -95,8 +95,7 @@ type Entry struct {
 
 // Publish stores a value of up to [MaxValue] bytes under a path, in place of the one before, and
 // notifies the watchers. It takes two round trips: it asks a majority for the version, and stores
-// the value with a larger one. A path that a master does not know takes a third. Of two that publish
-// at the same time one is the later.
+// the value with a larger one. Of two that publish at the same time one is the later.
 //
 // The error matches [redlock.ErrNoQuorum] if too few masters answered within the node timeout
 // ([redlock.WithNodeTimeout]), ctx.Err() if ctx ended first, and [redlock.ErrClosed] after Close

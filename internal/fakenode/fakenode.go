@@ -233,7 +233,8 @@ func (n *Node) execute(args []any, f Faults) (any, error) {
 		}
 		return nil, nil
 	case "GETRANGE": // of what a published value begins with
-		return n.record(args[1].(string)).begins(), nil
+		c := n.note(Command{Verb: verb, Does: "read version", Key: args[1].(string)})
+		return n.record(c.Key).begins(), nil
 	case "PTTL": // of a check
 		if e, ok := n.get(args[1].(string)); ok {
 			return time.Until(e.expires).Milliseconds(), nil

@@ -39,3 +39,12 @@ func (g *Group) Publish(ctx context.Context, key string, claim *Claim, p node.Pu
 	}
 	return g.ask(ctx, &query{request: node.NewPublish(key, lock, p), to: to, unasked: node.Superseded, enough: enough, every: every, ended: ended}, timeout)
 }
+
+// Micros is the time of the nodes, as the latest of those says that have stated it lately: see
+// node.Node.Micros. It is 0 if none has.
+func (g *Group) Micros() (latest int64) {
+	for _, n := range g.nodes {
+		latest = max(latest, n.Micros())
+	}
+	return latest
+}

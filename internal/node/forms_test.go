@@ -328,6 +328,32 @@ func TestRefusedScriptsNameTheOptionThatNeedsThem(t *testing.T) {
 	}
 }
 
+// What a published value needs is said whatever command of it is refused, with a script or without.
+func TestAValueThatMayNotBeReadNamesTheRights(t *testing.T) {
+	const key = "{path}:value"
+	for name, r := range map[string]*Request{"version": NewReadVersion(key), "value": NewRead(key), "publish": NewPublish(key, nil, Publication{})} {
+		for _, text := range refusalsOfForms {
+			refuse := func(args []any) error {
+				if args[0] == "GETRANGE" || isScript(args) {
+					return pool.Error(text)
+				}
+				return nil
+			}
+			onPicky(t, refuse, func(t *testing.T, p *pickyNode, n *Node) {
+				a := askRequest(n, r)
+				wantStatus(t, a, Failed)
+				want := "a published value"
+				if strings.HasPrefix(text, "NOPERM") {
+					want = "+getrange"
+				}
+				if !ends(a.Err) || !strings.Contains(Remedy(a.Err), want) {
+					t.Errorf("%s: %v, permanent %t: %s", name, a.Err, ends(a.Err), Remedy(a.Err))
+				}
+			})
+		}
+	}
+}
+
 // A text of megabytes under a lock's name is read once, and is no holder.
 func TestALongTextUnderALocksNameIsDataAndIsNotReadAgain(t *testing.T) {
 	onPicky(t, func([]any) error { return nil }, func(t *testing.T, p *pickyNode, n *Node) {

@@ -17,6 +17,7 @@ func rightsOf(option string) string {
 
 // Remedies that several refusals have.
 const (
+	rightsToPublish = optionPublished + " needs more rights than a lock: ACL SETUSER <user> +eval +evalsha +set +getrange +pttl +time +publish ~{<prefix>*}:* &{<prefix>*}:news; SECURITY.md lists all"
 	// rightsOfScripts is for servers that let a user run a script, but not the commands in it.
 	// See rightsOf for what is missing where that is known.
 	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair and of RLock, too"

@@ -82,7 +82,7 @@ func (n *Node) next(c *Call, s step, reply any, err error) (next step, a Answer,
 // error of the first one counts: the last ones are commands that few servers have.
 func (s step) failure(err error) error {
 	r := s.request
-	if err == nil || s.form == native && s.refused == nil || !refusesForm(r, err) && !(s.form == setIfeq && refusesNative(err)) {
+	if err == nil || s.form == native && r.Verb != Read && s.refused == nil || !refusesForm(r, err) && !(s.form == setIfeq && refusesNative(err)) {
 		return err
 	}
 	if s.refused != nil {
@@ -97,7 +97,7 @@ func (s step) failure(err error) error {
 	case r.entry.Grant() == Shared:
 		refused.option = optionShared
 	case r.Verb == Read, r.Verb == Publish:
-		refused.option = "a published value"
+		refused.option = optionPublished
 	case !r.Verb.Takes():
 	case r.entry.scripts.guarded:
 		refused.option = "WithRestartGuard"
@@ -109,7 +109,10 @@ func (s step) failure(err error) error {
 	return refused
 }
 
-const optionShared = "a lock that readers share"
+const (
+	optionShared    = "a lock that readers share"
+	optionPublished = "a published value"
+)
 
 // A formsRefused error is the error of a server that refuses all forms of a request.
 type formsRefused struct {
@@ -123,10 +126,14 @@ func (e *formsRefused) Unwrap() error { return e.error }
 func (e *formsRefused) cause(c cause) cause {
 	rights := refusalHas(e, "NOPERM") || refusalHas(e, "executing the script can't") || refusalHas(e, "ACL failure in script")
 	switch c.end = untilFixed; {
+	case e.option == optionPublished && rights:
+		c.remedy = rightsToPublish
 	case e.option != "" && rights:
 		c.remedy = rightsOf(e.option)
 	case e.option != "" && strings.Contains(strings.ToLower(errorReply(e)), "command called from"): // the script was run
 		c.remedy = e.option + " is not possible here: " + lacksCommand
+	case e.option == optionPublished:
+		c.remedy = e.option + " needs GETRANGE and scripts, and this server or a proxy before it refuses one of them: allow GETRANGE, EVAL and EVALSHA"
 	case e.option != "":
 		c.remedy = fmt.Sprintf("%s needs scripts, which this server or a proxy before it refuses: allow EVAL and EVALSHA, or lock without it", e.option)
 	case c.remedy == "", c.remedy == notOffered, c.remedy == lacksCommand, c.remedy == declaredKeys:

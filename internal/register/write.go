@@ -36,8 +36,8 @@ func randomWriter() int64 {
 	return int64(binary.BigEndian.Uint64(b[:]) % numbers)
 }
 
-// next is a version that is larger than one that was seen. It begins with the time of a node, if
-// that was asked for and is larger: so versions go on growing where nodes have forgotten the path.
+// next is a version that is larger than one that was seen. It begins with the time of a node: so
+// versions go on growing where nodes have forgotten the path, or what came last.
 func next(seen node.Version, micros, writer int64) node.Version {
 	if micros > seen.Term {
 		return node.Version{Term: micros, Writer: writer}
@@ -74,40 +74,21 @@ func (r *Registers) Publish(ctx context.Context, op, path, text string, retentio
 	return v, nil
 }
 
-// larger is a version that is larger than all that a majority knows. Nodes that know none are asked
-// again, for their time: the path is new, or they have forgotten it.
+// larger is a version that is larger than all that a majority knows. It begins with the time of a
+// node: the version of a node counts for nothing if that came back with data from before. No script
+// is needed for that while the time is known of which nodes have spoken.
 func (r *Registers) larger(ctx context.Context, op, path, key string) (node.Version, error) {
+	read := r.Group.ReadVersion
+	if r.Group.Micros() == 0 {
+		read = r.Group.ReadPublished
+	}
 	answers, err := r.ask(ctx, op, path, func(ended func()) []node.Answer {
-		return r.Group.ReadVersion(ctx, key, r.Timeout, r.majorityAnswered, ended)
+		return read(ctx, key, r.Timeout, r.majorityAnswered, ended)
 	})
 	if err != nil {
 		return node.Version{}, err
 	}
-	if !known(answers) {
-		answers, err = r.ask(ctx, op, path, func(ended func()) []node.Answer {
-			return r.Group.ReadPublished(ctx, key, r.Timeout, r.majorityAnswered, ended)
-		})
-		if err != nil {
-			return node.Version{}, err
-		}
-	}
-	var micros int64
-	for _, a := range answers {
-		if a.Err == nil {
-			micros = max(micros, a.Micros)
-		}
-	}
-	return next(largest(answers).Version, micros, randomWriter()), nil
-}
-
-// known reports whether all nodes that answered know a version.
-func known(answers []node.Answer) bool {
-	for _, a := range answers {
-		if a.Err == nil && a.Record().Version == (node.Version{}) {
-			return false
-		}
-	}
-	return true
+	return next(largest(answers).Version, r.Group.Micros(), randomWriter()), nil
 }
 
 func everyone(n int) []bool {

@@ -205,3 +205,37 @@ func TestAReaderWithoutTheRightToWriteSaysThatItCouldNotConfirm(t *testing.T) {
 		settle(t, readOnly)
 	})
 }
+
+// A master that restarts from its snapshot has earlier versions, and another one missed the last.
+func TestVersionsGrowWhereAMasterComesBackFromItsSnapshot(t *testing.T) {
+	t.Parallel()
+	all := startServers(t, 3, redisproc.Options{})
+	b := mustBoard(t, viaGoRedis.Locker(t, all.addrs()))
+	without := mustBoard(t, viaGoRedis.Locker(t, []string{all[0].Addr(), all[1].Addr(), closedAddr(t)}))
+	publish := func(b *board.Board, value string) board.Version {
+		t.Helper()
+		v, err := b.Publish(patience(t), "path", value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	publish(b, "one")
+	if _, err := all[0].Do("SAVE"); err != nil {
+		t.Fatal(err)
+	}
+	var last board.Version
+	for range 5 {
+		last = publish(without, "two")
+	}
+	_ = all[0].Restart()
+	_ = all[1].Freeze()
+	v := publish(b, "three")
+	_ = all[1].Thaw()
+	if v.Compare(last) <= 0 {
+		t.Errorf("version %v comes after %v", v, last)
+	}
+	if e, err := b.Latest(patience(t), "path"); err != nil || e.Value != "three" {
+		t.Errorf("the latest value is %q, %v", e.Value, err)
+	}
+}
