@@ -1,29 +1,10 @@
 package redlocktest
 
 import (
-	"context"
-	"net"
-	"syscall"
 	"testing"
-)
 
-// isFree reports whether a port is free for a socket that shares it with no other.
-func isFree(addr string) bool {
-	alone := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		outer := c.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
-		})
-		if outer != nil {
-			return outer
-		}
-		return err
-	}}
-	l, err := alone.Listen(context.Background(), "tcp", addr)
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
-}
+	"github.com/quorumlock/quorumlock/internal/port"
+)
 
 func TestAStoppedNodeKeepsItsPortUntilItsClusterIsClosed(t *testing.T) {
 	c, err := Start(2)
@@ -33,7 +14,7 @@ func TestAStoppedNodeKeepsItsPortUntilItsClusterIsClosed(t *testing.T) {
 	defer c.Close()
 	for _, n := range c.Nodes() {
 		n.Stop()
-		if isFree(n.Addr()) {
+		if port.IsFree(n.Addr()) {
 			t.Errorf("%s of a stopped node is free", n.Addr())
 		}
 		if err := n.Start(); err != nil {
@@ -42,7 +23,7 @@ func TestAStoppedNodeKeepsItsPortUntilItsClusterIsClosed(t *testing.T) {
 	}
 	c.Close()
 	for _, addr := range c.Addrs() {
-		if !isFree(addr) {
+		if !port.IsFree(addr) {
 			t.Errorf("%s of a closed cluster is taken", addr)
 		}
 	}

@@ -12,12 +12,14 @@ const OutOfCluster = "set cluster-enabled no in its configuration file and on it
 
 // rightsOf says which rights the user of an option needs besides those of every lock.
 func rightsOf(option string) string {
+	if option == optionPublished {
+		return option + " needs more rights than a lock: ACL SETUSER <user> +eval +evalsha +set +getrange +pttl +time +publish ~{<prefix>*}:* &{<prefix>*}:news; SECURITY.md lists all"
+	}
 	return option + " needs more rights than a lock without it: ACL SETUSER <user> +eval +evalsha " + purposeOf(option).of("<prefix>") + "; SECURITY.md lists all"
 }
 
 // Remedies that several refusals have.
 const (
-	rightsToPublish = optionPublished + " needs more rights than a lock: ACL SETUSER <user> +eval +evalsha +set +getrange +pttl +time +publish ~{<prefix>*}:* &{<prefix>*}:news; SECURITY.md lists all"
 	// rightsOfScripts is for servers that let a user run a script, but not the commands in it.
 	// See rightsOf for what is missing where that is known.
 	rightsOfScripts = "allow its ACL user the commands and keys of the scripts: SECURITY.md lists them, those of WithFair and of RLock, too"

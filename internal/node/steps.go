@@ -126,8 +126,6 @@ func (e *formsRefused) Unwrap() error { return e.error }
 func (e *formsRefused) cause(c cause) cause {
 	rights := refusalHas(e, "NOPERM") || refusalHas(e, "executing the script can't") || refusalHas(e, "ACL failure in script")
 	switch c.end = untilFixed; {
-	case e.option == optionPublished && rights:
-		c.remedy = rightsToPublish
 	case e.option != "" && rights:
 		c.remedy = rightsOf(e.option)
 	case e.option != "" && strings.Contains(strings.ToLower(errorReply(e)), "command called from"): // the script was run

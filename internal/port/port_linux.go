@@ -1,7 +1,9 @@
 package port
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"syscall"
 )
@@ -39,4 +41,22 @@ func bind(fd int) (int, error) {
 
 func failed(call string, err error) error {
 	return fmt.Errorf("reserve a port on 127.0.0.1: %w", os.NewSyscallError(call, err))
+}
+
+// IsFree, for tests, reports whether a port is free for a socket that shares it with no other.
+func IsFree(addr string) bool {
+	alone := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		outer := c.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
+		})
+		if outer != nil {
+			return outer
+		}
+		return err
+	}}
+	l, err := alone.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }

@@ -74,9 +74,9 @@ func (r *Registers) Publish(ctx context.Context, op, path, text string, retentio
 	return v, nil
 }
 
-// larger is a version that is larger than all that a majority knows. It begins with the time of a
-// node: the version of a node counts for nothing if that came back with data from before. No script
-// is needed for that while the time is known of which nodes have spoken.
+// larger is a version that is larger than all that a majority knows, and begins with the time of a
+// node: nodes that came back with earlier data know less than was stored. A node that ran a script
+// has stated its time, which is then known for a while. Else the read is a script, for that.
 func (r *Registers) larger(ctx context.Context, op, path, key string) (node.Version, error) {
 	read := r.Group.ReadVersion
 	if r.Group.Micros() == 0 {
