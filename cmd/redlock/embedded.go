@@ -89,7 +89,8 @@ func awaitEmbedded() (*nodes, error) {
 	}
 }
 
-// embeddedElsewhere returns the masters of "redlock masters", all of which start and end together.
+// embeddedElsewhere returns the masters of "redlock masters". They start in the order of their
+// ports, so all of them run once the last one does.
 func embeddedElsewhere() (*nodes, error) {
 	port, err := firstPort()
 	if err != nil {
@@ -99,7 +100,7 @@ func embeddedElsewhere() (*nodes, error) {
 	for i := range embeddedNodes {
 		addrs = append(addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
 	}
-	conn, err := net.DialTimeout("tcp", addrs[0], time.Second)
+	conn, err := net.DialTimeout("tcp", addrs[len(addrs)-1], time.Second)
 	if err != nil {
 		return nil, endWith(exitNoQuorum, errNotEmbedded)
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -173,14 +175,23 @@ func TestWhatCannotBePublishedIsRefusedInTheWordsOfTheCommandLine(t *testing.T) 
 
 func TestMastersInMemoryAreSharedByAllCommandsWithEmbedded(t *testing.T) {
 	t.Parallel()
-	port := portVariable + "=" + freePorts()
+	first, err := strconv.Atoi(freePorts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := fmt.Sprint(portVariable, "=", first)
 	sharing := func(args ...string) *process {
 		cmd := command(args...)
 		cmd.Env = append(cmd.Env, port)
 		return startCommand(t, cmd)
 	}
+	beginning, err := redlocktest.StartAt(first, embeddedNodes-1) // the last one is still to come
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := sharing("status", "--embedded", "x")
 	p.expectCode(exitNoQuorum)
+	beginning.Close()
 	p.expectSaid(`redlock status: --embedded: no masters in memory run on this machine: start "redlock masters" in another shell`)
 
 	early := sharing("status", "--embedded", "x") // of a shell that has just started the masters

@@ -252,3 +252,7 @@ type verdict struct {
 }
 
 func (v *verdict) Errorf(string, ...any) { v.failed = true }
+
+// wallClock returns the time by the clock that the servers count by, without the monotonic one.
+// The two part where a virtual machine is stopped for a moment, and its clock then set.
+func wallClock() time.Time { return time.Now().Round(0) }
