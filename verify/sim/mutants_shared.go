@@ -116,4 +116,14 @@ var sharedMutants = []mutant{
 		edits: []edit{{"internal/node/lua/join.lua", "redis.call('ZRANGE', KEYS.lock, '-1', '-1', 'WITHSCORES')[2]", "now + ARGV.ttl"}},
 		rule:  ownLease, runs: 2000, real: true, share: true,
 	},
+	{
+		name:  "release_all.lua deletes a set without looking who holds it",
+		edits: []edit{{"internal/node/lua/release_all.lua", "if redis.pcall('GETRANGE', KEYS.lock, '0', '512') ~= value then", "if not value then"}},
+		rule:  ownKeysOnly, runs: 2000, real: true, share: true,
+	},
+	{
+		name:  "leave_alone.lua says of a lock that others read that the reader has left",
+		edits: []edit{{"internal/node/lua/leave_alone.lua", "if two[1] == ARGV.value and not two[2] and not", "if two[1] and not"}},
+		rule:  ownLease, runs: 5000, real: true, share: true,
+	},
 }

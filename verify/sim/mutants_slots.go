@@ -70,19 +70,19 @@ var slotMutants = []mutant{
 	{
 		name: "any_free.lua grants a slot that is taken",
 		edits: []edit{
-			{"internal/node/lua/any_free.lua", "if not slot and not values[i] then", "if not slot then"},
+			{"internal/node/lua/any_free.lua", "if not values[at] then", "if true then"},
 			{"internal/node/lua/any_free.lua", "== CODE.free then", "and true then"}, // it has a value, or is no text
 		},
 		rule: ownKeysOnly, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "any.lua does not find the slot that the value has",
-		edits: []edit{{"internal/node/lua/any_free.lua", "local left\nfor n", "local left\nheld, slot = false, nil\nfor n"}},
+		edits: []edit{{"internal/node/lua/any_free.lua", "local left\nlocal at", "local left\nheld, slot = false, nil\nlocal at"}},
 		rule:  oneSlot, runs: 100, real: true, slots: true,
 	},
 	{
 		name:  "drop_any.lua deletes all slots",
-		edits: []edit{{"internal/node/lua/drop_any.lua", "if values[i] == ARGV.value then", "if values[i] then"}},
+		edits: []edit{{"internal/node/lua/drop_any.lua", "if value == ARGV.value then", "if value then"}},
 		rule:  ownKeysOnly, runs: 100, real: true, slots: true,
 	},
 	{

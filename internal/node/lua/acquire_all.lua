@@ -8,7 +8,8 @@
 --          CODE.tooLarge; index, which lock that is, counted from 1; others, see all_free.lua}.
 --          The holder is this value if all locks have had it before.
 if taken then
-  for i, KEYS in ipairs(locks) do
+  for i = 1, #keys do
+    local KEYS = lock(i)
     if KEYS.wait and looks[i].held and looks[i].held ~= ARGV.value then
       leaveFlag(KEYS)
       if KEYS.intent and string.sub(looks[i].held, 1, 4) == 'rs1:' then

@@ -13,7 +13,8 @@
 -- A script that fails may have set some of the keys: see halfDone in proof.go.
 local looks, others, mine, last = {}, {}, 0, 0
 local largest, micros, granted, taken, holder, left, queued, denied
-for i, KEYS in ipairs(locks) do
+for i = 1, #keys do
+  local KEYS = lock(i)
   local one = each(KEYS)
   looks[i], micros, granted = one, one.micros, one.granted
   last = math.max(last, one.last or 0)
@@ -39,11 +40,12 @@ for i, KEYS in ipairs(locks) do
     denied = denied or i
   end
 end
-if mine == #locks then
+if mine == #keys then
   taken, holder, left = 1, ARGV.value, 1
 end
 local function take()
-  for i, KEYS in ipairs(locks) do
+  for i = 1, #keys do
+    local KEYS = lock(i)
     local one = looks[i]
     if not one.held then -- or else it has the value already, with its token and a longer life
       if one.pass then

@@ -3,7 +3,8 @@
 -- them. It is nil if all are held. look.lua has looked at each.
 local function denial(former)
   local gone
-  for _, KEYS in ipairs(locks) do
+  for i = 1, #keys do
+    local KEYS = lock(i)
     local held = each(KEYS).held
     if held and held ~= ARGV.value and held ~= former then
       return held

@@ -3,13 +3,11 @@
 --   values  which value holds each, false if none does, or if it is no text: readers, or other data
 --   held    this value if it holds one of them, else false
 --   slot    which one that is, counted from 1
-local keys, held, slot = {}, false, nil
-for i, KEYS in ipairs(locks) do
-  keys[i] = KEYS.lock
-end
+local held, slot = false, nil
 local values = redis.pcall('MGET', unpack(keys))
 if values.err then -- a user without the right to it
-  for i, KEYS in ipairs(locks) do
+  for i = 1, #keys do
+    local KEYS = lock(i)
     local value = redis.pcall('GET', KEYS.lock)
     if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then -- nor to this
       return value

@@ -4,15 +4,16 @@
 --   left  how long until the first of them expires if none is free, in milliseconds, negative if that is never
 --   one   what the function each says of the slot: see no_token.lua and token.lua
 local left
-for n = 0, #locks - 1 do
-  local i = (ARGV.first + n) % #locks + 1
-  if not slot and not values[i] then
-    local KEYS = locks[i]
+local at = tonumber(ARGV.first)
+for _ = 1, slot and 0 or #keys do
+  at = at % #keys + 1
+  if not values[at] then
+    local KEYS = lock(at)
     if redis.call('PTTL', KEYS.lock) == CODE.free then
-      slot = i
-    else
-      values[i] = ''
+      slot = at
+      break
     end
+    values[at] = ''
   end
 end
 if not slot then
@@ -20,11 +21,12 @@ if not slot then
 end
 if held then
   left = -1
-  for _, KEYS in ipairs(locks) do
+  for i = 1, #keys do
+    local KEYS = lock(i)
     local lives = redis.call('PTTL', KEYS.lock)
     if lives >= 0 and (left < 0 or lives < left) then
       left = lives
     end
   end
 end
-local one = each(locks[slot or 1])
+local one = each(lock(slot or 1))

@@ -1,7 +1,8 @@
 -- Comes before release.lua in place of drop.lua, for one of several locks. any.lua comes before this.
 local function drop()
-  for i, KEYS in ipairs(locks) do
-    if values[i] == ARGV.value then
+  for i, value in ipairs(values) do
+    if value == ARGV.value then
+      local KEYS = lock(i)
       redis.call('DEL', KEYS.lock)
     end
   end

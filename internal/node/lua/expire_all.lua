@@ -3,7 +3,8 @@
 -- this.
 -- Replies  1 if the value held all of them, else 0
 local ours = 0
-for _, KEYS in ipairs(locks) do
+for i = 1, #keys do
+  local KEYS = lock(i)
   if try(KEYS) == 1 then
     ours = ours + 1
   end
@@ -11,4 +12,4 @@ end
 if failures[1] then
   error(failures[1])
 end
-return ours == #locks and 1 or 0
+return ours == #keys and 1 or 0

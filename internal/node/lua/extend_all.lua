@@ -5,7 +5,8 @@ local denied = denial()
 if denied then
   return denied
 end
-for _, KEYS in ipairs(locks) do
+for i = 1, #keys do
+  local KEYS = lock(i)
   redis.call('PEXPIRE', KEYS.lock, ARGV.ttl)
 end
 return 1

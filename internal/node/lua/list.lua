@@ -12,12 +12,9 @@
 -- have. The client checks it once more.
 local replies, spent, now = {}, 0, nil
 local longest, short, most = tonumber(ARGV.longestOurs), tonumber(ARGV.longestToken), tonumber(ARGV.most)
-local queues = {}
-for i, KEYS in ipairs(locks) do
-  queues[i] = KEYS.queue
-end
-local unqueued = redis.pcall('EXISTS', unpack(queues)) == 0 -- one command in place of many, since few locks have waiters
-for i, KEYS in ipairs(locks) do
+local unqueued = redis.pcall('EXISTS', unpack(EVERY.queue)) == 0 -- one command in place of many, since few locks have waiters
+for i = 1, #keys do
+  local KEYS = lock(i)
   local value = redis.pcall('GETRANGE', KEYS.lock, '0', ARGV.longestOurs)
   local left, waiting = CODE.free, 0
   spent = spent + 1

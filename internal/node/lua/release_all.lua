@@ -4,14 +4,19 @@
 --          waiter, see release.lua
 -- Mostly it holds all of them, and no caller waits: that takes fewer steps.
 local function atOnce()
-  local keys, waits = {}, {}
-  for i, KEYS in ipairs(locks) do
-    if ARGV.ticket or KEYS.intent or redis.pcall('GETRANGE', KEYS.lock, '0', '512') ~= ARGV.value then
+  local KEYS = lock(1)
+  if ARGV.ticket or KEYS.intent then
+    return false
+  end
+  local value, one = ARGV.value, {}
+  for _, key in ipairs(keys) do
+    local KEYS = one
+    KEYS.lock = key
+    if redis.pcall('GETRANGE', KEYS.lock, '0', '512') ~= value then
       return false
     end
-    keys[i], waits[i] = KEYS.lock, KEYS.wait
   end
-  if waits[1] and redis.pcall('EXISTS', unpack(waits)) ~= 0 then
+  if KEYS.wait and redis.pcall('EXISTS', unpack(EVERY.wait)) ~= 0 then
     return false
   end
   redis.call('DEL', unpack(keys))
@@ -21,7 +26,8 @@ if atOnce() then
   return 1
 end
 local ours, waiter = 0, nil
-for _, KEYS in ipairs(locks) do
+for i = 1, #keys do
+  local KEYS = lock(i)
   local answer = try(KEYS)
   if answer ~= 0 then
     ours = ours + 1
@@ -33,4 +39,4 @@ end
 if failures[1] then
   error(failures[1])
 end
-return ours == #locks and (waiter or 1) or 0
+return ours == #keys and (waiter or 1) or 0

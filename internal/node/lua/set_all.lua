@@ -2,18 +2,18 @@
 -- mostly are: what it has set it deletes again if one is not. An attempt that leaves a flag comes
 -- after one that found a lock taken, and does not try this.
 local function setAll()
-  for i, KEYS in ipairs(locks) do
+  local KEYS = {}
+  for i, key in ipairs(keys) do
+    KEYS.lock = key
     if not redis.call('SET', KEYS.lock, ARGV.value, 'NX', 'PX', ARGV.ttl) then
-      for j = 1, i - 1 do
-        local KEYS = locks[j]
-        redis.call('DEL', KEYS.lock)
+      if i > 1 then
+        redis.call('DEL', unpack(keys, 1, i - 1))
       end
       return false
     end
   end
   return true
 end
-local KEYS = locks[1]
-if not KEYS.wait and setAll() then
+if size == 1 and setAll() then
   return nil
 end

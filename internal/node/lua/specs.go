@@ -3,6 +3,7 @@
 // A script says KEYS.wait, ARGV.ttl and CODE.free, and returns {holder = x, left = y}. The
 // text that is sent has KEYS[2], ARGV[2], -2 and {x, y} in their places: servers and proxies
 // that look for keys which were not declared know KEYS and a literal number, and no variable.
+// EVERY.wait is a list of that key of each of several locks.
 // A name that is not in the spec of the script is a panic at the start of every program
 // and test that has the scripts.
 //
@@ -133,7 +134,7 @@ var specs = [Count]spec{
 	AcquireSharedInTurn: {taker: true, files: words("shared join queue acquire_shared_in_turn"), keys: words("lock intent fence wait queue lease"),
 		args: words("value ttl fencing waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first largest")},
 	ExtendShared:  {files: words("shared join extend_shared"), keys: words("lock wait intent"), args: words("value ttl")},
-	ReleaseShared: {files: words("shared leave release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
+	ReleaseShared: {files: words("leave_alone shared leave release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	AcquireAny: {many: true, taker: true, once: words("wait"), each: words("no_token"), files: words("any any_free take_slot flag acquire_any"), keys: words("lock"),
 		args: words("locks value ttl first waiter flagTTL"), reply: words("holder left index")},
 	FencedAcquireAny: {many: true, taker: true, once: words("wait"), each: words("findings fence token"), files: words("any any_free take_slot flag acquire_any"), keys: words("lock fence"),

@@ -6,7 +6,8 @@ local denied = denial(ARGV.former)
 if denied then
   return denied
 end
-for _, KEYS in ipairs(locks) do
+for i = 1, #keys do
+  local KEYS = lock(i)
   redis.call('SET', KEYS.lock, ARGV.value, 'PX', ARGV.ttl)
 end
 return 1

@@ -1,6 +1,6 @@
 -- Comes after any_free.lua, and before acquire_any.lua and acquire_any_in_turn.lua: take() takes the slot.
 local function take()
-  local KEYS = locks[slot]
+  local KEYS = lock(slot)
   if one.remember then
     one.remember()
   end

@@ -75,12 +75,23 @@ func build(guarded bool) (texts [Count]string) {
 	return texts
 }
 
-// separate makes a list, locks, of the KEYS of each lock, and begins the function that has
-// spec.each for its body.
+// separate makes every(n), a list of the n-th key of each lock; keys, the list of the first ones; and
+// lock(i), the KEYS of one lock. That is made when it is asked for: a table costs a server more than
+// most commands do. It begins the function that has spec.each for its body.
 func (s *spec) separate(b *strings.Builder, guarded bool) {
 	before := len(s.keysOf(guarded)) - len(s.keys)
-	fmt.Fprintf(b, "local locks, size = {}, (#KEYS - %d) / ARGV[%d]\n", before, slices.Index(s.args, "locks")+1)
-	fmt.Fprintf(b, "for i = %d, #KEYS, size do locks[#locks + 1] = {unpack(KEYS, i, i + size - 1)} end\n", before+1)
+	fmt.Fprintf(b, `local size = (#KEYS - %[1]d) / ARGV[%[2]d]
+local function every(n)
+  local list, all = {}, KEYS
+  for i = %[1]d + n, #all, size do list[#list + 1] = all[i] end
+  return list
+end
+local keys, made = every(1), {}
+local function lock(i)
+  made[i] = made[i] or {unpack(KEYS, %[1]d + 1 + (i - 1) * size, %[1]d + i * size)}
+  return made[i]
+end
+`, before, slices.Index(s.args, "locks")+1)
 	if s.each != nil {
 		b.WriteString("local function each(KEYS)\n")
 	}
@@ -116,7 +127,7 @@ func (s *spec) number(source string, keys []string) (text string, err error) {
 			return "", err
 		}
 		for {
-			at := strings.IndexFunc(line, func(r rune) bool { return r == 'K' || r == 'A' || r == 'C' })
+			at := strings.IndexFunc(line, func(r rune) bool { return strings.ContainsRune("KACE", r) })
 			if at < 0 {
 				break
 			}
@@ -157,6 +168,12 @@ func (s *spec) reference(line string, keys []string) (text string, n int, err er
 			return "", 0, fmt.Errorf("%s.%s is not in its spec", table, name)
 		}
 		return table + "[" + strconv.Itoa(i+1) + "]", n, nil
+	case "EVERY":
+		i := slices.Index(s.keys, name)
+		if !s.many || i < 0 {
+			return "", 0, fmt.Errorf("EVERY.%s is no key of each lock in its spec", name)
+		}
+		return "every(" + strconv.Itoa(i+1) + ")", n, nil
 	case "CODE":
 		code, ok := codes[name]
 		if !ok {
