@@ -42,7 +42,7 @@ type command struct {
 
 func newCommand(ctx context.Context, p *Pool, left time.Duration, args []any) *command {
 	c := &command{ctx: ctx, pool: p, left: left}
-	c.reply.reset()
+	c.reply.Reset()
 	// By value, for one allocation less. It contains an atomic. Copying that is safe as long
 	// as nothing has a pointer to the original.
 	c.RawWriteToCmd = *redis.NewRawWriteToCmd(ctx, &c.reply, args...)
@@ -97,7 +97,7 @@ var ping = []any{"PING"}
 // Hooks log it.
 func (c *command) String() string {
 	plain := redis.NewCmd(c.ctx, c.RawWriteToCmd.Args()...)
-	plain.SetVal(c.reply.value)
+	plain.SetVal(c.reply.Value)
 	plain.SetErr(c.Err())
 	return plain.String()
 }
@@ -112,14 +112,14 @@ func (c *command) String() string {
 func (c *command) run(ctx context.Context) error {
 	if !c.sent {
 		c.ran = true
-		c.reply.reset()
+		c.reply.Reset()
 		c.err = c.process(ctx)
 	}
 	err := c.err
 	switch {
 	case c.late:
 		err = ended(c.ctx)
-	case err == nil && c.reply.done && c.reply.value == nil:
+	case err == nil && c.reply.Done && c.reply.Value == nil:
 		err = redis.Nil
 	}
 	c.SetErr(err)
@@ -178,8 +178,8 @@ func (c *command) outcome(hookErr error) (any, error) {
 		return nil, failed(c.ctx, hookErr, !c.asked)
 	case c.err != nil:
 		return nil, failed(c.ctx, c.err, !c.sent)
-	case !c.reply.done:
+	case !c.reply.Done:
 		return nil, failed(c.ctx, errNoReply, !c.sent)
 	}
-	return c.reply.value, nil
+	return c.reply.Value, nil
 }

@@ -62,6 +62,7 @@ func TestAGreetingThatIsNotAnsweredDoesNotHoldUpClose(t *testing.T) {
 		"redigo": {func(addr string) closing {
 			return redigo.NewPipelined(redigoDial(addr, nil, redis.DialPassword(secret)), redigo.WithName(addr))
 		}, atOnce},
+		"direct": {func(addr string) closing { return newDirect(t, addr) }, atOnce},
 		"redigo without a context": {func(addr string) closing {
 			return redigo.NewPipelined(func(context.Context) (redis.Conn, error) {
 				return redis.Dial("tcp", addr, redis.DialPassword(secret))

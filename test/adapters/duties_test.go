@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/pooltest"
 	"github.com/quorumlock/quorumlock/pool/redigo"
@@ -91,6 +92,12 @@ func TestPipelinedGoRedisInRESP2WithEverythingTurnedDoesItsDuties(t *testing.T) 
 func TestPipelinedRedigoDoesItsDuties(t *testing.T) {
 	pooltest.Run(t, openPipelinedRedigo(redis.DialUsername("worker"), redis.DialPassword(secret), redis.DialDatabase(2),
 		redis.DialReadTimeout(time.Second), redis.DialWriteTimeout(time.Second)))
+}
+
+func TestDirectDoesItsDuties(t *testing.T) {
+	pooltest.Run(t, func(tb testing.TB, addr string) pool.Pool {
+		return newDirect(tb, addr, direct.WithPassword("worker", secret), direct.WithDatabase(2), direct.WithClientName("locks"))
+	})
 }
 
 func openPipelinedGoRedis(set func(*goredisv9.Options)) pooltest.Opener {

@@ -12,6 +12,7 @@ func TestMain(m *testing.M) { testbed.Main(m) }
 
 var (
 	certificate      = testbed.Certificate
+	newDirect        = testbed.NewDirect
 	newGoRedisClient = testbed.NewGoRedisClient
 	closedAddr       = testbed.ClosedAddr
 	onlyLong         = testbed.OnlyLong

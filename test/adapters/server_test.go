@@ -13,6 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 	"github.com/quorumlock/quorumlock/internal/redisproc"
 	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/redigo"
 	goredisv9 "github.com/redis/go-redis/v9"
@@ -26,8 +27,8 @@ type target struct {
 	tls            *tls.Config
 }
 
-// onBoth runs a test with both adapters, in each protocol that they speak.
-func onBoth(t *testing.T, test func(t *testing.T, open func(target) pool.Pool)) {
+// onEach runs a test with every adapter, in each protocol that it speaks.
+func onEach(t *testing.T, test func(t *testing.T, open func(target) pool.Pool)) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("go-redis in RESP%d", protocol), func(t *testing.T) {
 			test(t, func(to target) pool.Pool {
@@ -52,6 +53,15 @@ func onBoth(t *testing.T, test func(t *testing.T, open func(target) pool.Pool)) 
 			}
 			t.Cleanup(func() { _ = connections.Close() })
 			return redigo.New(connections, redigo.WithName(to.addr))
+		})
+	})
+	t.Run("direct", func(t *testing.T) {
+		test(t, func(to target) pool.Pool {
+			opts := []direct.Option{direct.WithPassword(to.user, to.password), direct.WithDatabase(to.db)}
+			if to.tls != nil {
+				opts = append(opts, direct.WithTLS(to.tls))
+			}
+			return newDirect(t, to.addr, opts...)
 		})
 	})
 }
@@ -85,7 +95,7 @@ func wantRefusal(t *testing.T, p pool.Pool, prefix string, args ...any) error {
 
 func TestAFrozenRedisCostsAnAdapterItsDeadlineAndNoMore(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: server.Addr()})
 		wantReply(t, p, "PONG", "PING")
 		if err := server.Freeze(); err != nil {
@@ -115,7 +125,7 @@ func TestAFrozenRedisCostsAnAdapterItsDeadlineAndNoMore(t *testing.T) {
 func TestAdaptersReachRedisOverAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	redisproc.Start(t, redisproc.Options{Args: []string{"--unixsocket", path}})
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "unix", addr: path, db: 3})
 		wantReply(t, p, "OK", "SET", "key", "value", "PX", int64(60_000))
 		wantReply(t, p, "value", "GET", "key")
@@ -130,7 +140,7 @@ func TestAdaptersReachRedisOverTLS(t *testing.T) {
 		"--tls-port", port, "--tls-cert-file", files.Cert, "--tls-key-file", files.Key,
 		"--tls-ca-cert-file", files.Cert, "--tls-auth-clients", "no",
 	}})
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: addr, tls: &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}})
 		wantReply(t, p, "OK", "SET", "key", "value")
 		wantReply(t, p, "value", "GET", "key")
@@ -148,7 +158,7 @@ func TestAnACLUserRunsWhatItMayAndTheRestIsRefused(t *testing.T) {
 	if _, err := server.Do("ACL", "SETUSER", "worker", "on", ">"+secret, "~*", "+@all", "-evalsha", "-eval"); err != nil {
 		t.Fatal(err)
 	}
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: server.Addr(), user: "worker", password: secret})
 		wantReply(t, p, "OK", "SET", "key", "value")
 		err := wantRefusal(t, p, "NOPERM", "EVALSHA", strings.Repeat("0", 40), int64(1), "key")
@@ -163,7 +173,7 @@ func TestAnACLUserRunsWhatItMayAndTheRestIsRefused(t *testing.T) {
 
 func TestAWrongPasswordIsTheServersRefusalAndNothingWasSent(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{Password: "the right one"})
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		wrong := open(target{network: "tcp", addr: server.Addr(), password: secret})
 		if err := wantRefusal(t, wrong, "WRONGPASS", "SET", "key", "value"); !errors.Is(err, pool.ErrNotSent) {
 			t.Errorf("%v does not say that nothing was sent", err)
@@ -177,7 +187,7 @@ func TestAWrongPasswordIsTheServersRefusalAndNothingWasSent(t *testing.T) {
 
 func TestAMissingScriptIsNOSCRIPTAndAMissingDatabaseIsNotSent(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: server.Addr()})
 		wantRefusal(t, p, "NOSCRIPT", "EVALSHA", strings.Repeat("0", 40), int64(0))
 		wantReply(t, p, int64(1), "EVAL", "return 1", int64(0))

@@ -50,7 +50,7 @@ func wantEvent(t *testing.T, s pool.Subscription, want pool.Event) {
 
 func TestWhatARealServerPublishesIsReceived(t *testing.T) {
 	server := redisproc.Start(t, redisproc.Options{})
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: server.Addr()})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -83,7 +83,7 @@ func TestAChannelThatAnACLDeniesIsTheServersRefusal(t *testing.T) {
 	if _, err := server.Do("ACL", "SETUSER", "worker", "on", ">"+secret, "~*", "+@all", "resetchannels"); err != nil {
 		t.Fatal(err)
 	}
-	onBoth(t, func(t *testing.T, open func(target) pool.Pool) {
+	onEach(t, func(t *testing.T, open func(target) pool.Pool) {
 		p := open(target{network: "tcp", addr: server.Addr(), user: "worker", password: secret})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

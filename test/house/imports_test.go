@@ -29,7 +29,8 @@ const root = "../.."
 var law = map[string][]string{
 	"pool":               {},
 	"pool/pooltest":      {"pool", "internal/port"},
-	"pool/goredis":       {"pool", "internal/pipeline", "github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/auth", "github.com/redis/go-redis/v9/maintnotifications"},
+	"pool/direct":        {"pool", "internal/pipeline", "internal/resp"},
+	"pool/goredis":       {"pool", "internal/pipeline", "internal/resp", "github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/auth", "github.com/redis/go-redis/v9/maintnotifications"},
 	"pool/redigo":        {"pool", "internal/pipeline", "github.com/gomodule/redigo/redis"},
 	"fence":              {},
 	"board":              {"redlock", "internal/register", "internal/node"},
@@ -42,6 +43,7 @@ var law = map[string][]string{
 	"internal/node":      {"internal/node/lua", "internal/random", "pool"},
 	"internal/node/lua":  {},
 	"internal/pipeline":  {"pool"},
+	"internal/resp":      {"pool"},
 	"internal/fanout":    {"internal/quorum", "internal/node", "internal/random", "pool"},
 	"internal/lease":     {"internal/clock", "internal/quorum", "internal/random"},
 	"internal/listen":    {"internal/random", "pool"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorumlock/quorumlock/internal/port"
 	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/redigo"
 )
@@ -39,6 +40,21 @@ func OpenPipelinedGoRedis(t testing.TB, addr string, dial DialFunc) pool.Pool {
 // OpenPipelinedRedigo is OpenRedigo with one connection that all calls share.
 func OpenPipelinedRedigo(t testing.TB, addr string, dial DialFunc) pool.Pool {
 	p := redigo.NewPipelined(RedigoDial(addr, dial), redigo.WithName(addr))
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// OpenDirect opens a master by its address.
+func OpenDirect(t testing.TB, addr string, dial DialFunc) pool.Pool {
+	return NewDirect(t, addr, direct.WithDialer(dial))
+}
+
+// NewDirect returns a pool that is closed when the test ends.
+func NewDirect(t testing.TB, addr string, opts ...direct.Option) *direct.Pool {
+	p, err := direct.New(addr, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = p.Close() })
 	return p
 }

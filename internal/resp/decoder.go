@@ -1,4 +1,6 @@
-package goredis
+// Package resp reads and writes the protocol of Redis, RESP2 and RESP3, for adapters that do it
+// themselves. Replies have the form that [pool.Pool] promises.
+package resp
 
 import (
 	"bytes"
@@ -10,18 +12,17 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// decoder turns the bytes of one reply into the reply that [pool.Pool] promises. go-redis
-// writes the bytes to it while it reads them. The Write that completes a protocol error or an
-// error reply returns that error. From it go-redis decides about the connection, exactly as
-// it would with its own parser. Only a null is no error here; see [command].
+// A Decoder turns the bytes of one reply into the reply that [pool.Pool] promises. The bytes may
+// come in pieces of any size, by Write or ReadFrom. Memory grows with the bytes that have
+// arrived, not with the lengths that they announce.
 //
-// The bytes may come in pieces of any size. Memory grows with the bytes that have arrived,
-// not with the lengths that they announce.
-type decoder struct {
-	value any // the reply, once done
-	done  bool
+// It is ready after Reset. After an error it is of no use before the next Reset.
+type Decoder struct {
+	Value any // the reply, once Done; an error reply is a pool.Error
+	Done  bool
 
-	pushes bool // pushes are allowed between replies, and are skipped
+	// Pushes are allowed between replies, and are skipped.
+	Pushes bool
 
 	open  []group  // incomplete arrays, sets and maps, the outermost first
 	rest  []byte   // an incomplete token
@@ -36,18 +37,19 @@ type group struct {
 }
 
 const (
-	maxDepth  = 128     // of nested arrays: go-redis recurses, and its stack is finite
-	maxLength = 1 << 61 // a larger length overflows when something is added, in go-redis too
+	maxDepth  = 128     // of nested arrays: clients recurse, and a stack is finite
+	maxLength = 1 << 61 // a larger length overflows when something is added
 	maxAhead  = 64      // elements for which memory is allocated before they arrive
 )
 
-func (d *decoder) reset() {
-	*d = decoder{}
+// Reset prepares for the next reply.
+func (d *Decoder) Reset() {
+	*d = Decoder{}
 	d.rest = d.small[:0]
 }
 
-// Write implements [io.Writer]. go-redis ignores an error if all bytes were taken.
-func (d *decoder) Write(p []byte) (int, error) {
+// Write implements [io.Writer]. No bytes were taken if it returns an error.
+func (d *Decoder) Write(p []byte) (int, error) {
 	d.rest = append(d.rest, p...)
 	if err := d.decode(); err != nil {
 		return 0, err
@@ -55,9 +57,9 @@ func (d *decoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom implements [io.ReaderFrom]. Without it io.Copy would allocate a buffer for every
-// bulk string.
-func (d *decoder) ReadFrom(r io.Reader) (int64, error) {
+// ReadFrom implements [io.ReaderFrom]. It reads to the end, and takes no bytes if it returns an error
+// of its own.
+func (d *Decoder) ReadFrom(r io.Reader) (int64, error) {
 	for read := int64(0); ; {
 		if len(d.rest) == cap(d.rest) {
 			d.rest = append(d.rest, 0)[:len(d.rest)]
@@ -79,11 +81,11 @@ func (d *decoder) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // decode takes the complete tokens out of rest.
-func (d *decoder) decode() error {
+func (d *Decoder) decode() error {
 	used := 0
 	for used < len(d.rest) {
-		if d.done {
-			return fmt.Errorf("goredis: %d bytes after the end of a reply", len(d.rest)-used)
+		if d.Done {
+			return fmt.Errorf("resp: %d bytes after the end of a reply", len(d.rest)-used)
 		}
 		n, err := d.token(d.rest[used:])
 		if err != nil {
@@ -95,15 +97,12 @@ func (d *decoder) decode() error {
 		used += n
 	}
 	d.rest = append(d.rest[:0], d.rest[used:]...)
-	if refusal, ok := d.value.(pool.Error); ok {
-		return refused(refusal)
-	}
 	return nil
 }
 
 // token decodes one token at the front of b: a scalar, a bulk string or the header of a
 // group. It returns the token's length, or 0 if bytes of it are missing.
-func (d *decoder) token(b []byte) (int, error) {
+func (d *Decoder) token(b []byte) (int, error) {
 	end := bytes.IndexByte(b, '\n') + 1
 	if end == 0 {
 		return 0, nil
@@ -115,9 +114,8 @@ func (d *decoder) token(b []byte) (int, error) {
 	switch kind {
 	case '$', '=', '!', '*', '~', '%', '|':
 	case '>':
-		// go-redis leaves only pushes of subscriptions in the stream. Here such a push would
-		// be taken for a reply, and each reply would go to the next command.
-		if !d.pushes || len(d.open) > 0 {
+		// Elsewhere a push would be taken for a reply, and each reply would go to the next command.
+		if !d.Pushes || len(d.open) > 0 {
 			return 0, malformed(b)
 		}
 	default:
@@ -193,7 +191,7 @@ func bulk(kind byte, body []byte) (v any, ok bool) {
 }
 
 // begin opens a group of n elements, or pairs.
-func (d *decoder) begin(kind byte, n int64) {
+func (d *Decoder) begin(kind byte, n int64) {
 	if kind == '%' || kind == '|' {
 		n *= 2
 	}
@@ -212,7 +210,7 @@ func (d *decoder) begin(kind byte, n int64) {
 
 // add adds v to the innermost group. A group that is complete is added to the next one. With
 // no group open, v is the reply.
-func (d *decoder) add(v any) {
+func (d *Decoder) add(v any) {
 	for len(d.open) > 0 {
 		last := len(d.open) - 1
 		g := &d.open[last]
@@ -229,10 +227,10 @@ func (d *decoder) add(v any) {
 		}
 		v = full.values
 	}
-	d.value, d.done = v, true
+	d.Value, d.Done = v, true
 }
 
 func malformed(b []byte) error {
 	line, _, _ := bytes.Cut(b, []byte("\r\n"))
-	return fmt.Errorf("goredis: malformed reply: %.40q", line)
+	return fmt.Errorf("resp: malformed reply: %.40q", line)
 }

@@ -1,4 +1,4 @@
-package goredis
+package resp
 
 import (
 	"errors"
@@ -13,16 +13,14 @@ import (
 	"github.com/quorumlock/quorumlock/pool"
 )
 
-// newTestWire returns a wire and the server's end of its connection.
-func newTestWire(t *testing.T) (*wire, net.Conn) {
+// newTestConn returns a connection and the server's end of it.
+func newTestConn(t *testing.T) (*Conn, net.Conn) {
 	ours, theirs := net.Pipe()
-	w := &wire{conn: ours}
-	w.begin()
 	t.Cleanup(func() {
-		w.Close()
+		ours.Close()
 		theirs.Close()
 	})
-	return w, theirs
+	return NewConn(ours), theirs
 }
 
 // What comes, whatever pieces it comes in, and what is made of it.
@@ -46,9 +44,9 @@ var stream = []struct {
 
 func TestRepliesArriveWhole(t *testing.T) {
 	for seed := range uint64(50) {
-		w, theirs := newTestWire(t)
+		c, theirs := newTestConn(t)
 		random := rand.New(rand.NewPCG(seed, 0))
-		go func() { // ends when everything was read, or with the wire
+		go func() { // ends when everything was read, or with the connection
 			var all strings.Builder
 			for range 3 {
 				for _, reply := range stream {
@@ -65,7 +63,7 @@ func TestRepliesArriveWhole(t *testing.T) {
 		}()
 		for range 3 {
 			for _, want := range stream {
-				got, err := w.Receive()
+				got, err := c.Receive()
 				if refusal, ok := err.(pool.Error); ok {
 					got = refusal
 				} else if err != nil {
@@ -77,8 +75,8 @@ func TestRepliesArriveWhole(t *testing.T) {
 			}
 		}
 		go io.WriteString(theirs, ":1\r\n")
-		if _, err := w.Receive(); err != nil || cap(w.in) > 4*inSize {
-			t.Errorf("%v; %d bytes are kept for replies", err, cap(w.in))
+		if _, err := c.Receive(); err != nil || cap(c.in) > 4*inSize {
+			t.Errorf("%v; %d bytes are kept for replies", err, cap(c.in))
 		}
 	}
 }
@@ -92,12 +90,12 @@ func TestWhatIsNoReplyEndsTheConnection(t *testing.T) {
 		"half of it":              "$5\r\nva",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, theirs := newTestWire(t)
+			c, theirs := newTestConn(t)
 			go func() {
 				io.WriteString(theirs, bytes)
 				theirs.Close()
 			}()
-			if got, err := w.Receive(); err == nil || errors.As(err, new(pool.Error)) {
+			if got, err := c.Receive(); err == nil || errors.As(err, new(pool.Error)) {
 				t.Errorf("got %v, %v", got, err)
 			}
 		})
@@ -105,7 +103,7 @@ func TestWhatIsNoReplyEndsTheConnection(t *testing.T) {
 }
 
 func TestCommandsAreWrittenAsTheProtocolWantsThem(t *testing.T) {
-	w, theirs := newTestWire(t)
+	c, theirs := newTestConn(t)
 	got := make(chan string)
 	go func() {
 		all, _ := io.ReadAll(theirs)
@@ -116,23 +114,23 @@ func TestCommandsAreWrittenAsTheProtocolWantsThem(t *testing.T) {
 		{"ECHO", strings.Repeat("x", outSize)}, // more than it keeps room for
 		{"DECRBY", "k", int64(-9223372036854775808)},
 	} {
-		if err := w.Send(command); err != nil {
+		if err := c.Send(command); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 { // the second has nothing to do
-		if err := w.Flush(); err != nil {
+		if err := c.Flush(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.Close()
+	c.conn.Close()
 	want := "*5\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$0\r\n\r\n$2\r\nPX\r\n$4\r\n8000\r\n" +
 		fmt.Sprintf("*2\r\n$4\r\nECHO\r\n$%d\r\n%s\r\n", outSize, strings.Repeat("x", outSize)) +
 		"*3\r\n$6\r\nDECRBY\r\n$1\r\nk\r\n$20\r\n-9223372036854775808\r\n"
 	if g := <-got; g != want {
 		t.Errorf("sent %.200q", g)
 	}
-	if err := w.Send([]any{"SET", 1.5}); err == nil {
+	if err := c.Send([]any{"SET", 1.5}); err == nil {
 		t.Error("sent a float")
 	}
 }

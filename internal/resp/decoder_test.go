@@ -1,7 +1,6 @@
-package goredis
+package resp
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -11,28 +10,29 @@ import (
 	"testing"
 
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/redis/go-redis/v9"
 )
 
 // decoded is what becomes of bytes that come in pieces of at most n.
 func decoded(b []byte, n int) (any, bool, error) {
-	var d decoder
-	d.reset()
+	var d Decoder
+	d.Reset()
 	for piece := range slices.Chunk(b, n) {
 		if _, err := d.Write(piece); err != nil {
-			return d.value, d.done, err
+			return d.Value, d.Done, err
 		}
 	}
-	return d.value, d.done, nil
+	return d.Value, d.Done, nil
 }
 
-func TestAReplyIsTheSameInWhateverPiecesItComes(t *testing.T) {
-	deep := strings.Repeat("*1\r\n", maxDepth)
+var deep = strings.Repeat("*1\r\n", maxDepth)
+
+// replies are whole, and what is made of them.
+func replies() map[string]any {
 	var nested any = "in"
 	for range maxDepth {
 		nested = []any{nested}
 	}
-	for sent, want := range map[string]any{
+	return map[string]any{
 		"+\r\n":                          "",
 		"+OK\r\n":                        "OK",
 		"$0\r\n\r\n":                     "",
@@ -58,7 +58,11 @@ func TestAReplyIsTheSameInWhateverPiecesItComes(t *testing.T) {
 		"|1\r\n+ttl\r\n*1\r\n:9\r\n:5\r\n":                        int64(5),
 		"*2\r\n|1\r\n+a\r\n|0\r\n%1\r\n+x\r\n-y\r\n+b\r\n$-1\r\n": []any{"b", nil},
 		deep + "+in\r\n": nested,
-	} {
+	}
+}
+
+func TestAReplyIsTheSameInWhateverPiecesItComes(t *testing.T) {
+	for sent, want := range replies() {
 		for n := range len(sent) {
 			got, done, err := decoded([]byte(sent), n+1)
 			if !done || err != nil || !reflect.DeepEqual(got, want) {
@@ -71,28 +75,15 @@ func TestAReplyIsTheSameInWhateverPiecesItComes(t *testing.T) {
 	}
 }
 
-func TestAnErrorReplyIsAnErrorForGoRedisWhenItIsComplete(t *testing.T) {
-	for _, sent := range []string{"-NOSCRIPT gone\r\n", "!13\r\nNOSCRIPT gone\r\n", "|1\r\n+a\r\n-b\r\n-NOSCRIPT gone\r\n"} {
-		for n := range len(sent) {
-			value, done, err := decoded([]byte(sent), n+1)
-			var refusal redis.Error
-			if !done || value != pool.Error("NOSCRIPT gone") || !errors.As(err, &refusal) || refusal.Error() != "NOSCRIPT gone" {
-				t.Errorf("%q in pieces of %d: got %#v, %t, %v", sent, n+1, value, done, err)
-			}
-			if _, _, err := decoded([]byte(sent)[:n], n+1); err != nil {
-				t.Errorf("the first %d bytes of %q: got %v, and the rest would be the next reply", n, sent, err)
-			}
-		}
-	}
+var nonsense = []string{
+	"\r\n", "\n", "+OK\n", "?\r\n", "HTTP/1.1 400\r\n", ":\r\n", ":1.5\r\n", ":9223372036854775808\r\n", ",\r\n", ",x\r\n",
+	"#\r\n", "#x\r\n", "#tt\r\n", "_x\r\n", "(\r\n", "(1e3\r\n", "$\r\n", "$x\r\n", "$-2\r\n", "$?\r\n", "*?\r\n",
+	"$9223372036854775807\r\n", "%4611686018427387904\r\n", "|-1\r\n", "$2\r\nOKxx", "=2\r\nab\r\n", "=4\r\nabcd\r\n",
+	">2\r\n+message\r\n+x\r\n", "+OK\r\n+OK\r\n", "*1\r\n:x\r\n", deep + "*1\r\n",
 }
 
 func TestWhatIsNoRESPIsAnErrorAndNoReply(t *testing.T) {
-	for _, sent := range []string{
-		"\r\n", "\n", "+OK\n", "?\r\n", "HTTP/1.1 400\r\n", ":\r\n", ":1.5\r\n", ":9223372036854775808\r\n", ",\r\n", ",x\r\n",
-		"#\r\n", "#x\r\n", "#tt\r\n", "_x\r\n", "(\r\n", "(1e3\r\n", "$\r\n", "$x\r\n", "$-2\r\n", "$?\r\n", "*?\r\n",
-		"$9223372036854775807\r\n", "%4611686018427387904\r\n", "|-1\r\n", "$2\r\nOKxx", "=2\r\nab\r\n", "=4\r\nabcd\r\n",
-		">2\r\n+message\r\n+x\r\n", "+OK\r\n+OK\r\n", "*1\r\n:x\r\n", strings.Repeat("*1\r\n", maxDepth+1),
-	} {
+	for _, sent := range nonsense {
 		for n := range len(sent) {
 			if got, _, err := decoded([]byte(sent), n+1); err == nil {
 				t.Errorf("%.60q in pieces of %d: got %#v", sent, n+1, got)
@@ -132,13 +123,13 @@ func TestNoBytesMakeTheDecoderPanic(t *testing.T) {
 }
 
 func TestAReplyToALockCostsNoAllocation(t *testing.T) {
-	d := new(decoder)
+	d := new(Decoder)
 	for _, sent := range []string{"$-1\r\n", "_\r\n", ":1\r\n"} {
 		b := []byte(sent)
 		if n := testing.AllocsPerRun(100, func() {
-			d.reset()
-			if _, err := d.Write(b); err != nil || !d.done {
-				panic(fmt.Sprint(d.value, err))
+			d.Reset()
+			if _, err := d.Write(b); err != nil || !d.Done {
+				panic(fmt.Sprint(d.Value, err))
 			}
 		}); n != 0 {
 			t.Errorf("%q costs %v allocations", sent, n)
