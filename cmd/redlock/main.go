@@ -6,7 +6,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,6 @@ import (
 	"strconv"
 
 	"github.com/alecthomas/kong"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/quorumlock/quorumlock/cmd/redlock/internal/child"
 )
@@ -57,7 +55,6 @@ type cli struct {
 
 func main() {
 	child.Guard()
-	redis.SetLogger(quiet{})
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -143,9 +140,3 @@ func version() string {
 	}
 	return fmt.Sprintf("redlock %s %s", info.Main.Version, info.GoVersion)
 }
-
-// quiet drops the log of go-redis, such as failed dials: the errors of the lock contain the same,
-// and name the node.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}

@@ -3,18 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
 
@@ -25,14 +20,14 @@ const nodesVariable = "REDLOCK_NODES"
 // nodes are the masters to lock on, connected to when first used.
 type nodes struct {
 	pools   []pool.Pool
-	clients []*redis.Client
+	opened  []*direct.Pool       // the same
 	cluster *redlocktest.Cluster // of --embedded
 }
 
 // close ends the connections, and the masters in memory.
 func (n *nodes) close() {
-	for _, c := range n.clients {
-		_ = c.Close()
+	for _, p := range n.opened {
+		_ = p.Close()
 	}
 	if n.cluster != nil {
 		n.cluster.Close()
@@ -50,17 +45,30 @@ func embed() (*nodes, error) {
 	return n, nil
 }
 
+// dialTimeout bounds what is left behind after the node timeout.
+const dialTimeout = 2 * time.Second
+
+// connect returns the masters at addresses that need nothing else.
 func connect(addrs []string) *nodes {
 	n := &nodes{}
 	for _, addr := range addrs {
-		n.add(&redis.Options{Addr: addr})
+		p, err := direct.New(addr, direct.WithDialTimeout(dialTimeout))
+		if err != nil {
+			panic(err) // addresses of ours
+		}
+		n.add(p)
 	}
 	return n
 }
 
+func (n *nodes) add(p *direct.Pool) {
+	n.opened = append(n.opened, p)
+	n.pools = append(n.pools, p)
+}
+
 // masters are the flags that name the nodes, the same for all sub-commands.
 type masters struct {
-	Node      []string `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Several are separated by commas, or --node is repeated; three or five are best. Default: the URLs in REDLOCK_NODES, separated by commas or blanks; 'ps' does not show passwords there. Options after '?': db, client_name, protocol (2 or 3), dial_timeout, read_timeout, write_timeout, skip_verify."`
+	Node      []string `short:"n" sep:"none" placeholder:"URL" help:"A Redis master: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path. Several are separated by commas, or --node is repeated; three or five are best. Default: the URLs in REDLOCK_NODES, separated by commas or blanks; 'ps' does not show passwords there. Options after '?': db, client_name, dial_timeout, skip_verify."`
 	Embedded  bool     `help:"Use the masters in memory that \"redlock masters\" runs on this machine: for a try-out without Redis."`
 	TLSCA     string   `name:"tls-ca" placeholder:"FILE" help:"The CA certificates (PEM) for rediss:// nodes, in place of the system's."`
 	TLSCert   string   `name:"tls-cert" placeholder:"FILE" help:"The client certificate (PEM) for rediss:// nodes. Needs --tls-key."`
@@ -90,16 +98,17 @@ func (m *masters) open(otherwise string) (*nodes, error) {
 	}
 	n, used := &nodes{}, false
 	for i, u := range urls {
-		options, err := parseNode(u)
+		opts := []direct.Option{direct.WithDialTimeout(dialTimeout)}
+		if secure != nil && strings.HasPrefix(u, "rediss://") {
+			used = true
+			opts = append(opts, direct.WithTLS(secure))
+		}
+		p, err := direct.FromURL(u, opts...)
 		if err != nil {
 			n.close()
-			return nil, endWith(exitUsage, fmt.Errorf("node %d: %w", i+1, err))
+			return nil, endWith(exitUsage, fmt.Errorf("node %d: %s", i+1, strings.TrimPrefix(err.Error(), "direct: ")))
 		}
-		if options.TLSConfig != nil && secure != nil {
-			used = true
-			secure(options.TLSConfig)
-		}
-		n.add(options)
+		n.add(p)
 		for j, earlier := range n.pools[:i] {
 			if earlier.String() == n.pools[i].String() {
 				n.close()
@@ -127,70 +136,4 @@ func splitNodes(lists []string) (urls []string) {
 		urls = append(urls, list)
 	}
 	return urls
-}
-
-func (n *nodes) add(options *redis.Options) {
-	options.DialerRetries = 1 // a server that refuses connections is news at once
-	if options.DialTimeout == 0 {
-		options.DialTimeout = 2 * time.Second // bounds what is left behind after the node timeout
-	}
-	client := redis.NewClient(options)
-	n.clients = append(n.clients, client)
-	n.pools = append(n.pools, goredis.New(client))
-}
-
-var schemes = []string{"redis", "rediss", "unix"}
-
-var (
-	// harmless matches what can be shown: a host, perhaps with a scheme, a port
-	// and a database. Any other form may have a password in it, of a URL with an
-	// "@" or of connection strings such as "host:6379,password=...".
-	harmless = regexp.MustCompile(`^(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d*)?$`)
-
-	// several matches a list of hosts. Other commas are left alone: one in a password
-	// is followed by an "@", one in a path or an option comes after "/" or "?".
-	several = regexp.MustCompile(`,(redis|rediss|unix)://|^(\w+://)?[^/?@,]+,[^@]*$`)
-)
-
-// parseNode reads the URL of a node. Its errors never show a part of the URL
-// that may be a password: a parser that failed does not know which part is.
-func parseNode(raw string) (*redis.Options, error) {
-	const form = "want redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=n]"
-	scheme, _, found := strings.Cut(raw, "://")
-	switch {
-	case several.MatchString(raw):
-		return nil, errors.New("in a list each node is a whole URL: redis://a,redis://b")
-	case !found && harmless.MatchString(raw):
-		return nil, fmt.Errorf("%q is not a URL: give it as redis://%s", raw, raw)
-	case !found:
-		return nil, fmt.Errorf("not a URL: give it as redis://host:port; %s", form)
-	case !slices.Contains(schemes, scheme) && harmless.MatchString(raw):
-		return nil, fmt.Errorf("%q is not the URL of a Redis server: %s", raw, form)
-	case !slices.Contains(schemes, scheme):
-		return nil, fmt.Errorf("not the URL of a Redis server: %s", form)
-	}
-	parsed, err := url.Parse(raw)
-	if err != nil || strings.Contains(parsed.Path+parsed.RawQuery, "@") || parsed.Fragment != "" { // "redis://:pass/word@host", "redis://:pass#word@host"
-		return nil, fmt.Errorf("not a valid URL: %s; special characters in a password must be percent-encoded", form)
-	}
-	host := parsed.Hostname() // after ":" there may be a password, if the host is missing
-	if port, err := strconv.ParseUint(parsed.Port(), 10, 16); parsed.Port() != "" && (err != nil || port == 0) {
-		return nil, fmt.Errorf("%s: the port must be 1 to 65535", host)
-	}
-	if err := checkQuery(parsed); err != nil {
-		return nil, fmt.Errorf("%s%w", label(host), err)
-	}
-	options, err := redis.ParseURL(raw)
-	if err != nil { // about the database or the value of an option
-		return nil, fmt.Errorf("%s%s", label(host), strings.TrimPrefix(err.Error(), "redis: "))
-	}
-	return options, nil
-}
-
-// label is how an error begins that is about one node.
-func label(host string) string {
-	if host == "" {
-		return ""
-	}
-	return host + ": "
 }

@@ -4,55 +4,17 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/url"
 	"strings"
 	"testing"
 	"unicode"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/quorumlock/quorumlock/pool/direct"
 )
 
 // marker is a part of every password, and of nothing else.
 const marker = "s3cR3t"
-
-// A password never appears, whatever stands around it: not in an error, and not in the
-// name of the node. One that is percent-encoded arrives as it was meant.
-func FuzzNodeURL(f *testing.F) {
-	for _, scheme := range []string{"redis://", "rediss://", "unix://", "http://", "REDIS://", "://", ""} {
-		for _, rest := range []string{"127.0.0.1", "r1:port", "r1:65536", "r1:6379/0", "r1/0?nonsense=1", "r1?db=x", "[::1]:1", "/run/redis.sock?db=2", "r1,redis://r2", "r1#x", ""} {
-			f.Add(scheme, "user:", "", rest)
-		}
-		for _, before := range []string{"pa/", "pa?", "pa#", "%zz", "@", "@h/", "@h:1/0?db=", ",", " ", "'", `"`, "\n", "[", "12/"} {
-			f.Add(scheme, ":"+before, "", "r1")
-			f.Add(scheme, ":"+before, ":@/?#", "r1")
-		}
-	}
-	f.Fuzz(func(t *testing.T, scheme, before, after, rest string) {
-		if strings.Contains(scheme+before+after+rest, marker) {
-			t.Skip("twice")
-		}
-		options, err := parseNode(scheme + before + marker + after + "@" + rest)
-		if err != nil {
-			if strings.Contains(err.Error(), marker) {
-				t.Fatalf("%q: %v", scheme+before+marker+after+"@"+rest, err)
-			}
-		} else {
-			n := &nodes{}
-			n.add(options)
-			defer n.close()
-			if name := n.pools[0].String(); strings.Contains(name, marker) {
-				t.Fatalf("%q: the node is called %q", scheme+before+marker+after+"@"+rest, name)
-			}
-		}
-
-		password := before + marker + after
-		proper := url.URL{Scheme: "redis", User: url.UserPassword(before, password), Host: "r1", Path: "/3"}
-		options, err = parseNode(proper.String())
-		if err != nil || options.Addr != "r1:6379" || options.DB != 3 || options.Username != before || options.Password != password {
-			t.Fatalf("%q becomes %+v, %v", proper.String(), options, err)
-		}
-	})
-}
 
 // A URL that would be one of a node, in a place where it is none, loses its password
 // before anything is said about it, and nothing else is lost.
@@ -63,8 +25,8 @@ func FuzzRedact(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, front, before, after, back string) {
 		given := "redis://" + before + marker + after + "@h:1/0"
-		if _, err := parseNode(given); err != nil || strings.Contains(front+before+after+back, marker) {
-			return // no URL, or another password: see FuzzNodeURL
+		if _, err := direct.FromURL(given); err != nil || strings.Contains(front+before+after+back, marker) {
+			return // no URL, or another password: see FuzzFromURL of package direct
 		}
 		said := redact(front + given + back)
 		if strings.Contains(said, marker) {
@@ -87,7 +49,7 @@ func FuzzArguments(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, words, before string) {
 		given := "redis://" + before + marker + "@h:1/0"
-		if _, err := parseNode(given); err != nil || strings.Contains(words+before, marker) {
+		if _, err := direct.FromURL(given); err != nil || strings.Contains(words+before, marker) {
 			return
 		}
 		args := strings.Fields(words)

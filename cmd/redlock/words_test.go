@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/node"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/redlock"
 	"github.com/quorumlock/quorumlock/redlocktest"
 )
@@ -31,10 +32,9 @@ func TestWrongUsageIsReportedInTheWordsOfTheCommandLine(t *testing.T) {
 		{[]string{"--node", "redis://a,b", "--", "echo"}, "node 1: in a list each node is a whole URL: redis://a,redis://b"},
 		{[]string{"--node", "redis://a,b:6379,redis://u:s3cret@c", "--", "echo"}, "node 1: in a list each node is a whole URL: redis://a,redis://b"},
 		{[]string{"--node", "redis://u:s3cret@a,redis://u:s3cret@b,redis://a:6379", "--", "echo"}, "node 3 is node 1 once more"},
-		{[]string{"--node", "redis://u:s3cret@r1/x", "--", "echo"}, "node 1: r1: invalid database number"},
-		{[]string{"--node", "redis://u:s3cret@r1?max_retries=3", "--", "echo"}, "node 1: r1: an option after '?' is not one of db, client_name, protocol, dial_timeout, read_timeout, write_timeout, skip_verify"},
-		{[]string{"--node", "redis://u:s3cret@r1?read_timeout=soon", "--", "echo"}, "node 1: r1: invalid read_timeout duration"},
-		{[]string{"--node", "redis://u:s3cret@r1?protocol=4", "--", "echo"}, "node 1: r1: protocol must be 2 or 3"},
+		{[]string{"--node", "redis://u:s3cret@r1/x", "--", "echo"}, "node 1: r1: the database must be a number from 0"},
+		{[]string{"--node", "redis://u:s3cret@r1?max_retries=3", "--", "echo"}, "node 1: r1: an option after '?' is not one of db, client_name, dial_timeout, skip_verify"},
+		{[]string{"--node", "redis://u:s3cret@r1?dial_timeout=soon", "--", "echo"}, "node 1: r1: dial_timeout must be a duration with its unit, such as 2s"},
 		{[]string{"--node", "redis://u:s3cret@r1?skip_verify=true", "--", "echo"}, "node 1: r1: skip_verify is for rediss://"},
 		{[]string{"--node", "redis://r1", "--tls-server-name", "r1", "--", "echo"}, "--tls-...: no node has TLS"},
 		{[]string{"--node", "rediss://r1", "--tls-ca", "/no/such/file", "--", "echo"}, "--tls-ca: open /no/such/file"},
@@ -60,7 +60,7 @@ func TestWrongUsageIsReportedInTheWordsOfTheCommandLine(t *testing.T) {
 func TestANodeWithACommaInItsPasswordPathOrOptionIsOneNode(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"redis://:pa,ss@r1", "redis://u:p,w@r1:6379/0", "unix:///run/a,b", "redis://r1?client_name=a,b"} {
-		if _, err := parseNode(url); err != nil {
+		if _, err := direct.FromURL(url); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestANodeWithACommaInItsPasswordPathOrOptionIsOneNode(t *testing.T) {
 func TestAValueThatMayHaveAPasswordIsNotShown(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"user:s3cret", "user:s3cret@r1", "r1:6380,password=s3cret", "r1?password=s3cret", "redis://:pa#s3cret@r1", "redis://:p@ss#s3cret@r1", "redis://user:1234/s3cret@r1", "http://user:s3cret", "http://r1/s3cret"} {
-		if _, err := parseNode(url); err == nil || strings.Contains(err.Error(), "s3cret") {
+		if _, err := direct.FromURL(url); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

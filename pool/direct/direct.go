@@ -2,7 +2,7 @@
 //
 //	node, err := direct.New("redis-1:6379", direct.WithPassword("worker", secret))
 //
-// It is for tools, and for services that need no Redis client elsewhere. There is one connection
+// [FromURL] takes redis://user:password@redis-1:6379 instead. It is for tools, and for services that need no Redis client elsewhere. There is one connection
 // to each master, which all calls share, as with NewPipelined of the other adapters. It is opened
 // by the first call. A process that waits for a lock has one more, to learn of releases.
 //
@@ -11,6 +11,7 @@
 package direct
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -44,6 +45,7 @@ type server struct {
 	database      int
 	clientName    string
 	secure        *tls.Config // nil: no TLS
+	skipVerify    bool        // of the server's certificate
 	dial          func(ctx context.Context, network, addr string) (net.Conn, error)
 	dialTimeout   time.Duration
 }
@@ -183,8 +185,9 @@ func (s *server) locate(addr string) error {
 		return fmt.Errorf("the address %q: the port must be 1 to 65535", addr)
 	}
 	s.addr = net.JoinHostPort(host, port)
-	if s.secure != nil && s.secure.ServerName == "" {
-		s.secure.ServerName = host
+	if s.secure != nil {
+		s.secure.ServerName = cmp.Or(s.secure.ServerName, host)
+		s.secure.InsecureSkipVerify = s.secure.InsecureSkipVerify || s.skipVerify
 	}
 	return nil
 }

@@ -9,11 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/quorumlock/quorumlock/election"
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
@@ -86,11 +84,14 @@ func stepIn(value string) int {
 // enter returns the election. Call end when it is not used any more.
 func enter(addrs []string, name string) (e *election.Election, end func(), err error) {
 	var pools []pool.Pool
-	var clients []*redis.Client
+	var nodes []*direct.Pool
 	for _, addr := range addrs {
-		client := redis.NewClient(&redis.Options{Addr: addr, DialerRetries: 1})
-		clients = append(clients, client)
-		pools = append(pools, goredis.New(client))
+		node, err := direct.New(addr)
+		if err != nil {
+			return nil, func() {}, err
+		}
+		nodes = append(nodes, node)
+		pools = append(pools, node)
 	}
 	locker, err := redlock.New(pools, redlock.WithOwner(name), redlock.WithTTL(electionTTL), redlock.WithNodeTimeout(electionTTL/4))
 	if err == nil {
@@ -102,8 +103,8 @@ func enter(addrs []string, name string) (e *election.Election, end func(), err e
 			defer cancel()
 			_ = locker.Close(ctx) // what is left expires
 		}
-		for _, c := range clients {
-			_ = c.Close()
+		for _, node := range nodes {
+			_ = node.Close()
 		}
 	}, err
 }

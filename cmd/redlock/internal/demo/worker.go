@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/quorumlock/quorumlock/pool"
-	"github.com/quorumlock/quorumlock/pool/goredis"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/redlock"
 )
 
@@ -18,7 +16,7 @@ import (
 type worker struct {
 	number  int // from 0
 	name    string
-	clients []*redis.Client
+	nodes   []*direct.Pool
 	locker  *redlock.Locker
 	board   *board
 	referee *referee
@@ -31,10 +29,13 @@ func (w *worker) connect(ctx context.Context, addrs []string, ttl time.Duration)
 	var pools []pool.Pool
 	for i, addr := range addrs {
 		name := fmt.Sprintf("node %d", i+1)
-		client := redis.NewClient(&redis.Options{Addr: addr, DialTimeout: time.Second, DialerRetries: 1})
-		w.clients = append(w.clients, client)
-		pools = append(pools, goredis.New(client, goredis.WithName(name)))
-		if err := client.Ping(ctx).Err(); err != nil {
+		node, err := direct.New(addr, direct.WithDialTimeout(time.Second), direct.WithName(name))
+		if err != nil {
+			return err
+		}
+		w.nodes = append(w.nodes, node)
+		pools = append(pools, node)
+		if _, err := node.Do(ctx, "PING"); err != nil {
 			return fmt.Errorf("connect to %s: %w", name, err)
 		}
 	}
@@ -52,8 +53,8 @@ func (w *worker) close(ctx context.Context) error {
 		return nil
 	}
 	err := w.locker.Close(ctx)
-	for _, c := range w.clients {
-		_ = c.Close()
+	for _, node := range w.nodes {
+		_ = node.Close()
 	}
 	return err
 }
