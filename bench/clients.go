@@ -12,6 +12,7 @@ import (
 const (
 	goRedis      = "go-redis"
 	redigoClient = "redigo"
+	noClient     = "direct" // ours without a client library
 )
 
 // redigoTimeout bounds connects, reads and writes of redigo.

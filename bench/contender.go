@@ -57,8 +57,13 @@ func contenders(client string) ([]contender, error) {
 			{redsyncFailFast, client, redsyncOnRedigo(true)},
 			{floor, client, floorOnRedigo},
 		}, nil
+	case noClient:
+		return []contender{
+			{ours, client, oursOn(client, true)},
+			{floorTogether, client, floorPipelined},
+		}, nil
 	}
-	return nil, fmt.Errorf("unknown client %q: choose from %s, %s", client, goRedis, redigoClient)
+	return nil, fmt.Errorf("unknown client %q: choose from %s, %s, %s", client, goRedis, redigoClient, noClient)
 }
 
 // settings says how the contenders differ from their defaults.
@@ -68,6 +73,7 @@ func settings() string {
 - %[7]s: with one server only (it knows no quorum), TTL 8 s, one try
 - %[5]s: sent from a goroutine for each server on the client's pool, SET PX and a compare-and-delete, until a majority answered; what the answers say is ignored. "Pipelined by go-redis" is its AsyncAutoPipeline, without goroutines, waiting for the first servers of the list
 - go-redis: default options, but PoolSize %[2]d for 1 worker, %[4]d for 512, and %[6]d for 512 if servers are away
+- direct: no client library (package direct), beside the bare commands on go-redis once more
 - redigo: MaxIdle and MaxActive the same, Wait, and timeouts of %[3]v to connect, read and write (by default it has none: redsync on it would wait as long as a server is frozen); one connection alone has only the first
 `, ours, poolSize(1), redigoTimeout, poolSize(512), floor, awayPoolSize(512), redislocks)
 }

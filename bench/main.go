@@ -60,7 +60,7 @@ func begin(args []string) error {
 }
 
 func parse() options {
-	o := options{nodes: []int{1, 3, 5, 7}, workers: []int{1, 64, 512}, clients: []string{goRedis, redigoClient}}
+	o := options{nodes: []int{1, 3, 5, 7}, workers: []int{1, 64, 512}, clients: []string{goRedis, redigoClient, noClient}}
 	// Short and many: the speed of a shared machine changes from second to second,
 	// and only what is measured side by side can be compared.
 	flag.IntVar(&o.rounds, "rounds", 9, "rounds of each scenario; every contender is measured once in each")
@@ -74,7 +74,7 @@ func parse() options {
 	flag.StringVar(&o.raw, "raw", "", "file for the raw output, JSON lines")
 	flag.Func("nodes", "numbers of servers (default 1,3,5,7; none for none)", intsInto(&o.nodes))
 	flag.Func("workers", "numbers of workers (default 1,64,512)", intsInto(&o.workers))
-	flag.Func("clients", "Redis clients (default go-redis,redigo)", func(s string) error {
+	flag.Func("clients", "Redis clients (default go-redis,redigo,direct)", func(s string) error {
 		o.clients = strings.Split(s, ",")
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	redigov1 "github.com/gomodule/redigo/redis"
 	"github.com/quorumlock/quorumlock/pool"
+	"github.com/quorumlock/quorumlock/pool/direct"
 	"github.com/quorumlock/quorumlock/pool/goredis"
 	"github.com/quorumlock/quorumlock/pool/redigo"
 	"github.com/quorumlock/quorumlock/redlock"
@@ -45,7 +46,16 @@ func oursPools(client string, pipelined bool, addrs []string, connections int) (
 		pools, pipes = append(pools, p), append(pipes, p)
 	}
 	closeClients := func() error { return nil }
-	if client == goRedis {
+	switch {
+	case client == noClient:
+		for _, addr := range addrs {
+			node, err := direct.New(addr)
+			if err != nil {
+				panic(err) // an address of ours
+			}
+			pipe(node)
+		}
+	case client == goRedis:
 		var clients []*goredisv9.Client
 		clients, closeClients = newGoRedis(addrs, connections)
 		for _, c := range clients {
@@ -55,11 +65,11 @@ func oursPools(client string, pipelined bool, addrs []string, connections int) (
 				pools = append(pools, goredis.New(c))
 			}
 		}
-	} else if pipelined {
+	case pipelined:
 		for _, addr := range addrs {
 			pipe(redigo.NewPipelined(dialRedigo(addr), redigo.WithName(addr)))
 		}
-	} else {
+	default:
 		var sources []*redigov1.Pool
 		sources, closeClients = newRedigo(addrs, connections)
 		for i, s := range sources {
