@@ -34,7 +34,7 @@ func TestWrongUsageIsReportedInTheWordsOfTheCommandLine(t *testing.T) {
 		{[]string{"--node", "redis://u:s3cret@a,redis://u:s3cret@b,redis://a:6379", "--", "echo"}, "node 3 is node 1 once more"},
 		{[]string{"--node", "redis://u:s3cret@r1/x", "--", "echo"}, "node 1: r1: the database must be a number from 0"},
 		{[]string{"--node", "redis://u:s3cret@r1?max_retries=3", "--", "echo"}, "node 1: r1: an option after '?' is not one of db, client_name, dial_timeout, skip_verify"},
-		{[]string{"--node", "redis://u:s3cret@r1?dial_timeout=soon", "--", "echo"}, "node 1: r1: dial_timeout must be a duration with its unit, such as 2s"},
+		{[]string{"--node", "redis://u:s3cret@r1?dial_timeout=soon", "--", "echo"}, "node 1: r1: dial_timeout must be seconds, or a duration with its unit, such as 500ms"},
 		{[]string{"--node", "redis://u:s3cret@r1?skip_verify=true", "--", "echo"}, "node 1: r1: skip_verify is for rediss://"},
 		{[]string{"--node", "redis://r1", "--tls-server-name", "r1", "--", "echo"}, "--tls-...: no node has TLS"},
 		{[]string{"--node", "rediss://r1", "--tls-ca", "/no/such/file", "--", "echo"}, "--tls-ca: open /no/such/file"},

@@ -76,6 +76,9 @@ func (c *Conn) Receive() (any, error) {
 	}
 }
 
+// Buffered is how many bytes were read and belong to no reply so far.
+func (c *Conn) Buffered() int { return len(c.in) - c.used }
+
 func (c *Conn) result() (any, error) {
 	if refusal, ok := c.reply.Value.(pool.Error); ok {
 		return nil, refusal

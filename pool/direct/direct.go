@@ -17,8 +17,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorumlock/quorumlock/internal/pipeline"
@@ -31,6 +33,7 @@ type Pool struct {
 	server server
 	name   string
 	pipe   *pipeline.Pipe
+	closed atomic.Bool
 }
 
 var (
@@ -45,7 +48,7 @@ type server struct {
 	database      int
 	clientName    string
 	secure        *tls.Config // nil: no TLS
-	skipVerify    bool        // of the server's certificate
+	skipVerify    *bool       // whether the server's certificate is left unchecked, if a URL says so
 	dial          func(ctx context.Context, network, addr string) (net.Conn, error)
 	dialTimeout   time.Duration
 }
@@ -91,12 +94,12 @@ func WithTLS(config *tls.Config) Option {
 	}
 }
 
-// WithClientName sets the name of the connections that CLIENT LIST shows. It must not have blanks or
-// line ends.
+// WithClientName sets the name of the connections that CLIENT LIST shows. It has no blanks, and
+// of ASCII only what can be printed: a server refuses other names.
 func WithClientName(name string) Option {
 	return func(p *Pool) error {
-		if p.server.clientName = name; strings.ContainsAny(name, " \r\n") {
-			return fmt.Errorf("WithClientName(%q): must have no blanks and no line ends", name)
+		if p.server.clientName = name; strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' }) {
+			return fmt.Errorf("WithClientName(%q): must have no blanks, and of ASCII only what can be printed", name)
 		}
 		return nil
 	}
@@ -144,6 +147,9 @@ func WithName(name string) Option {
 func New(addr string, opts ...Option) (*Pool, error) {
 	p := &Pool{server: server{network: "tcp", dial: new(net.Dialer).DialContext, dialTimeout: 5 * time.Second}}
 	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
 		if err := opt(p); err != nil {
 			return nil, fmt.Errorf("direct: %w", err)
 		}
@@ -177,19 +183,26 @@ func (s *server) locate(addr string) error {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	switch {
-	case strings.ContainsAny(addr, "/@ ,") || strings.Contains(host, ":") && net.ParseIP(host) == nil: // it may show a password
+	case strings.ContainsAny(addr, "/@ ,;?#\r\n\t") || strings.Contains(host, ":") && !isIP(host): // it may show a password
 		return errors.New("the address must be host:port, a host, or the path of a unix socket, which begins with /; a URL is none")
 	case host == "":
-		return fmt.Errorf("the address %q has no host", addr)
-	case err != nil || n == 0:
-		return fmt.Errorf("the address %q: the port must be 1 to 65535", addr)
+		return errors.New("the address has no host")
+	case err != nil || n == 0: // "user:password" is not shown either
+		return errors.New("the port of the address must be 1 to 65535")
 	}
 	s.addr = net.JoinHostPort(host, port)
 	if s.secure != nil {
 		s.secure.ServerName = cmp.Or(s.secure.ServerName, host)
-		s.secure.InsecureSkipVerify = s.secure.InsecureSkipVerify || s.skipVerify
+		if s.skipVerify != nil {
+			s.secure.InsecureSkipVerify = *s.skipVerify
+		}
 	}
 	return nil
+}
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // String is the address, with the database if it is not 0.
@@ -226,6 +239,9 @@ func (p *Pool) Submit(ctx context.Context, r pool.Receiver, args ...any) {
 // Close ends the connection, waits for its goroutines, and returns nil. Outstanding calls fail, and so
 // do later ones; subscriptions end with their contexts. A Dialer that does not return when its context
 // ends is left behind after a second. Close may be called again.
-func (p *Pool) Close() error { return p.pipe.Close() }
+func (p *Pool) Close() error {
+	p.closed.Store(true)
+	return p.pipe.Close()
+}
 
 func unsent(err error) error { return fmt.Errorf("%w: %w", pool.ErrNotSent, err) }

@@ -36,9 +36,11 @@ func TestWhatIsWrongIsRefusedAndShowsNoPassword(t *testing.T) {
 	for addr, want := range map[string]string{
 		"":                               "has no host",
 		":6379":                          "has no host",
-		"redis-1:0":                      "the port must be 1 to 65535",
-		"redis-1:65536":                  "the port must be 1 to 65535",
-		"redis-1:redis":                  "the port must be 1 to 65535",
+		"redis-1:0":                      "the port of the address must be 1 to 65535",
+		"redis-1:65536":                  "the port of the address must be 1 to 65535",
+		"default:hush":                   "the port of the address must be 1 to 65535",
+		"redis-1:6379?password=hush":     "must be host:port",
+		"redis-1:redis":                  "the port of the address must be 1 to 65535",
 		"redis://u:hush@redis-1:6379":    "must be host:port",
 		"hush@redis-1:6379":              "must be host:port",
 		"a:6379,b:6379":                  "must be host:port",
@@ -52,9 +54,10 @@ func TestWhatIsWrongIsRefusedAndShowsNoPassword(t *testing.T) {
 		}
 	}
 	for want, opt := range map[string]Option{
-		"direct: WithDatabase(-1): must not be negative":                      WithDatabase(-1),
-		"direct: WithDialTimeout(0s): must be above 0":                        WithDialTimeout(0),
-		`direct: WithClientName("a b"): must have no blanks and no line ends`: WithClientName("a b"),
+		"direct: WithDatabase(-1): must not be negative":                                            WithDatabase(-1),
+		"direct: WithDialTimeout(0s): must be above 0":                                              WithDialTimeout(0),
+		`direct: WithClientName("a b"): must have no blanks, and of ASCII only what can be printed`: WithClientName("a b"),
+		`direct: WithClientName("é"): must have no blanks, and of ASCII only what can be printed`:   WithClientName("é"),
 	} {
 		if _, err := New("redis-1", opt); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
@@ -68,7 +71,7 @@ func TestOptionsAreCopiedAndMayBeLeftEmpty(t *testing.T) {
 		config *tls.Config
 		want   string
 	}{{config, "other"}, {nil, "redis-1"}, {new(tls.Config), "redis-1"}} {
-		p, err := New("redis-1", WithTLS(c.config), WithDialer(nil), WithName("first"), WithDatabase(3))
+		p, err := New("redis-1", WithTLS(c.config), WithDialer(nil), nil, WithName("first"), WithDatabase(3))
 		if err != nil {
 			t.Fatal(err)
 		}

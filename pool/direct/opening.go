@@ -26,6 +26,7 @@ func (c *conn) Close() error { return c.below.Close() }
 
 var (
 	errPanicked = errors.New("direct: panic while a connection was opened")
+	errUnasked  = errors.New("direct: the server answers more than it was asked: is there a proxy before it?")
 	errNoConn   = errors.New("direct: the dialer returned no connection and no error")
 )
 
@@ -38,16 +39,16 @@ func (s *server) open(ctx context.Context) (c *conn, err error) {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", errPanicked, r)
 		}
-		if err != nil && below != nil {
-			below.Close()
+		if err != nil {
 			c = nil
+			discard(below)
 		}
 	}()
 	pipeline.Stage(ctx, "dialing")
 	if below, err = s.connect(ctx); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { below.Close() }) // ends what waits for the server
+	stop := context.AfterFunc(ctx, func() { discard(below) }) // ends what waits for the server
 	defer stop()
 	through := below
 	if s.secure != nil {
@@ -69,6 +70,17 @@ func (s *server) open(ctx context.Context) (c *conn, err error) {
 		return nil, ctx.Err()
 	}
 	return c, nil
+}
+
+// seeTLS is where to look if a server ends a connection without a word.
+const seeTLS = "see the server's log, and whether it wants TLS, or a client certificate"
+
+// discard closes what a dialer returned, which may be a nil pointer.
+func discard(below net.Conn) {
+	defer func() { _ = recover() }()
+	if below != nil {
+		below.Close()
+	}
 }
 
 func (s *server) connect(ctx context.Context) (net.Conn, error) {
@@ -113,14 +125,21 @@ func (s *server) greet(ctx context.Context, c *conn) error {
 		switch {
 		case err == nil:
 		case errors.As(err, &refusal):
+			if words[0] == "AUTH" { // a server that has another name for it repeats the password
+				text, _, _ := strings.Cut(string(refusal), ", with args beginning with")
+				return pool.Error(text)
+			}
 			if words[0] != "PING" || !strings.HasPrefix(string(refusal), "NOPERM ") {
 				return refusal
 			}
 		case written != nil:
-			return written
+			return fmt.Errorf("the greeting was not sent: %w (%s)", written, seeTLS)
 		default:
-			return fmt.Errorf("no answer to the greeting: %w (see the server's log, and whether it wants TLS)", err)
+			return fmt.Errorf("no answer to the greeting: %w (%s)", err, seeTLS)
 		}
+	}
+	if c.Buffered() > 0 {
+		return errUnasked
 	}
 	return nil
 }

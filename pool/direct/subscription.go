@@ -2,19 +2,44 @@ package direct
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/quorumlock/quorumlock/pool"
 )
 
 // Subscribe implements [pool.Subscriber]. The connection ends when ctx ends.
 func (p *Pool) Subscribe(ctx context.Context) (pool.Subscription, error) {
+	if p.closed.Load() {
+		return nil, pool.ErrClosed
+	}
 	opening, cancel := context.WithTimeout(ctx, p.server.dialTimeout)
 	defer cancel()
-	c, err := p.server.open(opening)
-	if err != nil {
-		return nil, because(ctx, err)
+	type opened struct {
+		conn *conn
+		err  error
 	}
-	s := &subscription{ctx: ctx, conn: c}
+	back := make(chan opened)
+	go func() { // ends when the user's dialer and credentials have returned, at the latest
+		c, err := p.server.open(opening)
+		select {
+		case back <- opened{c, err}:
+		case <-opening.Done():
+			if err == nil {
+				c.Close()
+			}
+		}
+	}()
+	s := &subscription{ctx: ctx}
+	select {
+	case o := <-back:
+		if o.err != nil {
+			return nil, because(ctx, o.err)
+		}
+		s.conn = o.conn
+	case <-opening.Done():
+		return nil, fmt.Errorf("%w: opening a connection goes on", opening.Err())
+	}
+	c := s.conn
 	s.stop = context.AfterFunc(ctx, func() { c.Close() })
 	return s, nil
 }

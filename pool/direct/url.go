@@ -29,7 +29,7 @@ var (
 
 // FromURL returns the master at a URL, as [New] does: redis://[user:password@]host[:port][/db],
 // rediss:// for TLS, unix://[user:password@]/path. Options after '?', for all of them: db,
-// client_name, dial_timeout (such as 2s), and for rediss:// skip_verify (true). The options protocol,
+// client_name, dial_timeout (seconds, or with a unit: 500ms), and for rediss:// skip_verify (true). The options protocol,
 // read_timeout and write_timeout of client libraries have no effect. opts are defaults: what the URL says
 // counts.
 //
@@ -85,7 +85,7 @@ func read(u *url.URL, host string) (addr string, opts []Option, err error) {
 			return "", nil, errors.New("the path of a unix socket begins with /: unix:///path")
 		}
 	} else if path := strings.Trim(u.Path, "/"); path != "" {
-		query.Set("db", path)
+		query.Add("db", path)
 	}
 	if u.User != nil {
 		password, _ := u.User.Password()
@@ -99,6 +99,9 @@ func read(u *url.URL, host string) (addr string, opts []Option, err error) {
 	}
 	for name := range query {
 		value := query.Get(name)
+		if len(query[name]) > 1 && name == "db" { // client libraries do not agree which one counts
+			return "", nil, errors.New("the database is given twice")
+		}
 		switch name {
 		case "db":
 			n, err := strconv.Atoi(value)
@@ -110,8 +113,11 @@ func read(u *url.URL, host string) (addr string, opts []Option, err error) {
 			opts = append(opts, WithClientName(value))
 		case "dial_timeout":
 			d, err := time.ParseDuration(value)
+			if n, notSeconds := strconv.ParseUint(value, 10, 16); notSeconds == nil {
+				d, err = time.Duration(n)*time.Second, nil
+			}
 			if err != nil {
-				return "", nil, errors.New("dial_timeout must be a duration with its unit, such as 2s")
+				return "", nil, errors.New("dial_timeout must be seconds, or a duration with its unit, such as 500ms")
 			}
 			opts = append(opts, WithDialTimeout(d))
 		case "skip_verify":
@@ -122,7 +128,7 @@ func read(u *url.URL, host string) (addr string, opts []Option, err error) {
 			case err != nil:
 				return "", nil, errors.New("skip_verify must be true or false")
 			}
-			opts = append(opts, func(p *Pool) error { p.server.skipVerify = skip; return nil })
+			opts = append(opts, func(p *Pool) error { p.server.skipVerify = &skip; return nil })
 		case "protocol", "read_timeout", "write_timeout":
 		default: // not shown: a password may have a "?" in it
 			return "", nil, errors.New("an option after '?' is not one of db, client_name, dial_timeout, skip_verify")

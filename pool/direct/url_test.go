@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,8 @@ func TestAURLSaysWhereTheMasterIsAndHowToGetThere(t *testing.T) {
 		"redis://redis-1:6380/":                 "redis-1:6380",
 		"redis://[::1]/4":                       "[::1]:6379/4",
 		"redis://redis-1?db=2":                  "redis-1:6379/2",
-		"redis://redis-1/5?db=2&protocol=3":     "redis-1:6379/5",
+		"redis://redis-1/5?protocol=3":          "redis-1:6379/5",
+		"redis://[fe80::1%25eth0]":              "[fe80::1%eth0]:6379",
 		"unix:///run/redis.sock?db=3":           "/run/redis.sock/3",
 		"unix://u:p@/run/redis.sock":            "/run/redis.sock",
 		"rediss://redis-1?skip_verify=true":     "redis-1:6379",
@@ -44,6 +46,10 @@ func TestAURLSaysWhereTheMasterIsAndHowToGetThere(t *testing.T) {
 	if err != nil || p.server.dialTimeout != 2*time.Second || p.server.clientName != "locks" {
 		t.Errorf("%+v, %v", p, err)
 	}
+	strict, err := FromURL("rediss://redis-1?skip_verify=false", WithTLS(&tls.Config{InsecureSkipVerify: true}))
+	if err != nil || strict.server.secure.InsecureSkipVerify {
+		t.Errorf("%+v, %v", strict, err)
+	}
 	if user, password, err := p.server.credentials(t.Context()); user != "u" || password != "" || err != nil {
 		t.Errorf("%q, %q, %v", user, password, err)
 	}
@@ -60,7 +66,9 @@ func TestWhatIsWrongWithAURLIsSaid(t *testing.T) {
 		"redis://redis-1?pool_size=3":        "direct: redis-1: an option after '?' is not one of db, client_name, dial_timeout, skip_verify",
 		"redis://redis-1?skip_verify=true":   "direct: redis-1: skip_verify is for rediss://",
 		"rediss://redis-1?skip_verify=maybe": "direct: redis-1: skip_verify must be true or false",
-		"redis://redis-1?dial_timeout=2":     "direct: redis-1: dial_timeout must be a duration with its unit, such as 2s",
+		"redis://redis-1?dial_timeout=soon":  "direct: redis-1: dial_timeout must be seconds, or a duration with its unit, such as 500ms",
+		"redis://redis-1/5?db=2":             "direct: redis-1: the database is given twice",
+		"redis://redis-1?db=2&db=2":          "direct: redis-1: the database is given twice",
 		"redis://redis-1?dial_timeout=0s":    "direct: WithDialTimeout(0s): must be above 0",
 		"unix://run/redis.sock":              "direct: run: the path of a unix socket begins with /: unix:///path",
 	} {

@@ -2,8 +2,10 @@ package adapters_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -42,22 +44,69 @@ func TestDirectSaysWhyAServerTurnsItAway(t *testing.T) {
 	wantReply(t, newDirect(t, hushed.Addr(), direct.WithPassword("worker", secret)), "OK", "SET", "key", "value") // it may not PING
 	wantUnsent(t, newDirect(t, hushed.Addr(), direct.WithPassword("worker", secret), direct.WithDatabase(1)), "NOPERM", "select")
 
+	wantUnsent(t, newDirect(t, answering(t, "")), "no answer to the greeting", "whether it wants TLS")
+	wantUnsent(t, newDirect(t, answering(t, "+PONG\r\n+PONG\r\n")), "answers more than it was asked")
+}
+
+// answering starts a server that says the same to whatever it reads first, and hangs up.
+func answering(t *testing.T, what string) (addr string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	go func() { // ends with the listener; hangs up on whoever does not speak TLS
+	t.Cleanup(func() { listener.Close() })
+	go func() { // ends with the listener
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
 			_, _ = conn.Read(make([]byte, 64))
+			_, _ = io.WriteString(conn, what)
 			conn.Close()
 		}
 	}()
-	wantUnsent(t, newDirect(t, listener.Addr().String()), "no answer to the greeting", "whether it wants TLS")
+	return listener.Addr().String()
+}
+
+// A server that has another name for AUTH repeats what it was sent.
+func TestDirectShowsNoPasswordThatAServerRepeats(t *testing.T) {
+	server := redisproc.Start(t, redisproc.Options{Args: []string{"--rename-command", "AUTH", "OPEN"}})
+	p := newDirect(t, server.Addr(), direct.WithPassword("worker", secret))
+	wantUnsent(t, p, "ERR unknown command")
+	_, err := p.Do(patience(t), "PING")
+	_, subErr := p.Subscribe(patience(t))
+	for _, err := range []error{err, subErr} {
+		if err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestDirectIsNotHeldUpByCodeThatIgnoresItsContext(t *testing.T) {
+	end := make(chan struct{})
+	defer close(end)
+	server := redisproc.Start(t, redisproc.Options{})
+	for _, opt := range []direct.Option{
+		direct.WithDialer(func(context.Context, string, string) (net.Conn, error) { <-end; return nil, net.ErrClosed }),
+		direct.WithCredentials(func(context.Context) (string, string, error) { <-end; return "", "", net.ErrClosed }),
+	} {
+		p := newDirect(t, server.Addr(), opt)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := p.Subscribe(ctx)
+		cancel()
+		wantError(t, err, context.DeadlineExceeded)
+	}
+}
+
+func TestDirectSubscribesNoMoreAfterClose(t *testing.T) {
+	p := newDirect(t, redisproc.Start(t, redisproc.Options{}).Addr())
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.Subscribe(t.Context())
+	wantError(t, err, pool.ErrClosed)
 }
 
 func TestDirectAsksForCredentialsOnceForEachConnection(t *testing.T) {
@@ -91,7 +140,11 @@ func TestDirectAsksForCredentialsOnceForEachConnection(t *testing.T) {
 func TestDirectSurvivesWhatItIsGiven(t *testing.T) {
 	gone := errors.New("the vault is closed")
 	for want, opt := range map[string]direct.Option{
-		"panic while a connection was opened: oh":        direct.WithDialer(func(context.Context, string, string) (net.Conn, error) { panic("oh") }),
+		"panic while a connection was opened: oh": direct.WithDialer(func(context.Context, string, string) (net.Conn, error) { panic("oh") }),
+		"nil pointer dereference": direct.WithDialer(func(context.Context, string, string) (net.Conn, error) {
+			var none *tls.Conn
+			return none, nil
+		}),
 		"the dialer returned no connection and no error": direct.WithDialer(func(context.Context, string, string) (net.Conn, error) { return nil, nil }),
 		"credentials: the vault is closed":               direct.WithCredentials(func(context.Context) (string, string, error) { return "", "", gone }),
 	} {
