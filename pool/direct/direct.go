@@ -118,7 +118,8 @@ func WithDialTimeout(d time.Duration) Option {
 }
 
 // WithDialer replaces the dialer, which is that of package net. It is called with "tcp" or "unix" and
-// the address. A panic in it is an error of the call that needed the connection.
+// the address. A panic in it is an error of the call that needed the connection. A connection needs a
+// buffer for 4 KiB, as sockets have: a caller writes so much itself, and does not expect to wait.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(p *Pool) error {
 		if dial != nil {
@@ -140,8 +141,9 @@ func WithName(name string) Option {
 // which begins with "/". It sends nothing. The error says which argument is wrong.
 //
 // When a call is not answered by its deadline, the next calls get a new connection. The old one is
-// kept for late replies, for two seconds, and then closed. A connection is also replaced when the
-// server turns out to be a replica.
+// kept for late replies, for two seconds, and then closed. There is one old connection at most: a
+// second call that hangs in these two seconds holds up those after it until they are over. A
+// connection is also replaced when the server turns out to be a replica.
 //
 // Close the Pool after the Locker.
 func New(addr string, opts ...Option) (*Pool, error) {
