@@ -3,6 +3,7 @@ package direct
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,11 @@ func TestAGreetingHasWhatWasAskedForAndEndsWithAPing(t *testing.T) {
 	greeting, err := p.server.greeting(ctx)
 	if err != nil || len(greeting) != 4 || len(greeting[0]) != 2 || greeting[1][1] != "2" || greeting[2][2] != "locks" || greeting[3][0] != "PING" {
 		t.Errorf("%v, %v", greeting, err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.server.greeting(over); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "credentials came too late") {
+		t.Errorf("%v", err)
 	}
 	p.server.credentials = nil
 	p.server.database, p.server.clientName = 0, ""

@@ -59,8 +59,12 @@ func (s *server) open(ctx context.Context) (c *conn, err error) {
 		}
 		through = secured
 	}
+	greeting, err := s.greeting(ctx)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
 	c = &conn{resp.NewConn(through), below}
-	if err := s.greet(ctx, c); err != nil {
+	if err := greet(ctx, c, greeting); err != nil {
 		if over := ctx.Err(); over != nil {
 			return nil, fmt.Errorf("%w: the server accepts connections and does not answer", over)
 		}
@@ -102,14 +106,10 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// greet authenticates and selects the database, all in one write. It ends with a PING, so that a
+// greet authenticates and selects the database, all in one write. A greeting ends with a PING, so that a
 // server which accepts connections and no commands is found out before a command is sent: one that is
 // frozen, has too many clients, is protected, or loads its data.
-func (s *server) greet(ctx context.Context, c *conn) error {
-	greeting, err := s.greeting(ctx)
-	if err != nil {
-		return err
-	}
+func greet(ctx context.Context, c *conn, greeting [][]any) error {
 	pipeline.Stage(ctx, "greeting the server")
 	for _, words := range greeting {
 		if err := c.Send(words); err != nil {
@@ -151,6 +151,8 @@ func (s *server) greeting(ctx context.Context) (greeting [][]any, err error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("credentials: %w", err)
+		case ctx.Err() != nil: // or the server would get the blame
+			return nil, fmt.Errorf("credentials came too late: %w", ctx.Err())
 		case user != "":
 			greeting = append(greeting, []any{"AUTH", user, password})
 		case password != "":

@@ -122,8 +122,8 @@ var sharedMutants = []mutant{
 		rule:  ownKeysOnly, runs: 2000, real: true, share: true,
 	},
 	{
-		name:  "leave_alone.lua says of a lock that others read that the reader has left",
-		edits: []edit{{"internal/node/lua/leave_alone.lua", "if two[1] == ARGV.value and not two[2] and not", "if two[1] and not"}},
+		name:  "leave_last.lua says of a lock that others read that the reader has left",
+		edits: []edit{{"internal/node/lua/leave_last.lua", "if two[1] == ARGV.value and not two[2] and not", "if two[1] and not"}},
 		rule:  ownLease, runs: 5000, real: true, share: true,
 	},
 }

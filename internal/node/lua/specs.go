@@ -134,7 +134,7 @@ var specs = [Count]spec{
 	AcquireSharedInTurn: {taker: true, files: words("shared join queue acquire_shared_in_turn"), keys: words("lock intent fence wait queue lease"),
 		args: words("value ttl fencing waiter flagTTL ticket next last positionTTL count"), reply: words("holder left last first largest")},
 	ExtendShared:  {files: words("shared join extend_shared"), keys: words("lock wait intent"), args: words("value ttl")},
-	ReleaseShared: {files: words("leave_alone shared leave release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
+	ReleaseShared: {files: words("leave_last shared leave release"), keys: words("lock wait queue lease"), args: words("value releaser ticket requeue")},
 	AcquireAny: {many: true, taker: true, once: words("wait"), each: words("no_token"), files: words("any any_free take_slot flag acquire_any"), keys: words("lock"),
 		args: words("locks value ttl first waiter flagTTL"), reply: words("holder left index")},
 	FencedAcquireAny: {many: true, taker: true, once: words("wait"), each: words("findings fence token"), files: words("any any_free take_slot flag acquire_any"), keys: words("lock fence"),
